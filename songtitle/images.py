@@ -1,0 +1,208 @@
+"""Pictures: read, drawn, brought to size, cropped, mirrored and cut into tiles."""
+
+import io
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import resvg_py
+import torch
+from jaxtyping import Float
+from PIL import Image as pillow
+from PIL import ImageOps
+from torch import Generator, Tensor
+
+from songtitle.errors import InputError
+from songtitle.shapes import Image
+
+Resized = Float[Tensor, "*batch channels _ _"]  # an Image of another size than the argument's
+Crop = Float[Tensor, "*batch channels {size} {size}"]
+
+VECTOR_SUFFIXES = (".svg", ".svgz")
+
+
+def load_picture(
+    path: str | Path, *, short_side: int = 256
+) -> Float[Tensor, "channels height width"]:
+    """A picture file as RGB in [0, 1], transparency laid over white.
+
+    PNG, JPEG and whatever else Pillow reads keep their own size, turned upright as their EXIF
+    says. An SVG has no pixels of its own: it is drawn in proportion, its shorter side
+    `short_side` pixels; one without a stated size is drawn as large as what it shows. (Lettering
+    in an SVG takes the fonts of the machine that draws it.)
+
+    Raises `InputError` naming the file when it is missing, broken, larger than Pillow's limit for
+    decompression bombs, or an SVG too thin to draw.
+    """
+    path = Path(path)
+    if not path.is_file():
+        came = "a folder" if path.is_dir() else "no such file"
+        msg = f"{path}: expected a picture file, got {came}; check the name"
+        raise InputError(msg)
+    if short_side < 1:
+        msg = f"short_side: expected at least 1 pixel, got {short_side}; try 256"
+        raise InputError(msg)
+    if path.suffix.lower() in VECTOR_SUFFIXES:
+        picture = _on_white(pillow.open(io.BytesIO(_draw(path, short_side))))
+    else:
+        picture = _read(path)
+    pixels = torch.from_numpy(np.array(picture))  # height, width, channels
+    return pixels.movedim(-1, 0).contiguous().float() / 255
+
+
+def cover(image: Image, size: int) -> Resized:
+    """Scale a picture up until its shorter side is `size` pixels; larger ones stay as they are.
+
+    Both sides keep their proportion (bilinear, antialiased); values stay in their range.
+    """
+    height, width = image.shape[-2:]
+    shorter = min(height, width)
+    if shorter >= size:
+        return image
+    target = (round(height * size / shorter), round(width * size / shorter))
+    flat = image.reshape(-1, *image.shape[-3:])
+    scaled = torch.nn.functional.interpolate(
+        flat, size=target, mode="bilinear", antialias=True, align_corners=False
+    )
+    return scaled.reshape(*image.shape[:-2], *target)
+
+
+def pad_to(image: Image, height: int, width: int) -> Resized:
+    """Extend a picture on the right and below with 0 to at least `height` by `width` pixels.
+
+    Meant for spectrograms, where 0 is silence and scaling would change tempo and pitch.
+    """
+    below = max(0, height - image.shape[-2])
+    right = max(0, width - image.shape[-1])
+    return torch.nn.functional.pad(image, (0, right, 0, below))
+
+
+def random_crop(image: Image, size: int, *, generator: Generator) -> Crop:
+    """A `size` by `size` piece at a random place, every place equally likely.
+
+    Pictures of a batch are cut at the same place. Raises `InputError` when a side is too short.
+    """
+    height, width = image.shape[-2:]
+    if min(height, width) < size:
+        msg = (
+            f"image: expected sides of at least {size} pixels, got {height} x {width}; "
+            "use cover() or pad_to() first"
+        )
+        raise InputError(msg)
+    top = int(torch.randint(height - size + 1, (), generator=generator))
+    left = int(torch.randint(width - size + 1, (), generator=generator))
+    return image[..., top : top + size, left : left + size]
+
+
+def mirror(image: Image) -> Image:
+    """Swap left and right; for a spectrogram, play the clip backwards."""
+    return image.flip(-1)
+
+
+def random_view(image: Image, size: int, *, generator: Generator) -> Crop:
+    """What training sees: a random `size` crop of the picture, mirrored half the time.
+
+    Pictures too small for the crop go through `cover` first. Spectrograms should come through
+    `pad_to`, so that a short clip is extended by silence instead of scaled.
+    """
+    crop = random_crop(cover(image, size), size, generator=generator)
+    return mirror(crop) if torch.rand((), generator=generator) < 0.5 else crop
+
+
+def tiles(image: Image, size: int) -> Float[Tensor, "*batch tiles channels {size} {size}"]:
+    """Cut a picture into `size` by `size` tiles, row by row from the top left.
+
+    Raises `InputError` when the sides are not multiples of `size`.
+    """
+    channels, height, width = image.shape[-3:]
+    rows, columns = _grid(height, width, size)
+    split = image.reshape(*image.shape[:-3], channels, rows, size, columns, size)
+    ordered = split.movedim((-4, -2), (-5, -4))  # rows, columns, channels, size, size
+    return ordered.reshape(*image.shape[:-3], rows * columns, channels, size, size)
+
+
+def untile(
+    tiled: Float[Tensor, "*batch tiles channels size size"], height: int, width: int
+) -> Image:
+    """Put tiles back together: the inverse of `tiles` for a `height` by `width` picture.
+
+    Raises `InputError` when the tiles do not fill that picture exactly.
+    """
+    count, channels, size = tiled.shape[-4:-1]
+    rows, columns = _grid(height, width, size)
+    if count != rows * columns:
+        msg = (
+            f"tiled: expected {rows * columns} tiles for {height} x {width} pixels, got {count}; "
+            "give the size of the picture they were cut from"
+        )
+        raise InputError(msg)
+    ordered = tiled.reshape(*tiled.shape[:-4], rows, columns, channels, size, size)
+    split = ordered.movedim((-5, -4), (-4, -2))  # channels, rows, size, columns, size
+    return split.reshape(*tiled.shape[:-4], channels, height, width)
+
+
+def _grid(height: int, width: int, size: int) -> tuple[int, int]:
+    """Rows and columns of tiles."""
+    if size < 1 or height % size or width % size:
+        msg = (
+            f"tile size: expected a divisor of both sides of {height} x {width} pixels, "
+            f"got {size}; choose another or crop first"
+        )
+        raise InputError(msg)
+    return height // size, width // size
+
+
+def _read(path: Path) -> pillow.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
+            with pillow.open(path) as file:
+                return _on_white(ImageOps.exif_transpose(file))
+    except (pillow.DecompressionBombWarning, pillow.DecompressionBombError) as error:
+        msg = (
+            f"{path}: expected at most {pillow.MAX_IMAGE_PIXELS} pixels, got more; "
+            "make the picture smaller"
+        )
+        raise InputError(msg) from error
+    # Pillow's many decoders meet broken files with OSError, SyntaxError, ValueError, struct.error
+    # and others.
+    except Exception as error:
+        msg = f"{path}: expected a PNG or JPEG picture, got one that cannot be read; fetch it again"
+        raise InputError(msg) from error
+
+
+def _on_white(picture: pillow.Image) -> pillow.Image:
+    if picture.mode.startswith("I;16"):  # Pillow would clip 16-bit greys at 255, not scale them
+        picture = pillow.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    layer = picture.convert("RGBA")
+    white = pillow.new("RGBA", layer.size, "white")
+    return pillow.alpha_composite(white, layer).convert("RGB")
+
+
+def _draw(path: Path, short_side: int) -> bytes:
+    """An SVG as PNG bytes, drawn with its shorter side `short_side` pixels."""
+    probe = 256  # pixels of the box that the first, small drawing must fit
+    width, height = pillow.open(io.BytesIO(_resvg(path, width=probe, height=probe))).size
+    longest = math.ceil(short_side * max(width, height) / min(width, height))
+    # resvg ends the whole process when a canvas does not fit in memory, so it is never asked to.
+    if min(width, height) == 1 or longest * short_side > (pillow.MAX_IMAGE_PIXELS or math.inf):
+        msg = (
+            f"{path}: expected an SVG at most {probe // 2} times as long as wide and a drawing "
+            f"of at most {pillow.MAX_IMAGE_PIXELS} pixels, got {width} by {height} in proportion "
+            f"at {short_side} pixels; change its viewBox"
+        )
+        raise InputError(msg)
+    if width <= height:
+        return _resvg(path, width=short_side)
+    return _resvg(path, height=short_side)
+
+
+def _resvg(path: Path, *, width: int | None = None, height: int | None = None) -> bytes:
+    try:
+        # Without a dpi, resvg refuses every size given in pt, mm or cm; CSS has 96 px to the inch.
+        return bytes(resvg_py.svg_to_bytes(svg_path=str(path), dpi=96, width=width, height=height))
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        msg = f"{path}: expected an SVG that can be drawn, got: {reason}; fetch or repair it"
+        raise InputError(msg) from error

@@ -1,0 +1,271 @@
+"""Where data lives and how it is known to be right: sources, file lists, checksums, safe unpacking.
+
+Each source has `data_manifest/NAME.toml` (what it is) and `data_manifest/NAME.csv` (its files, each
+with size and sha256). The files themselves lie outside the repository: in `data_home()`, or inside
+an installed Python package.
+"""
+
+import csv
+import hashlib
+import importlib.util
+import os
+import shutil
+import tarfile
+import tomllib
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, NamedTuple
+
+from platformdirs import user_data_path
+
+from songtitle.errors import InputError
+
+HOME_VARIABLE = "SONGTITLE_DATA"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a source."""
+
+    path: str  # relative to the source's folder, with forward slashes on every platform
+    sha256: str  # 64 lowercase hexadecimal digits
+    size: int  # bytes
+
+
+class Problems(NamedTuple):
+    """What `verify` found, as paths in the order of the list; both empty when all is well."""
+
+    missing: list[str]
+    corrupt: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a data source is, where it comes from and under which terms."""
+
+    name: str
+    title: str
+    version: str
+    licence: str
+    citation: str
+    description: str
+    addresses: tuple[str, ...] = ()  # https, tried in this order
+    package: str | None = None  # the package that carries it
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # type, unit, meaning
+
+
+def manifest_folder() -> Path:
+    """`data_manifest/` of the clone this library runs from (it is installed editable)."""
+    return Path(__file__).resolve().parents[1] / "data_manifest"
+
+
+def data_home() -> Path:
+    """The folder that holds fetched data, made on demand.
+
+    It is the environment variable SONGTITLE_DATA, or else the platform's folder for user data.
+    Raises InputError when it cannot be made or written to.
+    """
+    named = os.environ.get(HOME_VARIABLE)
+    home = Path(named).expanduser() if named else user_data_path("songtitle", appauthor=False)
+    probe = home / f".writable-{os.getpid()}"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        msg = (
+            f"data home {home}: expected a folder that can be written to, got "
+            f"'{error.strerror}'; set {HOME_VARIABLE} to such a folder"
+        )
+        raise InputError(msg) from error
+    return home
+
+
+def package_folder(package: str) -> Path:
+    """The folder of the installed `package`, found without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        msg = (
+            f"package {package}: expected to find it installed, since it carries data; "
+            "it is not there; install the packages of requirements.lock"
+        )
+        raise InputError(msg)
+    return Path(spec.origin).parent
+
+
+def read_source(name: str, folder: Path | None = None) -> Source:
+    """The source that NAME.toml describes, from `folder` or else `manifest_folder()`."""
+    path = (folder or manifest_folder()) / f"{name}.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none"
+        msg = f"source {name!r}: expected one of {known}; there is no {path}; check the name"
+        raise InputError(msg) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path}: expected TOML, got '{error}'; restore the file"
+        raise InputError(msg) from error
+    known_keys = {f.name for f in fields(Source)} - {"name"}
+    required = known_keys - {"addresses", "package", "columns"}
+    wrong = sorted((required - table.keys()) | (table.keys() - known_keys))
+    if wrong:
+        msg = (
+            f"{path}: expected the keys {', '.join(sorted(required))} and no unknown ones; "
+            f"missing or unknown: {', '.join(wrong)}; correct the file"
+        )
+        raise InputError(msg)
+    return Source(name=name, **table | {"addresses": tuple(table.get("addresses", ()))})
+
+
+def read_files(path: Path) -> list[File]:
+    """The file list that `write_files` wrote: `read_files(p)` after `write_files(x, p)` is x."""
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            return [File(r["path"], r["sha256"], int(r["size"])) for r in csv.DictReader(lines)]
+    except FileNotFoundError as error:
+        msg = f"{path}: expected a file list, there is none; restore it from the repository"
+        raise InputError(msg) from error
+    except (KeyError, TypeError, ValueError) as error:
+        msg = (
+            f"{path}: expected CSV with the columns path, sha256 and size (bytes), "
+            f"got '{error}'; restore it from the repository"
+        )
+        raise InputError(msg) from error
+
+
+def write_files(files: Iterable[File], path: Path) -> None:
+    """Write a file list as CSV, whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with part.open("w", encoding="utf-8", newline="") as lines:
+        rows = csv.writer(lines, lineterminator="\n")
+        rows.writerow([f.name for f in fields(File)])
+        rows.writerows([f.path, f.sha256, f.size] for f in files)
+    os.replace(part, path)
+
+
+def lists_hash(name: str) -> str:
+    """A sha256 over the file list of a source: it changes when any listed file does."""
+    listing = "".join(f"{f.path} {f.sha256} {f.size}\n" for f in listed(name))
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def listed(name: str) -> list[File]:
+    """The file list of a source, from `data_manifest/NAME.csv`."""
+    return read_files(manifest_folder() / f"{name}.csv")
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256, as 64 lowercase hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def verify(files: Iterable[File], folder: Path, *, quick: bool = False) -> Problems:
+    """Compare what lies in `folder` with the list; `quick` looks at sizes and hashes nothing."""
+    problems = Problems([], [])
+    for file in files:
+        path = folder / file.path
+        if not path.is_file():
+            problems.missing.append(file.path)
+        elif path.stat().st_size != file.size or not (quick or sha256(path) == file.sha256):
+            problems.corrupt.append(file.path)
+    return problems
+
+
+def extract(
+    archive: Path | IO[bytes],
+    folder: Path,
+    members: Callable[[str], str | None] = lambda name: name,
+    *,
+    label: str = "archive",
+) -> list[str]:
+    """Unpack a tar archive (plain, gz, bz2 or xz; a path or a stream) under `folder`.
+
+    `members` gives, for a name in the archive, the relative path to write it to, or None to leave
+    it out. A chosen path that is absolute or climbs with `..`, and a chosen link or device, raises
+    InputError: nothing is ever written outside `folder`. Messages call a stream `label`.
+    Returns the paths of the files written.
+    """
+    source: IO[bytes]
+    if isinstance(archive, Path):
+        label, source = str(archive), archive.open("rb")
+    else:
+        source = archive
+    written = []
+    try:
+        # A stream is read once, front to back: a pipe will do, and nothing is unpacked twice.
+        with source, tarfile.open(fileobj=source, mode="r|*") as tar:
+            for member in tar:
+                target = members(member.name)
+                if target is None or member.isdir():
+                    continue
+                _refuse_escape(target, member, label)
+                path = folder / target
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part = path.with_name(path.name + ".part")
+                content = tar.extractfile(member)
+                with part.open("wb") as out:
+                    if content is not None:
+                        shutil.copyfileobj(content, out)
+                os.replace(part, path)
+                written.append(target)
+    except (tarfile.TarError, EOFError, zlib.error, LZMAError) as error:
+        msg = f"{label}: expected a whole tar archive, got '{error}'; download it again"
+        raise InputError(msg) from error
+    return written
+
+
+def split_by_group(
+    groups: Sequence[str], fractions: Mapping[str, float], *, seed: int
+) -> list[str]:
+    """A split name for each item, all items of a group in the same split.
+
+    Groups are put in an order that depends on `seed` and their names alone, then dealt out so that
+    each split holds nearly its fraction of the items. The order of `groups` changes nothing.
+    """
+    if isinstance(groups, str):
+        msg = f"expected a list of group names, got the string {groups!r}"
+        raise TypeError(msg)
+    total = sum(fractions.values())
+    if not fractions or min(fractions.values()) < 0 or abs(total - 1) > 1e-9:
+        msg = (
+            f"fractions: expected non-negative numbers that sum to 1, got {dict(fractions)}; "
+            "correct them"
+        )
+        raise InputError(msg)
+    sizes = Counter(groups)
+    side: dict[str, str] = {}
+    names, before = list(fractions), 0
+    for group in sorted(sizes, key=lambda g: hashlib.sha256(f"{seed}:{g}".encode()).digest()):
+        # The group's middle item decides, so that a large group is not always rounded one way.
+        place = (before + sizes[group] / 2) / len(groups)
+        edge = 0.0
+        for name in names:
+            edge += fractions[name]
+            if place < edge:
+                break
+        side[group] = name
+        before += sizes[group]
+    return [side[group] for group in groups]
+
+
+def _refuse_escape(target: str, member: tarfile.TarInfo, label: str) -> None:
+    """Raise unless `member` is a plain file and `target` stays inside, on any platform."""
+    posix, windows = PurePosixPath(target), PureWindowsPath(target)
+    if (
+        not member.isreg()
+        or posix.is_absolute()
+        or windows.drive
+        or windows.root
+        or not windows.parts
+        or ".." in windows.parts
+    ):
+        msg = (
+            f"{label}: expected plain files that stay inside the archive's folder, got "
+            f"{member.name!r}; do not use this archive"
+        )
+        raise InputError(msg)

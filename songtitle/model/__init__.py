@@ -1,0 +1,1 @@
+"""The model: encoders, decoders, and the captioner that joins them."""

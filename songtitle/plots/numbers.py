@@ -1,0 +1,228 @@
+"""Figures of numbers: lengths, perplexity, maps, scores and times."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter, MaxNLocator
+
+from songtitle.errors import InputError
+from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
+
+PAPER, CHANCE = "the paper", "chance, same colour"
+
+
+def length_distribution(lengths: Iterable[int], *, name: str, ax: Axes | None = None) -> Axes:
+    """Share of examples (%) by length in words (Fig. 5); mean and longest are written in.
+
+    The axis ends where 99.9 % of the examples are seen: one title of 135 words must not press
+    all others into a corner.
+    """
+    words = np.fromiter(lengths, dtype=int)
+    if not len(words):
+        msg = f"lengths of {name}: expected at least one, got none; check the corpus"
+        raise InputError(msg)
+    ax = own_axes(ax)
+    count, share = np.unique(words, return_counts=True)
+    ax.bar(count, 100 * share / len(words), width=0.85, color=COLOURS[0], edgecolor="none")
+    ax.set_ylim(top=1.2 * 100 * share.max() / len(words))  # headroom for the facts
+    ax.set_xlim(0.3, np.quantile(words, 0.999, method="higher") + 0.7)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="length (words)", ylabel="share of examples (%)")
+    ax.set_title(name, parse_math=False)
+    facts = f"{len(words):,} examples\nmean {words.mean():.2f} words\nlongest {words.max()} words"
+    ax.text(0.97, 0.95, facts, transform=ax.transAxes, ha="right", va="top", color="0.25", size=9.5)
+    ax.grid(visible=False, axis="x")
+    return ax
+
+
+def perplexity_by_epoch(
+    history: pd.DataFrame, *, references: Mapping[str, float] = {}, ax: Axes | None = None
+) -> Axes:
+    """Training and validation perplexity by epoch (Fig. 6).
+
+    `history` has the columns epoch, train_perplexity and valid_perplexity. Each reference, such
+    as a unigram model, is a horizontal line named in the legend.
+    """
+    require(history, ["epoch", "train_perplexity", "valid_perplexity"], "training history")
+    ax = own_axes(ax)
+    for place, (split, line) in enumerate([("train", "-"), ("valid", "--")]):
+        ax.plot(
+            history["epoch"],
+            history[f"{split}_perplexity"],
+            line,
+            marker=MARKERS[place],
+            color=COLOURS[place],
+            label={"train": "training", "valid": "validation"}[split],
+        )
+    dashes = [(0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (10, 3)), (0, (3, 1, 1, 1, 1, 1))]
+    for place, (name, value) in enumerate(references.items()):
+        style = dashes[place % len(dashes)]
+        ax.axhline(value, linestyle=style, color="0.3", lw=1.4, label=f"{name}: {value:.1f}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="epoch", ylabel="perplexity (per token)")
+    ax.set_ylim(bottom=0)
+    ax.legend()
+    return ax
+
+
+def similarity_map(
+    points: Float[np.ndarray, "items 2"], labels: Iterable[str], ax: Axes | None = None
+) -> Axes:
+    """A t-SNE map, one marker and colour per label in order of appearance (Fig. 7)."""
+    names = np.array(list(labels), dtype=object)
+    if len(names) != len(points):
+        msg = f"labels of the map: expected {len(points)}, one a point, got {len(names)}"
+        raise InputError(msg)
+    ax = own_axes(ax)
+    for place, name in enumerate(dict.fromkeys(names)):
+        x, y = points[names == name].T
+        ax.scatter(
+            x,
+            y,
+            s=26,
+            marker=MARKERS[place % len(MARKERS)],
+            color=COLOURS[place % len(COLOURS)],
+            alpha=0.75,
+            edgecolor="white",
+            linewidth=0.4,
+            label=f"{name} ({np.sum(names == name)})",
+        )
+    ax.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.legend()
+    return ax
+
+
+def bleu_by_beam(
+    scores: pd.DataFrame, *, paper: pd.DataFrame | None = None, ax: Axes | None = None
+) -> Axes:
+    """BLEU-1 by beam size with intervals, and chance dashed in the same colour (Fig. 8a).
+
+    `scores` has a row for each input and beam size: input, beam_size, score, low, high, chance,
+    all scores in [0, 1], drawn in percent points. `paper` is the paper's Table 4 as
+    `claims.paper_table(4)` gives it, drawn in thin grey. Inputs stand a little side by side so
+    that their intervals can be told apart.
+    """
+    require(scores, ["input", "beam_size", "score", "low", "high", "chance"], "scores")
+    ax = own_axes(ax)
+    if paper is not None:
+        _paper_rows(paper, ax)
+    inputs = list(dict.fromkeys(scores["input"]))
+    for place, name in enumerate(inputs):
+        rows = scores[scores["input"] == name].sort_values("beam_size")
+        value = 100 * rows["score"].to_numpy()
+        reach = [value - 100 * rows["low"].to_numpy(), 100 * rows["high"].to_numpy() - value]
+        style = _style(place)
+        ax.errorbar(
+            rows["beam_size"] + 0.16 * (place - (len(inputs) - 1) / 2),
+            value,
+            yerr=reach,
+            capsize=2.5,
+            label=name,
+            **style,
+        )
+        ax.plot(rows["beam_size"], 100 * rows["chance"], "--", color=style["color"], lw=1.2)
+    ax.plot([], [], "--", color=GREY, lw=1.2, label=CHANCE)
+    _beam_axis(ax, scores["beam_size"])
+    ax.set_ylabel("BLEU-1 (percent points)")
+    ax.set_ylim(bottom=0)
+    _legend_below(ax)
+    return ax
+
+
+def seconds_by_beam(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Running time per example by beam size (Fig. 8b), in ms where all are under a second.
+
+    `timings` has the columns input, beam_size and seconds (per example).
+    """
+    require(timings, ["input", "beam_size", "seconds"], "timings")
+    ax = own_axes(ax)
+    factor, unit = (1000, "ms") if timings["seconds"].max() < 1 else (1, "s")
+    _lines_by_input(timings, factor * timings["seconds"], ax)
+    ax.set_ylabel(f"time per example ({unit})")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+def bleu_per_second(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """BLEU-1 points earned per second of search, on a logarithmic scale (Fig. 8c).
+
+    `frame` has the columns input, beam_size, score (in [0, 1]) and seconds (per example). A score
+    of zero has no place on the scale and is left out.
+    """
+    require(frame, ["input", "beam_size", "score", "seconds"], "scores and timings")
+    ax = own_axes(ax)
+    rate = 100 * frame["score"] / frame["seconds"]
+    _lines_by_input(frame, rate.where(rate > 0), ax)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    ax.grid(visible=True, which="both", axis="y")
+    ax.set_ylabel("BLEU-1 rate (percent points / s)")
+    return ax
+
+
+def _lines_by_input(frame: pd.DataFrame, values: pd.Series, ax: Axes) -> None:
+    for place, name in enumerate(dict.fromkeys(frame["input"])):
+        rows = frame[frame["input"] == name].sort_values("beam_size")
+        ax.plot(rows["beam_size"], values.loc[rows.index], label=name, **_style(place))
+    _beam_axis(ax, frame["beam_size"])
+    _legend_below(ax)
+
+
+def _paper_rows(table: pd.DataFrame, ax: Axes) -> None:
+    beams = [int(k) for k in table.columns if isinstance(k, int)]
+    ends = table[beams[-1]].astype(float)
+    heights = _spread(ends.to_numpy(), gap=2.6)
+    for place, (_, row) in enumerate(table.iterrows()):
+        name = row["dataset"] if pd.isna(row["tile_size"]) else f"{row['tile_size']:g} px tiles"
+        ax.plot(beams, row[beams].astype(float), color="0.72", lw=0.9, zorder=1)
+        ax.text(beams[-1] + 0.5, heights[place], name, fontsize=7.5, color=GREY, va="center")
+    ax.plot([], [], color="0.72", lw=0.9, label=PAPER)
+
+
+def _spread(values: np.ndarray, gap: float) -> np.ndarray:
+    """Heights for labels near `values`, at least `gap` apart, order kept."""
+    order = np.argsort(values)
+    heights = values[order].astype(float)
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    heights -= (heights - values[order]).mean()
+    spread = np.empty_like(heights)
+    spread[order] = heights
+    return spread
+
+
+def _style(place: int) -> dict:
+    lines = ["-", (0, (7, 1.5)), "-.", (0, (9, 2, 2, 2, 2, 2)), (0, (2, 1)), (0, (12, 2))]
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": lines[place % len(lines)],
+        "markersize": 6,
+        "lw": 1.7,
+    }
+
+
+def _beam_axis(ax: Axes, beams: pd.Series) -> None:
+    ax.set_xticks(sorted(set(beams)))
+    ax.set_xlabel("beam size (hypotheses kept)")
+    ax.grid(visible=False, axis="x")
+
+
+def _legend_below(ax: Axes) -> None:
+    # Outside the frame: six curves leave no free corner within it.
+    handles, labels = ax.get_legend_handles_labels()
+    last = [label in (PAPER, CHANCE) for label in labels]
+    order = sorted(range(len(labels)), key=last.__getitem__)
+    ax.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),
+        ncols=3,
+        frameon=False,
+    )

@@ -1,0 +1,103 @@
+"""Figures of pictures and sound: what the network sees."""
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from songtitle.errors import InputError
+from songtitle.plots.style import COLOURS, GREY, own_axes
+
+
+def show_spectrogram(
+    spectrogram: Float[np.ndarray, "bins frames"],
+    *,
+    sample_rate: int,
+    hop_length: int,
+    n_fft: int,
+    ax: Axes | None = None,
+) -> Axes:
+    """A spectrogram in dB below the clip's peak, lowest frequency at the foot.
+
+    Time is in seconds, each frame drawn about the middle of its window; frequency in kHz, each
+    bin about its centre. `sample_rate` in Hz, `hop_length` and `n_fft` in samples.
+    """
+    bins, frames = spectrogram.shape
+    ax = own_axes(ax)
+    start = (n_fft - hop_length) / 2 / sample_rate
+    step = sample_rate / n_fft / 1000
+    image = ax.imshow(
+        spectrogram,
+        origin="lower",
+        aspect="auto",
+        cmap="viridis",  # grows evenly in lightness: reads in grey
+        extent=(start, start + frames * hop_length / sample_rate, -step / 2, (bins - 0.5) * step),
+    )
+    ax.figure.colorbar(image, ax=ax, label="level (dB, 0 at the peak)", pad=0.02)
+    ax.set(xlabel="time (s)", ylabel="frequency (kHz)")
+    ax.grid(visible=False)
+    return ax
+
+
+def show_picture(image: Float[np.ndarray, "channels height width"], ax: Axes | None = None) -> Axes:
+    """A picture with values in [0, 1], without ticks; its size in pixels stands below it."""
+    ax = own_axes(ax)
+    _, height, width = image.shape
+    extent = (0, width, height, 0)
+    picture = np.clip(image.transpose(1, 2, 0), 0, 1)  # rounding may overshoot by a hair
+    ax.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=1, extent=extent)
+    ax.set(xticks=[], yticks=[], xlabel=f"{width} × {height} pixels")
+    ax.grid(visible=False)
+    return ax
+
+
+def show_tiles(
+    image: Float[np.ndarray, "channels height width"], size: int, ax: Axes | None = None
+) -> Axes:
+    """A picture under the grid of square tiles of `size` pixels into which it is cut.
+
+    A `size` that does not divide both sides raises `InputError`.
+    """
+    _, height, width = image.shape
+    if size < 1 or height % size or width % size:
+        msg = (
+            f"tile size: expected a divisor of {width} x {height} pixels, got {size}; "
+            "crop the picture or choose another size"
+        )
+        raise InputError(msg)
+    ax = show_picture(image, ax)
+    # White on black, so that the grid shows on any picture.
+    for colour, lw in [("black", 2.4), ("white", 1.1)]:
+        ax.vlines(range(size, width, size), 0, height, color=colour, lw=lw)
+        ax.hlines(range(size, height, size), 0, width, color=colour, lw=lw)
+    tiles = (height // size) * (width // size)
+    ax.set_xlabel(f"{tiles} × ({size} × {size} pixels)")
+    return ax
+
+
+def mark_span(first: float, last: float, ax: Axes) -> Axes:
+    """A frame around the seconds of a spectrogram from `first` to `last`."""
+    low, high = ax.get_ylim()
+    for colour, lw in [("black", 4.5), ("white", 2.0)]:
+        ax.add_patch(
+            Rectangle((first, low), last - first, high - low, fill=False, color=colour, lw=lw)
+        )
+    return ax
+
+
+def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axes:
+    """The 90 timbre numbers by place, on a scale that is linear near 0 and logarithmic beyond.
+
+    Means and covariances are told apart by colour and by the line between them.
+    """
+    ax = own_axes(ax, (8.0, 3.4))
+    for place, (label, part) in enumerate(
+        [("12 means", slice(0, 12)), ("78 covariances", slice(12, 90))]
+    ):
+        ax.bar(np.arange(90)[part], timbre[part], width=0.85, color=COLOURS[place], label=label)
+    ax.axvline(11.5, color=GREY, lw=1, linestyle="--")
+    ax.set_yscale("symlog", linthresh=10)
+    ax.set(xlabel="place among the 90 numbers", ylabel="value (no unit)")
+    ax.grid(visible=False, axis="x")
+    ax.legend()
+    return ax

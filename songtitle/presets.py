@@ -1,0 +1,177 @@
+"""Presets: every setting of an experiment, typed, under a name.
+
+`tiny` is for tests and takes seconds; `quick` is what the book shows, minutes on two cores;
+`course` is `quick` with the paper's ResNet-152; `paper_literal` takes the paper's text at its
+word, `best_guess` repairs what cannot have been meant. All of them run on the corpora of this
+version (captioned stamps, rendered folk tunes); none is the paper's own data.
+"""
+
+import ast
+import contextlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+
+from songtitle.audio import PAPER_LITERAL, SpectrogramConfig
+from songtitle.errors import InputError
+from songtitle.model.captioner import ModelConfig
+from songtitle.search import SearchConfig
+from songtitle.training import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """All that an experiment depends on; `asdict` of it travels in records and checkpoints."""
+
+    name: str = "quick"
+    seed: int = 0
+    device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
+
+    # data
+    picture_count: int | None = None  # None: all of them
+    song_count: int = 1000  # test songs, as in the paper
+    clip_seconds: float = 30.0
+    min_count: int = 2  # occurrences in training captions that make a word known
+
+    # inputs
+    crop: int = 256  # pixels a side (paper L61)
+    views: int = 2  # random crops and reflections kept of each training picture
+    tile_sizes: tuple[int, ...] = (32, 64, 128, 256)  # pixels a side
+    spectrogram: SpectrogramConfig = field(default_factory=SpectrogramConfig)
+    # "crop": a spectrogram is cropped as a picture is (the paper's Fig. 4: it "follows the
+    # processing path of a natural image"); "whole": all frames go through the network.
+    spectrogram_fit: Literal["crop", "whole"] = "crop"
+    # The paper scales timbre in no way (L190), though the decoder knows unit scale only.
+    standardise_timbre: bool = True
+
+    # model, training, search
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    beam_sizes: tuple[int, ...] = (1, 5, 10, 15, 20)  # 1 is greedy search, as in the paper
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON has them."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ExperimentConfig":
+        """The settings that `as_dict` wrote."""
+        nested = {
+            "spectrogram": SpectrogramConfig,
+            "model": ModelConfig,
+            "training": TrainingConfig,
+            "search": SearchConfig,
+        }
+        values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**values | {key: kind(**values[key]) for key, kind in nested.items()})
+
+
+QUICK = ExperimentConfig()
+
+PRESETS: dict[str, ExperimentConfig] = {
+    "tiny": replace(
+        QUICK,
+        name="tiny",
+        picture_count=60,
+        song_count=12,
+        clip_seconds=4.0,
+        views=1,
+        tile_sizes=(128, 256),
+        training=TrainingConfig(epochs=2, batch_size=16),
+        model=ModelConfig(dim=96),
+        beam_sizes=(1, 3),
+    ),
+    "quick": QUICK,
+    "course": replace(QUICK, name="course", model=ModelConfig(encoder="resnet152")),
+    "paper_literal": replace(
+        QUICK,
+        name="paper_literal",
+        model=ModelConfig(encoder="resnet152", dropout=0.0),  # nn.LSTM drops nothing with one layer
+        spectrogram=PAPER_LITERAL,
+        standardise_timbre=False,
+    ),
+    "best_guess": replace(QUICK, name="best_guess", model=ModelConfig(encoder="resnet152")),
+}
+
+
+def preset(name: str, **changes: Any) -> ExperimentConfig:
+    """A preset by name, with some of its settings changed.
+
+    Values may come as papermill gives them: `beam_sizes` and `tile_sizes` as a list or as text like
+    `"[1, 3]"`. Anything that does not fit raises `InputError` naming the parameter.
+    """
+    if name not in PRESETS:
+        msg = f"preset: expected one of {', '.join(PRESETS)}, got {name!r}; choose one of these"
+        raise InputError(msg)
+    config = PRESETS[name]
+    fields = set(asdict(config)) - {"name"}
+    for key, value in changes.items():
+        if key not in fields:
+            msg = f"{key}: no such setting; expected one of {', '.join(sorted(fields))}"
+            raise InputError(msg)
+        if value is not None:  # None keeps the preset's own
+            config = replace(config, **{key: _fitting(key, value, getattr(config, key))})
+    check_device(config.device)
+    return config
+
+
+def _fitting(key: str, value: Any, default: Any) -> Any:
+    if key in ("beam_sizes", "tile_sizes"):
+        return sizes(key, value)
+    if isinstance(default, bool):
+        kind: type = bool
+    elif isinstance(default, int) or key == "picture_count":
+        kind = int
+    elif isinstance(default, float):
+        kind = float
+    else:
+        kind = type(default)
+    fits = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+    if kind is float and type(value) is int:
+        return float(value)
+    if not fits:
+        msg = f"{key}: expected {kind.__name__}, such as {default!r}, got {value!r}"
+        raise InputError(msg)
+    return value
+
+
+def sizes(key: str, value: Any) -> tuple[int, ...]:
+    """Positive whole numbers from a list, a number, or text that holds either; no repeats."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = [value]
+    found: tuple[Any, ...] = ()
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | dict):
+        found = tuple(value)
+    if not found or not all(type(size) is int and size > 0 for size in found):
+        msg = (
+            f"{key}: expected positive whole numbers, such as [1, 3], got {value!r}; mend -p {key}"
+        )
+        raise InputError(msg)
+    if key == "tile_sizes" and any(256 % size for size in found):
+        msg = (
+            f"{key}: expected sizes that divide the 256-pixel crop, such as [64, 256], got {found}"
+        )
+        raise InputError(msg)
+    return tuple(dict.fromkeys(found))
+
+
+def check_device(name: str) -> torch.device:
+    """The torch device a name stands for; `auto` is the first of cuda, mps and cpu at hand."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        msg = f"device: expected auto, cpu, cuda or mps as this machine has them, got {name!r}"
+        raise InputError(msg) from error
+    return device

@@ -1,0 +1,309 @@
+"""The paper's tables, ours beside theirs, and its diagrams, drawn from the model at hand."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import safe_open
+
+from songtitle.audio import PAPER_LITERAL, TRUE_SHAPE, frame_count, load_clip
+from songtitle.claims import paper, paper_table
+from songtitle.experiment import CAPTIONS, COLLECTIONS, SONG_INPUTS, clips, corpora, hypotheses
+from songtitle.metrics import sentence_bleu
+from songtitle.plots import Box
+from songtitle.presets import ExperimentConfig
+from songtitle.stages import Record
+
+HERE, PAPER = "here", "paper"
+
+
+def lengths_of(record: Record, name: str) -> np.ndarray:
+    """The length in words of every caption or title of a collection, from the counts kept."""
+    counts: Mapping[str, int] = record.result["lengths"][name]
+    return np.repeat([int(length) for length in counts], list(counts.values()))
+
+
+def table_1(record: Record) -> pd.DataFrame:
+    """Lengths of captions and titles in words: one row per data set, here and in the paper."""
+    rows = []
+    for name in (CAPTIONS, *COLLECTIONS):
+        words = lengths_of(record, name)
+        rows.append([HERE, name, len(words), words.min(), words.max(), words.mean(), words.std()])
+    theirs = paper_table(1)
+    rows += [[PAPER, *row] for row in theirs.itertuples(index=False)]
+    return pd.DataFrame(
+        rows, columns=["Counted", "Dataset", "Examples", "Min", "Max", "Mean", "SD"]
+    )
+
+
+def table_2(record: Record, count: int = 5) -> pd.DataFrame:
+    """Cleaned titles: the first test songs of either collection, and the paper's samples."""
+    songs = _read(record, "songs.json")
+    ours = {
+        f"{name} ({HERE})": [song["title"] for song in songs if song["collection"] == name][:count]
+        for name in COLLECTIONS
+    }
+    theirs = paper_table(2)
+    columns = ours | {f"{name} ({PAPER})": list(theirs[name])[:count] for name in theirs}
+    return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()})
+
+
+def table_3(record: Record) -> pd.DataFrame:
+    """Distinct words in titles: all songs and the test songs, here and in the paper."""
+    rows = [
+        [HERE, name, found["total"][name], found["test"][name]]
+        for found in [record.result["title_words"]]
+        for name in (*COLLECTIONS, "both")
+    ]
+    theirs = paper_table(3)
+    for name, column in (("Million Songs", "msd"), ("Free Music Archive", "fma")):
+        rows.append([PAPER, name, theirs.loc["total", column], theirs.loc["test", column]])
+    return pd.DataFrame(rows, columns=["Counted", "Titles of", "Total", "Test"])
+
+
+def table_4(scores: pd.DataFrame) -> pd.DataFrame:
+    """BLEU-1 (percent points) by input and beam size: here, by chance, and in the paper."""
+    theirs = paper_table(4)
+    beams = list(dict.fromkeys(scores["beam_size"]))
+    rows = []
+    for name, found in scores.groupby("input", sort=False):
+        by_beam = {row.beam_size: row for row in found.itertuples()}
+        first = by_beam[beams[0]]
+        lead = [name, first.tiles if "pictures" in str(name) else None]
+        here = [by_beam[k] for k in beams]
+        cells = [f"{100 * x.score:.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in here]
+        rows.append([*lead, HERE, *cells])
+        rows.append([*lead, "chance", *(f"{100 * x.chance:.1f} (p = {x.p:.3f})" for x in here)])
+        printed = theirs.loc[_paper_row(str(name))] if _paper_row(str(name)) in theirs.index else {}
+        rows.append([*lead, PAPER, *(printed.get(k) for k in beams)])
+    columns = ["Input", "Tiles", "What", *(f"k = {k}" for k in beams)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def table_5(scores: pd.DataFrame) -> pd.DataFrame:
+    """Timbre and spectrogram, greedy and k = 5: AudioCaps as the paper quotes it, the paper, here.
+
+    A beam size that was not searched is left blank.
+    """
+    theirs = paper_table(5)
+    rows = []
+    for id, name in (("mfcc", "songs: timbre"), ("spectrogram", "songs: spectrogram")):
+        ours: list[str | None] = []
+        for k in (1, 5):
+            found = scores[(scores["input"] == name) & (scores["beam_size"] == k)]
+            ours += [
+                f"{100 * x.score:.1f} (chance {100 * x.chance:.1f})" for x in found.itertuples()
+            ]
+            ours += [None] * (1 - len(found))
+        printed = theirs.loc[id]
+        rows.append([printed["features"], *printed[["audiocaps_1", "ours_1", "ours_5"]], *ours])
+    columns = ["Features", "AudioCaps, k = 1", "Paper, k = 1", "Paper, k = 5"]
+    return pd.DataFrame(rows, columns=[*columns, f"{HERE}, k = 1", f"{HERE}, k = 5"])
+
+
+def reach(record: Record) -> pd.DataFrame:
+    """How much of the test titles the decoder's vocabulary covers."""
+    titles = [song["tokens"] for song in _read(record, "songs.json")]
+    known = set(_read(record, "vocabulary.json")["words"])
+    tokens = [token for title in titles for token in title]
+    shares = {
+        "title words (running) the decoder knows": np.mean([t in known for t in tokens]),
+        "distinct title words it knows": np.mean([t in known for t in sorted(set(tokens))]),
+        "titles with at least one word it knows": np.mean([bool(known & set(t)) for t in titles]),
+        "titles all of whose words it knows": np.mean([known >= set(t) for t in titles]),
+    }
+    rows = [[name, f"{100 * share:.1f} %"] for name, share in shares.items()]
+    rows.append(["words in the vocabulary", f"{len(known):,}"])
+    return pd.DataFrame(rows, columns=["Of the test titles", "Share"])
+
+
+def spectrogram_shapes(clip: Path, config: ExperimentConfig) -> pd.DataFrame:
+    """Bins and frames of a clip under the paper's stated settings and under those that fit."""
+    rows = []
+    for name, settings in (
+        ("as stated", PAPER_LITERAL),
+        ("as they give about 2,580 frames", TRUE_SHAPE),
+    ):
+        rate = settings.sample_rate
+        samples = len(load_clip(clip, sample_rate=rate, duration=config.clip_seconds))
+        frames = frame_count(samples, settings)
+        asked = [rate, settings.n_fft, settings.window_length, settings.hop_length]
+        rows.append([name, *asked, samples, settings.bins, frames])
+    rows.append(
+        [
+            PAPER,
+            44_100,
+            1_024,
+            512,
+            256,
+            None,
+            paper("spectrogram.bins"),
+            paper("spectrogram.frames"),
+        ]
+    )
+    columns = ["Setting", "Hz", "Transform", "Window", "Hop", "Samples", "Bins", "Frames"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def perplexities(record: Record) -> pd.DataFrame:
+    """The captioner kept, and its controls."""
+    history = pd.DataFrame(record.result["history"])
+    best = history.loc[history["valid_perplexity"].idxmin()]
+    rows = [
+        [f"captioner, epoch {best['epoch']:.0f}", record.result["valid_perplexity"]],
+        ["the same, pictures permuted", record.result["permuted_pictures_perplexity"]],
+        ["unigram model", record.result["unigram_perplexity"]],
+    ]
+    return pd.DataFrame(rows, columns=["Model", "Validation perplexity"])
+
+
+def mean_lengths(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean length of the best hypothesis in words, by input and beam size."""
+    wide = scores.pivot(index="input", columns="beam_size", values="mean_length")
+    wide = wide.loc[list(dict.fromkeys(scores["input"]))]
+    return wide.rename(columns=lambda k: f"k = {k}").rename_axis("Input").reset_index()
+
+
+def signature(scores: pd.DataFrame) -> str:
+    """What the numbers of a score table mean, in one line to stand below it."""
+    bleu = sentence_bleu(["a"], [["a"]], max_order=1).signature
+    items = " and ".join(f"{n:,}" for n in sorted(set(scores["items"])))
+    return f"Mean sentence BLEU-1 over {items} test items. Signature: `{bleu}`."
+
+
+def named_songs(config: ExperimentConfig, beam_size: int, *, count: int) -> pd.DataFrame:
+    """True titles, the best title by either reading, and a chance title, for the first songs."""
+    songs = _read(clips(config), "songs.json")
+    shift = np.random.default_rng(config.seed).integers(1, len(songs))
+    columns: dict[str, list[str]] = {"True title": [song["title"] for song in songs[:count]]}
+    for name in SONG_INPUTS:
+        best = [item[0][0] for item in _hypotheses(config, name, beam_size)]
+        columns[f"From {name.split()[-1]}"] = [_said(found) for found in best[:count]]
+        if name == SONG_INPUTS[-1]:
+            chance = [best[(i + shift) % len(best)] for i in range(min(count, len(best)))]
+            columns["Chance title"] = [" ".join(words) for words, _ in chance]
+    return pd.DataFrame(columns)
+
+
+def five_best(config: ExperimentConfig, beam_size: int, *, song: int) -> pd.DataFrame:
+    """The hypotheses of one song, best first, by either reading."""
+    found = {name: _hypotheses(config, name, beam_size)[song][0] for name in SONG_INPUTS}
+    columns = {
+        f"From {name.split()[-1]}": pd.Series([_said(each) for each in beams], dtype=object)
+        for name, beams in found.items()
+    }
+    frame = pd.DataFrame(columns)
+    frame.insert(0, "Rank", range(1, len(frame) + 1))
+    return frame
+
+
+def variety(config: ExperimentConfig, beam_size: int) -> pd.DataFrame:
+    """How many different best titles the songs got, and how often the most frequent one came."""
+    rows = []
+    for name in SONG_INPUTS:
+        best = [" ".join(item[0][0][0]) for item in _hypotheses(config, name, beam_size)]
+        title, times = Counter(best).most_common(1)[0]
+        rows.append([name, len(best), len(set(best)), title, f"{100 * times / len(best):.1f} %"])
+    columns = ["Input", "Songs", "Different titles", "Most frequent", "Its share"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def mixing(record: Record) -> pd.DataFrame:
+    """How far each kind mixes into the training pictures."""
+    rows = [[name, value] for name, value in record.result["mixing"].items()]
+    return pd.DataFrame(rows, columns=["Kind", "Mixing"])
+
+
+def headline(scores: pd.DataFrame) -> dict[str, str]:
+    """The best cell in domain and out of it, beside chance: what a front page may quote."""
+    said: dict[str, str] = {}
+    for side in ("pictures", "songs"):
+        rows = scores[scores["input"].str.startswith(side)]
+        best = rows.loc[rows["score"].idxmax()]
+        said |= {
+            f"{side}.input": best["input"],
+            f"{side}.beam_size": str(best["beam_size"]),
+            f"{side}.items": f"{best['items']:,}",
+            f"{side}.p": f"{best['p']:.3f}",
+        }
+        for value in ("score", "low", "high", "chance"):
+            said[f"{side}.{value}"] = f"{100 * best[value]:.1f}"
+    return said
+
+
+def clip_of(record: Record, song: int) -> Path:
+    """The audio file of a test song, counted from 0."""
+    return record.file("clips") / _read(record, "songs.json")[song]["clip"]
+
+
+def example_caption(config: ExperimentConfig) -> list[str]:
+    """A caption of four words from the test pictures, for the diagrams."""
+    pictures = _read(corpora(config), "pictures.json")
+    tokens = [p["tokens"] for p in pictures if p["split"] == "test"]
+    return min(tokens, key=lambda words: abs(len(words) - 4))
+
+
+def diagram(config: ExperimentConfig, trained: Record) -> dict[str, list[Box]]:
+    """Boxes for the paper's Figs. 1 to 4, with the shapes that the trained model has.
+
+    Keys: `picture` (Figs. 1 and 2), `timbre` (Fig. 3), `spectrogram` (Figs. 2 and 4), `decoder`.
+    """
+    with safe_open(trained.file("best.safetensors"), framework="pt") as file:
+        projection = file.get_slice("model.encoder.linear.weight").get_shape()
+        vocab, dim = file.get_slice("model.decoder.embed.weight").get_shape()
+    width, features = projection
+    side, bins = config.crop, config.spectrogram.bins
+    backbone = Box(config.model.encoder, f"{features}", "frozen, ImageNet weights")
+    project = Box("linear + batch norm", f"{width}", "trained")
+    whole = config.spectrogram_fit == "whole"
+    sound = Box(
+        "spectrogram", f"3 × {bins} × {'all frames' if whole else side}", "dB as brightness"
+    )
+    return {
+        "picture": [Box("picture crop", f"3 × {side} × {side}", "RGB"), backbone, project],
+        "timbre": [
+            Box("audio", f"{config.clip_seconds:.0f} s"),
+            Box("timbre", "90", "12 means, 78 covariances"),
+            Box("replicated", f"{dim}", "each number 5 or 6 times"),
+        ],
+        "spectrogram": [Box("audio", f"{config.clip_seconds:.0f} s"), sound, backbone, project],
+        "decoder": [Box("LSTM", f"{dim}", f"{vocab:,} words")],
+    }
+
+
+def _hypotheses(config: ExperimentConfig, name: str, beam_size: int) -> list[Any]:
+    return _read(hypotheses(config, name, beam_size), "hypotheses.json")
+
+
+def _said(found: list[Any]) -> str:
+    words, log_prob = found
+    return f"{' '.join(words) or '(nothing)'} ({log_prob:.1f})"
+
+
+def _read(record: Record, name: str) -> Any:
+    return json.loads(record.file(name).read_text("utf-8"))
+
+
+def _paper_row(name: str) -> str:
+    if name.startswith("songs"):
+        return "msd" if "timbre" in name else "fma"
+    return f"cc{name.split('×')[-1]}"
+
+
+def facts(record: Record) -> dict[str, Any]:
+    """The numbers of a record that prose may quote, flat: `title_words.test.both`."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), inner)
+        elif not isinstance(value, list):
+            flat[prefix] = value
+
+    walk("", record.result)
+    return flat

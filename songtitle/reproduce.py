@@ -1,0 +1,167 @@
+"""Reproduce: papermill over the notebooks in order, then the book, then a check of its pages."""
+
+import ast
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+
+from songtitle.errors import InputError
+from songtitle.presets import PRESETS, preset
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ROOT / "notebooks"
+EXECUTED = ROOT / "book" / "notebooks"
+PAGES = ROOT / "book" / "_build" / "html"
+
+# Every table and figure of the paper, by the anchor it has in the book.
+EXPECTED = (
+    *(f"tab-{n}" for n in range(1, 6)),
+    *(f"fig-{n}" for n in range(1, 7)),
+    *("fig-7a", "fig-7b", "fig-8a", "fig-8b", "fig-8c"),
+)
+
+
+def notebooks() -> list[Path]:
+    """The notebooks in reading order."""
+    return sorted(SOURCES.glob("[0-9][0-9]_*.ipynb"))
+
+
+def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool:
+    """Run one notebook with papermill; False if `output` is already what would come out.
+
+    The output holds no papermill or timing metadata: two runs that show the same are the same
+    bytes. It replaces an earlier one only when the run has succeeded.
+    """
+    check_parameters(notebook, parameters)
+    key = _key(notebook, parameters)
+    if output.exists() and nbformat.read(output, 4).metadata.get("songtitle") == {"key": key}:
+        return False
+    output.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch) / output.name
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(result),
+                parameters=dict(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=scratch,
+            )
+        except papermill.PapermillExecutionError as error:
+            kept = output.with_name(f"{output.stem}.failed.ipynb")
+            shutil.copyfile(result, kept)
+            what = error.evalue if error.ename == "InputError" else f"{error.ename}: {error.evalue}"
+            msg = f"{notebook.name}: cell {error.exec_count} failed: {what} (see {kept})"
+            raise InputError(msg) from error
+        content = nbformat.read(result, 4)
+    content.metadata = {
+        "kernelspec": content.metadata["kernelspec"],
+        "language_info": {"name": "python"},
+        "songtitle": {"key": key},
+    }
+    for index, cell in enumerate(content.cells):
+        cell["id"] = f"cell-{index}"
+        for noise in ("papermill", "execution"):
+            cell.metadata.pop(noise, None)
+        if not cell.metadata.get("tags", True):
+            cell.metadata.pop("tags")
+    partial = output.with_suffix(".partial")
+    nbformat.write(content, partial)
+    os.replace(partial, output)
+    return True
+
+
+def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    """Refuse, in one line, what papermill would pass over or only stumble on later."""
+    if not notebook.is_file():
+        names = ", ".join(path.stem for path in notebooks())
+        msg = f"{notebook}: no such notebook; expected one of {names}"
+        raise InputError(msg)
+    known = parameters_of(notebook)
+    for name in parameters:
+        if name not in known:
+            msg = f"{name}: not a parameter of {notebook.name}; it has {', '.join(known)}"
+            raise InputError(msg)
+    changes = {name: value for name, value in parameters.items() if name != "preset"}
+    preset(parameters.get("preset", known["preset"]), **changes)
+
+
+def parameters_of(notebook: Path) -> dict[str, Any]:
+    """Names and defaults in the cell tagged `parameters`."""
+    for cell in nbformat.read(notebook, 4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            return {
+                node.targets[0].id: ast.literal_eval(node.value)  # type: ignore[attr-defined]
+                for node in ast.parse(cell.source).body
+                if isinstance(node, ast.Assign)
+            }
+    msg = f"{notebook.name}: expected a cell tagged 'parameters'"
+    raise InputError(msg)
+
+
+def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
+    """A hash of all that a page is made from: cells, parameters, library and manifests."""
+    digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
+    cells = nbformat.read(notebook, 4).cells
+    digest.update("\n".join(f"{cell.cell_type}:{cell.source}" for cell in cells).encode())
+    for folder, pattern in (("songtitle", "**/*.py"), ("data_manifest", "*.*")):
+        for path in sorted((ROOT / folder).glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def run(
+    name: str = "quick", *, chosen: Iterable[Path] = (), output: Path = EXECUTED, **changes: Any
+) -> None:
+    """Run notebooks in order (all of them unless `chosen`), saying what is done and skipped."""
+    if name not in PRESETS:
+        preset(name)
+    for notebook in list(chosen) or notebooks():
+        known = parameters_of(notebook)
+        parameters = {"preset": name}
+        parameters |= {key: value for key, value in changes.items() if value is not None}
+        if not chosen:  # what one notebook varies is no business of the others
+            parameters = {key: value for key, value in parameters.items() if key in known}
+        print(f"{notebook.stem}: ", end="", flush=True)
+        did = execute(notebook, output / notebook.name, parameters)
+        print("done" if did else "up to date", flush=True)
+
+
+def build() -> Path:
+    """Build the book, any warning an error, and check that nothing of the paper is missing."""
+    command = [sys.executable, "-m", "jupyter_book", "build", "book", "-n", "-W", "--keep-going"]
+    done = subprocess.run([*command, "-q"], cwd=ROOT, check=False)
+    if done.returncode:
+        msg = f"book: `{' '.join(command[1:])}` failed; its messages are above"
+        raise InputError(msg)
+    check_book(PAGES)
+    return PAGES / "index.html"
+
+
+def check_book(pages: Path) -> None:
+    """Raise unless every table and figure stands in the pages, and no traceback does."""
+    texts = {path.name: path.read_text("utf-8") for path in sorted(pages.rglob("*.html"))}
+    every = "\n".join(texts.values())
+    missing = [name for name in EXPECTED if f'id="{name}"' not in every]
+    broken = [name for name, text in texts.items() if "Traceback (most recent" in text]
+    unnamed = [name for name, text in texts.items() if re.search(r"<img(?![^>]*\balt=)", text)]
+    if missing or broken or unnamed:
+        msg = (
+            f"book: missing {missing or 'nothing'}; pages with a traceback: {broken or 'none'}; "
+            f"pages with a picture without alt text: {unnamed or 'none'}"
+        )
+        raise InputError(msg)

@@ -1,0 +1,229 @@
+"""Stages: work done once, kept under a hash of all it depends on, with a record of how.
+
+A stage is a function that fills a folder and returns its findings. Its key is a hash of its name,
+its settings, the keys of its inputs and the code it can reach; the same key is never computed
+twice, and any change computes anew beside what is there.
+"""
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import platform
+import shutil
+import subprocess
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from songtitle import __version__
+
+RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a finished stage left: its findings, where its files lie, and how it came about."""
+
+    stage: str
+    key: str
+    settings: dict[str, Any]
+    inputs: dict[str, str]  # stage name -> key
+    code: str  # hash of the code the stage can reach
+    result: dict[str, Any]  # findings: the same for the same key
+    timing: dict[str, Any]  # seconds, which differ from run to run
+    provenance: dict[str, Any]
+    folder: Path
+
+    def file(self, name: str) -> Path:
+        """The path of one of the stage's files."""
+        return self.folder / name
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON has it (the folder, a fact of one machine, left out)."""
+        return {name: value for name, value in vars(self).items() if name != "folder"}
+
+
+def run_stage(
+    stage: str,
+    compute: Callable[[Path], Mapping[str, Any]],
+    *,
+    settings: Mapping[str, Any],
+    inputs: Iterable[Record] = (),
+    home: Path,
+) -> Record:
+    """The record of a stage: read if it was computed before, else computed now.
+
+    `compute(folder)` writes its files into `folder` and returns its findings; a key `timing` among
+    them holds what differs from run to run. It may find files of an interrupted run there, and may
+    go on from them.
+    """
+    settings = json.loads(json.dumps(dict(settings)))
+    keys = {record.stage: record.key for record in inputs}
+    version = code_version(compute)
+    key = _digest([stage, settings, keys, version])
+    runs = home / "runs" / stage
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = runs / key
+    if not (folder / RECORD).exists():
+        with FileLock(runs / f"{key}.lock"):
+            if not (folder / RECORD).exists():
+                partial = runs / f"{key}.partial"
+                partial.mkdir(exist_ok=True)
+                started, clock = datetime.now(UTC), time.perf_counter()
+                result = json.loads(json.dumps(dict(compute(partial))))
+                timing = {"seconds": round(time.perf_counter() - clock, 3)}
+                timing |= result.pop("timing", {})
+                content = {
+                    "stage": stage,
+                    "key": key,
+                    "settings": settings,
+                    "inputs": keys,
+                    "code": version,
+                    "result": result,
+                    "timing": timing,
+                    "provenance": provenance() | {"started": started.isoformat(timespec="seconds")},
+                }
+                (partial / RECORD).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+                shutil.rmtree(folder, ignore_errors=True)  # a folder without a record is no stage
+                os.replace(partial, folder)
+    return read_record(folder)
+
+
+def read_record(folder: Path) -> Record:
+    """The record that lies in a finished stage's folder."""
+    return Record(**json.loads((folder / RECORD).read_text("utf-8")), folder=folder)
+
+
+def finished(home: Path, stage: str = "*") -> list[Record]:
+    """Records of finished stages (of all, or of one by name), oldest first."""
+    paths = (home / "runs").glob(f"{stage}/*/{RECORD}")
+    whole = [path for path in paths if path.parent.suffix != ".partial"]
+    return [read_record(path.parent) for path in sorted(whole, key=lambda p: p.stat().st_mtime)]
+
+
+def provenance() -> dict[str, Any]:
+    """Code and machine of this run; no names of users, hosts or folders."""
+    return {
+        "songtitle": __version__,
+        "commit": _git("rev-parse", "--short=12", "HEAD"),
+        # The book's own outputs are rewritten by every run and say nothing about the code.
+        "modified": bool(
+            _git("status", "--porcelain", "--", "songtitle", "notebooks", "data_manifest")
+        ),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    here = Path(__file__).parent.parent
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=here, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def code_version(function: Callable[..., Any]) -> str:
+    """A hash of what `function` means, with all the songtitle code that it can reach.
+
+    From its own module: the functions and classes it names, and those they name. From other
+    modules: the whole module, with all that it imports from songtitle. Comments, docstrings and
+    layout do not count: prose may be improved without a rerun.
+    """
+    meanings: dict[str, str] = {}
+    modules: list[str] = []
+    waiting: list[Any] = [function]
+    while waiting:
+        value = waiting.pop()
+        name = f"{value.__module__}.{value.__qualname__}"
+        if name in meanings:
+            continue
+        meanings[name] = _meaning(textwrap.dedent(inspect.getsource(value)))
+        for found in _named_values(value):
+            origin = found.__name__ if inspect.ismodule(found) else getattr(found, "__module__", "")
+            if not str(origin).startswith("songtitle"):
+                continue
+            if origin != value.__module__:
+                modules.append(str(origin))
+            elif inspect.isfunction(found) or inspect.isclass(found):
+                waiting.append(found)
+    while modules:
+        name = modules.pop()
+        if name not in meanings:
+            source = _source(name)
+            meanings[name] = _meaning(source)
+            modules += _imports(source)
+    return _digest(meanings)
+
+
+def _named_values(value: Any) -> list[Any]:
+    """What the names in the code of a function (or of a class's methods) stand for."""
+    if inspect.isclass(value):
+        methods = [each for each in vars(value).values() if inspect.isfunction(each)]
+        return [found for method in methods for found in _named_values(method)]
+    names: set[str] = set()
+    codes = [value.__code__]
+    while codes:
+        code = codes.pop()
+        names |= set(code.co_names)
+        codes += [const for const in code.co_consts if inspect.iscode(const)]
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    return [value.__globals__[name] for name in names if name in value.__globals__] + cells
+
+
+def _source(module: str) -> str:
+    return Path(str(inspect.getfile(importlib.import_module(module)))).read_text("utf-8")
+
+
+def _imports(source: str) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("songtitle."):
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [name for name in inside if _is_module(name)] or [str(node.module)]
+        elif isinstance(node, ast.ImportFrom) and node.module == "songtitle":
+            found += [f"songtitle.{alias.name}" for alias in node.names if alias.name[0] != "_"]
+    return found
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _meaning(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_string(body[0]):
+            node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_string(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,137 @@
+"""Timbre: a clip as 90 numbers, widened to the width of an encoder's output and standardised."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+from songtitle.errors import InputError
+from songtitle.shapes import Timbre
+
+COEFFICIENTS = 12
+TIMBRE_SIZE = COEFFICIENTS + COEFFICIENTS * (COEFFICIENTS + 1) // 2  # 12 means + 78 covariances
+
+WINDOW_LENGTH = (
+    2048  # samples, 93 ms at 22,050 Hz; a window, a hop and a filter bank that are usual
+)
+HOP_LENGTH = 512  # samples
+MEL_BANDS = 40
+
+
+def timbre_vector(waveform: Float[Tensor, " samples"], *, sample_rate: int) -> Float[Tensor, " 90"]:
+    """The 12 means and 78 covariances of a clip's first 12 mel-frequency cepstral coefficients.
+
+    The Million Song Dataset summarises Echo Nest's 12 timbre numbers of each segment of a song.
+    Their maker's code is not public, so MFCCs of the frames of a clip stand in for them here: also
+    12 numbers for the shape of the spectrum, the first of which follows loudness (and so changes
+    with gain), but on another scale. Frames of 2,048 samples every 512, Hann window, uncentred;
+    40 mel bands; dB with librosa's floors. A clip shorter than a frame is extended by silence and
+    has covariances of 0, as has silence.
+
+    Source: Bertin-Mahieux et al. 2011 for the dataset; the UCI set YearPredictionMSD for the form.
+    """
+    import librosa  # takes seconds to load, and only this function needs it
+
+    clip = waveform.detach().cpu().numpy()
+    clip = np.pad(clip, (0, max(0, WINDOW_LENGTH - len(clip))))
+    coefficients = librosa.feature.mfcc(
+        y=clip,
+        sr=sample_rate,
+        n_mfcc=COEFFICIENTS,
+        n_fft=WINDOW_LENGTH,
+        hop_length=HOP_LENGTH,
+        n_mels=MEL_BANDS,
+        center=False,
+    )
+    return summarise(torch.from_numpy(coefficients.T).to(waveform))
+
+
+def summarise(frames: Float[Tensor, "frames 12"]) -> Float[Tensor, " 90"]:
+    """12 means, then 78 covariances, of timbre frames or of Million Song segments.
+
+    Covariances are divided by `frames - 1` (0 for a single frame) and stand in the order of UCI's
+    YearPredictionMSD: the diagonals 0, 1, ..., 11 of the covariance matrix, so the 12 variances
+    first. Units are those of the frames, and their squares. Computed in double precision.
+
+    Raises `InputError` without any frame.
+    """
+    if not len(frames):
+        msg = "frames: expected at least one timbre frame, got none; use a clip that has sound"
+        raise InputError(msg)
+    precise = frames.double()
+    mean = precise.mean(0)
+    centred = precise - mean
+    covariance = centred.T @ centred / max(1, len(frames) - 1)
+    diagonals = [covariance.diagonal(k) for k in range(COEFFICIENTS)]
+    return torch.cat([mean, *diagonals]).to(frames.dtype)
+
+
+def replicated_order(width: int, *, generator: Generator) -> Int[Tensor, " {width}"]:
+    """The indices 0 to 89, repeated to fill `width` places, in random order.
+
+    No index comes twice more often than another: for 512 places the first 62 come six times and
+    the other 28 five times. Raises `InputError` for fewer than 90 places, which would lose some.
+    """
+    if width < TIMBRE_SIZE:
+        msg = f"width: expected at least {TIMBRE_SIZE}, one for each number, got {width}; try 512"
+        raise InputError(msg)
+    return (torch.arange(width) % TIMBRE_SIZE)[torch.randperm(width, generator=generator)]
+
+
+def tile_to_width(
+    timbre: Timbre, width: int, *, order: Int[Tensor, " {width}"]
+) -> Float[Tensor, "*batch {width}"]:
+    """Widen 90 numbers to `width` by copying: place i holds number `order[i]`.
+
+    Draw the order once by `replicated_order` and use it for every song. Raises `InputError` when
+    the order has another length or lacks one of the 90.
+    """
+    if len(order) != width:
+        msg = f"order: expected {width} indices, got {len(order)}; draw it by replicated_order()"
+        raise InputError(msg)
+    _first_places(order)
+    return timbre[..., order.to(timbre.device)]
+
+
+def from_width(
+    widened: Float[Tensor, "*batch width"], order: Int[Tensor, " width"]
+) -> Float[Tensor, "*batch 90"]:
+    """The 90 numbers back from their copies: the inverse of `tile_to_width` for the same order."""
+    return widened[..., _first_places(order).to(widened.device)]
+
+
+def fit_standardiser(
+    timbre: Float[Tensor, "items 90"],
+) -> tuple[Float[Tensor, " 90"], Float[Tensor, " 90"]]:
+    """Mean and standard deviation (divided by `items`) of each column, for `standardise`.
+
+    A column of equal values gets the deviation 1, so that it becomes 0 and nothing is divided by
+    0. Fit on training songs alone. Raises `InputError` without any item.
+    """
+    if not len(timbre):
+        msg = "timbre: expected at least one song to standardise by, got none; add songs"
+        raise InputError(msg)
+    precise = timbre.double()
+    std = precise.std(0, correction=0)
+    # Asked of the values: rounding can leave the deviation of equal values just above 0.
+    std[timbre.amax(0) == timbre.amin(0)] = 1
+    return precise.mean(0).to(timbre.dtype), std.to(timbre.dtype)
+
+
+def standardise(
+    timbre: Float[Tensor, "items 90"], mean: Float[Tensor, " 90"], std: Float[Tensor, " 90"]
+) -> Float[Tensor, "items 90"]:
+    """Columns in units of their deviation from their mean; a deviation of 0 counts as 1."""
+    return (timbre - mean) / torch.where(std == 0, torch.ones_like(std), std)
+
+
+def _first_places(order: Int[Tensor, " width"]) -> Int[Tensor, " 90"]:
+    """Where each of the 90 numbers first stands in the order."""
+    found = order.cpu() == torch.arange(TIMBRE_SIZE)[:, None]
+    if not found.any(1).all() or int(found.sum()) != len(order):
+        msg = (
+            f"order: expected every index from 0 to {TIMBRE_SIZE - 1} and no other; "
+            "draw it by replicated_order()"
+        )
+        raise InputError(msg)
+    return found.int().argmax(1)  # ties go to the first

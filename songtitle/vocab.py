@@ -1,0 +1,130 @@
+"""The vocabulary: a fixed list of words and their ids, with four special ids in front."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from songtitle.errors import InputError
+
+SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
+
+
+class Vocabulary:
+    """Words with their ids; ids 0 to 3 are `<pad>`, `<bos>`, `<eos>` and `<unk>`.
+
+    `words` come without the specials; word i has id `4 + i`. Two vocabularies are equal when
+    their words are, in order. Raises InputError for a word that comes twice or is a special.
+    """
+
+    pad_id: int = 0
+    bos_id: int = 1
+    eos_id: int = 2
+    unk_id: int = 3
+
+    def __init__(self, words: Sequence[str]) -> None:
+        _refuse_string(words)
+        self.words = tuple(words)
+        self._ids = {word: i for i, word in enumerate(self.words, start=len(SPECIALS))}
+        twice = len(self._ids) < len(self.words)
+        if twice or any(word in self._ids for word in SPECIALS):
+            fault = "a word twice" if twice else "a special such as <eos> among the words"
+            msg = f"vocabulary: expected distinct words without the specials, got {fault}"
+            raise InputError(msg)
+
+    @classmethod
+    def from_tokens(cls, titles: Iterable[Sequence[str]], *, min_count: int = 4) -> "Vocabulary":
+        """The words that the token lists hold at least `min_count` times.
+
+        The most frequent comes first, equals in alphabetical order, so the order of the titles
+        does not matter. Raises TypeError for a `str` in place of a token list.
+        """
+        counts: Counter[str] = Counter()
+        for tokens in titles:
+            _refuse_string(tokens)
+            counts.update(tokens)
+        kept = (w for w, n in counts.items() if n >= min_count and w not in SPECIALS)
+        return cls(sorted(kept, key=lambda word: (-counts[word], word)))
+
+    def encode(self, tokens: Sequence[str]) -> list[int]:
+        """`<bos>`, the id of each token (`<unk>` for a word not known), `<eos>`.
+
+        Raises TypeError for a `str` in place of a token list.
+        """
+        _refuse_string(tokens)
+        return [self.bos_id, *(self._ids.get(word, self.unk_id) for word in tokens), self.eos_id]
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """The words of the ids up to the first `<eos>`; the specials, `<unk>` too, are left out.
+
+        `decode(encode(tokens)) == tokens` where every token is known. Raises InputError for an
+        id outside the vocabulary.
+        """
+        tokens = []
+        for i in map(int, ids):
+            if i == self.eos_id:
+                break
+            if not 0 <= i < len(self):
+                msg = f"vocabulary: expected ids from 0 to {len(self) - 1}, got {i}"
+                raise InputError(msg)
+            if i >= len(SPECIALS):
+                tokens.append(self.words[i - len(SPECIALS)])
+        return tokens
+
+    def __len__(self) -> int:
+        """How many ids there are, the specials counted: the width of a decoder's output."""
+        return len(SPECIALS) + len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._ids
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.words == other.words
+
+    def __hash__(self) -> int:
+        return hash(self.words)
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} ids)"
+
+    def save(self, path: Path) -> None:
+        """Write the vocabulary as JSON; `load` gives an equal one. Whole or not at all."""
+        text = json.dumps({"specials": SPECIALS, "words": self.words}, ensure_ascii=False, indent=0)
+        partial = path.with_name(f"{path.name}.partial{os.getpid()}")
+        try:
+            partial.write_text(text + "\n", encoding="utf-8", newline="\n")
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        """Read what `save` wrote. Raises InputError, naming the file, for anything else."""
+        expected = f"{path}: expected a vocabulary written by Vocabulary.save"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            msg = f"{expected}, got {error.strerror}; check the path"
+            raise InputError(msg) from error
+        except ValueError as error:
+            msg = f"{expected}, got no JSON; write it anew"
+            raise InputError(msg) from error
+        words = content.get("words") if isinstance(content, dict) else None
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            msg = f"{expected}, got JSON without a list of words; write it anew"
+            raise InputError(msg)
+        if content.get("specials") != list(SPECIALS):
+            msg = f"{expected}, got the specials {content.get('specials')}; write it anew"
+            raise InputError(msg)
+        try:
+            return cls(words)
+        except InputError as error:
+            msg = f"{path}: {error}; write it anew"
+            raise InputError(msg) from error
+
+
+def _refuse_string(tokens: Sequence[str]) -> None:
+    if isinstance(tokens, str):
+        msg = f"expected a list of tokens, got the string {tokens!r}; call tokenize() first"
+        raise TypeError(msg)

@@ -1,0 +1,36 @@
+"""What several test files share: the fetched pictures, and one whole run of the tiny preset."""
+
+import os
+import shutil
+
+import pytest
+
+from songtitle import manifest
+from songtitle.datasets import stamps
+
+
+@pytest.fixture(scope="session")
+def pictures_home():
+    """The data home with the fetched pictures; `make test` fetches them first."""
+    home = manifest.data_home()
+    if not stamps.is_fetched(home):
+        pytest.skip("the stamps are not fetched; run `make data`")
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_home(pictures_home, tmp_path_factory):
+    """A data home of its own, with the pictures, for whole runs of the tiny preset."""
+    home = tmp_path_factory.mktemp("data home ü")  # a space and a letter beyond ASCII
+    try:
+        os.symlink(pictures_home / "stamps", home / "stamps", target_is_directory=True)
+    except OSError:
+        shutil.copytree(pictures_home / "stamps", home / "stamps")
+    return home
+
+
+@pytest.fixture
+def in_tiny_home(tiny_home, monkeypatch):
+    """The tiny data home as the one that code under test, and its child processes, see."""
+    monkeypatch.setenv("SONGTITLE_DATA", str(tiny_home))
+    return tiny_home

@@ -1,0 +1,383 @@
+"""The laws of sound: loading, the spectrogram and its picture."""
+
+import os
+import subprocess
+import sys
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile
+import torch
+
+from songtitle.audio import (
+    PAPER_LITERAL,
+    TRUE_SHAPE,
+    SpectrogramConfig,
+    frame_count,
+    load_clip,
+    log_spectrogram,
+    spectrogram_image,
+)
+from songtitle.errors import InputError
+
+# Every length another number, so that a mix-up shows.
+SMALL = SpectrogramConfig(
+    sample_rate=8_000, n_fft=128, window_length=96, hop_length=40, bins=61, top_db=200.0
+)
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def tone(frequency: float, sample_rate: int, seconds: float) -> np.ndarray:
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    return np.sin(2 * np.pi * frequency * time).astype(np.float32)
+
+
+def write_mp3(path: Path, seconds: float = 3.0) -> Path:
+    soundfile.write(path, tone(440, 44_100, seconds), 44_100, format="MP3")
+    return path
+
+
+# -- the spectrogram -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", [TRUE_SHAPE, PAPER_LITERAL, SMALL])
+def test_a_tone_peaks_in_the_bin_that_holds_its_frequency(config):
+    frequency = 1_003.0
+    clip = torch.from_numpy(tone(frequency, config.sample_rate, 0.5))
+    loudest = log_spectrogram(clip, config).mean(-1).argmax()
+    assert loudest == round(frequency * config.n_fft / config.sample_rate)
+
+
+@pytest.mark.parametrize("samples", [1, 95, 96, 135, 136, 137, 1_999])
+def test_frames_are_one_and_every_whole_hop_after_the_first_window(samples):
+    by_hand = 1
+    while (by_hand * SMALL.hop_length) + SMALL.window_length <= samples:
+        by_hand += 1
+    assert frame_count(samples, SMALL) == by_hand
+    assert log_spectrogram(noise(samples), SMALL).shape == (SMALL.bins, by_hand)
+
+
+def test_the_papers_own_settings_give_twice_the_frames_that_the_paper_states():
+    # 1,321,967 samples: a real 30 s clip at 44.1 kHz; 660,984 of them at 22.05 kHz
+    assert frame_count(1_321_967, PAPER_LITERAL) == 5_162
+    assert frame_count(660_984, TRUE_SHAPE) == 2_580
+    assert PAPER_LITERAL.bins == TRUE_SHAPE.bins == 256
+
+
+@pytest.mark.parametrize("gain", [1e-30, 1e-3, 7.0, 1e30])
+def test_a_change_of_gain_changes_nothing(gain):
+    clip = noise(2_003)
+    torch.testing.assert_close(
+        log_spectrogram(gain * clip, TRUE_SHAPE), log_spectrogram(clip, TRUE_SHAPE)
+    )
+
+
+def test_the_loudest_bin_is_at_0_db_and_the_softest_at_the_floor():
+    clip = torch.from_numpy(tone(1_003, 22_050, 0.3))
+    spectrogram = log_spectrogram(clip, replace(TRUE_SHAPE, top_db=31.0))
+    assert spectrogram.max() == 0
+    assert spectrogram.min() == -31
+
+
+def test_silence_is_finite_and_lies_on_the_floor():
+    assert (log_spectrogram(torch.zeros(3, 2_003), TRUE_SHAPE) == -80).all()
+
+
+def test_a_batch_equals_its_clips_one_by_one():
+    clips = noise(2, 3, 1_009) * torch.tensor([1.0, 5.0, 0.0])[:, None]
+    batch = log_spectrogram(clips, SMALL)
+    for i in range(2):
+        for j in range(3):
+            torch.testing.assert_close(batch[i, j], log_spectrogram(clips[i, j], SMALL))
+
+
+def to_db(power: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
+    power = power[: config.bins]
+    return np.maximum(10 * np.log10(power / power.max()), -config.top_db)
+
+
+@pytest.mark.parametrize("window", ["hann", "hamming", "blackman", "rectangular"])
+def test_the_power_agrees_with_librosa(window):
+    config = replace(SMALL, window=window)
+    clip = noise(2_003).double().numpy()
+    side = (config.n_fft - config.window_length) // 2  # librosa centres short windows in n_fft
+    power = librosa.stft(
+        np.pad(clip, side),
+        n_fft=config.n_fft,
+        hop_length=config.hop_length,
+        win_length=config.window_length,
+        window="boxcar" if window == "rectangular" else window,
+        center=False,
+    )
+    ours = log_spectrogram(torch.from_numpy(clip), config).numpy()
+    np.testing.assert_allclose(ours, to_db(np.abs(power) ** 2, config), atol=1e-4)
+
+
+def test_the_power_agrees_with_scipy():
+    clip = noise(2_003).double().numpy()
+    _, _, power = scipy.signal.spectrogram(
+        clip,
+        window="hann",
+        nperseg=SMALL.window_length,
+        noverlap=SMALL.window_length - SMALL.hop_length,
+        nfft=SMALL.n_fft,
+        detrend=False,
+        scaling="spectrum",
+        return_onesided=False,
+    )
+    ours = log_spectrogram(torch.from_numpy(clip), SMALL).numpy()
+    np.testing.assert_allclose(ours, to_db(power, SMALL), atol=1e-4)
+
+
+def test_the_picture_is_grey_from_0_to_1_with_high_frequencies_on_top():
+    low_tone = torch.from_numpy(tone(200, 8_000, 0.4))
+    spectrogram = log_spectrogram(torch.stack([low_tone] * 2), SMALL)
+    picture = spectrogram_image(spectrogram, SMALL)
+    assert picture.shape == (2, 3, *spectrogram.shape[-2:])
+    assert (picture == picture[:, :1]).all()
+    assert picture.max() == 1
+    assert picture.min() >= 0
+    brightest_row = picture[0, 0].mean(-1).argmax()
+    assert SMALL.bins - 1 - brightest_row == round(200 * 128 / 8_000)
+    assert (spectrogram_image(torch.full((5, 7), -200.0), SMALL) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hop_length": 0}, "hop_length: expected a whole number from 1 up, got 0"),
+        ({"n_fft": 512.5}, "n_fft: expected a whole number from 1 up, got 512.5"),
+        ({"sample_rate": True}, "sample_rate: expected a whole number from 1 up, got True"),
+        ({"bins": 258}, r"bins: expected at most n_fft // 2 \+ 1 = 257, got 258"),
+        ({"window_length": 513}, "window_length: expected at most n_fft = 512, got 513"),
+        ({"top_db": 0.0}, "top_db: expected dB above 0, got 0.0"),
+        ({"window": "gauss"}, "window: expected one of hann, hamming, .* got 'gauss'"),
+        ({"channel": "both"}, "channel: expected one of mean, left, right, got 'both'"),
+    ],
+)
+def test_a_setting_that_makes_no_spectrogram_is_named(change, message):
+    config = copy(TRUE_SHAPE)
+    for name, value in change.items():  # as users meet it: past the tests' check of types
+        object.__setattr__(config, name, value)
+    with pytest.raises(InputError, match=message) as caught:
+        config.__post_init__()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_setting_is_checked_as_it_is_made():
+    with pytest.raises(InputError, match="hop_length"):
+        replace(TRUE_SHAPE, hop_length=0)
+
+
+# -- loading -------------------------------------------------------------------------------------
+
+
+def stereo(path: Path) -> Path:
+    left, right = tone(440, 8_000, 0.7), 0.25 * tone(1_200, 8_000, 0.7)
+    soundfile.write(path, np.stack([left, right], axis=1), 8_000, subtype="FLOAT")
+    return path
+
+
+def test_mono_is_the_mean_the_left_or_the_right_channel(tmp_path):
+    path = stereo(tmp_path / "stereo.wav")
+    mean, left, right = (
+        load_clip(path, sample_rate=8_000, channel=name) for name in ("mean", "left", "right")
+    )
+    torch.testing.assert_close(left, torch.from_numpy(tone(440, 8_000, 0.7)), atol=1e-3, rtol=0)
+    torch.testing.assert_close(mean, (left + right) / 2)
+    assert right.abs().max() < 0.3
+
+
+def test_a_mono_file_has_one_channel_whatever_is_asked(tmp_path):
+    path = tmp_path / "mono.wav"
+    soundfile.write(path, tone(440, 8_000, 0.3), 8_000)
+    left, right = (load_clip(path, sample_rate=8_000, channel=name) for name in ("left", "right"))
+    assert torch.equal(left, right)
+
+
+def test_the_mean_is_removed(tmp_path):
+    path = tmp_path / "offset.wav"
+    soundfile.write(path, 0.5 * tone(440, 8_000, 0.5) + 0.3, 8_000, subtype="FLOAT")
+    clip = load_clip(path, sample_rate=8_000)
+    assert abs(clip.mean()) < 1e-6
+    assert clip.max() < 0.51
+
+
+def test_a_constant_is_silence(tmp_path):
+    path = tmp_path / "constant.wav"
+    soundfile.write(path, np.full(7_919, 0.1, dtype=np.float32), 8_000, subtype="FLOAT")
+    clip = load_clip(path, sample_rate=8_000)
+    assert (clip == 0).all()
+    assert (log_spectrogram(clip, TRUE_SHAPE) == -80).all()
+
+
+def test_the_clip_ends_at_its_duration(tmp_path):
+    path = stereo(tmp_path / "stereo.wav")
+    assert len(load_clip(path, sample_rate=12_000, duration=0.5)) == round(0.5 * 12_000)
+    assert len(load_clip(path, sample_rate=12_000, duration=None)) == round(0.7 * 12_000)
+    assert len(load_clip(path, sample_rate=12_000, duration=30.0)) == round(0.7 * 12_000)
+    # 0.50006 s is no whole number of samples at 8 kHz
+    assert len(load_clip(path, sample_rate=96_000, duration=0.50006)) == round(0.50006 * 96_000)
+
+
+def test_no_more_is_read_than_the_duration_needs(tmp_path):
+    path = tmp_path / "late_trouble.wav"
+    sound = tone(440, 8_000, 2.0)
+    sound[9_000:] = np.nan
+    soundfile.write(path, sound, 8_000, subtype="FLOAT")
+    assert len(load_clip(path, sample_rate=8_000, duration=1.0)) == 8_000
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "flac", "wav"])
+def test_a_tone_keeps_its_pitch_through_every_format_and_the_resampler(tmp_path, suffix):
+    path = tmp_path / f"tone.{suffix}"
+    soundfile.write(path, 0.5 * tone(1_003, 44_100, 1.0), 44_100)
+    clip = load_clip(str(path), sample_rate=22_050)
+    assert clip.dtype == torch.float32
+    assert 0.45 < clip.abs().max() < 0.6
+    assert log_spectrogram(clip, TRUE_SHAPE).mean(-1).argmax() == round(1_003 * 512 / 22_050)
+
+
+def test_a_telephone_recording_and_a_fifth_of_a_second_are_clips(tmp_path):
+    path = tmp_path / "short.wav"
+    soundfile.write(path, tone(440, 8_000, 0.2), 8_000)
+    clip = load_clip(path, sample_rate=22_050)
+    assert clip.shape == (4_410,)
+    assert log_spectrogram(clip, TRUE_SHAPE).shape == (256, frame_count(4_410, TRUE_SHAPE))
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_a_truncated_mp3_gives_the_sound_before_the_cut(tmp_path, kept):
+    whole = write_mp3(tmp_path / "whole.mp3")
+    cut = tmp_path / "cut.mp3"
+    cut.write_bytes(whole.read_bytes()[: int(kept * whole.stat().st_size)])
+    clip, full = load_clip(cut, sample_rate=44_100), load_clip(whole, sample_rate=44_100)
+    assert (kept - 0.1) * len(full) < len(clip) <= (kept + 0.1) * len(full)
+    # A cut tone has another mean.
+    torch.testing.assert_close(clip[:20_000], full[:20_000], atol=5e-3, rtol=0)
+
+
+def test_what_decodes_before_a_damaged_place_is_kept(tmp_path, monkeypatch):
+    path = tmp_path / "damaged.wav"
+    soundfile.write(path, tone(440, 44_100, 3.0), 44_100)
+    read, damaged = soundfile.SoundFile.read, 2 * 44_100
+
+    def read_up_to_the_damage(self, frames, **options):
+        if self.tell() + frames > damaged:
+            raise soundfile.SoundFileRuntimeError("unspecified internal error")
+        return read(self, frames, **options)
+
+    whole = load_clip(path, sample_rate=44_100)
+    monkeypatch.setattr(soundfile.SoundFile, "read", read_up_to_the_damage)
+    clip = load_clip(path, sample_rate=44_100)
+    assert damaged - 4_608 < len(clip) <= damaged
+    torch.testing.assert_close(clip, whole[: len(clip)], atol=1e-3, rtol=0)
+
+
+def bad_file(folder: Path, kind: str) -> Path:
+    path = folder / f"{kind}.mp3"
+    match kind:
+        case "empty":
+            path.write_bytes(b"")
+        case "folder":
+            path.mkdir()
+        case "text":
+            path.write_text("These are the words of a song, not its sound.\n" * 99)
+        case "stub":
+            path.write_bytes(write_mp3(folder / "whole.mp3").read_bytes()[:150])
+        case "soundless":
+            path = folder / "soundless.wav"
+            soundfile.write(path, np.zeros((0, 2)), 8_000)
+        case "nan" | "infinite":
+            path = folder / f"{kind}.wav"
+            soundfile.write(path, np.array([0.1, float(kind[:3]), 0.2]), 8_000, subtype="FLOAT")
+        case "headerless":
+            path = folder / "headerless.raw"
+            path.write_bytes(bytes(range(256)) * 9)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "came", "advice"),
+    [
+        ("missing", "got no such file", "check the name"),
+        ("folder", "got a folder", "name the files in it"),
+        ("empty", "got an empty one", "fetch or export it again"),
+        ("text", "got nothing that can be decoded", "convert it"),
+        ("stub", "got nothing that can be decoded", "fetch it again if it was cut off"),
+        ("headerless", "got nothing that can be decoded", "convert it"),
+        ("soundless", "got no samples", "fetch it again"),
+        ("nan", "got infinite ones or NaN", "export it again"),
+        ("infinite", "got infinite ones or NaN", "export it again"),
+    ],
+)
+def test_a_bad_file_ends_in_one_line_that_names_it(tmp_path, kind, came, advice):
+    path = bad_file(tmp_path, kind)
+    with pytest.raises(InputError) as caught:
+        load_clip(path, sample_rate=22_050)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: expected ")
+    assert came in message
+    assert advice in message
+    assert "\n" not in message
+
+
+def test_a_file_whose_sound_vanishes_in_resampling_has_no_samples(tmp_path):
+    path = tmp_path / "blip.wav"
+    soundfile.write(path, np.array([0.5]), 48_000)
+    with pytest.raises(InputError, match=r"blip\.wav: expected sound, got no samples"):
+        load_clip(path, sample_rate=8_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"duration": 0.0}, "duration: expected seconds above 0 or None for all, got 0.0"),
+        ({"duration": float("nan")}, "duration: expected seconds above 0 .* got nan"),
+        ({"sample_rate": 0}, "sample_rate: expected a whole number from 1 up, got 0"),
+    ],
+)
+def test_a_bad_parameter_is_named(tmp_path, change, message):
+    path = stereo(tmp_path / "stereo.wav")
+    with pytest.raises(InputError, match=message):
+        load_clip(path, **{"sample_rate": 8_000, **change})
+
+
+def test_the_decoder_writes_nothing_on_the_screen_and_others_still_can(tmp_path):
+    whole = write_mp3(tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(whole[: len(whole) // 3])
+    middle = len(whole) // 2
+    (tmp_path / "hole.mp3").write_bytes(whole[:middle] + bytes(5_000) + whole[middle + 5_000 :])
+    program = (
+        "import sys\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from songtitle.audio import load_clip\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    list(pool.map(lambda path: load_clip(path, sample_rate=8_000), sys.argv[1:] * 5))\n"
+        "print('still here', file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "cut.mp3", tmp_path / "hole.mp3"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""
+    assert done.stderr.strip() == "still here"
+
+
+@pytest.mark.skipif("SONGTITLE_REAL_DATA" not in os.environ, reason="real data not given")
+def test_real_clips_have_the_shape_that_the_paper_states():
+    folder = Path(os.environ["SONGTITLE_REAL_DATA"]) / "fma" / "fma_small" / "000"
+    for path in sorted(folder.glob("*.mp3"))[:3]:
+        bins, frames = log_spectrogram(load_clip(path, sample_rate=22_050), TRUE_SHAPE).shape
+        assert bins == 256
+        assert abs(frames - 2_580) <= 5

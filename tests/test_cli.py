@@ -1,0 +1,182 @@
+"""The command line: titles for good files, one line for bad ones, never a traceback."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from songtitle import experiment, reproduce
+from songtitle.__main__ import main
+from songtitle.presets import preset
+
+RATE = 22_050
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_home):
+    """A data home in which the tiny captioner is trained."""
+    experiment.training(preset("tiny"), tiny_home)
+    return tiny_home
+
+
+@pytest.fixture
+def home(trained, monkeypatch):
+    monkeypatch.setenv("SONGTITLE_DATA", str(trained))
+    return trained
+
+
+def tone(seconds=2.0, rate=RATE, channels=2):
+    time = np.arange(int(seconds * rate)) / rate
+    sound = 0.4 * np.sin(2 * np.pi * 440 * time) * (1 + np.sin(2 * np.pi * 3 * time))
+    return np.repeat(sound[:, None], channels, axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Sound files, sensible and not, by name."""
+    for suffix in ("mp3", "ogg", "flac", "wav"):
+        soundfile.write(tmp_path / f"tone.{suffix}", tone(), RATE)
+    soundfile.write(tmp_path / "silence.wav", np.zeros((3 * RATE, 2)), RATE)
+    soundfile.write(tmp_path / "short.wav", tone(0.2), RATE)
+    soundfile.write(tmp_path / "phone.wav", tone(2, 8_000, 1), 8_000)
+    whole = (tmp_path / "tone.mp3").read_bytes()
+    (tmp_path / "truncated.mp3").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "stump.mp3").write_bytes(whole[:100])
+    (tmp_path / "text.mp3").write_text("these are words, not sound\n" * 50)
+    (tmp_path / "empty.mp3").write_bytes(b"")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tone.mp3",
+        "tone.ogg",
+        "tone.flac",
+        "tone.wav",
+        "silence.wav",
+        "short.wav",
+        "phone.wav",
+        "truncated.mp3",
+    ],
+)
+def test_a_file_that_sounds_gets_titles_best_first(home, files, capsys, name):
+    assert main(["title", "--json", str(files / name)]) == 0
+    titles = json.loads(capsys.readouterr().out)["titles"]
+    log_probs = [each["log_prob"] for each in titles]
+    assert 1 <= len(titles) <= 5
+    assert log_probs == sorted(log_probs, reverse=True)
+    assert all(value <= 0 for value in log_probs)
+
+
+@pytest.mark.parametrize("name", ["stump.mp3", "text.mp3", "empty.mp3", "absent.mp3", "."])
+def test_a_file_that_does_not_sound_is_named_in_one_line(home, files, capsys, name):
+    assert main(["title", str(files / name)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.strip().splitlines()
+    assert line.startswith("songtitle: ")
+    assert str(files / name) in line
+    assert "expected" in line
+
+
+def test_of_ten_files_one_bad_nine_are_named_and_one_reported(home, files):
+    for number in range(9):
+        (files / f"{number}.ogg").write_bytes((files / "tone.ogg").read_bytes())
+    names = [
+        *(f"{number}.ogg" for number in range(5)),
+        "text.mp3",
+        "5.ogg",
+        "6.ogg",
+        "7.ogg",
+        "8.ogg",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "songtitle", "title", *(str(files / name) for name in names)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert [line for line in done.stdout.splitlines() if line.endswith(".ogg")] == [
+        str(files / name) for name in names if name != "text.mp3"
+    ]
+    (line,) = done.stderr.strip().splitlines()
+    assert "text.mp3" in line
+
+
+def test_the_same_sound_gets_the_same_titles_whatever_its_lossless_format(home, files, capsys):
+    found = []
+    for suffix in ("wav", "flac"):
+        (files / "same").mkdir(exist_ok=True)
+        target = files / "same" / "song"  # the crop is drawn by name: give both the same
+        target.write_bytes((files / f"tone.{suffix}").read_bytes())
+        main(["title", "--json", str(target)])
+        found.append(json.loads(capsys.readouterr().out)["titles"])
+    assert [each["title"] for each in found[0]] == [each["title"] for each in found[1]]
+
+
+def test_titles_without_a_trained_model_say_what_to_run(tmp_path, monkeypatch, capsys, files):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "empty"))
+    assert main(["title", str(files / "tone.wav")]) == 2
+    assert "no trained model yet; run `make book`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--preset", "slow"], "preset: expected one of tiny, quick"),
+        (
+            ["run", "--preset", "tiny", "04_search", "-p", "beam_sizes", "abc"],
+            "beam_sizes: expected",
+        ),
+        (["run", "--preset", "tiny", "04_search", "-p", "sead", "1"], "sead: not a parameter"),
+        (["run", "07_absent"], "no such notebook; expected one of 01_corpora"),
+        (["run", "--device", "abacus", "01_corpora"], "device: expected auto, cpu, cuda or mps"),
+        (["title", "--beam-size", "0", "x.mp3"], "--beam-size: expected a positive number"),
+        (["fetch", "everything"], "fetch: expected stamps"),
+    ],
+)
+def test_a_bad_argument_ends_in_one_line_and_status_2(home, capsys, arguments, message):
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
+
+
+def test_no_network_on_first_fetch_ends_in_one_line(tmp_path, monkeypatch):
+    environment = {
+        "SONGTITLE_DATA": str(tmp_path),
+        "PATH": "",  # no apt client
+        "https_proxy": "http://127.0.0.1:9",  # nothing answers there
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "songtitle", "fetch"],
+        env=environment,
+        cwd=reproduce.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("songtitle: ")
+    assert "stamps" in line
+    assert not (tmp_path / "stamps").exists()
+
+
+def test_status_lists_what_is_fetched_and_computed(home, capsys):
+    assert main(["status"]) == 0
+    printed = capsys.readouterr().out
+    assert str(home) in printed
+    assert "training/" in printed
+
+
+def test_verify_counts_missing_and_corrupt_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
+    assert main(["verify"]) == 2
+    assert "stamps: missing:" in capsys.readouterr().out

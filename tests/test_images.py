@@ -1,0 +1,284 @@
+"""The laws of pictures: read, drawn, brought to size, cropped, mirrored, tiled."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as pillow
+
+from songtitle.errors import InputError
+from songtitle.images import (
+    cover,
+    load_picture,
+    mirror,
+    pad_to,
+    random_crop,
+    random_view,
+    tiles,
+    untile,
+)
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" {}><rect width="{}" height="{}" fill="red"/></svg>'
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def picture(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=generator(7))
+
+
+def write_svg(path: Path, attributes: str, width: int = 30, height: int = 20) -> Path:
+    path.write_text(SVG.format(attributes, width, height))
+    return path
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_red_green_blue_rows_and_columns_from_0_to_1(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    pillow.fromarray(pixels).save(tmp_path / "a.png")
+    loaded = load_picture(tmp_path / "a.png")
+    assert loaded.dtype == torch.float32
+    np.testing.assert_allclose(loaded.numpy(), pixels.transpose(2, 0, 1) / 255, atol=1e-6)
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    pillow.new("RGBA", (7, 5), (0, 0, 0, 51)).save(tmp_path / "veil.png")
+    assert load_picture(str(tmp_path / "veil.png")).unique().tolist() == pytest.approx([0.8])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_kind_of_png_shows_the_same_grey(tmp_path, mode):
+    if mode == "I;16":
+        grey = pillow.fromarray(np.full((5, 7), 65_535, dtype=np.uint16))
+    else:
+        grey = pillow.new("L", (7, 5), 255).convert(mode)
+    grey.putpixel((0, 0), grey.getpixel((0, 0)) if mode == "P" else 0)
+    grey.save(tmp_path / "grey.png")
+    assert torch.equal(load_picture(tmp_path / "grey.png")[:, 1:, 1:], torch.ones(3, 4, 6))
+
+
+def test_a_half_bright_16_bit_grey_stays_half_bright(tmp_path):
+    half = pillow.fromarray(np.full((5, 7), 32_768, dtype=np.uint16))
+    half.save(tmp_path / "half.png")
+    assert load_picture(tmp_path / "half.png").mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_photograph_taken_sideways_is_turned_upright(tmp_path):
+    exif = pillow.Exif()
+    exif[0x0112] = 6  # turn clockwise by a quarter
+    pillow.new("RGB", (7, 5), "navy").save(tmp_path / "sideways.jpg", exif=exif)
+    assert load_picture(tmp_path / "sideways.jpg").shape == (3, 7, 5)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "height", "width"),
+    [
+        ('width="30" height="20"', 64, 96),
+        ('width="15pt" height="30pt"', 128, 64),
+        ('width="2cm" height="2cm"', 64, 64),
+        ('width="210mm" height="105mm" viewBox="0 0 30 15"', 64, 128),
+        ('width="100%" height="100%" viewBox="0 0 30 60"', 128, 64),
+        ('viewBox="0 0 30 15"', 64, 128),
+        ("", 64, 96),
+    ],
+)
+def test_an_svg_is_drawn_whatever_its_way_of_stating_a_size(tmp_path, attributes, height, width):
+    drawn = load_picture(write_svg(tmp_path / "a.svg", attributes), short_side=64)
+    assert drawn.shape == (3, height, width)
+    torch.testing.assert_close(drawn[:, 5, 5], torch.tensor([1.0, 0.0, 0.0]))
+
+
+def test_a_packed_svg_is_drawn(tmp_path):
+    plain = write_svg(tmp_path / "a.svg", 'width="90" height="60"')
+    packed = tmp_path / "a.svgz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert torch.equal(load_picture(packed), load_picture(plain))
+
+
+def test_an_svg_is_drawn_on_white(tmp_path):
+    drawn = load_picture(write_svg(tmp_path / "a.svg", 'width="90" height="60"'))
+    assert (drawn[:, -1, -1] == 1).all()
+
+
+def bad_file(folder: Path, kind: str) -> Path:
+    path = folder / f"{kind}.png"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "text":
+            path.write_text("no picture")
+        case "empty":
+            path.write_bytes(b"")
+        case "cut":
+            picture_file = pillow.fromarray(
+                np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+            )
+            picture_file.save(path)
+            path.write_bytes(path.read_bytes()[:2_000])
+        case "open":
+            path = folder / "open.svg"
+            path.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="3" height="3">')
+        case "nothing":
+            path = folder / "nothing.svg"
+            path.write_bytes(b"")
+        case "thin":
+            path = write_svg(folder / "thin.svg", 'width="100000" height="1"')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "came"),
+    [
+        ("missing", "got no such file; check the name"),
+        ("folder", "got a folder; check the name"),
+        ("text", "got one that cannot be read; fetch it again"),
+        ("empty", "got one that cannot be read; fetch it again"),
+        ("cut", "got one that cannot be read; fetch it again"),
+        ("open", "never closed; fetch or repair it"),
+        ("nothing", "empty"),
+        ("thin", "change its viewBox"),
+    ],
+)
+def test_a_bad_picture_ends_in_one_line_that_names_it(tmp_path, kind, came):
+    path = bad_file(tmp_path, kind)
+    with pytest.raises(InputError) as caught:
+        load_picture(path)
+    assert str(caught.value).startswith(f"{path}: expected ")
+    assert came in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", [30, 10])  # Pillow warns above its limit, refuses above twice it
+def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
+    pillow.new("RGB", (7, 5)).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(pillow, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(InputError, match=rf"bomb\.png: expected at most {limit} pixels, got more"):
+        load_picture(tmp_path / "bomb.png")
+
+
+def test_an_svg_drawing_beyond_the_limit_is_refused(tmp_path):
+    path = write_svg(tmp_path / "a.svg", 'width="90" height="60"')
+    with pytest.raises(InputError, match=r"a\.svg: expected .* at 50000 pixels"):
+        load_picture(path, short_side=50_000)
+    with pytest.raises(InputError, match="short_side: expected at least 1 pixel, got 0"):
+        load_picture(path, short_side=0)
+
+
+# -- size ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (7, 5), (1, 3), (12, 31)])
+def test_a_small_picture_is_scaled_up_to_cover_the_crop_in_proportion(height, width):
+    covered = cover(picture(2, 3, height, width), 13)
+    assert min(covered.shape[-2:]) == 13
+    assert abs(max(covered.shape[-2:]) - 13 * max(height, width) / min(height, width)) <= 0.5
+    assert covered.min() >= 0
+    assert covered.max() <= 1
+
+
+def test_a_picture_that_covers_the_crop_is_left_alone():
+    image = picture(3, 13, 17)
+    assert torch.equal(cover(image, 13), image)
+
+
+def test_padding_adds_silence_on_the_right_and_below():
+    image = 1 - picture(3, 5, 7)
+    padded = pad_to(image, 11, 13)
+    assert padded.shape == (3, 11, 13)
+    assert torch.equal(padded[:, :5, :7], image)
+    assert padded.sum() == pytest.approx(image.sum())
+    assert pad_to(image, 2, 11).shape == (3, 5, 11)
+
+
+# -- crops ---------------------------------------------------------------------------------------
+
+
+def test_every_crop_is_a_piece_of_the_picture_and_every_place_comes_up():
+    image = torch.arange(7 * 11.0).reshape(1, 7, 11)
+    draw = generator()
+    corners = set()
+    for _ in range(500):
+        crop = random_crop(image, 5, generator=draw)
+        assert crop.shape == (1, 5, 5)
+        top, left = divmod(int(crop[0, 0, 0]), 11)
+        assert torch.equal(crop, image[:, top : top + 5, left : left + 5])
+        corners.add((top, left))
+    assert corners == {(top, left) for top in range(3) for left in range(7)}
+
+
+def test_the_same_generator_gives_the_same_views():
+    image = picture(2, 3, 29, 31)
+
+    def views(seed: int) -> torch.Tensor:
+        draw = generator(seed)
+        return torch.stack([random_view(image, 5, generator=draw) for _ in range(7)])
+
+    assert torch.equal(views(3), views(3))
+    assert not torch.equal(views(3), views(4))
+
+
+def test_the_global_random_state_plays_no_part():
+    before = torch.random.get_rng_state()
+    random_view(picture(3, 29, 31), 5, generator=generator())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_crop_larger_than_the_picture_is_refused():
+    with pytest.raises(InputError, match="at least 7 pixels, got 5 x 11; use cover"):
+        random_crop(picture(3, 5, 11), 7, generator=generator())
+
+
+def test_a_mirror_swaps_left_and_right_and_back():
+    image = picture(3, 5, 7)
+    assert torch.equal(mirror(image)[..., 0], image[..., -1])
+    assert torch.equal(mirror(mirror(image)), image)
+
+
+def test_half_of_the_views_are_mirrored():
+    image = picture(3, 5, 5)
+    draw = generator()
+    views = [random_view(image, 5, generator=draw) for _ in range(400)]
+    plain = sum(torch.equal(view, image) for view in views)
+    mirrored = sum(torch.equal(view, mirror(image)) for view in views)
+    assert plain + mirrored == 400
+    assert 160 < plain < 240
+
+
+def test_a_small_picture_still_gives_a_view():
+    assert random_view(picture(3, 5, 7), 11, generator=generator()).shape == (3, 11, 11)
+
+
+# -- tiles ---------------------------------------------------------------------------------------
+
+
+def test_tiles_reassemble_to_the_picture():
+    image = picture(2, 3, 15, 25)
+    cut = tiles(image, 5)
+    assert cut.shape == (2, 15, 3, 5, 5)
+    assert torch.equal(untile(cut, 15, 25), image)
+    assert torch.equal(untile(tiles(image[0], 5), 15, 25), image[0])
+
+
+def test_tiles_go_row_by_row_from_the_top_left():
+    image = picture(3, 15, 25)
+    for number, tile in enumerate(tiles(image, 5)):
+        row, column = divmod(number, 5)
+        top, left = 5 * row, 5 * column
+        assert torch.equal(tile, image[:, top : top + 5, left : left + 5])
+
+
+@pytest.mark.parametrize("size", [0, 4, 7])
+def test_tiles_that_leave_a_remainder_are_refused(size):
+    with pytest.raises(InputError, match=f"divisor of both sides of 15 x 35 pixels, got {size}"):
+        tiles(picture(3, 15, 35), size)
+
+
+def test_tiles_of_another_picture_are_refused():
+    with pytest.raises(InputError, match="expected 12 tiles for 15 x 20 pixels, got 15"):
+        untile(tiles(picture(3, 15, 25), 5), 15, 20)

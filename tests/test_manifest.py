@@ -1,0 +1,215 @@
+import hashlib
+import io
+import tarfile
+from collections import Counter
+
+import pytest
+
+from songtitle import manifest
+from songtitle.errors import InputError
+from songtitle.manifest import File, Problems
+
+
+def make_tar(path, members, mode="w:gz"):
+    """Members are (name, bytes) or tarfile.TarInfo."""
+    with tarfile.open(path, mode) as tar:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                tar.addfile(member)
+            else:
+                info = tarfile.TarInfo(member[0])
+                info.size = len(member[1])
+                tar.addfile(info, io.BytesIO(member[1]))
+    return path
+
+
+def listed(folder):
+    return [
+        File(p.relative_to(folder).as_posix(), manifest.sha256(p), p.stat().st_size)
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    ]
+
+
+def test_reading_a_written_file_list_gives_the_list(tmp_path):
+    files = [File("a/b,c.png", "0" * 64, 3), File('d"e/ø.svg', "f" * 64, 0), File("z", "1" * 64, 7)]
+    manifest.write_files(files, tmp_path / "list.csv")
+    assert manifest.read_files(tmp_path / "list.csv") == files
+    assert [p.name for p in tmp_path.iterdir()] == ["list.csv"]
+
+
+def test_a_file_list_with_windows_line_endings_reads_the_same(tmp_path):
+    files = [File("a", "0" * 64, 3), File("b", "1" * 64, 5)]
+    manifest.write_files(files, tmp_path / "list.csv")
+    path = tmp_path / "list.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert manifest.read_files(path) == files
+
+
+@pytest.mark.parametrize("text", ["", "path,size\na,1\n", "path,sha256,size\na,b,many\n"])
+def test_a_file_list_that_is_none_is_refused_by_name(tmp_path, text):
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+    if not text:
+        path.unlink()
+    with pytest.raises(InputError, match=r"list\.csv: expected"):
+        manifest.read_files(path)
+
+
+def test_verify_lists_missing_and_corrupt_files_by_path(tmp_path):
+    for name in ("same", "gone", "longer", "other"):
+        (tmp_path / name).write_bytes(b"12345")
+    files = listed(tmp_path)
+    assert manifest.verify(files, tmp_path) == Problems([], [])
+    (tmp_path / "gone").unlink()
+    (tmp_path / "longer").write_bytes(b"123456")
+    (tmp_path / "other").write_bytes(b"12346")
+    assert manifest.verify(files, tmp_path) == Problems(["gone"], ["longer", "other"])
+    assert manifest.verify(files, tmp_path, quick=True) == Problems(["gone"], ["longer"])
+
+
+def test_sha256_is_the_standard_one(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert manifest.sha256(tmp_path / "x") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_the_data_home_is_made_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "a" / "b"))
+    assert manifest.data_home() == tmp_path / "a" / "b"
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_data_home_that_cannot_be_written_is_refused_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "file" / "below"))
+    with pytest.raises(InputError, match=r"data home .*below: expected .*; set SONGTITLE_DATA"):
+        manifest.data_home()
+
+
+@pytest.mark.parametrize("name", ["stamps", "tunes", "efficientnet_lite0"])
+def test_every_source_is_described_and_listed(name):
+    source = manifest.read_source(name)
+    assert source.name == name
+    assert all(address.startswith("https://") for address in source.addresses)
+    assert all(set(c) == {"type", "unit", "meaning"} for c in source.columns.values())
+    files = manifest.listed(name)
+    assert len({f.path for f in files}) == len(files) > 0
+    assert all(len(f.sha256) == 64 and f.size > 0 and "\\" not in f.path for f in files)
+
+
+def test_the_lists_hash_changes_with_any_listed_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "manifest_folder", lambda: tmp_path)
+    hashes = set()
+    for file in (File("a", "0" * 64, 3), File("a", "1" * 64, 3), File("b", "0" * 64, 3)):
+        manifest.write_files([file], tmp_path / "x.csv")
+        hashes.add(manifest.lists_hash("x"))
+    assert len(hashes) == 3
+
+
+def test_a_package_that_is_not_installed_is_refused_by_name():
+    with pytest.raises(InputError, match=r"package no_such_package: .*requirements"):
+        manifest.package_folder("no_such_package")
+
+
+def test_an_unknown_source_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"source 'stumps': expected one of .*stamps, tunes"):
+        manifest.read_source("stumps")
+
+
+def test_a_source_with_a_misspelt_key_is_refused(tmp_path):
+    (tmp_path / "x.toml").write_text('title = "x"\nversion = "1"\nlicense = "MIT"\n')
+    with pytest.raises(InputError, match="missing or unknown: citation, description, licence, lic"):
+        manifest.read_source("x", tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_extract_writes_the_chosen_members_where_they_are_sent(tmp_path, mode):
+    archive = make_tar(tmp_path / "x.tar", [("./r/a/1", b"one"), ("./r/2", b"two")], mode)
+    folder = tmp_path / "out"
+
+    def below(name):
+        return name.removeprefix("./r/") if name.endswith("1") else None
+
+    assert manifest.extract(archive, folder, below) == ["a/1"]
+    assert [p.name for p in folder.rglob("*") if p.is_file()] == ["1"]
+    assert (folder / "a" / "1").read_bytes() == b"one"
+
+
+def link(name, target, kind=tarfile.SYMTYPE):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("../evil", b"x")],
+        [("a/../../evil", b"x")],
+        [("/tmp/songtitle-evil", b"x")],
+        [("..\\evil", b"x")],
+        [("C:evil", b"x")],
+        [("\\evil", b"x")],
+        [link("out", ".."), ("out/evil", b"x")],
+        [link("evil", "../secret")],
+        [link("evil", "../secret", tarfile.LNKTYPE)],
+        [link("evil", "", tarfile.FIFOTYPE)],
+    ],
+)
+def test_no_archive_member_escapes_its_folder(tmp_path, members):
+    (tmp_path / "secret").write_text("secret")
+    archive = make_tar(tmp_path / "x.tar", members)
+    before = sorted(tmp_path.iterdir())
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    with pytest.raises(InputError, match=r"x\.tar: expected plain files that stay inside"):
+        manifest.extract(archive, folder)
+    assert list(folder.iterdir()) == []
+    assert sorted(tmp_path.iterdir()) == sorted([*before, folder])
+
+
+@pytest.mark.parametrize("cut", [0, 20, 700])
+def test_a_truncated_archive_is_refused_by_name(tmp_path, cut):
+    archive = make_tar(tmp_path / "x.tar.gz", [("a", bytes(range(256)) * 400)])
+    archive.write_bytes(archive.read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"x\.tar\.gz: expected a whole tar archive"):
+        manifest.extract(archive, tmp_path / "out")
+    assert not (tmp_path / "out" / "a").exists()
+
+
+GROUPS = [f"g{i % 41}" for i in range(211)] + ["big"] * 13
+FRACTIONS = {"train": 0.7, "valid": 0.2, "test": 0.1}
+
+
+def test_a_group_stays_on_one_side_of_a_split():
+    split = manifest.split_by_group(GROUPS, FRACTIONS, seed=0)
+    assert len(split) == len(GROUPS)
+    assert len(set(zip(GROUPS, split, strict=True))) == len(set(GROUPS))
+
+
+def test_each_split_holds_nearly_its_fraction_of_the_items():
+    for seed in range(11):
+        held = Counter(manifest.split_by_group(GROUPS, FRACTIONS, seed=seed))
+        for name, fraction in FRACTIONS.items():
+            assert abs(held[name] - fraction * len(GROUPS)) <= 13
+
+
+def test_the_order_of_the_items_does_not_move_them():
+    one = dict(zip(GROUPS, manifest.split_by_group(GROUPS, FRACTIONS, seed=3), strict=True))
+    back = GROUPS[::-1]
+    assert one == dict(zip(back, manifest.split_by_group(back, FRACTIONS, seed=3), strict=True))
+
+
+def test_another_seed_splits_otherwise():
+    splits = {tuple(manifest.split_by_group(GROUPS, FRACTIONS, seed=s)) for s in range(5)}
+    assert len(splits) == 5
+
+
+def test_fractions_that_do_not_sum_to_one_are_refused():
+    with pytest.raises(InputError, match=r"fractions: expected .* sum to 1, got"):
+        manifest.split_by_group(["a"], {"train": 0.7, "test": 0.2}, seed=0)
+
+
+def test_a_string_is_no_list_of_groups():
+    with pytest.raises(TypeError, match="list of group names"):
+        manifest.split_by_group("abc", {"train": 1.0}, seed=0)

@@ -1,0 +1,54 @@
+"""Laws of presets: typed settings, changed by name, refused in one line."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from songtitle.errors import InputError
+from songtitle.presets import PRESETS, ExperimentConfig, check_device, preset
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_survives_the_way_through_json(name):
+    config = PRESETS[name]
+    assert config.name == name
+    assert ExperimentConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+@pytest.mark.parametrize("given", [[1, 3], (1, 3), "[1, 3]", "1, 3", [1, 3, 1]])
+def test_beam_sizes_come_as_a_list_or_as_text(given):
+    assert preset("quick", beam_sizes=given).beam_sizes == (1, 3)
+
+
+def test_none_keeps_what_the_preset_has():
+    assert preset("quick", beam_sizes=None) == replace(PRESETS["quick"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"beam_sizes": "abc"}, r"beam_sizes: expected positive whole numbers.*got 'abc'"),
+        ({"beam_sizes": [0]}, r"beam_sizes: expected positive whole numbers.*got \[0\]"),
+        ({"beam_sizes": []}, r"beam_sizes: expected positive whole numbers.*got \[\]"),
+        ({"beam_sizes": [1.5]}, r"beam_sizes: expected positive whole numbers"),
+        ({"tile_sizes": [100]}, r"tile_sizes: expected sizes that divide the 256-pixel crop"),
+        ({"seed": "x"}, r"seed: expected int, such as 0, got 'x'"),
+        ({"device": "gpu9"}, r"device: expected auto, cpu, cuda or mps.*got 'gpu9'"),
+        ({"beam_size": 3}, r"beam_size: no such setting; expected one of"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named(changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        preset("quick", **changes)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_preset_is_answered_with_those_there_are():
+    with pytest.raises(InputError, match=r"preset: expected one of tiny, quick.*got 'slow'"):
+        preset("slow")
+
+
+def test_automatic_device_is_one_that_this_machine_has():
+    assert check_device("auto").type in ("cpu", "cuda", "mps")
+    assert check_device("cpu").type == "cpu"

@@ -1,0 +1,96 @@
+"""Laws of reproducing: bad parameters refused first, same run same bytes, nothing missing."""
+
+import nbformat
+import pytest
+
+from songtitle import reproduce
+from songtitle.errors import InputError
+
+
+def notebook(folder, *sources, parameters='preset = "tiny"\nseed = 0', name="00_test.ipynb"):
+    content = nbformat.v4.new_notebook()
+    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    content.cells = [first, *map(nbformat.v4.new_code_cell, sources)]
+    path = folder / name
+    nbformat.write(content, path)
+    return path
+
+
+def test_an_executed_notebook_is_the_same_bytes_twice(tmp_path):
+    source = notebook(tmp_path, "print(preset, seed)")
+    for name in ("a", "b"):
+        assert reproduce.execute(source, tmp_path / name / "out.ipynb", {"seed": 5})
+    first, second = ((tmp_path / name / "out.ipynb").read_bytes() for name in "ab")
+    assert first == second
+    assert b"tiny 5" in first
+    assert b"papermill" not in first
+
+
+def test_an_executed_notebook_is_not_run_again_until_something_changes(tmp_path):
+    source = notebook(tmp_path, "print(seed)")
+    output = tmp_path / "out" / "out.ipynb"
+    assert reproduce.execute(source, output, {"seed": 1})
+    assert not reproduce.execute(source, output, {"seed": 1})
+    assert reproduce.execute(source, output, {"seed": 2})
+    changed = notebook(tmp_path, "print(seed + 1)")
+    assert reproduce.execute(changed, output, {"seed": 2})
+
+
+def test_a_failing_cell_ends_in_one_line_and_keeps_the_earlier_output(tmp_path):
+    source = notebook(tmp_path, "print(1 / seed)")
+    output = tmp_path / "out" / "out.ipynb"
+    reproduce.execute(source, output, {"seed": 1})
+    before = output.read_bytes()
+    with pytest.raises(InputError, match=r"00_test\.ipynb: cell 3 failed: ZeroDivisionError") as e:
+        reproduce.execute(source, output, {"seed": 0})
+    assert "\n" not in str(e.value)
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"sead": 1}, r"sead: not a parameter of 04_search\.ipynb; it has preset, seed, device"),
+        ({"preset": "slow"}, r"preset: expected one of tiny, quick"),
+        ({"beam_sizes": "abc"}, r"beam_sizes: expected positive whole numbers.*'abc'"),
+        ({"seed": "x"}, r"seed: expected int"),
+    ],
+)
+def test_a_bad_parameter_is_refused_before_anything_runs(tmp_path, parameters, message):
+    source = reproduce.SOURCES / "04_search.ipynb"
+    with pytest.raises(InputError, match=message):
+        reproduce.execute(source, tmp_path / "out.ipynb", parameters)
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_there_are_six_notebooks_in_order():
+    names = [path.stem for path in reproduce.notebooks()]
+    assert names == sorted(names)
+    assert len(names) == 6
+
+
+def page(folder, names, extra=""):
+    body = "".join(f'<div id="{name}"></div>' for name in names)
+    (folder / "page.html").write_text(f"<html>{body}{extra}</html>")
+
+
+def test_a_book_with_every_table_and_figure_passes(tmp_path):
+    page(tmp_path, reproduce.EXPECTED, '<img src="x.png" alt="A line that rises."/>')
+    reproduce.check_book(tmp_path)
+
+
+@pytest.mark.parametrize("missing", reproduce.EXPECTED)
+def test_a_book_without_one_of_them_is_refused_by_name(tmp_path, missing):
+    page(tmp_path, [name for name in reproduce.EXPECTED if name != missing])
+    with pytest.raises(InputError, match=rf"missing \['{missing}'\]"):
+        reproduce.check_book(tmp_path)
+
+
+def test_a_book_with_a_traceback_or_a_nameless_picture_is_refused(tmp_path):
+    page(tmp_path, reproduce.EXPECTED, "<pre>Traceback (most recent call last)</pre>")
+    with pytest.raises(InputError, match=r"traceback: \['page\.html'\]"):
+        reproduce.check_book(tmp_path)
+    page(tmp_path, reproduce.EXPECTED, '<img src="x.png"/>')
+    with pytest.raises(InputError, match=r"without alt text: \['page\.html'\]"):
+        reproduce.check_book(tmp_path)

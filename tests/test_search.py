@@ -1,0 +1,270 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from songtitle.errors import InputError
+from songtitle.search import Hypotheses, SearchConfig, beam_search, greedy_search
+
+BOS, EOS = 1, 2
+
+
+def random_tables(seed: int, batch: int = 2, vocab: int = 6, rows: int = 6) -> Tensor:
+    """Log-probabilities (batch, rows, next token), each row a distribution."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, rows, vocab, generator=generator).mul(1.5).log_softmax(-1)
+
+
+def table_step(tokens, state):
+    """One example's table travels with each of its hypotheses, so a wrong reorder shows."""
+    return state["table"][torch.arange(len(tokens)), tokens], state
+
+
+def history_step(tokens, state):
+    """The next token depends on all tokens so far, through a state that must follow its beam."""
+    mixed = (state["seen"] * 5 + tokens + 1) % state["table"].shape[1]
+    rows = state["table"][torch.arange(len(tokens)), mixed]
+    return rows, {"table": state["table"], "seen": mixed}
+
+
+def beam(tables: Tensor, step=table_step, **config) -> Hypotheses:
+    state = {"table": tables, "seen": torch.zeros(len(tables), dtype=torch.long)}
+    return beam_search(step, state, bos_id=BOS, eos_id=EOS, config=SearchConfig(**config))
+
+
+def greedy(tables: Tensor, step=table_step, max_steps: int = 5) -> Hypotheses:
+    state = {"table": tables, "seen": torch.zeros(len(tables), dtype=torch.long)}
+    return greedy_search(step, state, bos_id=BOS, eos_id=EOS, max_steps=max_steps)
+
+
+def words(tokens: Tensor) -> tuple[int, ...]:
+    """A padded row as the hypothesis it stands for, <eos> included where reached."""
+    row = tokens.tolist()
+    return tuple(row[: row.index(EOS) + 1] if EOS in row else row)
+
+
+def log_prob(table: Tensor, hypothesis: tuple[int, ...], step=table_step) -> float:
+    state = {"table": table[None], "seen": torch.zeros(1, dtype=torch.long)}
+    total, last = 0.0, BOS
+    for token in hypothesis:
+        rows, state = step(torch.tensor([last]), state)
+        total, last = total + rows[0, token].item(), token
+    return total
+
+
+def exhaustive(table: Tensor, max_steps: int, penalty: float):
+    """Every hypothesis of at most max_steps tokens with its log-probability, best first."""
+    others = [i for i in range(table.shape[-1]) if i != EOS]
+    found = [(*p, EOS) for n in range(max_steps) for p in itertools.product(others, repeat=n)]
+    found += itertools.product(others, repeat=max_steps)
+    scored = [(log_prob(table, hypothesis, history_step), hypothesis) for hypothesis in found]
+    return sorted(scored, key=lambda pair: -pair[0] / len(pair[1]) ** penalty)
+
+
+def planted(paths: dict[tuple[int, ...], float], vocab: int = 6) -> Tensor:
+    """A 6 x 6 table in which the given paths, ending in <eos>, have the given probabilities."""
+    table = torch.full((vocab, vocab), 1e-9)
+    for path, probability in paths.items():
+        table[BOS, path[0]] = probability
+        for now, following in itertools.pairwise(path):
+            table[now, following] = 1.0
+    return table.log()[None]
+
+
+def test_beam_search_finds_the_planted_hypotheses_in_order():
+    tables = planted({(3, EOS): 0.2, (4, 5, EOS): 0.5, (0, EOS): 0.3})
+    found = beam(tables, beam_size=3, max_steps=4)
+    assert [words(row) for row in found.tokens[0]] == [(4, 5, EOS), (0, EOS), (3, EOS)]
+    torch.testing.assert_close(found.log_probs[0].exp(), torch.tensor([0.5, 0.3, 0.2]))
+
+
+def test_a_beam_finds_what_greedy_search_misses():
+    table = torch.full((6, 6), 1e-9)
+    table[BOS, 3], table[BOS, 4] = 0.6, 0.4  # 3 looks better, but all that follows it is unlikely
+    table[3, EOS], table[3, 5], table[3, 0] = 0.34, 0.33, 0.33
+    table[4, EOS] = 1.0
+    tables = table.log()[None]
+    assert words(greedy(tables).tokens[0, 0]) == (3, EOS)
+    assert words(beam(tables, beam_size=2, max_steps=5).tokens[0, 0]) == (4, EOS)
+
+
+@pytest.mark.parametrize("step", [table_step, history_step])
+@pytest.mark.parametrize("seed", range(20))
+def test_beam_search_with_one_beam_equals_greedy_search(seed, step):
+    tables = random_tables(seed, batch=7)
+    one, none = beam(tables, step, beam_size=1, max_steps=5), greedy(tables, step)
+    assert torch.equal(one.tokens, none.tokens)
+    assert torch.equal(one.log_probs, none.log_probs)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_greedy_search_takes_the_likeliest_token_at_every_step(seed):
+    table = random_tables(seed, batch=1)
+    expected, last = [], BOS
+    while len(expected) < 5 and last != EOS:
+        last = max(range(6), key=lambda token: table[0, last, token].item())
+        expected.append(last)
+    assert words(greedy(table).tokens[0, 0]) == tuple(expected)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_beam_search_at_full_width_equals_exhaustive_search(seed, penalty):
+    # A row of its own for each history: in a 4 x 4 table, paths of the same transitions would tie.
+    tables = random_tables(seed, batch=2, vocab=4, rows=97)
+    every = [exhaustive(table, 3, penalty) for table in tables]
+    size = len(every[0])  # 1 + 3 + 9 that end in <eos>, 27 that do not
+    found = beam(tables, history_step, beam_size=size, max_steps=3, length_penalty=penalty)
+    assert size == 40
+    for i, ranked in enumerate(every):
+        assert [words(row) for row in found.tokens[i]] == [hypothesis for _, hypothesis in ranked]
+        expected = torch.tensor([total for total, _ in ranked])
+        torch.testing.assert_close(found.log_probs[i], expected)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.3])
+@pytest.mark.parametrize("seed", range(10))
+def test_the_reported_log_probability_is_the_sum_along_the_hypothesis(seed, penalty):
+    tables = random_tables(seed)
+    found = beam(tables, history_step, beam_size=5, max_steps=7, length_penalty=penalty)
+    for table, rows, log_probs in zip(tables, found.tokens, found.log_probs, strict=True):
+        recomputed = [log_prob(table, words(row), history_step) for row in rows]
+        torch.testing.assert_close(log_probs, torch.tensor(recomputed))
+
+
+@pytest.mark.parametrize("beam_size", [1, 3, 11])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_row_of_a_batch_equals_that_row_alone(seed, beam_size):
+    tables = random_tables(seed, batch=7)
+    together = beam(tables, history_step, beam_size=beam_size, max_steps=5)
+    for i in range(7):
+        alone = beam(tables[i : i + 1], history_step, beam_size=beam_size, max_steps=5)
+        assert torch.equal(together.tokens[i], alone.tokens[0])
+        assert torch.equal(together.log_probs[i], alone.log_probs[0])
+
+
+@pytest.mark.parametrize("beam_size", [1, 5])
+def test_search_stops_at_max_steps_where_no_hypothesis_ends(beam_size):
+    table = torch.full((6, 6), 0.2)
+    table[:, EOS] = 0.0
+    calls = []
+
+    def counting(tokens, state):
+        calls.append(len(tokens))
+        return table_step(tokens, state)
+
+    found = beam(table.log()[None], counting, beam_size=beam_size, max_steps=3)
+    assert calls == [1, beam_size, beam_size]
+    assert found.tokens.shape == (1, beam_size, 3)
+    assert not (found.tokens == EOS).any()
+    assert greedy(table.log()[None], counting, max_steps=3).tokens.shape == (1, 1, 3)
+    assert len(calls) == 6
+
+
+def test_search_stops_early_once_everything_is_finished():
+    calls = []
+
+    def counting(tokens, state):
+        calls.append(len(tokens))
+        return table_step(tokens, state)
+
+    tables = planted({(3, EOS): 0.7, (4, EOS): 0.3})
+    beam(tables, counting, beam_size=2, max_steps=20)
+    greedy(tables, counting, max_steps=20)
+    assert calls == [1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_beam_wider_than_the_vocabulary_holds_distinct_hypotheses(seed):
+    tables = random_tables(seed)
+    found = beam(tables, beam_size=13, max_steps=4)
+    for rows in found.tokens:
+        assert len({words(row) for row in rows}) == 13
+    assert found.log_probs.isfinite().all()
+
+
+def test_places_without_a_hypothesis_hold_eos_alone_at_minus_infinity():
+    table = torch.zeros(6, 6)
+    table[BOS, 3], table[BOS, EOS], table[3, EOS] = 0.4, 0.6, 1.0
+    found = beam(table.log()[None], beam_size=7, max_steps=4)
+    assert [words(row) for row in found.tokens[0]] == [(EOS,), (3, EOS), *[(EOS,)] * 5]
+    assert (found.tokens[0, 2:] == EOS).all()
+    assert found.log_probs[0, 2:].isneginf().all()
+
+
+def test_a_path_that_comes_to_a_dead_end_is_no_hypothesis():
+    table = torch.zeros(6, 6)
+    table[BOS, 3] = 1.0
+    for found in (greedy(table.log()[None]), beam(table.log()[None], beam_size=2, max_steps=4)):
+        assert (found.tokens == EOS).all()
+        assert found.log_probs.isneginf().all()
+
+
+def test_a_finished_hypothesis_keeps_its_place_until_better_ones_push_it_out():
+    table = torch.full((6, 6), 1e-9)
+    table[BOS, EOS], table[BOS, 3], table[BOS, 4] = 0.3, 0.4, 0.2
+    table[3, 5], table[3, 0] = 0.5, 0.5
+    table[0, EOS] = table[5, EOS] = table[4, EOS] = 1.0
+    tables = table.log()[None]
+    stays = beam(tables, beam_size=2, max_steps=5)
+    assert words(stays.tokens[0, 0]) == (EOS,)  # 0.3 outlives the halves of 0.4
+    table[3, 5], table[3, 0] = 0.99, 0.01
+    pushed = beam(table.log()[None], beam_size=1, max_steps=5)
+    assert words(pushed.tokens[0, 0]) == (3, 5, EOS)
+
+
+def test_a_length_penalty_prefers_the_longer_of_two_hypotheses():
+    tables = planted({(3, EOS): 0.5, (4, 5, 0, EOS): 0.4})
+    plain = beam(tables, beam_size=2, max_steps=6)
+    penalised = beam(tables, beam_size=2, max_steps=6, length_penalty=1.0)
+    assert words(plain.tokens[0, 0]) == (3, EOS)
+    assert words(penalised.tokens[0, 0]) == (4, 5, 0, EOS)
+    torch.testing.assert_close(penalised.log_probs[0], torch.tensor([0.4, 0.5]).log())
+
+
+@pytest.mark.parametrize("beam_size", [3, 5, 31])
+def test_equal_scores_are_ordered_by_parent_then_token(beam_size):
+    tables = torch.full((2, 6, 6), 1 / 6).log()
+    found = beam(tables, beam_size=beam_size, max_steps=2)
+    for rows in found.tokens:
+        order = [words(row) for row in rows]
+        assert order[0] == (EOS,)  # log(1/6) beats all of two tokens
+        assert order[1:] == sorted(order[1:])
+        assert order[1] == (0, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_search_accepts_other_precisions(dtype):
+    found = beam(random_tables(0).to(dtype), beam_size=3, max_steps=4)
+    assert (found.log_probs.diff() <= 0).all()
+
+
+def test_lengths_count_the_tokens_up_to_eos():
+    tokens = torch.tensor([[[3, EOS, EOS], [3, 4, 5]], [[EOS, EOS, EOS], [3, 4, EOS]]])
+    lengths = Hypotheses(tokens, torch.zeros(2, 2)).lengths(EOS)
+    assert lengths.tolist() == [[2, 3], [1, 3]]
+
+
+def test_every_hypothesis_that_search_returns_is_at_most_certain():
+    found = beam(random_tables(3, batch=5), beam_size=4, max_steps=6)
+    assert (found.log_probs <= 0).all()
+    assert found.log_probs.exp().sum(1).max() <= 1 + 1e-6
+    assert not math.isnan(found.log_probs.sum().item())
+
+
+@pytest.mark.parametrize("name", ["beam_size", "max_steps"])
+def test_a_size_below_one_is_refused_by_name(name):
+    with pytest.raises(InputError, match=f"{name}: expected at least 1, got 0"):
+        SearchConfig(**{name: 0})
+
+
+def test_a_negative_length_penalty_is_refused():
+    with pytest.raises(InputError, match="length_penalty: expected at least 0"):
+        SearchConfig(length_penalty=-0.5)
+
+
+def test_a_state_without_tensors_is_refused():
+    with pytest.raises(InputError, match="state with at least one tensor"):
+        greedy_search(table_step, {}, bos_id=BOS, eos_id=EOS, max_steps=2)

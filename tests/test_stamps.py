@@ -1,0 +1,209 @@
+import re
+import shutil
+import subprocess
+
+import pytest
+from test_manifest import listed, make_tar
+
+from songtitle import manifest
+from songtitle.datasets import stamps
+from songtitle.errors import InputError
+
+STAMPS = {
+    "animals/owl.png": b"owl picture",
+    "animals/owl.txt": "A wise owl.\nfr.utf8=Un hibou avisé.\n".encode(),
+    "animals/owl_mirror.png": b"owl the other way",
+    "food/pie.svg": b"<svg/>",
+    "food/pie.txt": b"A  wise, OWL!\n",
+    "food/café.png": b"both: png",
+    "food/café.svg": b"both: svg",
+    "food/café.txt": "Café, open.".encode(),
+    "food/gift.txt": b"A gift.\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_archive_named(monkeypatch):
+    monkeypatch.delenv(stamps.ARCHIVE_VARIABLE, raising=False)
+
+
+@pytest.fixture
+def collection(tmp_path):
+    """The nine files in a folder, and their list."""
+    folder = tmp_path / "collection" / "stamps"
+    for path, content in STAMPS.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder, listed(folder)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """The release archive in small, with a sound and a data file as well."""
+    extra = {"animals/owl.ogg": b"hoot", "animals/owl.dat": b"x"}
+    root = "tuxpaint-stamps-2022.06.04/stamps/"
+    members = [(root + path, content) for path, content in (STAMPS | extra).items()]
+    return make_tar(tmp_path / "stamps.tar.gz", [*members, ("top/README.txt", b"x")])
+
+
+def tree(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in listed_paths(folder)}
+
+
+def listed_paths(folder):
+    return [p for p in folder.rglob("*") if p.is_file()]
+
+
+def test_fetch_puts_the_listed_files_and_nothing_else_into_place(tmp_path, collection, archive):
+    home = tmp_path / "home"
+    assert stamps.fetch(home, archive=archive, files=collection[1]) == home / "stamps"
+    assert tree(home / "stamps") == STAMPS
+    assert [p.name for p in home.iterdir()] == ["stamps"]
+
+
+def test_fetch_takes_the_archive_that_the_environment_names(
+    tmp_path, collection, archive, monkeypatch
+):
+    monkeypatch.setenv(stamps.ARCHIVE_VARIABLE, str(archive))
+    stamps.fetch(tmp_path / "home", files=collection[1])
+    assert tree(tmp_path / "home" / "stamps") == STAMPS
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")
+def test_fetch_reads_a_debian_package(tmp_path, collection):
+    root = tmp_path / "package"
+    shutil.copytree(collection[0], root / "usr/share/tuxpaint/stamps")
+    (root / "DEBIAN").mkdir()
+    (root / "DEBIAN/control").write_text(
+        "Package: x\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n"
+    )
+    package = tmp_path / "x.deb"
+    subprocess.run(["dpkg-deb", "--build", root, package], check=True, capture_output=True)
+    stamps.fetch(tmp_path / "home", archive=package, files=collection[1])
+    assert tree(tmp_path / "home" / "stamps") == STAMPS
+
+
+def test_a_second_fetch_opens_no_archive(tmp_path, collection, archive):
+    stamps.fetch(tmp_path, archive=archive, files=collection[1])
+    archive.unlink()
+    stamps.fetch(tmp_path, archive=archive, files=collection[1])
+    with pytest.raises(InputError, match="there is no such file"):
+        stamps.fetch(tmp_path, archive=archive, files=collection[1], force=True)
+
+
+def test_a_file_that_differs_is_named_with_both_checksums_and_the_old_data_stay(
+    tmp_path, collection, archive
+):
+    files = collection[1]
+    home = tmp_path / "home"
+    stamps.fetch(home, archive=archive, files=files)
+    other = make_tar(
+        tmp_path / "other.tar.gz",
+        [(f"x/stamps/{p}", c.replace(b"both: svg", b"tampered!")) for p, c in STAMPS.items()],
+    )
+    pattern = r"food/café\.svg in other\.tar\.gz: expected sha256 [0-9a-f]{64}, got [0-9a-f]{64} .*"
+    with pytest.raises(InputError, match=pattern + "fetch again") as caught:
+        stamps.fetch(home, archive=other, files=files, force=True)
+    assert "\n" not in str(caught.value)
+    assert tree(home / "stamps") == STAMPS
+    assert [p.name for p in home.iterdir()] == ["stamps"]
+
+
+def test_an_archive_without_a_listed_file_is_refused(tmp_path, collection):
+    short = make_tar(tmp_path / "short.tar.gz", [("x/stamps/animals/owl.png", b"owl picture")])
+    with pytest.raises(InputError, match=r"short\.tar\.gz: expected 9 listed files, 8 are not"):
+        stamps.fetch(tmp_path / "home", archive=short, files=collection[1])
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_a_fetch_killed_while_unpacking_leaves_the_old_data(
+    tmp_path, collection, archive, monkeypatch
+):
+    home = tmp_path / "home"
+    stamps.fetch(home, archive=archive, files=collection[1])
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(manifest, "verify", killed)
+    with pytest.raises(KeyboardInterrupt):
+        stamps.fetch(home, archive=archive, files=collection[1], force=True)
+    assert tree(home / "stamps") == STAMPS
+
+
+def test_a_package_that_is_none_is_refused_in_one_line(tmp_path, collection):
+    (tmp_path / "x.deb").write_bytes(b"not a package")
+    with pytest.raises(InputError, match=r"expected .*") as caught:
+        stamps.fetch(tmp_path / "home", archive=tmp_path / "x.deb", files=collection[1])
+    assert "\n" not in str(caught.value)
+    assert "x.deb" in str(caught.value)
+
+
+def test_without_a_network_one_line_names_the_sources_and_what_to_do(
+    tmp_path, collection, monkeypatch
+):
+    def refused(*_, **__):
+        raise ConnectionError("no route")
+
+    failed = subprocess.CompletedProcess([], 100, "", "W: w\nE: Unable to locate package x\n")
+    monkeypatch.setattr(stamps.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(stamps.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(stamps.pooch, "retrieve", refused)
+    with pytest.raises(InputError) as caught:
+        stamps.fetch(tmp_path / "home", files=collection[1])
+    assert re.fullmatch(
+        r"stamps: expected to download .* got \[apt-get download: E: Unable to locate package x; "
+        r"downloads\.sourceforge\.net: ConnectionError; .*\]; connect to the network, or "
+        r"download the archive elsewhere and name it in SONGTITLE_STAMPS_ARCHIVE",
+        str(caught.value),
+    )
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_where_apt_fails_the_release_archive_is_taken(tmp_path, collection, archive, monkeypatch):
+    failed = subprocess.CompletedProcess([], 100, "", "")
+    monkeypatch.setattr(stamps.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(stamps.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(stamps.pooch, "retrieve", lambda *_, **__: str(archive))
+    stamps.fetch(tmp_path / "home", files=collection[1])
+    assert tree(tmp_path / "home" / "stamps") == STAMPS
+
+
+def test_a_stamp_is_a_picture_with_a_caption_and_a_png_goes_before_an_svg(
+    tmp_path, collection, archive
+):
+    stamps.fetch(tmp_path, archive=archive, files=collection[1])
+    pictures = stamps.load(tmp_path, files=collection[1][::-1])
+    folder = tmp_path / "stamps"
+    assert [(p.id, p.path, p.caption) for p in pictures] == [
+        ("animals/owl", folder / "animals/owl.png", "A wise owl."),
+        ("food/café", folder / "food/café.png", "Café, open."),
+        ("food/pie", folder / "food/pie.svg", "A  wise, OWL!"),
+    ]
+
+
+def test_captions_that_differ_in_case_and_punctuation_share_a_group(tmp_path, collection, archive):
+    stamps.fetch(tmp_path, archive=archive, files=collection[1])
+    owl, cafe, pie = stamps.load(tmp_path, files=collection[1])
+    assert owl.group == pie.group == "a wise owl"
+    assert cafe.group == "café open"
+
+
+def test_loading_before_fetching_says_what_to_run(tmp_path, collection):
+    with pytest.raises(InputError, match=r"owl\.txt: expected .*; run 'python -m songtitle fetch'"):
+        stamps.load(tmp_path, files=collection[1])
+
+
+def test_the_list_holds_every_picture_and_caption_of_the_collection():
+    endings = [f.path.rpartition(".")[2] for f in manifest.listed("stamps")]
+    assert {e: endings.count(e) for e in endings} == {"png": 796, "svg": 248, "txt": 952}
+
+
+def test_the_collection_holds_950_stamps_with_804_captions_of_1_to_32_words():
+    if not stamps.is_fetched():
+        pytest.skip("the stamps are not fetched")
+    pictures = stamps.load()
+    lengths = [len(re.findall(r"\w+", picture.caption)) for picture in pictures]
+    assert len(pictures) == len({p.id for p in pictures}) == 950
+    assert len({p.caption for p in pictures}) == 804
+    assert (min(lengths), max(lengths), round(sum(lengths) / 950, 2)) == (1, 32, 4.04)

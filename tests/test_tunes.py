@@ -1,0 +1,164 @@
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from songtitle import manifest
+from songtitle.datasets import tunes
+from songtitle.datasets.tunes import PROGRAMS, Tune
+from songtitle.errors import InputError
+
+BOOK = """% a book of three
+X:1
+T: Garden of Daisies, The
+T:Second Title
+M:4/4
+L:1/8
+K:D
+DEFG ABcd|d8|]
+
+X: 0023
+M:3/4
+K:G
+GAB|
+
+X:5
+T:Ünder
+K:C
+C2|
+"""
+SCALE = Tune("b/f/1", "b", 1, "Scale", "X:1\nT:Scale\nM:4/4\nL:1/8\nQ:1/4=120\nK:C\nCDEF GABc|\n")
+
+
+def scale_named(name):
+    return replace(SCALE, id=f"b/f/{name}", title=name)
+
+
+def test_a_book_is_cut_at_each_number_and_the_first_title_counts():
+    found = tunes.read_book(BOOK.encode(), "book/file")
+    assert [(t.id, t.book, t.number, t.title) for t in found] == [
+        ("book/file/1", "book", 1, "Garden of Daisies, The"),
+        ("book/file/23", "book", 23, ""),
+        ("book/file/5", "book", 5, "Ünder"),
+    ]
+    assert "".join(t.abc for t in found) == BOOK.partition("\n")[2]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_a_book_reads_the_same_in_either_encoding_and_with_any_line_ends(encoding):
+    expected = tunes.read_book(BOOK.encode(), "b/f")
+    assert tunes.read_book(BOOK.replace("\n", "\r\n").encode(encoding), "b/f") == expected
+
+
+def test_the_four_books_hold_4433_tunes_with_a_title():
+    found = tunes.load()
+    assert Counter(tune.book for tune in found) == {
+        "oneills1850": 2009,
+        "airdsAirs": 1180,
+        "ryansMammoth": 1059,
+        "miscFolk": 185,
+    }
+    assert len({tune.id for tune in found}) == 4433
+    assert "oneills1850/0101-0200/123" in {tune.id for tune in found}
+
+
+def test_the_installed_books_and_sound_font_are_as_listed():
+    assert tunes.verify() == manifest.Problems([], [])
+
+
+def test_a_book_that_differs_is_refused_with_both_checksums(monkeypatch):
+    first = manifest.listed("tunes")[0]
+    monkeypatch.setattr(manifest, "listed", lambda _: [replace(first, sha256="0" * 64)])
+    with pytest.raises(InputError, match=r"\.abc: expected sha256 0{64}, got [0-9a-f]{64}; inst"):
+        tunes.load()
+
+
+def test_the_choice_depends_on_the_seed_and_not_on_the_order():
+    songs = [scale_named(name) for name in ("ash", "birch", "cedar", "date", "elm", "fig", "gum")]
+    chosen = tunes.choose(songs, 3, seed=2)
+    assert len(chosen) == 3
+    assert tunes.choose(songs[::-1], 3, seed=2) == chosen
+    assert any(tunes.choose(songs, 3, seed=seed) != chosen for seed in range(5))
+
+
+def test_no_two_chosen_titles_are_the_same_up_to_case_and_punctuation():
+    songs = [scale_named(name) for name in ("The Ash", "THE ASH.", "the-ash", "An Elm")]
+    assert {t.title[-3:].lower() for t in tunes.choose(songs, 2, seed=0)} >= {"elm"}
+    with pytest.raises(InputError, match=r"count: expected at most 2, .*, got 3"):
+        tunes.choose(songs, 3, seed=0)
+
+
+@pytest.mark.parametrize("abc", ["", "hello", "X:1\nT:a\n", "X:1\nT:a\nM:4/4\nK:C\n"])
+def test_a_sheet_without_notes_is_neither_chosen_nor_rendered(tmp_path, abc):
+    bad = replace(SCALE, id="b/f/9", title="bad", abc=abc)
+    assert tunes.choose([bad, SCALE], 1, seed=0) == [SCALE]
+    with pytest.raises(InputError, match="tune b/f/9: expected an ABC sheet with notes"):
+        tunes.render(bad, tmp_path / "x.mp3", program=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sheets_played_side_by_side_keep_their_own_notes():
+    sheets = [replace(SCALE, abc=SCALE.abc.replace("CDEF", "C" * n)) for n in (2, 3, 5, 7, 11)] * 3
+    alone = [tunes._score(sheet).note_num() for sheet in sheets]
+    with ThreadPoolExecutor(5) as pool:
+        assert [s.note_num() for s in pool.map(tunes._score, sheets)] == alone
+    assert len(set(alone)) == 5
+
+
+def test_the_instrument_is_a_fixed_function_of_tune_and_seed():
+    assert [tunes.instrument("b/f/1", seed) for seed in (0, 1, 2)] == [79, 25, 21]
+    drawn = {tunes.instrument(f"b/f/{i}", 0) for i in range(500)}
+    assert drawn == set(PROGRAMS)
+
+
+def test_a_real_tune_sounds_for_30_seconds_in_stereo_at_44100_hz(tmp_path):
+    tune = next(t for t in tunes.load() if t.id == "oneills1850/0101-0200/123")
+    tunes.render(tune, tmp_path / "x.mp3", program=73)
+    info = soundfile.info(tmp_path / "x.mp3")
+    assert (info.format, info.channels, info.samplerate) == ("MP3", 2, 44_100)
+    assert 30.0 <= info.duration < 30.1
+    sound, _ = soundfile.read(tmp_path / "x.mp3")
+    assert 0.6 < np.abs(sound).max() < 1
+    assert [p.name for p in tmp_path.iterdir()] == ["x.mp3"]
+
+
+def test_a_short_tune_starts_again(tmp_path):
+    tunes.render(SCALE, tmp_path / "x.mp3", program=0, duration=11.0)
+    sound, rate = soundfile.read(tmp_path / "x.mp3")
+    loud = [np.abs(second).max() for second in sound[: 11 * rate].reshape(11, rate, 2)]
+    assert min(loud[:2]) > 0.1
+    assert min(loud[-4:]) < max(loud[-4:])
+    assert max(loud[-4:]) > 0.5
+
+
+def test_another_program_sounds_different(tmp_path):
+    for program in (0, 73):
+        tunes.render(SCALE, tmp_path / f"{program}.mp3", program=program, duration=1.0)
+    assert (tmp_path / "0.mp3").read_bytes() != (tmp_path / "73.mp3").read_bytes()
+
+
+def test_two_renderings_are_the_same_bytes_on_any_number_of_processes(tmp_path):
+    songs = [scale_named(name) for name in ("ash", "birch", "cedar")]
+    one = tunes.render_all(songs, tmp_path / "1", seed=0, duration=1.0, workers=1)
+    two = tunes.render_all(songs, tmp_path / "2", seed=0, duration=1.0, workers=2)
+    assert [p.name for p in one] == [p.name for p in two]
+    assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
+
+
+def test_clips_that_are_there_are_kept_and_the_order_is_that_of_the_tunes(tmp_path):
+    songs = [scale_named(name) for name in ("elm", "ash", "fig")]
+    kept = tunes.clip_path(songs[1], tmp_path, seed=0)
+    kept.write_bytes(b"kept")
+    paths = tunes.render_all(songs, tmp_path, seed=0, duration=1.0, workers=1)
+    assert paths == [tunes.clip_path(song, tmp_path, seed=0) for song in songs]
+    assert kept.read_bytes() == b"kept"
+
+
+def test_a_tune_that_cannot_be_played_is_reported_and_the_rest_are_rendered(tmp_path, caplog):
+    bad = replace(SCALE, id="b/f/9", abc="X:1\nK:C\n")
+    paths = tunes.render_all([bad, SCALE], tmp_path, seed=0, duration=1.0, workers=1)
+    assert paths == [tunes.clip_path(SCALE, tmp_path, seed=0)]
+    assert "tune b/f/9" in caplog.text
