@@ -18,8 +18,8 @@ from songtitle import experiment, plots, presets, report, tables
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
-record = experiment.corpora(config)
-tables.made_by([record], config)
+record, words = experiment.corpora(config), experiment.vocabulary(config)
+tables.made_by([record, words], config)
 
 # %% [markdown]
 # ## What stands in for what
@@ -36,8 +36,8 @@ tables.made_by([record], config)
 names = (experiment.CAPTIONS, *experiment.COLLECTIONS)
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 for letter, name, axis in zip("abc", names, axes, strict=True):
-    words = report.lengths_of(record, name)
-    plots.length_distribution(words, name=f"({letter}) {name}", ax=axis)
+    lengths = report.lengths_of(record, name)
+    plots.length_distribution(lengths, name=f"({letter}) {name}", ax=axis)
 
 # %% [markdown]
 # In the paper captions are three times as long as titles. Stamps have short captions, so here the
@@ -70,7 +70,7 @@ tables.Table(
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.reach(record),
+    report.reach(words),
     name="tab-reach",
     caption="Words of the test titles that the decoder knows.",
     note="A title all of whose words are unknown scores zero, whatever the model hears.",
@@ -81,10 +81,11 @@ tables.Table(
 #
 # 1. A title of three words is answered by a caption of six words that contains all three. What is
 #    its unigram precision? What if the caption has three words, of which two are right?
-# 2. Which share of the test titles could *any* decoder with this vocabulary name in full? Count
-#    them from `songs.json` and `vocabulary.json` in `record.folder`.
+# 2. Which share of the test titles could *any* decoder with this vocabulary name in full? Which
+#    words would have to be in the captions to double it? (`songs.json` in `record.folder` and
+#    `vocabulary.json` in `words.folder` hold both lists.)
 # 3. Run this page with `-p seed 1`. Which numbers move, which do not, and why?
 
 # %% tags=["remove-cell"]
-for name, value in report.facts(record).items():
+for name, value in (report.facts(record) | report.facts(words)).items():
     glue(name, value, display=False)

@@ -15,7 +15,7 @@ song = 0
 import matplotlib.pyplot as plt
 from IPython.display import Audio
 
-from songtitle import audio, experiment, images, plots, presets, report, tables
+from songtitle import audio, experiment, plots, presets, report, tables, timbre
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
@@ -50,7 +50,7 @@ player
 
 # %% mystnb={"figure": {"caption": "The spectrogram of the song above. The box marks the square that the network is shown.", "name": "fig-spectrogram"}, "image": {"alt": "A spectrogram of thirty seconds: bright horizontal strokes of notes and their harmonics at the bottom, dark above; a box marks a narrow square of frames."}} tags=["hide-input"]
 settings = config.spectrogram
-wave = audio.load_clip(clip, sample_rate=settings.sample_rate, duration=config.clip_seconds)
+wave = experiment.hear(clip, config)
 spectrogram = audio.log_spectrogram(wave, settings)
 first, last = experiment.crop_of(clip, config, spectrogram.shape[-1])
 axis = plots.show_spectrogram(
@@ -80,7 +80,7 @@ tables.Table(
 # stand in for them. The 90 numbers are replicated, in a random order, to the width of the decoder.
 
 # %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers. The variances right after the twelve means tower over everything else."}} tags=["hide-input"]
-plots.timbre_bars(experiment.clip_timbre(clip, config).numpy());
+plots.timbre_bars(timbre.timbre_vector(wave, sample_rate=settings.sample_rate).numpy());
 
 # %% [markdown]
 # The numbers differ in size by orders of magnitude, while the decoder was trained on inputs of

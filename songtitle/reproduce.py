@@ -18,11 +18,20 @@ import nbformat
 import papermill
 
 from songtitle.errors import InputError
-from songtitle.presets import PRESETS, preset
+from songtitle.experiment import (
+    corpora,
+    score_table,
+    scores,
+    similarity,
+    training,
+    vocabulary,
+)
+from songtitle.presets import PRESETS, ExperimentConfig, preset
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "notebooks"
 EXECUTED = ROOT / "book" / "notebooks"
+RESULTS = ROOT / "results"
 PAGES = ROOT / "book" / "_build" / "html"
 
 # Every table and figure of the paper, by the anchor it has in the book.
@@ -139,6 +148,18 @@ def run(
         print(f"{notebook.stem}: ", end="", flush=True)
         did = execute(notebook, output / notebook.name, parameters)
         print("done" if did else "up to date", flush=True)
+    if not chosen and output == EXECUTED:
+        publish(preset(name, seed=changes.get("seed"), device=changes.get("device")))
+
+
+def publish(config: ExperimentConfig, folder: Path = RESULTS) -> None:
+    """Copy the records that the book's numbers come from, and Table 4 in full, to `results/`."""
+    target = folder / config.name
+    target.mkdir(parents=True, exist_ok=True)
+    for stage in (corpora, vocabulary, training, scores, similarity):
+        text = json.dumps(stage(config).as_dict(), indent=1, ensure_ascii=False)
+        (target / f"{stage.__name__}.json").write_text(text + "\n", "utf-8")
+    score_table(config).to_csv(target / "table_4.csv", index=False)
 
 
 def build() -> Path:

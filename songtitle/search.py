@@ -1,8 +1,8 @@
 """Greedy and beam search over anything that gives the next token's log-probabilities.
 
 Search knows a `step(tokens, state) -> (log_probs, state)` and no model. The state is a mapping of
-tensors, each led by the group axis: `batch` at the start, `batch * beams` afterwards, where the
-beams of one example stand side by side.
+tensors, each led by the group axis: `batch` rows at the start, afterwards one for each hypothesis
+that is not finished.
 """
 
 from collections.abc import Callable
@@ -64,17 +64,18 @@ def greedy_search(
     batch, device = _group(state)
     tokens = torch.full((batch, 1, max_steps), eos_id, device=device)
     total = torch.zeros(batch, device=device)
+    live = torch.arange(batch, device=device)  # the examples that go on
     last = torch.full((batch,), bos_id, device=device)
-    finished = torch.zeros(batch, dtype=torch.bool, device=device)
     for position in range(max_steps):
         log_probs, state = step(last, state)
         gain, last = log_probs.max(dim=-1)
-        last = last.masked_fill(finished, eos_id)
-        tokens[:, 0, position] = last
-        total = total + gain.masked_fill(finished, 0.0)
-        finished = finished | (last == eos_id)
-        if finished.all():
+        tokens[live, 0, position] = last
+        total[live] += gain
+        going = last != eos_id
+        live, last = live[going], last[going]
+        if not len(live):
             break
+        state = {name: value[going] for name, value in state.items()}
     return _hypotheses(tokens, total[:, None], eos_id)
 
 
@@ -104,18 +105,19 @@ def beam_search(
     last = torch.full((batch,), bos_id, device=device)
     finished = torch.zeros(batch, 1, dtype=torch.bool, device=device)
     first_row = torch.arange(batch, device=device)[:, None]
+    live = torch.arange(batch, device=device)  # the rows that go on: a finished one costs no step
     for position in range(config.max_steps):
         beams = total.shape[1]
         log_probs, state = step(last, state)
         # No parent can send more than `width` children into the next beam, so ranking the best
         # few of each row is ranking all of them, and the vocabulary axis is read only once.
-        gains, choices = _top(log_probs, width)
+        best, ids = _top(log_probs, width)
+        gains = best.new_full((batch * beams, best.shape[-1]), -torch.inf)
+        gains[:, 0] = 0.0  # a finished row stays as it is: one <eos> more, at no cost
+        choices = ids.new_full(gains.shape, eos_id)
+        gains[live], choices[live] = best, ids
         gains = gains.unflatten(0, (batch, beams))
         choices = choices.unflatten(0, (batch, beams))
-        stay = torch.full_like(gains, -torch.inf)
-        stay[..., 0] = 0.0
-        gains = torch.where(finished[..., None], stay, gains)
-        choices = choices.masked_fill(finished[..., None], eos_id)
 
         candidates = total[..., None] + gains
         lengths = lengths + ~finished
@@ -131,9 +133,13 @@ def beam_search(
         tokens[..., position] = chosen
         if finished.all() or position + 1 == config.max_steps:
             break
-        rows = (first_row * beams + parents).flatten()
-        state = {name: value.index_select(0, rows) for name, value in state.items()}
-        last = chosen.flatten()
+        place = torch.zeros(batch * beams, dtype=torch.long, device=device)
+        place[live] = torch.arange(len(live), device=device)  # of each row in the state
+        parent_rows = (first_row * beams + parents).flatten()
+        live = (~finished).flatten().nonzero().flatten()
+        came_from = place[parent_rows[live]]
+        state = {name: value.index_select(0, came_from) for name, value in state.items()}
+        last = chosen.flatten()[live]
     return _hypotheses(tokens, total, eos_id)
 
 

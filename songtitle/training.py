@@ -23,7 +23,7 @@ class TrainingConfig:
     """How the captioner is trained (paper 4.2: Adam, rate 0.001, ten epochs shown)."""
 
     epochs: int = 10
-    batch_size: int = 64  # not stated in the paper
+    batch_size: int = 32  # not stated in the paper
     learning_rate: float = 1e-3
     clip_norm: float = 5.0
     seed: int = 0

@@ -1,12 +1,16 @@
 """Laws of the model: what a decoder and an encoder must keep, whichever they are."""
 
+import copy
+
 import pytest
+import timm
 import torch
+import torchvision
 from safetensors.torch import save_file
 
 from songtitle.errors import InputError
 from songtitle.model.captioner import Captioner, ModelConfig, build_captioner
-from songtitle.model.encoder import Projection, TimbreDoor, build_backbone
+from songtitle.model.encoder import Projection, TimbreDoor, build_backbone, fold_batch_norm
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.timbre import replicated_order
 
@@ -134,6 +138,21 @@ def test_a_backbone_takes_tiles_of_any_size_and_never_trains(name, width):
     assert backbone.width == width
 
 
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18"])
+def test_folding_batch_norm_changes_no_output(name):
+    torch.manual_seed(0)
+    network = timm.create_model(name, pretrained=False).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    folded = fold_batch_norm(copy.deepcopy(network))
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    picture = torch.rand(2, 3, 64, 96)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(picture), network(picture), atol=1e-4, rtol=1e-4)
+
+
 def test_packaged_imagenet_weights_tell_one_picture_from_another():
     backbone = build_backbone("efficientnet_lite0")
     grey = torch.full((1, 3, 64, 64), 0.5)
@@ -147,15 +166,16 @@ def test_packaged_imagenet_weights_tell_one_picture_from_another():
 
 
 def test_weights_come_from_a_local_file(tmp_path):
-    first = build_backbone("resnet18", "none")
-    whole = {name: value.contiguous() for name, value in first.trunk.state_dict().items()}
-    whole |= {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    whole = torchvision.models.resnet18(weights=None).state_dict()
     save_file(whole, tmp_path / "w.safetensors")
     torch.save(whole, tmp_path / "w.pth")
     picture = torch.rand(1, 3, 64, 64)
-    for name in ("w.safetensors", "w.pth"):
-        again = build_backbone("resnet18", str(tmp_path / name))
-        assert torch.equal(again(picture), first(picture))
+    first, second = (
+        build_backbone("resnet18", str(tmp_path / name))(picture)
+        for name in ("w.safetensors", "w.pth")
+    )
+    assert torch.equal(first, second)
+    assert not torch.allclose(build_backbone("resnet18", "none")(picture), first)
 
 
 def test_weights_that_are_not_there_or_do_not_fit_are_refused_by_name(tmp_path):

@@ -12,12 +12,11 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain, repeat
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,6 +42,7 @@ PROGRAMS = (
 _ADVICE = "install the package versions of requirements.lock again"
 
 log = logging.getLogger(__name__)
+_threads = threading.local()
 
 
 @dataclass(frozen=True)
@@ -174,25 +174,22 @@ def render_all(
 ) -> list[Path]:
     """Render each tune on its instrument; the clips' paths, in the order of `tunes`.
 
-    Clips that are in `folder` already are kept. `workers` processes share the work, by default one
+    Clips that are in `folder` already are kept. `workers` threads share the work, by default one
     a core. A tune that cannot be played is reported in the log and left out of the result.
     """
     paths = [clip_path(tune, folder, seed=seed) for tune in tunes]
     todo = [(t, p) for t, p in zip(tunes, paths, strict=True) if not p.exists()]
-    workers = min(workers or _cores(), len(todo))
     arguments = (
         [tune for tune, _ in todo],
         [path for _, path in todo],
         [instrument(tune.id, seed) for tune, _ in todo],
         repeat(duration),
     )
-    progress = {"total": len(todo), "desc": "rendering tunes", "unit": "tune", "disable": None}
-    if workers <= 1:
-        faults = list(tqdm(map(_attempt, *arguments), **progress))
-    else:
-        # Spawned, not forked: the same on every platform, and safe beside torch's threads.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            faults = list(tqdm(pool.map(_attempt, *arguments, chunksize=4), **progress))
+    # Threads will do: synthesiser and encoder let go of the interpreter while they work.
+    with ThreadPoolExecutor(workers or _cores()) as pool:
+        work = pool.map(_attempt, *arguments)
+        bar = tqdm(work, total=len(todo), desc="rendering tunes", unit="tune", disable=None)
+        faults = list(bar)
     for fault in filter(None, faults):
         log.warning("%s", fault)
     return [path for path in paths if path.exists()]
@@ -237,13 +234,15 @@ def _is_playable(tune: Tune) -> bool:
     return True
 
 
-@lru_cache(maxsize=2)
 def _synthesizer(sample_rate: int) -> Any:
-    """One synthesiser a process: it reads the 6 MB sound font when made."""
-    font = next(file for file in manifest.listed("tunes") if file.path.endswith(".sf2"))
-    _content(font)
-    path = str(_site(font) / font.path)
-    return symusic.Synthesizer(sf_path=path, sample_rate=sample_rate)
+    """One synthesiser a thread, since it keeps state; it reads the 6 MB sound font when made."""
+    if getattr(_threads, "sample_rate", None) != sample_rate:
+        font = next(file for file in manifest.listed("tunes") if file.path.endswith(".sf2"))
+        _content(font)
+        path = str(_site(font) / font.path)
+        _threads.synthesizer = symusic.Synthesizer(sf_path=path, sample_rate=sample_rate)
+        _threads.sample_rate = sample_rate
+    return _threads.synthesizer
 
 
 def _write_mp3(path: Path, sound: np.ndarray, sample_rate: int) -> None:

@@ -1,16 +1,16 @@
 """The experiment: where data, model, training, search and metrics meet, stage by stage.
 
-Each function gives the record of one stage and sees to the stages before it:
-`corpora`, `clips`, `picture_features`, `song_features`, `training`, `hypotheses`, `scores`,
-`similarity`.
+Each function gives the record of one stage and sees to the stages before it, in this order:
+`corpora`, `vocabulary`, `clips`, `picture_features`, `song_features`, `training`, `hypotheses`,
+`scores`, `similarity`.
 """
 
-from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS, clips, corpora
+from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS, clips, corpora, vocabulary
 from songtitle.experiment.inputs import (
     clip_picture,
-    clip_timbre,
     crop_of,
     example_picture,
+    hear,
     picture_features,
     song_features,
 )
@@ -23,11 +23,11 @@ __all__ = [
     "COLLECTIONS",
     "SONG_INPUTS",
     "clip_picture",
-    "clip_timbre",
     "clips",
     "corpora",
     "crop_of",
     "example_picture",
+    "hear",
     "hypotheses",
     "name_songs",
     "picture_features",
@@ -36,4 +36,5 @@ __all__ = [
     "similarity",
     "song_features",
     "training",
+    "vocabulary",
 ]

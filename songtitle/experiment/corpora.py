@@ -24,7 +24,7 @@ def corpora(config: ExperimentConfig, home: Path | None = None) -> Record:
     """Captioned pictures, split by caption, and the titled test songs; all that is counted in them.
 
     Files: `pictures.json` (id, path below the data home, tokens, split), `songs.json` (id,
-    collection, title, tokens), `vocabulary.json` (of the training captions).
+    collection, title, tokens).
     """
     home = home or data_home()
     stamps.fetch(home)
@@ -39,11 +39,6 @@ def corpora(config: ExperimentConfig, home: Path | None = None) -> Record:
         collection = tunes.load()
         songs = tunes.choose(collection, config.song_count, seed=config.seed)
         titles = [tokenize(clean_title(song.title)) for song in songs]
-        vocabulary = Vocabulary.from_tokens(
-            [tokens for tokens, side in zip(captions, split, strict=True) if side == "train"],
-            min_count=config.min_count,
-        )
-        vocabulary.save(folder / "vocabulary.json")
         write_json(
             folder / "pictures.json",
             [
@@ -87,12 +82,44 @@ def corpora(config: ExperimentConfig, home: Path | None = None) -> Record:
             "pictures": dict(Counter(split)),
             "distinct_captions": len({" ".join(tokens) for tokens in captions}),
             "caption_words": _types(captions),
-            "vocabulary": len(vocabulary),
         }
 
-    settings = pick(config, "seed", "picture_count", "song_count", "min_count")
+    settings = pick(config, "seed", "picture_count", "song_count")
     settings["data"] = {name: lists_hash(name) for name in ("stamps", "tunes")}
     return run_stage("corpora", compute, settings=settings, home=home)
+
+
+def vocabulary(config: ExperimentConfig, home: Path | None = None) -> Record:
+    """The words of the training captions, as `vocabulary.json`, and how far they reach in titles.
+
+    Shares are of the test songs' titles: of running words, of distinct words, of titles.
+    """
+    home = home or data_home()
+    before = corpora(config, home)
+
+    def compute(folder: Path) -> dict[str, Any]:
+        captions = [
+            picture["tokens"]
+            for picture in read_json(before.file("pictures.json"))
+            if picture["split"] == "train"
+        ]
+        words = Vocabulary.from_tokens(captions, min_count=config.min_count)
+        words.save(folder / "vocabulary.json")
+        titles = [song["tokens"] for song in read_json(before.file("songs.json"))]
+        running = [token for title in titles for token in title]
+        shares = {
+            "running words": [token in words for token in running],
+            "distinct words": [token in words for token in sorted(set(running))],
+            "titles with a known word": [any(t in words for t in title) for title in titles],
+            "titles of known words only": [all(t in words for t in title) for title in titles],
+        }
+        return {
+            "size": len(words),
+            "known": {name: sum(known) / len(known) for name, known in shares.items()},
+        }
+
+    settings = pick(config, "min_count")
+    return run_stage("vocabulary", compute, settings=settings, inputs=[before], home=home)
 
 
 def clips(config: ExperimentConfig, home: Path | None = None) -> Record:

@@ -14,7 +14,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from songtitle.audio import (
-    SpectrogramConfig,
     frame_count,
     load_clip,
     log_spectrogram,
@@ -85,9 +84,9 @@ def song_features(config: ExperimentConfig, home: Path | None = None) -> Record:
         timbre: dict[str, Tensor] = {}
 
         def look(name: str) -> Tensor:
-            path = before.file("clips") / name
-            timbre[name] = clip_timbre(path, config)
-            return clip_picture(path, config).unsqueeze(0)
+            wave = hear(before.file("clips") / name, config)
+            timbre[name] = timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
+            return clip_picture(wave, name, config).unsqueeze(0)
 
         spectrogram = _encode(backbone, look, names)[:, 0]
         found = {
@@ -102,29 +101,29 @@ def song_features(config: ExperimentConfig, home: Path | None = None) -> Record:
     return run_stage("song_features", compute, settings=settings, inputs=[before], home=home)
 
 
-def clip_picture(path: Path, config: ExperimentConfig) -> Tensor:
-    """An audio file as the network sees it: `(3, bins or crop, frames or crop)` in [0, 1]."""
+def hear(path: Path, config: ExperimentConfig) -> Tensor:
+    """An audio file as mono samples, at the rate and from the channel of the spectrogram."""
     settings = config.spectrogram
-    wave = load_clip(
+    return load_clip(
         path,
         sample_rate=settings.sample_rate,
         duration=config.clip_seconds,
         channel=settings.channel,
     )
+
+
+def clip_picture(wave: Tensor, name: str, config: ExperimentConfig) -> Tensor:
+    """Sound as the network sees it: `(3, bins or crop, frames or crop)` in [0, 1].
+
+    The place of the crop depends on the seed and on `name`, the clip's file name.
+    """
+    settings = config.spectrogram
     image = spectrogram_image(log_spectrogram(wave, settings), settings)
     image = pad_to(image, config.crop, config.crop)  # silence after a clip that is too short
     if config.spectrogram_fit == "whole":
         frames = frame_count(round(config.clip_seconds * settings.sample_rate), settings)
         return pad_to(image, config.crop, frames)[..., :frames]
-    return random_crop(image, config.crop, generator=generator_for(config.seed, path.name))
-
-
-def clip_timbre(path: Path, config: ExperimentConfig) -> Tensor:
-    """The 90 timbre numbers of an audio file, read at 22,050 Hz."""
-    rate = SpectrogramConfig().sample_rate
-    return timbre_vector(
-        load_clip(path, sample_rate=rate, duration=config.clip_seconds), sample_rate=rate
-    )
+    return random_crop(image, config.crop, generator=generator_for(config.seed, name))
 
 
 def crop_of(path: Path, config: ExperimentConfig, frames: int) -> tuple[int, int]:
@@ -163,7 +162,9 @@ def _encode(backbone: Backbone, prepare: Callable[[Item], Tensor], items: Sequen
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), 32):
             images = torch.stack(list(pool.map(prepare, items[start : start + 32])))
-            parts = images.flatten(0, 1).split(64)
+            # Some 16 crops of 256 pixels at a time, or as many tiles as have that area: what a
+            # CPU's cache likes.
+            parts = images.flatten(0, 1).split(max(1, 16 * 256**2 // images[0, 0, 0].numel()))
             features = torch.cat([backbone(part.to(device)).cpu() for part in parts])
             found.append(features.unflatten(0, images.shape[:2]).clone())
     return torch.cat(found)

@@ -13,7 +13,7 @@ from torch import Tensor
 from songtitle.controls import unigram_perplexity
 from songtitle.datasets.loaders import batches
 from songtitle.experiment.common import generator_for, pick, read_json
-from songtitle.experiment.corpora import corpora
+from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import picture_features
 from songtitle.manifest import data_home
 from songtitle.model.captioner import Captioner, build_captioner
@@ -28,24 +28,25 @@ def training(config: ExperimentConfig, home: Path | None = None) -> Record:
     two controls: a unigram model, and the same captioner shown the wrong pictures."""
     home = home or data_home()
     words, seen = corpora(config, home), picture_features(config, home)
+    known = vocabulary(config, home)
 
     def compute(folder: Path) -> dict[str, Any]:
         device = check_device(config.device)
-        vocabulary = Vocabulary.load(words.file("vocabulary.json"))
-        vocabulary.save(folder / "vocabulary.json")
+        words_known = Vocabulary.load(known.file("vocabulary.json"))
+        words_known.save(folder / "vocabulary.json")
         features = load_file(seen.file("features.safetensors"))
         pictures = read_json(words.file("pictures.json"))
         ids = {
-            side: [vocabulary.encode(p["tokens"]) for p in pictures if p["split"] == side]
+            side: [words_known.encode(p["tokens"]) for p in pictures if p["split"] == side]
             for side in ("train", "valid")
         }
         width = features["train"].shape[-1]
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             model = build_captioner(
-                config.model, features=width, vocab=len(vocabulary), pad_id=vocabulary.pad_id
+                config.model, features=width, vocab=len(words_known), pad_id=words_known.pad_id
             ).to(device)
-        size, pad_id = config.training.batch_size, vocabulary.pad_id
+        size, pad_id = config.training.batch_size, words_known.pad_id
 
         def loss(model: torch.nn.Module, valid: Tensor = features["valid"]) -> float:
             held_out = batches(valid, ids["valid"], batch_size=size, pad_id=pad_id)
@@ -79,7 +80,7 @@ def training(config: ExperimentConfig, home: Path | None = None) -> Record:
             "unigram_perplexity": unigram_perplexity(
                 [caption[1:] for caption in ids["train"]],
                 [caption[1:] for caption in ids["valid"]],
-                vocab_size=len(vocabulary),
+                vocab_size=len(words_known),
             ),
             "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "timing": {
@@ -89,7 +90,7 @@ def training(config: ExperimentConfig, home: Path | None = None) -> Record:
 
     settings = {"model": asdict(config.model), "training": asdict(config.training)}
     settings |= pick(config, "seed") | {"device": check_device(config.device).type}
-    return run_stage("training", compute, settings=settings, inputs=[words, seen], home=home)
+    return run_stage("training", compute, settings=settings, inputs=[words, known, seen], home=home)
 
 
 def load_trained(

@@ -20,6 +20,7 @@ from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.inputs import (
     clip_picture,
     frozen_backbone,
+    hear,
     picture_features,
     song_features,
 )
@@ -30,6 +31,7 @@ from songtitle.model.captioner import Captioner
 from songtitle.model.encoder import TimbreDoor
 from songtitle.presets import ExperimentConfig, check_device
 from songtitle.search import Hypotheses, SearchConfig, beam_search, greedy_search
+from songtitle.shapes import State
 from songtitle.stages import Record, finished, run_stage
 from songtitle.timbre import fit_standardiser, replicated_order
 from songtitle.training import read_checkpoint
@@ -98,12 +100,22 @@ def hypotheses(
 def search(
     model: Captioner, memory: Tensor, vocabulary: Vocabulary, settings: SearchConfig
 ) -> Hypotheses:
-    """Greedy search at beam size 1 (as the paper has it), beam search above."""
+    """Greedy search at beam size 1 (as the paper has it), beam search above.
+
+    A title is made of words: the unknown word, padding and `<bos>` are never said.
+    """
+    never = [vocabulary.pad_id, vocabulary.bos_id, vocabulary.unk_id]
+
+    def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        log_probs, state = model.search_step(tokens, state)
+        log_probs[:, never] = -torch.inf
+        return log_probs, state
+
     state = model.decoder.start(memory)
     ends = {"bos_id": vocabulary.bos_id, "eos_id": vocabulary.eos_id}
     if settings.beam_size == 1:
-        return greedy_search(model.search_step, state, **ends, max_steps=settings.max_steps)
-    return beam_search(model.search_step, state, **ends, config=settings)
+        return greedy_search(step, state, **ends, max_steps=settings.max_steps)
+    return beam_search(step, state, **ends, config=settings)
 
 
 def timbre_door(config: ExperimentConfig, timbre: Tensor) -> TimbreDoor:
@@ -204,7 +216,7 @@ def name_songs(
     settings = SearchConfig(**asdict(config.search) | {"beam_size": beam_size})
     for path in paths:
         try:
-            image = clip_picture(path, config)
+            image = clip_picture(hear(path, config), path.name, config)
         except InputError as error:
             yield path, error
             continue

@@ -1,7 +1,7 @@
 """The captioner: an encoder that makes memory, a decoder that turns memory into words."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +25,7 @@ class ModelConfig:
     dropout: float = 0.2  # on embeddings and decoder outputs
 
 
+@runtime_checkable
 class Decoder(Protocol):
     """What search and training ask of a decoder."""
 

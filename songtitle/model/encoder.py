@@ -1,6 +1,7 @@
 """Encoders: a frozen picture network, its trained projection, and the back door for timbre."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 from urllib.error import URLError
@@ -11,6 +12,7 @@ import torchvision
 from jaxtyping import Float, Int
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from songtitle.errors import InputError
 from songtitle.manifest import listed, package_folder, verify
@@ -34,7 +36,8 @@ class Backbone(nn.Module):
 
     def __init__(self, trunk: nn.Module, *, width: int, mean: list[float], std: list[float]):
         super().__init__()
-        self.trunk = trunk.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        trunk = fold_batch_norm(trunk.eval()).requires_grad_(False)
+        self.trunk = trunk.to(memory_format=torch.channels_last)
         self.width = width
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
@@ -48,6 +51,21 @@ class Backbone(nn.Module):
         """`(batch, 3, height, width)` in [0, 1] -> `(batch, features)`."""
         normal = (image - self.mean) / self.std
         return self.trunk(normal.contiguous(memory_format=torch.channels_last))
+
+
+def fold_batch_norm(network: nn.Module) -> nn.Module:
+    """Move each batch normalisation into the convolution before it: the same function, faster.
+
+    For networks in evaluation mode. Half the time of EfficientNet-Lite0 on a CPU goes into
+    normalising.
+    """
+    for parent in list(network.modules()):
+        for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, name, fuse_conv_bn_eval(conv, norm))
+                # timm's normalisation carries the activation that follows it.
+                setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))
+    return network
 
 
 def build_backbone(name: Name, weights: str = "imagenet") -> Backbone:
