@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-import torch
-
 from songtitle.audio import PAPER_LITERAL, SpectrogramConfig
+from songtitle.devices import check_device
 from songtitle.errors import InputError
 from songtitle.model.captioner import ModelConfig
 from songtitle.search import SearchConfig
@@ -160,18 +159,3 @@ def sizes(key: str, value: Any) -> tuple[int, ...]:
         )
         raise InputError(msg)
     return tuple(dict.fromkeys(found))
-
-
-def check_device(name: str) -> torch.device:
-    """The torch device a name stands for; `auto` is the first of cuda, mps and cpu at hand."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        msg = f"device: expected auto, cpu, cuda or mps as this machine has them, got {name!r}"
-        raise InputError(msg) from error
-    return device

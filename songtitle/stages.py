@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from filelock import FileLock
@@ -137,44 +138,63 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def code_version(function: Callable[..., Any]) -> str:
-    """A hash of what `function` means, with all the songtitle code that it can reach.
+_versions: dict[CodeType, str] = {}  # a process asks for the same few again and again
 
-    From its own module: the functions and classes it names, and those they name. From other
-    modules: the whole module, with all that it imports from songtitle. Comments, docstrings and
-    layout do not count: prose may be improved without a rerun.
+
+def code_version(function: Callable[..., Any]) -> str:
+    """A hash of what `function` means, with all the songtitle code that it can reach by name.
+
+    Functions and classes count with all that they name in turn; of a module that is named as a
+    whole, all of it counts, and all that it imports from songtitle. Comments, docstrings and layout
+    do not count: prose may be improved without a rerun.
     """
+    code = inspect.unwrap(function).__code__
+    if code not in _versions:
+        _versions[code] = _digest(_reachable(function))
+    return _versions[code]
+
+
+def _reachable(function: Callable[..., Any]) -> dict[str, str]:
+    """Qualified name -> meaning, of all that a function can reach."""
     meanings: dict[str, str] = {}
-    modules: list[str] = []
     waiting: list[Any] = [function]
     while waiting:
         value = waiting.pop()
-        name = f"{value.__module__}.{value.__qualname__}"
-        if name in meanings:
+        if inspect.ismodule(value):
+            if value.__name__ not in meanings:
+                source = _source(value.__name__)
+                meanings[value.__name__] = _meaning(source)
+                waiting += [importlib.import_module(name) for name in _imports(source)]
             continue
-        meanings[name] = _meaning(textwrap.dedent(inspect.getsource(value)))
-        for found in _named_values(value):
-            origin = found.__name__ if inspect.ismodule(found) else getattr(found, "__module__", "")
-            if not str(origin).startswith("songtitle"):
-                continue
-            if origin != value.__module__:
-                modules.append(str(origin))
-            elif inspect.isfunction(found) or inspect.isclass(found):
-                waiting.append(found)
-    while modules:
-        name = modules.pop()
+        value = inspect.unwrap(value)
+        name = f"{value.__module__}.{value.__qualname__}"
         if name not in meanings:
-            source = _source(name)
-            meanings[name] = _meaning(source)
-            modules += _imports(source)
-    return _digest(meanings)
+            try:
+                source = inspect.getsource(value)
+            except OSError:  # generated, as a dataclass's __init__ is: its class counts
+                source = ""
+            meanings[name] = _meaning(textwrap.dedent(source))
+            waiting += [found for found in _named_values(value) if _is_ours(found)]
+    return meanings
+
+
+def _is_ours(value: Any) -> bool:
+    if inspect.ismodule(value):
+        return value.__name__.startswith("songtitle")
+    has_source = inspect.isfunction(value) or inspect.isclass(value)
+    return has_source and str(value.__module__).startswith("songtitle")
 
 
 def _named_values(value: Any) -> list[Any]:
     """What the names in the code of a function (or of a class's methods) stand for."""
     if inspect.isclass(value):
-        methods = [each for each in vars(value).values() if inspect.isfunction(each)]
-        return [found for method in methods for found in _named_values(method)]
+        methods = [
+            getattr(each, "__func__", getattr(each, "fget", each)) for each in vars(value).values()
+        ]
+        named = [
+            _named_values(inspect.unwrap(each)) for each in methods if inspect.isfunction(each)
+        ]
+        return [*value.__mro__[1:], *(found for names in named for found in names)]
     names: set[str] = set()
     codes = [value.__code__]
     while codes:
@@ -182,7 +202,7 @@ def _named_values(value: Any) -> list[Any]:
         names |= set(code.co_names)
         codes += [const for const in code.co_consts if inspect.iscode(const)]
     cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    return [value.__globals__[name] for name in names if name in value.__globals__] + cells
+    return [value.__globals__[name] for name in sorted(names & value.__globals__.keys())] + cells
 
 
 def _source(module: str) -> str:

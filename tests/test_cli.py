@@ -18,7 +18,7 @@ RATE = 22_050
 @pytest.fixture(scope="module")
 def trained(tiny_home):
     """A data home in which the tiny captioner is trained."""
-    experiment.training(preset("tiny"), tiny_home)
+    experiment.training(preset("tiny"), home=tiny_home)
     return tiny_home
 
 

@@ -70,7 +70,7 @@ def test_two_runs_with_the_same_seed_give_the_same_records(executed, in_tiny_hom
     other.mkdir()
     (other / "stamps").symlink_to(in_tiny_home / "stamps", target_is_directory=True)
     for name, record in first.items():
-        again = getattr(experiment, name)(config, other)
+        again = getattr(experiment, name)(config, home=other)
         assert again.folder != record.folder
         assert (again.key, again.result) == (record.key, record.result)
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from songtitle.devices import check_device
 from songtitle.errors import InputError
-from songtitle.presets import PRESETS, ExperimentConfig, check_device, preset
+from songtitle.presets import PRESETS, ExperimentConfig, preset
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

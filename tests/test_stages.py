@@ -1,10 +1,19 @@
 """Laws of stages: done once, done anew after any change, never half done."""
 
+import inspect
 import json
+import linecache
 
 import pytest
 
-from songtitle.stages import code_version, finished, read_record, run_stage
+from songtitle.stages import (
+    _reachable,
+    _versions,
+    code_version,
+    finished,
+    read_record,
+    run_stage,
+)
 
 
 def counted(folder, *, name="count", settings=None, inputs=(), calls=None):
@@ -90,6 +99,7 @@ def module(folder, monkeypatch, source):
     import sys
 
     (folder / "plain_module.py").write_text(source)
+    linecache.clearcache()  # inspect reads sources through it
     monkeypatch.syspath_prepend(folder)
     sys.modules.pop("plain_module", None)
     importlib.invalidate_caches()
@@ -112,19 +122,23 @@ def test_code_counts_and_prose_does_not(tmp_path, monkeypatch, change, same):
     assert (module(tmp_path, monkeypatch, source.replace(*change)) == first) is same
 
 
-def test_a_stage_depends_on_the_songtitle_modules_it_names_and_on_theirs(monkeypatch):
-    from songtitle import stages
-
-    def compute(folder):
-        from_metrics = corpus_bleu
-        return {"x": from_metrics}
-
+def test_a_stage_depends_on_what_it_names_and_on_what_that_names_and_on_nothing_else():
+    from songtitle.datasets import stamps
     from songtitle.metrics import corpus_bleu
 
-    before = code_version(compute)
-    source = stages._source
-    for name in ("songtitle.metrics", "songtitle.errors", "songtitle.audio"):
-        monkeypatch.setattr(
-            stages, "_source", lambda m, name=name: source(m) + ("\nx = 1" if m == name else "")
-        )
-        assert (code_version(compute) != before) is (name != "songtitle.audio")
+    def compute(folder):
+        return {"score": corpus_bleu([["a"]], [[["a"]]]).score, "home": stamps.load(folder)}
+
+    reached = _reachable(compute)
+    assert {"songtitle.metrics.corpus_bleu", "songtitle.metrics.BleuScore"} <= set(reached)
+    assert {"songtitle.datasets.stamps", "songtitle.manifest"} <= set(reached)  # whole modules
+    assert "songtitle.metrics.unigram_pair_scores" not in reached
+    assert not [name for name in reached if name.startswith(("songtitle.audio", "songtitle.plots"))]
+
+
+def test_a_helper_counts_with_the_stage_that_calls_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("songtitle.stages._is_ours", inspect.isfunction)
+    source = "def helper():\n    return 1\n\ndef stage(x):\n    return helper()\n"
+    first = module(tmp_path, monkeypatch, source)
+    _versions.clear()
+    assert module(tmp_path, monkeypatch, source.replace("return 1", "return 2")) != first

@@ -2,12 +2,35 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from songtitle.presets import ExperimentConfig, check_device
+from songtitle.devices import check_device
+from songtitle.manifest import data_home
+from songtitle.presets import ExperimentConfig
+from songtitle.stages import Record
+
+
+def once(stage: Callable[..., Record]) -> Callable[..., Record]:
+    """Ask a stage for its record once a process: later calls with equal arguments get it again.
+
+    `home` defaults to the data home.
+    """
+    known: dict[Any, Record] = {}
+
+    @wraps(stage)
+    def call(config: ExperimentConfig, *arguments: str | int, home: Path | None = None) -> Record:
+        home = home or data_home()
+        key = (config, arguments, home)
+        if key not in known:
+            known[key] = stage(config, *arguments, home=home)
+        return known[key]
+
+    return call
 
 
 def generator_for(seed: int, name: str) -> torch.Generator:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from songtitle.datasets import stamps, tunes
-from songtitle.experiment.common import pick, read_json, write_json
-from songtitle.manifest import data_home, lists_hash, split_by_group
+from songtitle.experiment.common import once, pick, read_json, write_json
+from songtitle.manifest import lists_hash, split_by_group
 from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
 from songtitle.text import clean_caption, clean_title, tokenize
@@ -20,13 +20,13 @@ CAPTIONS = "Tux Paint stamps"
 COLLECTIONS = ("O'Neill's Music of Ireland", "Aird's, Ryan's and other airs")  # for MSD and FMA
 
 
-def corpora(config: ExperimentConfig, home: Path | None = None) -> Record:
+@once
+def corpora(config: ExperimentConfig, *, home: Path) -> Record:
     """Captioned pictures, split by caption, and the titled test songs; all that is counted in them.
 
     Files: `pictures.json` (id, path below the data home, tokens, split), `songs.json` (id,
     collection, title, tokens).
     """
-    home = home or data_home()
     stamps.fetch(home)
 
     def compute(folder: Path) -> dict[str, Any]:
@@ -89,13 +89,13 @@ def corpora(config: ExperimentConfig, home: Path | None = None) -> Record:
     return run_stage("corpora", compute, settings=settings, home=home)
 
 
-def vocabulary(config: ExperimentConfig, home: Path | None = None) -> Record:
+@once
+def vocabulary(config: ExperimentConfig, *, home: Path) -> Record:
     """The words of the training captions, as `vocabulary.json`, and how far they reach in titles.
 
     Shares are of the test songs' titles: of running words, of distinct words, of titles.
     """
-    home = home or data_home()
-    before = corpora(config, home)
+    before = corpora(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         captions = [
@@ -122,13 +122,13 @@ def vocabulary(config: ExperimentConfig, home: Path | None = None) -> Record:
     return run_stage("vocabulary", compute, settings=settings, inputs=[before], home=home)
 
 
-def clips(config: ExperimentConfig, home: Path | None = None) -> Record:
+@once
+def clips(config: ExperimentConfig, *, home: Path) -> Record:
     """The test songs as mp3 files, rendered from their scores.
 
     Files: `clips/*.mp3`, and `songs.json` as `corpora` has it, each with its `clip`.
     """
-    home = home or data_home()
-    before = corpora(config, home)
+    before = corpora(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         chosen = tunes.choose(tunes.load(), config.song_count, seed=config.seed)

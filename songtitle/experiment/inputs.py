@@ -19,26 +19,27 @@ from songtitle.audio import (
     log_spectrogram,
     spectrogram_image,
 )
-from songtitle.experiment.common import encoder_settings, generator_for, pick, read_json
+from songtitle.devices import check_device
+from songtitle.experiment.common import encoder_settings, generator_for, once, pick, read_json
 from songtitle.experiment.corpora import SPLITS, clips, corpora
 from songtitle.images import load_picture, pad_to, random_crop, random_view, tiles
 from songtitle.manifest import data_home
 from songtitle.model.encoder import Backbone, build_backbone
-from songtitle.presets import ExperimentConfig, check_device
+from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
 from songtitle.timbre import timbre_vector
 
 Item = TypeVar("Item")
 
 
-def picture_features(config: ExperimentConfig, home: Path | None = None) -> Record:
+@once
+def picture_features(config: ExperimentConfig, *, home: Path) -> Record:
     """What the frozen backbone makes of the pictures: `features.safetensors`.
 
     `train (items, views, features)`, `valid (items, 1, features)` and, for each tile size s,
     `test_s (items, tiles, features)`: one seeded crop of each picture, cut into tiles.
     """
-    home = home or data_home()
-    before = corpora(config, home)
+    before = corpora(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         pictures = read_json(before.file("pictures.json"))
@@ -73,10 +74,10 @@ def picture_features(config: ExperimentConfig, home: Path | None = None) -> Reco
     return run_stage("picture_features", compute, settings=settings, inputs=[before], home=home)
 
 
-def song_features(config: ExperimentConfig, home: Path | None = None) -> Record:
+@once
+def song_features(config: ExperimentConfig, *, home: Path) -> Record:
     """Both readings of each clip: `timbre (items, 90)`, `spectrogram (items, features)`."""
-    home = home or data_home()
-    before = clips(config, home)
+    before = clips(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         names = [song["clip"] for song in read_json(before.file("songs.json"))]
@@ -140,7 +141,7 @@ def crop_of(path: Path, config: ExperimentConfig, frames: int) -> tuple[int, int
 def example_picture(config: ExperimentConfig, home: Path | None = None) -> tuple[Tensor, Tensor]:
     """A test picture and the crop that was made of it, `(3, height, width)` in [0, 1]."""
     home = home or data_home()
-    pictures = read_json(corpora(config, home).file("pictures.json"))
+    pictures = read_json(corpora(config, home=home).file("pictures.json"))
     chosen = next(picture for picture in pictures if picture["split"] == "test")
     image = load_picture(home / chosen["path"])
     generator = generator_for(config.seed, chosen["id"])

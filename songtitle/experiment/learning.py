@@ -12,23 +12,23 @@ from torch import Tensor
 
 from songtitle.controls import unigram_perplexity
 from songtitle.datasets.loaders import batches
-from songtitle.experiment.common import generator_for, pick, read_json
+from songtitle.devices import check_device
+from songtitle.experiment.common import generator_for, once, pick, read_json
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import picture_features
-from songtitle.manifest import data_home
 from songtitle.model.captioner import Captioner, build_captioner
-from songtitle.presets import ExperimentConfig, check_device
+from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
 from songtitle.training import evaluate, fit, load_weights, read_checkpoint
 from songtitle.vocab import Vocabulary
 
 
-def training(config: ExperimentConfig, home: Path | None = None) -> Record:
+@once
+def training(config: ExperimentConfig, *, home: Path) -> Record:
     """The trained captioner (`best.safetensors`, `vocabulary.json`), its perplexity by epoch, and
     two controls: a unigram model, and the same captioner shown the wrong pictures."""
-    home = home or data_home()
-    words, seen = corpora(config, home), picture_features(config, home)
-    known = vocabulary(config, home)
+    words, seen = corpora(config, home=home), picture_features(config, home=home)
+    known = vocabulary(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         device = check_device(config.device)

@@ -8,25 +8,24 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-from songtitle.experiment.common import pick
+from songtitle.experiment.common import once, pick
 from songtitle.experiment.inputs import picture_features, song_features
 from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.naming import timbre_door
-from songtitle.manifest import data_home
 from songtitle.presets import ExperimentConfig
 from songtitle.similarity import mixing, tsne
 from songtitle.stages import Record, run_stage
 
 
-def similarity(config: ExperimentConfig, home: Path | None = None) -> Record:
+@once
+def similarity(config: ExperimentConfig, *, home: Path) -> Record:
     """Fig. 7: maps of pictures with timbre and with spectrograms, as the decoder receives them.
 
     Files: `timbre.csv` and `spectrogram.csv` (x, y, kind). Result: how far songs mix into pictures
     (1: as if drawn from one population, 0: apart).
     """
-    home = home or data_home()
-    trained = training(config, home)
-    pictures, songs = picture_features(config, home), song_features(config, home)
+    trained = training(config, home=home)
+    pictures, songs = picture_features(config, home=home), song_features(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         model, _, device = load_trained(trained, config)

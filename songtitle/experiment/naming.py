@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from songtitle.controls import against_chance
+from songtitle.devices import check_device
 from songtitle.errors import InputError
-from songtitle.experiment.common import generator_for, pick, read_json, write_json
+from songtitle.experiment.common import generator_for, once, pick, read_json, write_json
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.inputs import (
     clip_picture,
@@ -29,7 +30,7 @@ from songtitle.manifest import data_home
 from songtitle.metrics import unigram_pair_scores
 from songtitle.model.captioner import Captioner
 from songtitle.model.encoder import TimbreDoor
-from songtitle.presets import ExperimentConfig, check_device
+from songtitle.presets import ExperimentConfig
 from songtitle.search import Hypotheses, SearchConfig, beam_search, greedy_search
 from songtitle.shapes import State
 from songtitle.stages import Record, finished, run_stage
@@ -46,18 +47,16 @@ def input_names(config: ExperimentConfig) -> list[str]:
     return [f"pictures {size}×{size}" for size in config.tile_sizes] + list(SONG_INPUTS)
 
 
-def hypotheses(
-    config: ExperimentConfig, name: str, beam_size: int, home: Path | None = None
-) -> Record:
+@once
+def hypotheses(config: ExperimentConfig, name: str, beam_size: int, *, home: Path) -> Record:
     """Search over one row of Table 4 at one beam size: `hypotheses.json`.
 
     The file holds, per item and tile, up to five hypotheses as `[words, log-probability in nats]`,
     best first. Timing is of search alone, features at hand, in batches.
     """
-    home = home or data_home()
-    trained = training(config, home)
+    trained = training(config, home=home)
     is_song = name.startswith("songs")
-    seen = song_features(config, home) if is_song else picture_features(config, home)
+    seen = song_features(config, home=home) if is_song else picture_features(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         model, vocabulary, device = load_trained(trained, config)
@@ -126,17 +125,17 @@ def timbre_door(config: ExperimentConfig, timbre: Tensor) -> TimbreDoor:
     return TimbreDoor(order, *fit_standardiser(timbre))
 
 
-def scores(config: ExperimentConfig, home: Path | None = None) -> Record:
+@once
+def scores(config: ExperimentConfig, *, home: Path) -> Record:
     """Table 4: mean sentence BLEU-1 of every input and beam size, beside what chance scores.
 
     Result rows: `input, tile_size, tiles, beam_size, score, low, high, chance, gain, p,
     mean_length`; scores in [0, 1]. A picture's score is the mean over its tiles (paper 5). Chance
     is the mean score over all wrong pairings of the same hypotheses and references.
     """
-    home = home or data_home()
-    words, songs = corpora(config, home), clips(config, home)
+    words, songs = corpora(config, home=home), clips(config, home=home)
     found = {
-        (name, size): hypotheses(config, name, size, home)
+        (name, size): hypotheses(config, name, size, home=home)
         for name in input_names(config)
         for size in config.beam_sizes
     }
@@ -187,9 +186,9 @@ def scores(config: ExperimentConfig, home: Path | None = None) -> Record:
 def score_table(config: ExperimentConfig, home: Path | None = None) -> pd.DataFrame:
     """`scores` as a frame, with `seconds` of search per example and `bleu_per_second`."""
     home = home or data_home()
-    frame = pd.DataFrame(scores(config, home).result["rows"])
+    frame = pd.DataFrame(scores(config, home=home).result["rows"])
     frame["seconds"] = [
-        hypotheses(config, row.input, row.beam_size, home).timing["per_example"]
+        hypotheses(config, row.input, row.beam_size, home=home).timing["per_example"]
         for row in frame.itertuples()
     ]
     frame["bleu_per_second"] = frame["score"] / frame["seconds"]
