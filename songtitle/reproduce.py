@@ -68,6 +68,7 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool
                 parameters=dict(parameters),
                 kernel_name="python3",
                 progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],  # the kernel warns of every local socket
                 cwd=scratch,
             )
         except papermill.PapermillExecutionError as error:
