@@ -22,7 +22,7 @@ device = "auto"
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import claims, experiment, plots, presets, report, tables
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
@@ -40,7 +40,7 @@ tables.made_by([record, words], config)
 # The tunes are rendered from scores with a seeded choice of instrument; they are not recordings.
 # What they sound like is ours; their titles are the composers' and collectors'.
 
-# %% mystnb={"figure": {"caption": "Figure 5 of the paper, redone: how many words a caption or a title has, in (a) captions of pictures, (b) and (c) titles of two collections of tunes.", "name": "fig-5"}, "image": {"alt": "Three bar charts of length in words. Captions spread further to the right than the titles of either collection of tunes, which pile up at a few words."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Figure 5 of the paper, redone: how many words a caption or a title has, in (a) captions of pictures, (b) and (c) titles of two collections of tunes.", "name": "fig-5"}, "image": {"alt": "Three bar charts of length in words, for captions of pictures and for the titles of two collections of tunes; each names its number of examples, its mean and its longest."}} tags=["hide-input"]
 names = (experiment.CAPTIONS, *experiment.COLLECTIONS)
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 for letter, name, axis in zip("abc", names, axes, strict=True):
@@ -68,13 +68,15 @@ tables.Table(
     report.table_3(record),
     name="tab-3",
     caption="Table 3. Distinct words in titles: all tunes, and the test songs.",
-    note="The paper prints 966 in this table and 996 in its text for the Million Song test set.",
+    note="For its Million Song test set the paper prints "
+    f"{claims.paper('table3.test.msd'):.0f} in this table and "
+    f"{claims.paper('titles.msd.test_vocabulary'):.0f} in its text.",
 )
 
 # %% [markdown]
 # ## What the decoder can say
 #
-# The decoder can only say words it met in training captions.
+# The decoder can only say words that occur at least twice in the training captions.
 
 # %% tags=["hide-input"]
 tables.Table(

@@ -56,7 +56,7 @@ player = Audio(data=clip.read_bytes()[: 8 * 16_000])  # 8 s: an mp3 of 128 kbit/
 player.mimetype = "audio/mpeg"
 player
 
-# %% mystnb={"figure": {"caption": "The spectrogram of the song above. The box marks the square that the network is shown.", "name": "fig-spectrogram"}, "image": {"alt": "A spectrogram of thirty seconds: bright horizontal strokes of notes and their harmonics at the bottom, dark above; a box marks a narrow square of frames."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The spectrogram of the song above. The box marks the square that the network is shown.", "name": "fig-spectrogram"}, "image": {"alt": "A spectrogram: time in seconds against frequency in kilohertz, level as brightness. A box marks the frames that the network is shown."}} tags=["hide-input"]
 settings = config.spectrogram
 wave = experiment.hear(clip, config)
 spectrogram = audio.log_spectrogram(wave, settings)
@@ -87,7 +87,7 @@ tables.Table(
 # 12 means, and the 78 distinct entries of their covariance matrix. Here 12 MFCCs over short frames
 # stand in for them. The 90 numbers are replicated, in a random order, to the width of the decoder.
 
-# %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers. The variances right after the twelve means tower over everything else."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers on a scale that is logarithmic beyond ten: twelve means, then seventy-eight covariances, in two colours."}} tags=["hide-input"]
 plots.timbre_bars(timbre.timbre_vector(wave, sample_rate=settings.sample_rate).numpy());
 
 # %% [markdown]

@@ -54,7 +54,7 @@ plots.draw_captioner(boxes["spectrogram"], ["a", "title"], decoder=boxes["decode
 # picture for each caption. The distance from the second line to the curve's lowest point is what
 # the picture contributes.
 
-# %% mystnb={"figure": {"caption": "Figure 6 of the paper, redone: perplexity by epoch, with two controls.", "name": "fig-6"}, "image": {"alt": "Two curves of perplexity by epoch: training falls throughout; validation falls, reaches its lowest point and rises again. Two horizontal lines, the unigram model and permuted pictures, lie above that point."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Figure 6 of the paper, redone: perplexity by epoch, with two controls.", "name": "fig-6"}, "image": {"alt": "Perplexity against epoch: one curve for training, one for validation, and two horizontal lines for the controls, the unigram model and permuted pictures."}} tags=["hide-input"]
 controls = {
     "unigram model": record.result["unigram_perplexity"],
     "permuted pictures": record.result["permuted_pictures_perplexity"],
@@ -69,9 +69,10 @@ tables.Table(
 )
 
 # %% [markdown]
-# The paper's curve flattens at about the seventh epoch on millions of pictures. On hundreds, the
-# captioner starts to learn its training captions by heart much sooner; the epoch with the lowest
-# validation perplexity is the one kept.
+# A word that occurs once in the training captions counts as unknown, `<unk>`, for all models
+# alike. The paper's curve flattens at about the seventh epoch on millions of pictures. On hundreds,
+# the captioner starts to learn its training captions by heart much sooner; the epoch with the
+# lowest validation perplexity is the one kept.
 #
 # ## Exercises
 #

@@ -39,7 +39,8 @@ tables.made_by([record], config)
 # Read each block of three lines together. `here` is the mean sentence BLEU-1 with its 95 %
 # bootstrap interval; `chance` is the exact mean over all wrong pairings of the same outputs with
 # the same references, and *p* the share of random pairings that score at least as high; `paper` is
-# the paper's cell. If `here` does not clear `chance`, the model heard or saw nothing of use.
+# the paper's cell. Where `here` does not clear `chance`, this run gives no sign that the model
+# heard or saw anything.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -49,7 +50,7 @@ tables.Table(
     note=report.signature(scores),
 )
 
-# %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone: BLEU-1 by beam size, with 95 % intervals; chance dashed in the same colour.", "name": "fig-8a"}, "image": {"alt": "BLEU-1 by beam size. The four picture rows lie far above their dashed chance lines; the two song rows lie near zero together with theirs."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone: BLEU-1 by beam size, with 95 % intervals; chance dashed in the same colour.", "name": "fig-8a"}, "image": {"alt": "BLEU-1 in percent points against beam size, one line with interval bars for each of the inputs of Table 4, and a dashed line of chance in the same colour for each."}} tags=["hide-input"]
 plots.bleu_by_beam(scores);
 
 # %% [markdown]
@@ -59,10 +60,10 @@ plots.bleu_by_beam(scores);
 # costs the same whatever the beam. Greedy search is a path of its own, not beam search with one
 # beam.
 
-# %% mystnb={"figure": {"caption": "Figure 8b of the paper, redone: time of search per example by beam size.", "name": "fig-8b"}, "image": {"alt": "Time per example by beam size: every input's line rises with the number of beams."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Figure 8b of the paper, redone: time of search per example by beam size.", "name": "fig-8b"}, "image": {"alt": "Milliseconds of search per example against beam size, one line for each of the inputs of Table 4."}} tags=["hide-input"]
 plots.seconds_by_beam(scores);
 
-# %% mystnb={"figure": {"caption": "Figure 8c of the paper, redone: BLEU-1 per second of search, on a logarithmic scale.", "name": "fig-8c"}, "image": {"alt": "BLEU-1 per second on a logarithmic scale by beam size: every line falls as beams are added, most steeply from greedy search to the next size."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Figure 8c of the paper, redone: BLEU-1 per second of search, on a logarithmic scale.", "name": "fig-8c"}, "image": {"alt": "BLEU-1 per second of search on a logarithmic scale against beam size, one line for each of the inputs of Table 4."}} tags=["hide-input"]
 plots.bleu_per_second(scores);
 
 # %% [markdown]

@@ -89,6 +89,8 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool
             cell.metadata.pop(noise, None)
         if not cell.metadata.get("tags", True):
             cell.metadata.pop("tags")
+        if "outputs" in cell:  # progress bars and warnings, with paths of this machine
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
     partial = output.with_suffix(".partial")
     nbformat.write(content, partial)
     os.replace(partial, output)
@@ -165,10 +167,10 @@ def publish(config: ExperimentConfig, folder: Path = RESULTS) -> None:
 
 def build() -> Path:
     """Build the book, any warning an error, and check that nothing of the paper is missing."""
-    command = [sys.executable, "-m", "jupyter_book", "build", "book", "-n", "-W", "--keep-going"]
-    done = subprocess.run([*command, "-q"], cwd=ROOT, check=False)
-    if done.returncode:
-        msg = f"book: `{' '.join(command[1:])}` failed; its messages are above"
+    program = shutil.which("jupyter-book", path=str(Path(sys.executable).parent))
+    command = [str(program), "build", "book", "-n", "-W", "--keep-going", "-q"]
+    if program is None or subprocess.run(command, cwd=ROOT, check=False).returncode:
+        msg = f"book: `jupyter-book {' '.join(command[1:])}` failed; its messages are above"
         raise InputError(msg)
     check_book(PAGES)
     return PAGES / "index.html"

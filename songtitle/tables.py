@@ -75,4 +75,4 @@ def _text(value: Any) -> str:
         return f"{value:,.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
     if isinstance(value, Number):
         return f"{value:,}"
-    return str(value)
+    return str(value) or "–"
