@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int)
     run.add_argument("--device", help="auto, cpu, cuda or mps")
     run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    run.add_argument("--output", type=Path, help="folder for the executed notebooks")
+    run.add_argument("--output", type=Path, help="folder for executed notebooks (some: here)")
     run.add_argument("--no-book", action="store_true", help="run the notebooks only")
     run.set_defaults(command=_run)
 

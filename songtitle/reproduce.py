@@ -67,6 +67,7 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool
                 str(result),
                 parameters=dict(parameters),
                 kernel_name="python3",
+                language="python",
                 progress_bar=False,
                 extra_arguments=["--log-level=ERROR"],  # the kernel warns of every local socket
                 cwd=scratch,

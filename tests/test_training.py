@@ -44,7 +44,7 @@ def train(views, folder, epochs, model=None):
     history = fit(
         model,
         epoch_batches,
-        config=TrainingConfig(epochs=epochs),
+        config=TrainingConfig(epochs=epochs, learning_rate=0.01),
         pad_id=PAD,
         validate=lambda m: evaluate(
             m, batches(views, CAPTIONS, batch_size=5, pad_id=PAD), pad_id=PAD

@@ -136,7 +136,7 @@ def render(
 ) -> None:
     """Play a tune on a General MIDI instrument into a stereo mp3 of `duration` seconds.
 
-    An mp3 comes in whole frames: up to 0.1 s of silence lie around the sound. A longer tune is
+    An mp3 comes in whole frames: up to 0.2 s of silence lie around the sound. A longer tune is
     cut; a shorter one starts again when its last note has died away. The peak is PEAK before
     encoding. Raises InputError for a sheet that cannot be played.
     """
