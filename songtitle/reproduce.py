@@ -26,6 +26,7 @@ from songtitle.experiment import (
     training,
     vocabulary,
 )
+from songtitle.manifest import data_home
 from songtitle.presets import PRESETS, ExperimentConfig, preset
 
 ROOT = Path(__file__).parent.parent
@@ -50,12 +51,16 @@ def notebooks() -> list[Path]:
 def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool:
     """Run one notebook with papermill; False if `output` is already what would come out.
 
+    A page that came with the clone does not count: it was made elsewhere. The data home remembers
+    what was made here.
+
     The output holds no papermill or timing metadata: two runs that show the same are the same
     bytes. It replaces an earlier one only when the run has succeeded.
     """
     check_parameters(notebook, parameters)
     key = _key(notebook, parameters)
-    if output.exists() and nbformat.read(output, 4).metadata.get("songtitle") == {"key": key}:
+    made_here = data_home() / "pages" / key
+    if made_here.exists() and _key_of(output) == key:
         return False
     output.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -95,6 +100,8 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool
     partial = output.with_suffix(".partial")
     nbformat.write(content, partial)
     os.replace(partial, output)
+    made_here.parent.mkdir(exist_ok=True)
+    made_here.touch()
     return True
 
 
@@ -126,6 +133,13 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
     raise InputError(msg)
 
 
+def _key_of(page: Path) -> str | None:
+    """The key that an executed notebook carries."""
+    return (
+        nbformat.read(page, 4).metadata.get("songtitle", {}).get("key") if page.exists() else None
+    )
+
+
 def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
     """A hash of all that a page is made from: cells, parameters, library and manifests."""
     digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
@@ -143,6 +157,7 @@ def run(
     """Run notebooks in order (all of them unless `chosen`), saying what is done and skipped."""
     if name not in PRESETS:
         preset(name)
+    news = False
     for notebook in list(chosen) or notebooks():
         known = parameters_of(notebook)
         parameters = {"preset": name}
@@ -152,7 +167,8 @@ def run(
         print(f"{notebook.stem}: ", end="", flush=True)
         did = execute(notebook, output / notebook.name, parameters)
         print("done" if did else "up to date", flush=True)
-    if not chosen and output == EXECUTED:
+        news = news or did
+    if news and not chosen and output == EXECUTED:
         publish(preset(name, seed=changes.get("seed"), device=changes.get("device")))
 
 

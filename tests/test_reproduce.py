@@ -7,6 +7,11 @@ from songtitle import reproduce
 from songtitle.errors import InputError
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "home"))
+
+
 def notebook(folder, *sources, parameters='preset = "tiny"\nseed = 0', name="00_test.ipynb"):
     content = nbformat.v4.new_notebook()
     content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
@@ -35,6 +40,15 @@ def test_an_executed_notebook_is_not_run_again_until_something_changes(tmp_path)
     assert reproduce.execute(source, output, {"seed": 2})
     changed = notebook(tmp_path, "print(seed + 1)")
     assert reproduce.execute(changed, output, {"seed": 2})
+
+
+def test_a_page_made_on_another_machine_is_made_again_here(tmp_path, monkeypatch):
+    source = notebook(tmp_path, "print(seed)")
+    output = tmp_path / "out" / "out.ipynb"
+    assert reproduce.execute(source, output, {"seed": 1})
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "another home"))
+    assert reproduce.execute(source, output, {"seed": 1})
+    assert not reproduce.execute(source, output, {"seed": 1})
 
 
 def test_a_failing_cell_ends_in_one_line_and_keeps_the_earlier_output(tmp_path):

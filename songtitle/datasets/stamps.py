@@ -154,6 +154,7 @@ def _obtain(archive: Path | None, scratch: Path) -> Path:
         log.info("stamps: %s; the release archive next", failures[-1])
     else:
         log.info("stamps: the release archive by https, since there is no apt-get here")
+    pooch.get_logger().setLevel("WARNING")  # the log above says where from
     for address in source.addresses:
         try:
             # No hash of the archive: each file it holds is checked against the list instead.
