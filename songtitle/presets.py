@@ -36,14 +36,14 @@ class ExperimentConfig:
     min_count: int = 2  # occurrences in training captions that make a word known
 
     # inputs
-    crop: int = 256  # pixels a side (paper L61)
+    crop: int = 256  # pixels a side (paper, section 2)
     views: int = 2  # random crops and reflections kept of each training picture
     tile_sizes: tuple[int, ...] = (32, 64, 128, 256)  # pixels a side
     spectrogram: SpectrogramConfig = field(default_factory=SpectrogramConfig)
     # "crop": a spectrogram is cropped as a picture is (the paper's Fig. 4: it "follows the
     # processing path of a natural image"); "whole": all frames go through the network.
     spectrogram_fit: Literal["crop", "whole"] = "crop"
-    # The paper scales timbre in no way (L190), though the decoder knows unit scale only.
+    # The paper scales timbre in no way (section 4.3), though the decoder knows unit scale only.
     standardise_timbre: bool = True
 
     # model, training, search

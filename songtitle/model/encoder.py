@@ -82,8 +82,8 @@ def build_backbone(name: Name, weights: str = "imagenet") -> Backbone:
         # Inputs in [-1, 1]: the TensorFlow convention these weights were trained with.
         return Backbone(trunk, width=trunk.num_features, mean=[0.5] * 3, std=[0.5] * 3)
     if name in RESNETS:
-        # The paper's network is ResNet-152 (L59, L70): pooled to 2,048, not 512 (AUDIT I11 is
-        # settled by the linear layer in `Projection`).
+        # The paper's network is ResNet-152 (section 2). It pools to 2,048 numbers, not to the 512
+        # of the text: `Projection` makes up for the layer that is missing there.
         trunk = torchvision.models.get_model(name, weights=None)
         _load(trunk, weights, published=lambda _: _torchvision_weights(name))
         width = trunk.fc.in_features
