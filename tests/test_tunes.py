@@ -162,3 +162,13 @@ def test_a_tune_that_cannot_be_played_is_reported_and_the_rest_are_rendered(tmp_
     paths = tunes.render_all([bad, SCALE], tmp_path, seed=0, duration=1.0, workers=1)
     assert paths == [tunes.clip_path(SCALE, tmp_path, seed=0)]
     assert "tune b/f/9" in caplog.text
+
+
+def test_a_tune_sounds_the_same_whatever_was_played_before_it(tmp_path):
+    chosen = tunes.choose(tunes.load(), 40, seed=1)
+    paths = []
+    for order in (1, -1):
+        folder = tmp_path / str(order)
+        paths.append(tunes.render_all(chosen[::order], folder, seed=0, duration=1.0, workers=1))
+    forth, back = paths[0], paths[1][::-1]
+    assert [path.read_bytes() for path in forth] == [path.read_bytes() for path in back]

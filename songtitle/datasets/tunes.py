@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,7 +41,6 @@ PROGRAMS = (
 _ADVICE = "install the package versions of requirements.lock again"
 
 log = logging.getLogger(__name__)
-_threads = threading.local()
 
 
 @dataclass(frozen=True)
@@ -235,14 +233,10 @@ def _is_playable(tune: Tune) -> bool:
 
 
 def _synthesizer(sample_rate: int) -> Any:
-    """One synthesiser a thread, since it keeps state; it reads the 6 MB sound font when made."""
-    if getattr(_threads, "sample_rate", None) != sample_rate:
-        font = next(file for file in manifest.listed("tunes") if file.path.endswith(".sf2"))
-        _content(font)
-        path = str(_site(font) / font.path)
-        _threads.synthesizer = symusic.Synthesizer(sf_path=path, sample_rate=sample_rate)
-        _threads.sample_rate = sample_rate
-    return _threads.synthesizer
+    """A synthesiser of its own for each tune: one that has played before sounds different."""
+    font = next(file for file in manifest.listed("tunes") if file.path.endswith(".sf2"))
+    _content(font)
+    return symusic.Synthesizer(sf_path=str(_site(font) / font.path), sample_rate=sample_rate)
 
 
 def _write_mp3(path: Path, sound: np.ndarray, sample_rate: int) -> None:
