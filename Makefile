@@ -42,7 +42,7 @@ notebooks: setup        ## write each .ipynb from its .py
 
 lock: setup             ## solve pyproject.toml anew into requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+	  --no-emit-index-url --no-header --extra dev --extra cluster pyproject.toml -o requirements.lock
 
 clean:                  ## remove what was built here (the data home stays)
 	rm -rf .venv book/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache songtitle.egg-info

@@ -181,6 +181,7 @@ def _reachable(function: Callable[..., Any]) -> dict[str, str]:
 def _is_ours(value: Any) -> bool:
     if inspect.ismodule(value):
         return value.__name__.startswith("songtitle")
+    value = inspect.unwrap(value)  # a cached function is no function by itself
     has_source = inspect.isfunction(value) or inspect.isclass(value)
     return has_source and str(value.__module__).startswith("songtitle")
 

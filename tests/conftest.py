@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +35,12 @@ def in_tiny_home(tiny_home, monkeypatch):
     """The tiny data home as the one that code under test, and its child processes, see."""
     monkeypatch.setenv("SONGTITLE_DATA", str(tiny_home))
     return tiny_home
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real samples of the paper's corpora, which a reader need not have."""
+    named = os.environ.get("SONGTITLE_REAL_DATA")
+    if not named:
+        pytest.skip("SONGTITLE_REAL_DATA names no folder of real samples")
+    return Path(named)

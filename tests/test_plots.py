@@ -57,7 +57,20 @@ STAGES = [
 ]
 WORDS = ["a", "great", "blue", "heron"]
 
+FUNNEL = pd.DataFrame(
+    [("tags before", "all", 100), ("tags before", "no names", 36), ("tags after", "all", 100)],
+    columns=["order", "step", "titles"],
+)
+DOMAINS = pd.DataFrame(
+    [("a.example", 1200, 0.9, 0.88, 0.92), ("b.example", 7, 1.0, 0.65, 1.0)],
+    columns=["domain", "links", "alive", "low", "high"],
+)
+YEARS = [np.array([1999, 1926, 2007]), np.array([1926, 1999, 2007])]
+
 FIGURES = {
+    "title_funnel": lambda ax: plots.title_funnel(FUNNEL, ax),
+    "link_survival": lambda ax: plots.link_survival(DOMAINS, total=0.93, ax=ax),
+    "two_orders": lambda ax: plots.two_orders(YEARS, ["track order", "by year"], ax),
     "length_distribution": lambda ax: plots.length_distribution([1, 2, 2, 5], name="A", ax=ax),
     "perplexity_by_epoch": lambda ax: plots.perplexity_by_epoch(
         history(), references={"unigram model": 122.0}, ax=ax
@@ -114,6 +127,9 @@ def test_every_figure_can_be_saved_as_a_vector(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "x", "y"),
     [
+        ("title_funnel", "titles left", ""),
+        ("link_survival", "(%)", ""),
+        ("two_orders", "row of the list", "year"),
         ("length_distribution", "(words)", "(%)"),
         ("perplexity_by_epoch", "epoch", "(per token)"),
         ("similarity_map", "(no unit)", "(no unit)"),
@@ -380,3 +396,26 @@ def test_plots_know_nothing_of_torch(path):
         if name
     }
     assert not any(name.startswith("torch") or name == "songtitle.shapes" for name in modules)
+
+
+def test_the_funnel_writes_each_count_at_its_bar(ax):
+    plots.title_funnel(FUNNEL, ax)
+    assert [text.get_text() for text in ax.texts] == ["100", "36", "100"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["all", "no names"]
+
+
+def test_links_are_drawn_in_percent_with_their_interval_and_count(ax):
+    plots.link_survival(DOMAINS, total=0.93, ax=ax)
+    (bars,) = ax.containers
+    assert bars.lines[0].get_xdata() == pytest.approx([90, 100])
+    ends = [segment[:, 0].tolist() for segment in bars.lines[2][0].get_segments()]
+    assert ends == [pytest.approx([88, 92]), pytest.approx([65, 100])]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "a.example (1,200)",
+        "b.example (7)",
+    ]
+
+
+def test_lists_of_years_need_a_name_each():
+    with pytest.raises(InputError, match="years: expected 1 lists with rows, got"):
+        plots.two_orders(YEARS, ["one"])

@@ -142,3 +142,10 @@ def test_a_helper_counts_with_the_stage_that_calls_it(tmp_path, monkeypatch):
     first = module(tmp_path, monkeypatch, source)
     _versions.clear()
     assert module(tmp_path, monkeypatch, source.replace("return 1", "return 2")) != first
+
+
+def test_a_cached_helper_counts_as_well():
+    from songtitle.datasets import tunes
+
+    assert tunes._sound_font is not inspect.unwrap(tunes._sound_font)
+    assert "songtitle.datasets.tunes._sound_font" in _reachable(tunes._synthesizer)

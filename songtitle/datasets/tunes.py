@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -234,9 +235,15 @@ def _is_playable(tune: Tune) -> bool:
 
 def _synthesizer(sample_rate: int) -> Any:
     """A synthesiser of its own for each tune: one that has played before sounds different."""
+    return symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=sample_rate)
+
+
+@cache
+def _sound_font() -> Path:
+    """The sound font's path, its 6 MB compared with the list once a process."""
     font = next(file for file in manifest.listed("tunes") if file.path.endswith(".sf2"))
     _content(font)
-    return symusic.Synthesizer(sf_path=str(_site(font) / font.path), sample_rate=sample_rate)
+    return _site(font) / font.path
 
 
 def _write_mp3(path: Path, sound: np.ndarray, sample_rate: int) -> None:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def hypotheses(config: ExperimentConfig, name: str, beam_size: int, *, home: Pat
             grid = features[f"test_{name.split('×')[-1]}"]
         found: list[list[list[Any]]] = []
         seconds = 0.0
-        settings = SearchConfig(**asdict(config.search) | {"beam_size": beam_size})
+        settings = replace(config.search, beam_size=beam_size)
         with torch.inference_mode():
             for group in grid.flatten(0, 1).split(256):
                 memory = memory_of(group.to(device))
@@ -212,7 +212,7 @@ def name_songs(
     )
     model, vocabulary, device = load_trained(record, config)
     backbone = frozen_backbone(config)
-    settings = SearchConfig(**asdict(config.search) | {"beam_size": beam_size})
+    settings = replace(config.search, beam_size=beam_size)
     for path in paths:
         try:
             image = clip_picture(hear(path, config), path.name, config)

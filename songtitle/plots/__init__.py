@@ -4,6 +4,7 @@ Nothing here computes a result or changes what it is given. Colours are told apa
 colour-blind readers, and markers and line styles by those who print in grey.
 """
 
+from songtitle.plots.corpora import link_survival, title_funnel, two_orders
 from songtitle.plots.diagrams import Box, draw_captioner, draw_pipeline, draw_two_steps
 from songtitle.plots.numbers import (
     bleu_by_beam,
@@ -30,6 +31,7 @@ __all__ = [
     "draw_pipeline",
     "draw_two_steps",
     "length_distribution",
+    "link_survival",
     "mark_span",
     "perplexity_by_epoch",
     "seconds_by_beam",
@@ -38,5 +40,7 @@ __all__ = [
     "show_tiles",
     "similarity_map",
     "timbre_bars",
+    "title_funnel",
+    "two_orders",
     "use_house_style",
 ]

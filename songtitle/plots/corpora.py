@@ -1,0 +1,97 @@
+"""Pictures of corpora: what cleaning leaves, which links live, and how two lists of songs meet."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from songtitle.errors import InputError
+from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
+
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
+
+
+def title_funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How many titles each step of cleaning leaves, one row of bars an order of the steps.
+
+    `steps` has the columns order, step and titles, in the order of the steps.
+    """
+    require(steps, ["order", "step", "titles"], "steps of the funnel")
+    ax = own_axes(ax)
+    orders, names = list(dict.fromkeys(steps["order"])), list(dict.fromkeys(steps["step"]))
+    height = 0.8 / len(orders)
+    for place, order in enumerate(orders):
+        rows = steps[steps["order"] == order]
+        at = [names.index(step) + (place - (len(orders) - 1) / 2) * height for step in rows["step"]]
+        bars = ax.barh(
+            at,
+            rows["titles"],
+            height=0.92 * height,
+            color=COLOURS[place],
+            hatch=("", "//", "..")[place % 3],
+            edgecolor="white",
+            label=order,
+        )
+        ax.bar_label(bars, [f"{count:,}" for count in rows["titles"]], padding=3, size=9)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlim(right=1.12 * steps["titles"].max())
+    ax.set(xlabel="titles left")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    ax.xaxis.set_major_formatter(THOUSANDS)
+    ax.grid(visible=False, axis="y")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None) -> Axes:
+    """The share of links that still give a picture, by domain, with 95 % intervals.
+
+    `domains` has the columns domain, links, alive, low and high (shares in [0, 1]); `total` is the
+    share of all links and is drawn as a line.
+    """
+    require(domains, ["domain", "links", "alive", "low", "high"], "links by domain")
+    ax = own_axes(ax)
+    share = 100 * domains["alive"].to_numpy()
+    low, high = 100 * domains["low"].to_numpy(), 100 * domains["high"].to_numpy()
+    at = np.arange(len(domains))
+    # Rounding can leave an end of the interval a hair inside the share itself.
+    reach = [np.maximum(share - low, 0), np.maximum(high - share, 0)]
+    ax.errorbar(share, at, xerr=reach, fmt=MARKERS[0], color=COLOURS[0], capsize=3, markersize=5)
+    ax.axvline(100 * total, color=GREY, ls="--", lw=1.4, label=f"all links: {100 * total:.1f} %")
+    pairs = zip(domains["domain"], domains["links"], strict=True)
+    ax.set_yticks(at, [f"{name} ({count:,})" for name, count in pairs])
+    ax.invert_yaxis()
+    ax.set(xlabel="links that give a picture (%)")
+    ax.legend(loc="best")
+    return ax
+
+
+def two_orders(
+    years: Sequence[Int[np.ndarray, " rows"]], names: Sequence[str], ax: Axes | None = None
+) -> Axes:
+    """The year of each row of two lists of the same songs, by row number."""
+    if len(years) != len(names) or not all(len(column) for column in years):
+        msg = f"years: expected {len(names)} lists with rows, got {[len(c) for c in years]}"
+        raise InputError(msg)
+    ax = own_axes(ax)
+    for place, (column, name) in enumerate(zip(years, names, strict=True)):
+        ax.plot(
+            np.arange(len(column)),
+            column,
+            MARKERS[place],
+            color=COLOURS[place],
+            markersize=3,
+            alpha=0.5,
+            markeredgewidth=0,
+            label=name,
+            rasterized=True,
+        )
+    ax.set(xlabel="row of the list", ylabel="year of the song")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    ax.xaxis.set_major_formatter(THOUSANDS)
+    ax.legend(markerscale=2.5)
+    return ax

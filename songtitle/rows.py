@@ -1,0 +1,149 @@
+"""Rows of text tables, read one by one; whatever is wrong with one is counted and named.
+
+A table of half a million rows has bad ones. A loader says which (file and line), of what kind, and
+whether it kept or skipped them, and goes on.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from songtitle.errors import InputError
+
+LONGEST = 1_000_000  # bytes of a line; the longest real one at hand has 33,000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with one row, or with a file as a whole."""
+
+    file: str  # its name, without folders
+    row: int | None  # line, counted from 1; None for the whole file
+    kind: str  # one of the loader's few kinds, such as "not UTF-8"
+    kept: bool  # read all the same (repaired, decoded otherwise), or else skipped
+    detail: str = ""
+
+
+@dataclass
+class Faults:
+    """All faults counted by kind, the first few of each kind kept: memory stays flat."""
+
+    limit: int = 5  # examples kept of each kind
+    counts: Counter[str] = field(default_factory=Counter)
+    kept: int = 0
+    skipped: int = 0
+    examples: list[Fault] = field(default_factory=list)
+
+    def add(
+        self, file: Path, row: int | None, kind: str, *, kept: bool = False, detail: str = ""
+    ) -> None:
+        """Count a fault; `kept` says that the row was read all the same."""
+        self.counts[kind] += 1
+        self.kept += kept
+        self.skipped += not kept
+        if self.counts[kind] <= self.limit:
+            self.examples.append(Fault(file.name, row, kind, kept, detail[:120]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a record keeps: counts by kind, rows kept and skipped, the first examples."""
+        return {
+            "counts": dict(sorted(self.counts.items())),
+            "kept": self.kept,
+            "skipped": self.skipped,
+            "examples": [asdict(fault) for fault in self.examples],
+        }
+
+
+def read_lines(
+    path: Path,
+    faults: Faults,
+    *,
+    fallback: str = "cp1252",
+    longest: int = LONGEST,
+    blank: bool = False,
+) -> Iterator[tuple[int, str]]:
+    """The lines of a text file in UTF-8 with their numbers from 1, without their line ends.
+
+    A line that is not UTF-8 is read as `fallback` (Latin-1 where that has no sign for a byte),
+    counted as "not UTF-8" and kept. A line with a NUL byte and one of more than `longest` bytes
+    are counted and skipped; a long one is never held whole. Blank lines are passed over, unless
+    `blank` asks for them.
+
+    Raises InputError when the file is missing or begins as HTML does: a login or error page that
+    was saved under the name of the data.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        msg = f"{path}: expected a text table, got '{error.strerror}'; fetch it again"
+        raise InputError(msg) from error
+    with file:
+        number, begun = 0, False
+        while line := file.readline(longest + 1):
+            number += 1
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if not begun and line.strip():
+                begun = True
+                if line.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+                    msg = f"{path}: expected a text table, got a web page; fetch it again"
+                    raise InputError(msg)
+            if len(line) > longest:
+                length = len(line)
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(longest)
+                    length += len(line)
+                faults.add(path, number, "line too long", detail=f"{length:,} bytes")
+                continue
+            line = line.rstrip(b"\r\n")
+            if b"\0" in line:
+                faults.add(path, number, "NUL byte")
+                continue
+            if not line and not blank:
+                continue
+            try:
+                yield number, line.decode("utf-8")
+            except UnicodeDecodeError:
+                text = _decode(line, fallback)
+                faults.add(path, number, "not UTF-8", kept=True, detail=text)
+                yield number, text
+
+
+def read_csv(
+    path: Path, faults: Faults, *, fallback: str = "cp1252"
+) -> Iterator[tuple[int, list[str]]]:
+    """The records of a CSV file with the number of the line each ends on.
+
+    Line ends inside quotes are kept (as a line feed); blank records are passed over. A quoted field
+    that never closes is counted and skipped, with all that it swallowed.
+    """
+    last = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal last
+        for number, line in read_lines(path, faults, fallback=fallback, blank=True):
+            last = number
+            yield line + "\n"
+
+    csv.field_size_limit(LONGEST)
+    reader = csv.reader(lines(), strict=True)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            faults.add(path, last, "broken quotes", detail=str(error))
+            continue
+        if row:
+            yield last, row
+
+
+def _decode(line: bytes, fallback: str) -> str:
+    try:
+        return line.decode(fallback)
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
