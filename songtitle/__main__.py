@@ -1,8 +1,9 @@
-"""The command line: `python -m songtitle {fetch,verify,run,title,status}`."""
+"""The command line: `python -m songtitle {fetch,verify,count,run,title,status}`."""
 
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -27,15 +28,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="songtitle", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="{fetch,verify,run,title,status}")
+    commands = parser.add_subparsers(required=True, metavar="{fetch,verify,count,run,title,status}")
 
-    fetch = commands.add_parser("fetch", help="bring the quick data to the data home")
-    fetch.add_argument("source", nargs="?", default="stamps", help="stamps (default)")
-    fetch.add_argument("--archive", type=Path, help="a stamps archive that is already here")
-    fetch.set_defaults(command=_fetch)
+    _add_fetch(commands.add_parser("fetch", help="bring data to the data home"))
 
-    verify = commands.add_parser("verify", help="check every file against its sha256")
+    verify = commands.add_parser("verify", help="check every file against its checksum")
+    verify.add_argument("source", nargs="*", help="some sources only, fetched or not")
     verify.set_defaults(command=_verify)
+
+    count = commands.add_parser("count", help="count what is here of the paper's own corpora")
+    count.add_argument("name", nargs="*", help="some questions only, such as captions_valid")
+    count.add_argument("--json", action="store_true", help="one record a line")
+    count.set_defaults(command=_count)
 
     run = commands.add_parser("run", help="run the notebooks and build the book")
     run.add_argument("notebook", nargs="*", help="some notebooks only, such as 04_search; no book")
@@ -58,29 +62,117 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_fetch(fetch: argparse.ArgumentParser) -> None:
+    fetch.add_argument("source", nargs="*", help="as `status` lists them; stamps where none is")
+    fetch.add_argument("--jobs", type=int, default=3, help="files at a time (default 3)")
+    fetch.add_argument("--dry-run", action="store_true", help="say what would come, and how much")
+    fetch.add_argument("--quiet", action="store_true", help="errors only")
+    fetch.add_argument("--archive", type=Path, help="a stamps archive that is already here")
+    pictures = fetch.add_argument_group("the pictures of conceptual_captions")
+    pictures.add_argument("--pictures", choices=("train", "validation"), help="ask for these")
+    pictures.add_argument("--first", type=int, metavar="N", help="of the first N rows only")
+    pictures.add_argument("--processes", type=int, help="at a time (default: one a core)")
+    pictures.add_argument("--threads", type=int, default=32, help="of each process (default 32)")
+    pictures.add_argument(
+        "--distributor",
+        choices=("multiprocessing", "ray", "pyspark"),
+        default="multiprocessing",
+        help="processes of this machine, or those of a cluster",
+    )
+    fetch.set_defaults(command=_fetch)
+
+
 def _fetch(options: argparse.Namespace) -> int:
-    from songtitle.datasets import stamps
-    from songtitle.manifest import data_home
+    from songtitle.datasets.fetching import inventory
+    from songtitle.manifest import data_home, named_home
 
-    if options.source != "stamps":
-        msg = f"fetch: expected stamps, got {options.source!r}; the tunes come with the packages"
+    names = options.source or ["stamps"]
+    if options.jobs < 1:
+        msg = f"--jobs: expected a positive number, got {options.jobs}"
         raise InputError(msg)
-    print(stamps.fetch(data_home(), archive=options.archive))
-    return 0
+    if options.pictures and names != ["conceptual_captions"]:
+        msg = f"--pictures: expected it with conceptual_captions alone, got {' '.join(names)}"
+        raise InputError(msg)
+    if options.dry_run:
+        print(inventory.plan(names, named_home()))
+        return 0
+    faults = 0
+    for outcome in inventory.fetch(
+        names, data_home(), jobs=options.jobs, quiet=options.quiet, archive=options.archive
+    ):
+        if isinstance(outcome, InputError):
+            print(f"songtitle: {outcome}", file=sys.stderr)
+            faults += 1
+        elif not options.quiet:
+            print(outcome, flush=True)
+    if options.pictures and not faults:
+        _fetch_pictures(options)
+    return 2 if faults else 0
 
 
-def _verify(_: argparse.Namespace) -> int:
-    from songtitle.datasets import stamps, tunes
+def _fetch_pictures(options: argparse.Namespace) -> None:
+    from songtitle.datasets.web_pictures import link_rot, shards
+    from songtitle.manifest import data_home
+    from songtitle.rows import Faults
+
+    folder, faults = data_home() / "conceptual_captions", Faults()
+    table = {
+        "train": "Train_GCC-training.tsv",
+        "validation": "Validation_GCC-1.1.0-Validation.tsv",
+    }[options.pictures]
+    done = shards.fetch(
+        folder / table,
+        folder / "pictures" / options.pictures,
+        faults=faults,
+        count=options.first,
+        processes=options.processes,
+        threads=options.threads,
+        distributor=options.distributor,
+    )
+    report = link_rot.report(done.folder)
+    print(f"{done.folder}: {done.pictures:,} pictures of {done.rows:,} addresses")
+    for reason, count in report.reasons.items():
+        print(f"  {count:>9,}  {reason}")
+    for kind, count in faults.counts.items():
+        print(f"  {count:>9,}  rows left out: {kind}")
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from songtitle.datasets.fetching import inventory
     from songtitle.manifest import data_home
 
     faults = 0
-    for name, problems in (("stamps", stamps.verify(data_home())), ("tunes", tunes.verify())):
-        for what, paths in zip(("missing", "corrupt"), problems, strict=True):
+    for found in inventory.verify(options.source, data_home()):
+        if not found.fetched and not options.source:
+            print(f"{found.name}: not fetched")
+            continue
+        for what, paths in zip(("missing", "corrupt"), found.problems, strict=True):
             for path in paths:
-                print(f"{name}: {what}: {path}")
+                print(f"{found.name}: {what}: {path}")
                 faults += 1
-    print("all files verified" if not faults else f"{faults} files are not right; fetch again")
+        for path in found.unknown:
+            print(f"{found.name}: no checksum known, `fetch` records one: {path}")
+    print(f"{faults} files are not right; fetch again" if faults else "no file is wrong")
     return 2 if faults else 0
+
+
+def _count(options: argparse.Namespace) -> int:
+    from songtitle import report
+    from songtitle.experiment import census
+
+    for name, found in census(*options.name).items():
+        if options.json:
+            print(json.dumps(found.as_dict(), ensure_ascii=False))
+            continue
+        print(f"{name}: {found.settings['corpus']} ({found.settings['found']})")
+        for file, facts in found.settings["files"].items():
+            print(f"  {file}, sha256 {facts['sha256']}")
+        for key, value in report.facts(found).items():
+            if not re.search(r"\.lengths\.|^hosts\.|steps", key):
+                print(
+                    f"  {key} = {value:.6g}" if isinstance(value, float) else f"  {key} = {value}"
+                )
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -127,13 +219,13 @@ def _title(options: argparse.Namespace) -> int:
 
 
 def _status(_: argparse.Namespace) -> int:
-    from songtitle.datasets import stamps
+    from songtitle.datasets.fetching import inventory
     from songtitle.manifest import data_home
     from songtitle.stages import finished
 
     home = data_home()
     print(f"data home: {home}")
-    print(f"stamps: {'fetched' if stamps.is_fetched(home) else 'not fetched; run `make data`'}")
+    print(inventory.status(home))
     for record in finished(home):
         started = record.provenance["started"]
         print(f"{record.stage}/{record.key}  {started}  {record.timing['seconds']:.1f} s")

@@ -170,7 +170,7 @@ def _decode(
     """The samples needed for `duration` seconds, as float32, and their rate in Hz."""
     _check_readable(path)
     try:
-        with _quiet_decoder():
+        with quiet_decoder():
             blocks, rate, broke_off = _read_blocks(path, duration, 1_048_576)
             if broke_off:  # again in tenths of a second, to lose no more than one of them
                 blocks, rate, _ = _read_blocks(path, duration, 4_608)
@@ -241,7 +241,7 @@ _quiet_saved = -1
 
 
 @contextmanager
-def _quiet_decoder() -> Iterator[None]:
+def quiet_decoder() -> Iterator[None]:
     """Keep the decoder's own remarks off the screen.
 
     libsndfile's mp3 decoder writes its warnings straight to file descriptor 2 and has no switch

@@ -1,8 +1,8 @@
-"""Where data lives and how it is known to be right: sources, file lists, checksums, safe unpacking.
+"""Where data lives and how it is known to be right: file lists, checksums, safe unpacking, splits.
 
-Each source has `data_manifest/NAME.toml` (what it is) and `data_manifest/NAME.csv` (its files, each
-with size and sha256). The files themselves lie outside the repository: in `data_home()`, or inside
-an installed Python package.
+The files of a source are either downloads that its TOML names one by one (`songtitle.sources`), or
+a list in `data_manifest/NAME.csv`, each with size and sha256. The files themselves lie outside the
+repository: in `data_home()`, or inside an installed Python package.
 """
 
 import csv
@@ -11,17 +11,17 @@ import importlib.util
 import os
 import shutil
 import tarfile
-import tomllib
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from lzma import LZMAError
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from platformdirs import user_data_path
 
+from songtitle import sources
 from songtitle.errors import InputError
 
 HOME_VARIABLE = "SONGTITLE_DATA"
@@ -43,34 +43,18 @@ class Problems(NamedTuple):
     corrupt: list[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What a data source is, where it comes from and under which terms."""
-
-    name: str
-    title: str
-    version: str
-    licence: str
-    citation: str
-    description: str
-    addresses: tuple[str, ...] = ()  # https, tried in this order
-    package: str | None = None  # the package that carries it
-    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # type, unit, meaning
-
-
-def manifest_folder() -> Path:
-    """`data_manifest/` of the clone this library runs from (it is installed editable)."""
-    return Path(__file__).resolve().parents[1] / "data_manifest"
+def named_home() -> Path:
+    """The environment variable SONGTITLE_DATA, or else the platform's folder for user data."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named).expanduser() if named else user_data_path("songtitle", appauthor=False)
 
 
 def data_home() -> Path:
-    """The folder that holds fetched data, made on demand.
+    """The folder that holds fetched data, `named_home()`, made on demand.
 
-    It is the environment variable SONGTITLE_DATA, or else the platform's folder for user data.
     Raises InputError when it cannot be made or written to.
     """
-    named = os.environ.get(HOME_VARIABLE)
-    home = Path(named).expanduser() if named else user_data_path("songtitle", appauthor=False)
+    home = named_home()
     probe = home / f".writable-{os.getpid()}"
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -95,30 +79,6 @@ def package_folder(package: str) -> Path:
         )
         raise InputError(msg)
     return Path(spec.origin).parent
-
-
-def read_source(name: str, folder: Path | None = None) -> Source:
-    """The source that NAME.toml describes, from `folder` or else `manifest_folder()`."""
-    path = (folder or manifest_folder()) / f"{name}.toml"
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none"
-        msg = f"source {name!r}: expected one of {known}; there is no {path}; check the name"
-        raise InputError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path}: expected TOML, got '{error}'; restore the file"
-        raise InputError(msg) from error
-    known_keys = {f.name for f in fields(Source)} - {"name"}
-    required = known_keys - {"addresses", "package", "columns"}
-    wrong = sorted((required - table.keys()) | (table.keys() - known_keys))
-    if wrong:
-        msg = (
-            f"{path}: expected the keys {', '.join(sorted(required))} and no unknown ones; "
-            f"missing or unknown: {', '.join(wrong)}; correct the file"
-        )
-        raise InputError(msg)
-    return Source(name=name, **table | {"addresses": tuple(table.get("addresses", ()))})
 
 
 def read_files(path: Path) -> list[File]:
@@ -155,7 +115,7 @@ def lists_hash(name: str) -> str:
 
 def listed(name: str) -> list[File]:
     """The file list of a source, from `data_manifest/NAME.csv`."""
-    return read_files(manifest_folder() / f"{name}.csv")
+    return read_files(sources.manifest_folder() / f"{name}.csv")
 
 
 def sha256(path: Path) -> str:
@@ -187,7 +147,8 @@ def extract(
 
     `members` gives, for a name in the archive, the relative path to write it to, or None to leave
     it out. A chosen path that is absolute or climbs with `..`, and a chosen link or device, raises
-    InputError: nothing is ever written outside `folder`. Messages call a stream `label`.
+    InputError: nothing is ever written outside `folder`. So does a member for which the disk has
+    no room, before it is written. Messages call a stream `label`.
     Returns the paths of the files written.
     """
     source: IO[bytes]
@@ -203,9 +164,10 @@ def extract(
                 target = members(member.name)
                 if target is None or member.isdir():
                     continue
-                _refuse_escape(target, member, label)
+                check_member(target, member.name, label, plain=member.isreg())
                 path = folder / target
                 path.parent.mkdir(parents=True, exist_ok=True)
+                check_room(path.parent, member.size, f"{label}: {member.name}")
                 part = path.with_name(path.name + ".part")
                 content = tar.extractfile(member)
                 with part.open("wb") as out:
@@ -253,19 +215,24 @@ def split_by_group(
     return [side[group] for group in groups]
 
 
-def _refuse_escape(target: str, member: tarfile.TarInfo, label: str) -> None:
-    """Raise unless `member` is a plain file and `target` stays inside, on any platform."""
-    posix, windows = PurePosixPath(target), PureWindowsPath(target)
-    if (
-        not member.isreg()
-        or posix.is_absolute()
-        or windows.drive
-        or windows.root
-        or not windows.parts
-        or ".." in windows.parts
-    ):
+def check_member(target: str, name: str, label: str, *, plain: bool) -> None:
+    """Raise InputError unless an archive's member is a plain file and `target` stays inside."""
+    if not plain or not sources.stays_inside(target):
         msg = (
             f"{label}: expected plain files that stay inside the archive's folder, got "
-            f"{member.name!r}; do not use this archive"
+            f"{name!r}; do not use this archive"
+        )
+        raise InputError(msg)
+
+
+def check_room(folder: Path, size: int, label: str) -> None:
+    """Raise InputError unless the disk that holds `folder`, made or not, has `size` bytes free."""
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        msg = (
+            f"{label}: expected {size:,} bytes of disk space in {folder}, got {free:,}; make "
+            f"room, or set {HOME_VARIABLE} to a folder on a larger disk"
         )
         raise InputError(msg)

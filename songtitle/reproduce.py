@@ -19,6 +19,7 @@ import papermill
 
 from songtitle.errors import InputError
 from songtitle.experiment import (
+    census,
     corpora,
     score_table,
     scores,
@@ -26,6 +27,7 @@ from songtitle.experiment import (
     training,
     vocabulary,
 )
+from songtitle.experiment.questions import PUBLISHED, present
 from songtitle.manifest import data_home
 from songtitle.presets import PRESETS, ExperimentConfig, preset
 
@@ -35,11 +37,12 @@ EXECUTED = ROOT / "book" / "notebooks"
 RESULTS = ROOT / "results"
 PAGES = ROOT / "book" / "_build" / "html"
 
-# Every table and figure of the paper, by the anchor it has in the book.
+# Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
 EXPECTED = (
     *(f"tab-{n}" for n in range(1, 6)),
     *(f"fig-{n}" for n in range(1, 7)),
     *("fig-7a", "fig-7b", "fig-8a", "fig-8b", "fig-8c"),
+    *("tab-census", "tab-links", "tab-joins", "tab-names", "tab-clips"),
 )
 
 
@@ -141,13 +144,14 @@ def _key_of(page: Path) -> str | None:
 
 
 def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
-    """A hash of all that a page is made from: cells, parameters, library and manifests."""
+    """A hash of all that a page is made from: cells, parameters, library, manifests, corpora."""
     digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
     cells = nbformat.read(notebook, 4).cells
     digest.update("\n".join(f"{cell.cell_type}:{cell.source}" for cell in cells).encode())
     for folder, pattern in (("songtitle", "**/*.py"), ("data_manifest", "*.*")):
         for path in sorted((ROOT / folder).glob(pattern)):
             digest.update(path.read_bytes())
+    digest.update(present(data_home()).encode())
     return digest.hexdigest()[:16]
 
 
@@ -173,13 +177,21 @@ def run(
 
 
 def publish(config: ExperimentConfig, folder: Path = RESULTS) -> None:
-    """Copy the records that the book's numbers come from, and Table 4 in full, to `results/`."""
+    """Copy the records that the book's numbers come from, and Table 4 in full, to `results/`.
+
+    What the census counted here joins its published answers; those it could not count stay.
+    """
     target = folder / config.name
     target.mkdir(parents=True, exist_ok=True)
     for stage in (corpora, vocabulary, training, scores, similarity):
         text = json.dumps(stage(config).as_dict(), indent=1, ensure_ascii=False)
         (target / f"{stage.__name__}.json").write_text(text + "\n", "utf-8")
     score_table(config).to_csv(target / "table_4.csv", index=False)
+    PUBLISHED.mkdir(parents=True, exist_ok=True)
+    for name, answer in census().items():
+        if answer.folder != PUBLISHED:
+            text = json.dumps(answer.as_dict(), indent=1, ensure_ascii=False)
+            (PUBLISHED / f"{name}.json").write_text(text + "\n", "utf-8")
 
 
 def build() -> Path:

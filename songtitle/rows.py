@@ -6,7 +6,7 @@ whether it kept or skipped them, and goes on.
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def read_lines(
 
 
 def read_csv(
-    path: Path, faults: Faults, *, fallback: str = "cp1252"
+    path: Path, faults: Faults, *, fallback: str = "cp1252", delimiter: str = ","
 ) -> Iterator[tuple[int, list[str]]]:
     """The records of a CSV file with the number of the line each ends on.
 
@@ -129,7 +129,7 @@ def read_csv(
             yield line + "\n"
 
     csv.field_size_limit(LONGEST)
-    reader = csv.reader(lines(), strict=True)
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
     while True:
         try:
             row = next(reader)
@@ -140,6 +140,51 @@ def read_csv(
             continue
         if row:
             yield last, row
+
+
+def read_table(
+    path: Path, columns: Mapping[str, str], faults: Faults, *, delimiter: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The records of a CSV file whose first one names the columns; see `records`."""
+    rows = read_csv(path, faults, delimiter=delimiter)
+    return records(path, rows, next(rows, (0, []))[1], columns, faults)
+
+
+def records(
+    path: Path,
+    rows: Iterator[tuple[int, list[str]]],
+    header: Sequence[str],
+    columns: Mapping[str, str],
+    faults: Faults,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The wanted fields of each row with its line number; `columns` gives each field's column.
+
+    A row of more or fewer fields than the header is counted and skipped. Raises InputError when a
+    column is missing or there twice.
+    """
+    wrong = [name for name in columns.values() if header.count(name) != 1]
+    if wrong:
+        msg = (
+            f"{path}: expected the columns {', '.join(columns.values())} once each, got "
+            f"{on_one_line(header)}, so none or several of {', '.join(wrong)}; rename them"
+        )
+        raise InputError(msg)
+    places = {field: header.index(name) for field, name in columns.items()}
+
+    def cells() -> Iterator[tuple[int, dict[str, str]]]:
+        for line, row in rows:
+            if len(row) == len(header):
+                yield line, {field: row[place] for field, place in places.items()}
+            else:
+                detail = f"{len(row)} fields for {len(header)} columns"
+                faults.add(path, line, "wrong number of fields", detail=detail)
+
+    return cells()
+
+
+def on_one_line(header: Sequence[str]) -> str:
+    """A header in a message, on one line."""
+    return " ".join(", ".join(header).split())[:80] or "no columns"
 
 
 def _decode(line: bytes, fallback: str) -> str:

@@ -137,7 +137,11 @@ def test_titles_without_a_trained_model_say_what_to_run(tmp_path, monkeypatch, c
         (["run", "07_absent"], "no such notebook; expected one of 01_corpora"),
         (["run", "--device", "abacus", "01_corpora"], "device: expected auto, cpu, cuda or mps"),
         (["title", "--beam-size", "0", "x.mp3"], "--beam-size: expected a positive number"),
-        (["fetch", "everything"], "fetch: expected stamps"),
+        (["fetch", "everything"], "source 'everything': expected one of"),
+        (["fetch", "stamps", "everything"], "source 'everything': expected one of"),
+        (["fetch", "--jobs", "0"], "--jobs: expected a positive number"),
+        (["fetch", "tunes", "--archive", "x"], "--archive: expected it with the source stamps"),
+        (["verify", "everything"], "source 'everything': expected one of"),
     ],
 )
 def test_a_bad_argument_ends_in_one_line_and_status_2(home, capsys, arguments, message):
@@ -176,7 +180,31 @@ def test_status_lists_what_is_fetched_and_computed(home, capsys):
     assert "training/" in printed
 
 
-def test_verify_counts_missing_and_corrupt_files(tmp_path, monkeypatch, capsys):
+def test_verify_counts_the_missing_files_of_a_source_that_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
-    assert main(["verify"]) == 2
-    assert "stamps: missing:" in capsys.readouterr().out
+    assert main(["verify", "stamps"]) == 2
+    printed = capsys.readouterr().out
+    assert "stamps: missing:" in printed
+    assert "1996 files are not right; fetch again" in printed
+
+
+def test_verify_without_a_name_finds_no_fault_in_what_was_not_fetched(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
+    assert main(["verify"]) == 0
+    assert "stamps: not fetched" in capsys.readouterr().out
+
+
+def test_fetching_the_stamps_again_prints_their_folder(pictures_home, monkeypatch, capsys):
+    monkeypatch.setenv("SONGTITLE_DATA", str(pictures_home))
+    for arguments in (["fetch"], ["fetch", "stamps"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr().out == f"{pictures_home / 'stamps'}\n"
+
+
+def test_an_archive_of_the_stamps_that_is_not_there_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
+    assert main(["fetch", "stamps", "--archive", str(tmp_path / "x.deb")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "x.deb: expected an archive of the stamps collection" in line

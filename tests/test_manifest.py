@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from songtitle import manifest
+from songtitle import manifest, sources
 from songtitle.errors import InputError
 from songtitle.manifest import File, Problems
 
@@ -88,7 +88,7 @@ def test_a_data_home_that_cannot_be_written_is_refused_in_one_line(tmp_path, mon
 
 @pytest.mark.parametrize("name", ["stamps", "tunes", "efficientnet_lite0"])
 def test_every_source_is_described_and_listed(name):
-    source = manifest.read_source(name)
+    source = sources.read_source(name)
     assert source.name == name
     assert all(address.startswith("https://") for address in source.addresses)
     assert all(set(c) == {"type", "unit", "meaning"} for c in source.columns.values())
@@ -98,7 +98,7 @@ def test_every_source_is_described_and_listed(name):
 
 
 def test_the_lists_hash_changes_with_any_listed_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest, "manifest_folder", lambda: tmp_path)
+    monkeypatch.setattr(sources, "manifest_folder", lambda: tmp_path)
     hashes = set()
     for file in (File("a", "0" * 64, 3), File("a", "1" * 64, 3), File("b", "0" * 64, 3)):
         manifest.write_files([file], tmp_path / "x.csv")
@@ -112,14 +112,131 @@ def test_a_package_that_is_not_installed_is_refused_by_name():
 
 
 def test_an_unknown_source_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=r"source 'stumps': expected one of .*stamps, tunes"):
-        manifest.read_source("stumps")
+    with pytest.raises(InputError, match=r"source 'stumps': expected one of .*stamps, .*tunes"):
+        sources.read_source("stumps")
 
 
 def test_a_source_with_a_misspelt_key_is_refused(tmp_path):
     (tmp_path / "x.toml").write_text('title = "x"\nversion = "1"\nlicense = "MIT"\n')
     with pytest.raises(InputError, match="missing or unknown: citation, description, licence, lic"):
-        manifest.read_source("x", tmp_path)
+        sources.read_source("x", tmp_path)
+
+
+WHOLE = """
+title = "T"
+version = "1"
+licence = "MIT"
+citation = "C"
+description = "D"
+folder = "shared"
+columns.a = { type = "string", unit = "none", meaning = "x" }
+[[files]]
+path = "sub/a.gz"
+size = 7
+sha1 = "0F0ACE23FBE9BA30ECB7E95F763E435EA802B8AB"
+addresses = ["https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"]
+unpack = "gz"
+[[files]]
+path = "b-f37072fd.pth"
+sha256_starts = "f37072fd"
+addresses = ["https://example.org/b"]
+"""
+
+
+def test_a_source_names_its_downloads(tmp_path):
+    (tmp_path / "x.toml").write_text(WHOLE)
+    source = sources.read_source("x", tmp_path)
+    assert source.folder == "shared"
+    assert source.files == (
+        sources.Download(
+            path="sub/a.gz",
+            size=7,
+            checksum="sha1:0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab",
+            addresses=("https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"),
+            unpack="gz",
+        ),
+        sources.Download(
+            path="b-f37072fd.pth",
+            checksum="sha256_starts:f37072fd",
+            addresses=("https://example.org/b",),
+        ),
+    )
+
+
+def test_the_folder_of_a_source_is_its_name_unless_said_otherwise(tmp_path):
+    (tmp_path / "x.toml").write_text(WHOLE.replace('folder = "shared"\n', ""))
+    assert sources.read_source("x", tmp_path).folder == "x"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('title = "T"', "title = 3", "title: expected a string, got 3"),
+        ('"shared"', '"../up"', "folder: expected a relative path that stays inside"),
+        ('meaning = "x"', 'means = "x"', "columns.a: expected type, unit and meaning"),
+        ('"sub/a.gz"', '"/etc/a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"sub/a.gz"', '"sub/../../a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"sub/a.gz"', "'sub\\a.gz'", r"files\[0\].path: expected a relative path"),
+        ('"sub/a.gz"', '".a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"sub/a.gz"', '"sub/a.txt"', r"files\[0\].path: expected the ending .gz"),
+        ('"b-f37072fd.pth"', '"sub/a.gz"', "files: expected each path once, got"),
+        ("size = 7", "size = 0", r"files\[0\].size: expected a positive number of bytes, got 0"),
+        ("size = 7", 'size = "7"', r"files\[0\].size: expected a positive number of bytes"),
+        ("size = 7", "size = true", r"files\[0\].size: expected a positive number of bytes"),
+        ("size = 7", "length = 7", r"files\[0\]: expected only .*, got \['length'\]"),
+        ("sha1 = ", "md5 = ", r"files\[0\].md5: expected 32 hexadecimal digits"),
+        ("sha1 = ", 'md5 = ""\nsha1 = ', r"files\[0\]: expected one checksum at most"),
+        ('"f37072fd"', '"f370g"', r"files\[1\].sha256_starts: expected 6 to 64 hexadecimal"),
+        ('unpack = "gz"', 'unpack = "rar"', r"files\[0\].unpack: expected one of"),
+        ('["https://example.org/b"]', "[]", r"files\[1\].addresses: expected at least one"),
+        ('["https://example.org/b"]', '"x"', r"files\[1\].addresses: expected a list"),
+        ("https://example.org/b", "http://example.org/b", r"files\[1\].addresses: expected https"),
+        ("https://example.org/b", "file:///etc/b", r"files\[1\].addresses: expected an https"),
+        ("https://example.org/b", "https:///b", r"files\[1\].addresses: expected an https"),
+        ("https://example.org/b", "https://a:b/", r"files\[1\].addresses: expected an address"),
+        ("[[files]]", "[[files]", "expected TOML, got"),
+    ],
+)
+def test_a_malformed_source_is_refused_naming_file_and_key(tmp_path, old, new, message):
+    assert old in WHOLE
+    (tmp_path / "x.toml").write_text(WHOLE.replace(old, new, 1))
+    with pytest.raises(InputError, match=rf"x\.toml: {message}") as caught:
+        sources.read_source("x", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sources.names())
+def test_every_source_of_the_manifest_can_be_read(name):
+    source = sources.read_source(name)
+    assert source.name == name
+    assert source.licence
+    assert source.citation
+    assert source.columns
+    assert source.files or source.package
+
+
+def test_a_toml_that_describes_no_source_is_none(tmp_path):
+    (tmp_path / "x.toml").write_text(WHOLE)
+    (tmp_path / "y.toml").write_text('[[number]]\nid = "z"\n')
+    assert sources.names(tmp_path) == ["x"]
+    assert "claims" not in sources.names()
+
+
+@pytest.mark.parametrize("name", ["../x", "sub/x", "", "."])
+def test_a_source_is_a_name_and_no_path(tmp_path, name):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "x.toml").write_text(WHOLE)
+    (tmp_path / "sub" / "x.toml").write_text(WHOLE)
+    with pytest.raises(InputError, match="expected one of x;"):
+        sources.read_source(name, tmp_path if name != "../x" else tmp_path / "sub" / "..")
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("localhost", True), ("127.8.8.8", True), ("::1", True), ("10.0.0.1", False), ("a", False)],
+)
+def test_this_machine_is_known_by_its_loopback_names(host, local):
+    assert sources.is_local(host) is local
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])

@@ -1,15 +1,15 @@
-import os
-import shutil
+import itertools
+import subprocess
 import sys
+import time
 import unicodedata
-from pathlib import Path
 
-import nltk
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from songtitle.text import clean_caption, clean_title, english_words, named_entities, tokenize
+from songtitle.text import clean_caption, clean_title, tokenize
+from songtitle.text.cleaning import title_steps
 
 # Words and signs that the rules look at, in any order, beside text of any kind.
 PIECES = [
@@ -93,6 +93,26 @@ raw_texts = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=12).
         ("Space Power Over-Watch: Don't Destroy", "space power over-watch don't destroy"),
         ("Búsqueda — Tu “pars”", "búsqueda tu pars"),
         ("CORTE_COSTURA", "corte costura"),
+        # signs of every kind: nothing to say, other scripts, what computers left
+        ("", ""),
+        ("???", ""),
+        ("...", ""),
+        ("!!!", ""),
+        ("\x00", ""),
+        ("Con\x00trol", "con trol"),
+        ("恐怖", "恐怖"),
+        ("القذافي الأمازون الحرس", "القذافي الأمازون الحرس"),
+        ("Hanami Matsuri (花見祭り)", "hanami matsuri"),
+        ("鯖江市日の出 (Sabae Sunrise)", "鯖江市日の出"),
+        ("Cafe\u0301 del Mar", "café del mar"),
+        ("🔥 Fire 🔥", "fire"),
+        ("The ﬁrst ﬂoor", "the first floor"),
+        ("Don\u2019t \u2026 Stop", "don't stop"),
+        ("¿Dónde va Chicha?", "dónde va chicha"),
+        ("Wake Me Up When September Ends (Live at Foxboro_ MA 9/3/05)",
+         "wake me up when september ends"),
+        ("B.N.S. Ft. Huey Mack (Prod. GM3)", "bns"),
+        ("Line one\nLine two, The", "the line one line two"),
     ],
 )  # fmt: skip
 def test_a_real_title_comes_out_as_a_listener_would_say_it(raw, clean):
@@ -158,43 +178,87 @@ def test_punctuation_is_not_glued_to_tokens():
     assert tokenize("don't over-watch, 1.5 (rats)!") == ["don't", "over-watch", "1.5", "rats"]
 
 
-@pytest.fixture(scope="session")
-def nltk_copy(tmp_path_factory):
-    if "SONGTITLE_REAL_DATA" not in os.environ:
-        pytest.skip("needs SONGTITLE_REAL_DATA")
-    private = tmp_path_factory.mktemp("nltk") / "nltk_data"
-    # NLTK refuses data that others may write, so the copy takes no permissions along.
-    shutil.copytree(
-        Path(os.environ["SONGTITLE_REAL_DATA"]) / "nltk_data", private,
-        copy_function=shutil.copyfile,
-    )  # fmt: skip
-    for folder in (private, *(path for path in private.rglob("*") if path.is_dir())):
-        folder.chmod(0o700)
-    return private
+def test_a_title_of_135_words_keeps_them_all():
+    assert len(clean_title(" ".join(["Word,"] * 135)).split()) == 135
 
 
-def test_the_chunker_finds_names_in_original_case_and_none_in_lower_case(nltk_copy, monkeypatch):
-    monkeypatch.setattr(nltk.data, "path", [str(nltk_copy)])
-    titles = ["Georgia Man", "Queen Of The Wires", "where is your love"]
-    assert named_entities(titles) == [True, True, False]
-    assert named_entities([title.lower() for title in titles]) == [False, False, False]
+ALTERNATIVES = {
+    "letters": ("keep", "fold", "drop"),
+    "asides": ("drop", "keep"),
+    "article": ("front", "keep"),
+    "punctuation": ("inner", "strip", "keep"),
+    "lowercase": (True, False),
+    "numerals": ("keep", "drop"),
+}
 
 
-def test_english_words_are_those_of_the_corpus_in_lower_case(nltk_copy, monkeypatch):
-    monkeypatch.setattr(nltk.data, "path", [str(nltk_copy)])
-    words = english_words()
-    assert words is not None
-    assert len(words) > 200_000
-    assert {"garden", "daisy", "aaron"} <= words
-    assert "over-watch" not in words
+def by_rules(raw, **rules):
+    for step in title_steps(**rules).values():
+        raw = step(raw)
+    return raw
 
 
-def test_without_the_nltk_data_the_filters_answer_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
-    assert named_entities(["Georgia Man"]) is None
-    assert english_words() is None
+@pytest.mark.parametrize(
+    ("raw", "rules", "clean"),
+    [
+        ("Queen Of The Wires", {"lowercase": False}, "Queen Of The Wires"),
+        ("Don't Over-Watch!", {"punctuation": "strip"}, "dont overwatch"),
+        ("Don't Over-Watch!  (Live)", {"punctuation": "keep", "asides": "keep"},
+         "don't over-watch! (live)"),
+        ("???", {"punctuation": "keep", "asides": "keep"}, "???"),
+        ("???", {"punctuation": "strip"}, ""),
+        ("Pancho And Lefty (Live)", {"asides": "keep"}, "pancho and lefty live"),
+        ("01 Cheatin´ feat. Soulmack", {"asides": "keep"}, "01 cheatin feat soulmack"),
+        ("Cheatin´ feat. Soulmack", {"punctuation": "keep"}, "cheatin´"),
+        ("Garden of Daisies, The", {"article": "keep"}, "garden of daisies the"),
+        ("10:15 Saturday Night, 2nd Take", {"numerals": "drop"}, "saturday night 2nd take"),
+        ("1958", {"numerals": "drop"}, ""),
+        ("Búsqueda Ølgod Straße", {"letters": "fold"}, "busqueda olgod strasse"),
+        ("Hanami 花見祭り é", {"letters": "fold"}, "hanami 花見祭り e"),
+        ("Hanami 花見祭り é", {"letters": "drop"}, "hanami e"),
+        ("القذافي", {"letters": "drop"}, ""),
+    ],
+)  # fmt: skip
+def test_each_rule_has_its_alternative(raw, rules, clean):
+    assert by_rules(raw, **rules) == clean
 
 
-def test_a_lone_string_is_no_list_of_titles():
-    with pytest.raises(TypeError, match="expected a list of titles, got the string 'Georgia Man'"):
-        named_entities("Georgia Man")
+@given(raw_texts, st.fixed_dictionaries({k: st.sampled_from(v) for k, v in ALTERNATIVES.items()}))
+@example("do 5 n't", {"numerals": "drop"})
+@example("cafe\u00ad\u0301", {"lowercase": False})
+def test_by_any_rules_but_kept_signs_a_clean_title_stays_and_words_are_one_space_apart(raw, rules):
+    clean = by_rules(raw, **rules)
+    assert clean == " ".join(clean.split())
+    if rules.get("punctuation") != "keep":
+        assert by_rules(clean, **rules) == clean
+
+
+@given(raw_texts)
+def test_the_default_rules_are_those_of_clean_title(raw):
+    assert by_rules(raw) == clean_title(raw)
+
+
+@given(raw_texts)
+def test_stripped_titles_hold_no_punctuation(raw):
+    assert not set(by_rules(raw, punctuation="strip")) & set("!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~\0")
+
+
+def test_without_other_scripts_letters_are_latin():
+    signs = map(chr, itertools.chain(range(0xD800), range(0xE000, 0x20000)))
+    left = by_rules("a ".join(signs), letters="drop", asides="keep")
+    assert left.count("a") > 0xD800
+    for letter in filter(str.isalpha, set(left)):
+        assert unicodedata.name(letter).startswith("LATIN"), hex(ord(letter))
+
+
+@pytest.mark.parametrize("piece", ["(", "(a) ", "a, the ", "a,", "1.", "a '", "$a", "05 ", ") "])
+def test_the_time_to_clean_grows_no_faster_than_the_text(piece):
+    nested = piece * 20_000 + ")" * 20_000
+    started = time.perf_counter()
+    clean_title(nested)
+    assert time.perf_counter() - started < 2  # seconds; by squares it would be minutes
+
+
+def test_importing_the_rules_does_not_import_nltk():
+    code = "import sys, songtitle.text, songtitle.text.funnel; sys.exit('nltk' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,9 +5,10 @@ loaders asks for no more than this. `tests/test_datasets.py` holds every loader 
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Captioned(Protocol):
     """A picture or a sound, and what it shows in words."""
 
@@ -28,6 +29,7 @@ class Captioned(Protocol):
         """Items of one group stay on one side of a split."""
 
 
+@runtime_checkable
 class Titled(Protocol):
     """A song that has a title."""
 

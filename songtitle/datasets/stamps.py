@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pooch
 
-from songtitle import manifest
+from songtitle import manifest, sources
 from songtitle.errors import InputError
 
 ARCHIVE_VARIABLE = "SONGTITLE_STAMPS_ARCHIVE"
@@ -137,7 +137,7 @@ def _obtain(archive: Path | None, scratch: Path) -> Path:
             raise InputError(msg)
         log.info("stamps: from %s, as asked", archive)
         return archive
-    source = manifest.read_source("stamps")
+    source = sources.read_source("stamps")
     failures = []
     # The package manager comes first: it has mirrors close by and checks a signature.
     if source.package and shutil.which("apt-get") and shutil.which("dpkg-deb"):

@@ -54,6 +54,11 @@ class Tune:
     title: str  # the first T: field, uncleaned: "Garden of Daisies, The"
     abc: str  # the whole sheet
 
+    @property
+    def group(self) -> str:
+        """The book: composers of folk tunes are not known."""
+        return self.book
+
 
 def load() -> list[Tune]:
     """All tunes of the four books that have a title, by book, file and place in the file.

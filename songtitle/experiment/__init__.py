@@ -2,7 +2,7 @@
 
 Each function gives the record of one stage and sees to the stages before it, in this order:
 `corpora`, `vocabulary`, `clips`, `picture_features`, `song_features`, `training`, `hypotheses`,
-`scores`, `similarity`.
+`scores`, `similarity`. Beside them, `census` counts what is here of the paper's own corpora.
 """
 
 from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS, clips, corpora, vocabulary
@@ -17,11 +17,13 @@ from songtitle.experiment.inputs import (
 from songtitle.experiment.learning import training
 from songtitle.experiment.maps import similarity
 from songtitle.experiment.naming import SONG_INPUTS, hypotheses, name_songs, score_table, scores
+from songtitle.experiment.questions import census
 
 __all__ = [
     "CAPTIONS",
     "COLLECTIONS",
     "SONG_INPUTS",
+    "census",
     "clip_picture",
     "clips",
     "corpora",

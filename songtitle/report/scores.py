@@ -1,8 +1,7 @@
-"""The paper's tables, ours beside theirs, and its diagrams, drawn from the model at hand."""
+"""Tables 4 and 5, ours beside the paper's, and its diagrams, drawn from the model at hand."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,57 +11,12 @@ from safetensors import safe_open
 
 from songtitle.audio import PAPER_LITERAL, TRUE_SHAPE, frame_count, load_clip
 from songtitle.claims import paper, paper_table
-from songtitle.experiment import CAPTIONS, COLLECTIONS, SONG_INPUTS, clips, corpora, hypotheses
+from songtitle.experiment import SONG_INPUTS, clips, corpora, hypotheses
 from songtitle.metrics import sentence_bleu
 from songtitle.plots import Box
 from songtitle.presets import ExperimentConfig
+from songtitle.report.corpora import HERE, PAPER
 from songtitle.stages import Record
-
-HERE, PAPER = "here", "paper"
-
-
-def lengths_of(record: Record, name: str) -> np.ndarray:
-    """The length in words of every caption or title of a collection, from the counts kept."""
-    counts: Mapping[str, int] = record.result["lengths"][name]
-    return np.repeat([int(length) for length in counts], list(counts.values()))
-
-
-def table_1(record: Record) -> pd.DataFrame:
-    """Lengths of captions and titles in words: one row per data set, here and in the paper."""
-    rows = []
-    for name in (CAPTIONS, *COLLECTIONS):
-        words = lengths_of(record, name)
-        rows.append([HERE, name, len(words), words.min(), words.max(), words.mean(), words.std()])
-    theirs = paper_table(1)
-    rows += [[PAPER, *row] for row in theirs.itertuples(index=False)]
-    return pd.DataFrame(
-        rows, columns=["Counted", "Dataset", "Examples", "Min", "Max", "Mean", "SD"]
-    )
-
-
-def table_2(record: Record, count: int = 5) -> pd.DataFrame:
-    """Cleaned titles: the first test songs of either collection, and the paper's samples."""
-    songs = _read(record, "songs.json")
-    ours = {
-        f"{name} ({HERE})": [song["title"] for song in songs if song["collection"] == name][:count]
-        for name in COLLECTIONS
-    }
-    theirs = paper_table(2)
-    columns = ours | {f"{name} ({PAPER})": list(theirs[name])[:count] for name in theirs}
-    return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()})
-
-
-def table_3(record: Record) -> pd.DataFrame:
-    """Distinct words in titles: all songs and the test songs, here and in the paper."""
-    rows = [
-        [HERE, name, found["total"][name], found["test"][name]]
-        for found in [record.result["title_words"]]
-        for name in (*COLLECTIONS, "both")
-    ]
-    theirs = paper_table(3)
-    for name, column in (("Million Songs", "msd"), ("Free Music Archive", "fma")):
-        rows.append([PAPER, name, theirs.loc["total", column], theirs.loc["test", column]])
-    return pd.DataFrame(rows, columns=["Counted", "Titles of", "Total", "Test"])
 
 
 def table_4(scores: pd.DataFrame) -> pd.DataFrame:
@@ -103,12 +57,6 @@ def table_5(scores: pd.DataFrame) -> pd.DataFrame:
         rows.append([printed["features"], *printed[["audiocaps_1", "ours_1", "ours_5"]], *ours])
     columns = ["Features", "AudioCaps, k = 1", "Paper, k = 1", "Paper, k = 5"]
     return pd.DataFrame(rows, columns=[*columns, f"{HERE}, k = 1", f"{HERE}, k = 5"])
-
-
-def reach(record: Record) -> pd.DataFrame:
-    """How much of the test titles the decoder's vocabulary covers, from a `vocabulary` record."""
-    rows = [[name, f"{100 * share:.1f} %"] for name, share in record.result["known"].items()]
-    return pd.DataFrame(rows, columns=["Of the test titles", "Known"])
 
 
 def spectrogram_shapes(clip: Path, config: ExperimentConfig) -> pd.DataFrame:
@@ -282,18 +230,3 @@ def _paper_row(name: str) -> str:
     if name.startswith("songs"):
         return "msd" if "timbre" in name else "fma"
     return f"cc{name.split('×')[-1]}"
-
-
-def facts(record: Record) -> dict[str, Any]:
-    """The numbers of a record that prose may quote, flat: `title_words.test.both`."""
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else str(key), inner)
-        elif not isinstance(value, list):
-            flat[prefix] = value
-
-    walk("", record.result)
-    return flat

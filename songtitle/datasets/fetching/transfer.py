@@ -1,0 +1,358 @@
+"""One file over HTTP, through cuts, stalls and refusals, no byte fetched twice that need not be.
+
+`Transfer` is a downloader as pooch calls one: give it to `pooch.retrieve`, or call it on a part
+file that an earlier run left. What is there already is asked for no more (RFC 9110, section 14:
+Range and If-Range); a server that cannot go on from there is heard from the beginning.
+"""
+
+import errno
+import json
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from songtitle import __version__
+from songtitle.datasets.fetching.ledger import write_whole
+from songtitle.errors import InputError
+from songtitle.manifest import check_room
+from songtitle.sources import address_fault, is_local
+
+BLOCK = 1 << 18  # bytes at most that a cut can lose
+HEAD = 512  # bytes looked at for a web page
+HOPS = 10  # redirects followed
+AGAIN = {408, 425, 429, 500, 502, 503, 504}  # what a server may say and mean "later"
+
+log = logging.getLogger(__name__)
+
+Moved = Callable[[int, int | None], None]  # position and whole length in bytes, where known
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """How long to insist."""
+
+    tries: int = 6  # in a row, none of which brought a block
+    first_wait: float = 1.0  # seconds before the second try, doubled before each further one
+    longest_wait: float = 120.0  # seconds; a server that asks for more is left
+    timeout: float = 30.0  # seconds without a byte
+
+
+class Refused(Exception):
+    """This address will not give the file; says why in a few words."""
+
+
+class Stopped(Exception):
+    """The caller asked to stop; the part file stays."""
+
+
+class _Again(Exception):
+    """A fault that may pass; `wait` in seconds is the server's own wish."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(kw_only=True)
+class Transfer:
+    """Downloads an address to a file, going on where the file ends.
+
+    Whatever comes is compared with `size` (bytes; None when unknown). `checked` says that the
+    caller compares a checksum afterwards: only then may a file begin at one address and end at
+    another, or go on at a server that cannot say whether its file has changed.
+    """
+
+    size: int | None = None
+    checked: bool = False
+    config: TransferConfig = field(default_factory=TransferConfig)
+    moved: Moved = lambda position, total: None
+    stop: threading.Event | None = None
+
+    def __call__(
+        self, url: str, output_file: str | Path, pooch: Any = None, check_only: bool = False
+    ) -> None:
+        """Fetch `url` into `output_file`, whose length says what is there already.
+
+        Raises Refused when the address gives no such file or too many tries failed, Stopped when
+        `stop` was set, and InputError when the disk is full. The file stays for another address or
+        another day, unless its content was refused.
+        """
+        part = Path(output_file)
+        faults, farthest = 0, length(part)
+        wait = self.config.first_wait
+        while True:
+            try:
+                return self._attempt(url, part)
+            except _Again as fault:
+                # Only new ground counts: a server that can be heard to the same byte again and
+                # again would otherwise be heard for ever.
+                if length(part) - farthest >= BLOCK:
+                    faults, wait, farthest = 0, self.config.first_wait, length(part)
+                faults += 1
+                if faults >= self.config.tries:
+                    raise Refused(str(fault)) from fault
+                if fault.wait is not None and fault.wait > self.config.longest_wait:
+                    msg = f"{fault}, asks to wait {fault.wait:,.0f} s"
+                    raise Refused(msg) from fault
+                self._sleep(wait if fault.wait is None else fault.wait)
+                wait = min(2 * wait, self.config.longest_wait)
+
+    def _attempt(self, url: str, part: Path) -> None:
+        origin = _read_origin(part)
+        start, validator = length(part), None
+        if start and origin.get("address") == url:
+            validator = origin.get("validator")
+        if not (validator or self.checked):
+            start = 0
+        total = self.size or origin.get("total")
+        if start and start == total:
+            return
+        if total and start > total:
+            start = 0
+        headers = {"Accept-Encoding": "identity", "User-Agent": f"songtitle/{__version__}"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            if validator:
+                headers["If-Range"] = validator
+        with requests.Session() as session:
+            try:
+                response = self._open(session, url, headers)
+            except (requests.RequestException, HTTPError) as error:
+                raise _Again(_reason(error)) from error
+            with response:
+                start, total = self._agree(response, part, start, total)
+                _refuse_web_page(response.headers.get("Content-Type", ""), part)
+                check_room(part.parent, (total or 0) - start, part.name[1:].removesuffix(".part"))
+                if not start:
+                    part.unlink(missing_ok=True)
+                _write_origin(part, url, response, total)
+                self._receive(response, part, start, total)
+
+    def _open(
+        self, session: requests.Session, url: str, headers: dict[str, str]
+    ) -> requests.Response:
+        """The response at the end of all redirects, none of them to where they must not lead."""
+        first = urlsplit(url).hostname or ""
+        for _ in range(HOPS):
+            if fault := address_fault(url):
+                msg = f"{url!r} is not {fault}"
+                raise Refused(msg)
+            host = urlsplit(url).hostname or ""
+            if not is_local(first) and _is_private(host):
+                msg = f"redirected to the private address {host}"
+                raise Refused(msg)
+            timeout = (self.config.timeout, self.config.timeout)
+            response = session.get(
+                url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
+            )
+            if not response.is_redirect:
+                return response
+            url = urljoin(url, response.headers["Location"])
+            response.close()
+        msg = f"more than {HOPS} redirects"
+        raise Refused(msg)
+
+    def _agree(
+        self, response: requests.Response, part: Path, start: int, total: int | None
+    ) -> tuple[int, int | None]:
+        """Where the body starts and how long the whole file is, from status and headers."""
+        status = response.status_code
+        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            discard(part)
+            msg = "another file than before"
+            raise _Again(msg, 0.0)
+        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            msg = f"{status} {response.reason}"
+            if status in AGAIN:
+                raise _Again(msg, _retry_after(response.headers.get("Retry-After")))
+            raise Refused(msg)
+        if response.headers.get("Content-Encoding", "identity") != "identity" and not (
+            part.name.removesuffix(".part").endswith((".gz", ".tgz"))  # then it may mean the file
+        ):
+            msg = f"packed as {response.headers['Content-Encoding']} though not asked for"
+            raise Refused(msg)
+        if status == HTTPStatus.PARTIAL_CONTENT:
+            found = re.fullmatch(
+                r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "")
+            )
+            begun = int(found[1]) if found else None
+            whole = int(found[3]) if found and found[3] != "*" else total
+            if begun != start or whole is None:
+                discard(part)
+                msg = "another part than asked for"
+                raise _Again(msg)
+        else:
+            if start:
+                log.info("%s: cannot go on from byte %d; from the beginning", part, start)
+            start = 0
+            said = response.headers.get("Content-Length", "")
+            whole = int(said) if said.isdigit() else None
+            ends = whole is not None or "chunked" in response.headers.get("Transfer-Encoding", "")
+            if not (ends or self.size or self.checked):
+                msg = "no length given, so that a cut could not be told from the end"
+                raise Refused(msg)
+        if whole is not None and self.size is not None and whole != self.size:
+            msg = f"wrong length, {whole:,} bytes for {self.size:,}"
+            raise Refused(msg)
+        if start and total and whole != total:
+            discard(part)
+            msg = "another file than before"
+            raise _Again(msg, 0.0)
+        return start, self.size if whole is None else whole
+
+    def _receive(
+        self, response: requests.Response, part: Path, start: int, total: int | None
+    ) -> None:
+        """Append the body to the part file, each piece as it comes, and look at its head."""
+        position, looked = start, start >= HEAD
+        raw = response.raw
+        with part.open("ab", buffering=0) as out:
+            self.moved(position, total)
+            while True:
+                if self.stop is not None and self.stop.is_set():
+                    raise Stopped
+                try:
+                    # What has come so far, not a full block: a cut then loses next to nothing.
+                    block = raw.read1(BLOCK, decode_content=False)
+                except (HTTPError, OSError) as error:
+                    raise _Again(_reason(error)) from error
+                if not block:
+                    break
+                try:
+                    _write(out, block)
+                except OSError as error:
+                    raise _disk_fault(error, part) from error
+                position += len(block)
+                if not looked and position >= HEAD:
+                    looked = True
+                    _refuse_web_page("", part)
+                if total is not None and position > total:
+                    discard(part)
+                    msg = f"wrong length, more than {total:,} bytes"
+                    raise Refused(msg)
+                self.moved(position, total)
+            os.fsync(out.fileno())
+        _refuse_web_page("", part)
+        if total is not None and position < total:
+            if raw.chunked:  # a last piece that says so was read: this is all there is
+                discard(part)
+                msg = f"wrong length, {position:,} bytes for {total:,}"
+                raise Refused(msg)
+            msg = f"cut after {position:,} of {total:,} bytes"
+            raise _Again(msg)
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stop is None:
+            time.sleep(seconds)
+        elif self.stop.wait(seconds):
+            raise Stopped
+
+
+def length(part: Path) -> int:
+    """The bytes of a file; 0 when it is not there."""
+    return part.stat().st_size if part.is_file() else 0
+
+
+def discard(part: Path) -> None:
+    """Remove a part file and what is known of it."""
+    part.unlink(missing_ok=True)
+    _origin(part).unlink(missing_ok=True)
+
+
+def _origin(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _read_origin(part: Path) -> dict[str, Any]:
+    """Where a part file comes from: `address`, `validator`, `total`; empty when not known."""
+    try:
+        table = json.loads(_origin(part).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def _write_origin(part: Path, url: str, response: requests.Response, total: int | None) -> None:
+    # A weak ETag must not be used to put parts together (RFC 9110, section 13.1.5).
+    tag = response.headers.get("ETag", "")
+    validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
+    table = {"address": url, "validator": validator, "total": total}
+    write_whole(_origin(part), json.dumps(table))
+
+
+def _write(out: Any, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[out.write(view) :]
+
+
+def _disk_fault(error: OSError, part: Path) -> InputError:
+    wanted = "disk space" if error.errno == errno.ENOSPC else "to write it"
+    return InputError(
+        f"{part}: expected {wanted}, got '{error.strerror}' after {length(part):,} bytes; "
+        "mend that, then the same command goes on from here"
+    )
+
+
+def _refuse_web_page(content_type: str, part: Path) -> None:
+    """Raise Refused where a login or error page comes instead of the data."""
+    if part.name.removesuffix(".part").endswith((".html", ".htm")):
+        return
+    if content_type.split(";")[0].strip().lower() in ("text/html", "application/xhtml+xml"):
+        msg = "a web page instead of the file"
+        raise Refused(msg)
+    if part.is_file():
+        with part.open("rb") as file:
+            head = file.read(HEAD).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+        if head.startswith((b"<!doctype html", b"<html")):
+            discard(part)
+            msg = "a web page instead of the file"
+            raise Refused(msg)
+
+
+def _is_private(host: str) -> bool:
+    # By number only: what a name stands for is known to the proxy, where there is one.
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return is_local(host)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds to wait, from a number of seconds or a date (RFC 9110, section 10.2.3)."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def _reason(error: Exception) -> str:
+    """A few words for what went wrong on the way: the error at the bottom has the fewest."""
+    names = {"ReadTimeoutError": "no byte for too long", "IncompleteRead": "cut"}
+    inner: BaseException = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    for each in (error, inner):
+        if name := names.get(type(each).__name__):
+            return name
+    return getattr(inner, "strerror", None) or type(inner).__name__

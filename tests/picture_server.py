@@ -1,0 +1,227 @@
+"""A server on this machine that gives pictures, and fails in many ways, each on demand."""
+
+import io
+import os
+import random
+import socket
+import struct
+import threading
+import time
+import zlib
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from PIL import Image
+
+# What each way of failing must be called, with its share of a plan in parts; all differ, so that
+# two reasons taken for each other show.
+FAILURES = {
+    "stall": ("timeout", 3),
+    "404": ("404 not found", 4),
+    "410": ("410 gone", 5),
+    "403": ("403 forbidden", 6),
+    "429": ("429 too many requests", 7),
+    "500": ("server error 5xx", 8),
+    "reset": ("connection reset", 9),
+    "short": ("cut short", 10),
+    "html": ("not a picture", 11),
+    "empty": ("empty", 12),
+    "bomb": ("too large", 13),
+    "private": ("private address", 14),
+    "loop": ("redirect loop", 15),
+    "small": ("too small", 16),
+}
+PARTS = 240  # of these 133 fail
+
+
+def picture(number, width=402, height=401):
+    """A JPEG of its own for each number."""
+    image = Image.new("RGB", (width, height), (number % 256, number // 256 % 256, 99))
+    image.paste((255, 255, 255), (number % 300, 0, number % 300 + 9, height))
+    file = io.BytesIO()
+    image.save(file, "JPEG")
+    return file.getvalue()
+
+
+def with_comment(jpeg, text):
+    """The same picture in other bytes: a JPEG comment right after its start."""
+    return jpeg[:2] + b"\xff\xfe" + struct.pack(">H", len(text) + 2) + text + jpeg[2:]
+
+
+def bomb():
+    """A PNG of a few bytes that claims 100,000 x 100,000 pixels."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+def plan(times=1, total=PARTS, seed=0):
+    """How each of `total` addresses answers, shuffled; "good" for those that do not fail.
+
+    Stalls stay together in the first tenth: each costs its whole timeout.
+    """
+    rng = random.Random(seed)
+    stalls = ["stall"] * (FAILURES["stall"][1] * times)
+    ways = [way for way, (_, share) in FAILURES.items() for _ in range(share * times)]
+    others = ways[len(stalls) :] + ["good"] * (total - len(ways))
+    rng.shuffle(others)
+    first = stalls + others[: total // 10 - len(stalls)]
+    others = others[total // 10 - len(stalls) :]
+    rng.shuffle(first)
+    return first + others
+
+
+class Photos:
+    """The body for each number: real photos where there is a folder of them, drawn ones else.
+
+    All differ in their bytes. Every tenth is a PNG.
+    """
+
+    def __init__(self, ways, folder=None):
+        self.ways = ways
+        self._kept = cache(self._make)
+        paths = sorted(folder.glob("images_*/*.jpg")) if folder else []
+        sizes = {path: min(Image.open(path).size) for path in paths}
+        self.large = [path for path in paths if sizes[path] > 400]
+        self.small = [path for path in paths if sizes[path] <= 400]
+
+    def __call__(self, number):
+        return self._kept(number)
+
+    def _make(self, number):
+        small = self.ways[number] == "small"
+        paths = self.small if small else self.large
+        if paths:
+            body = paths[number % len(paths)].read_bytes()
+        else:
+            body = picture(number, 640, 400) if small else picture(number)
+        if number % 10 == 3:
+            file = io.BytesIO()
+            image = Image.open(io.BytesIO(body))
+            image.putpixel((0, 0), (number % 256, number // 256, 0))
+            image.save(file, "PNG", compress_level=1)
+            return file.getvalue()
+        return with_comment(body, str(number).encode())
+
+
+class PictureServer:
+    """Answers `/WAY/NUMBER.jpg` as `ways[NUMBER]` says; `log` holds every path asked for."""
+
+    def __init__(self, ways, bodies):
+        self.ways, self.bodies = ways, bodies
+        self.log = []
+        self.elsewhere = ""  # where "elsewhere" leads
+        self.most = None  # requests after which `reached` is set
+        self.reached = threading.Event()
+        self._over = threading.Event()
+        owner = self
+
+        class Handler(_Handler):
+            server_object = owner
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self.root = f"http://{self.host}"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def url(self, number):
+        return f"{self.root}/{self.ways[number]}/{number}.jpg"
+
+    def stop_at(self, requests):
+        """Set `reached` when so many more requests have come."""
+        self.reached.clear()
+        self.most = len(self.log) + requests
+
+    def asked(self, path):
+        self.log.append(path)
+        if self.most is not None and len(self.log) >= self.most:
+            self.reached.set()
+
+    def wait_to_the_end(self, seconds):
+        return self._over.wait(seconds)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, *_):
+        pass  # a client that was killed, or had enough
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server_object: PictureServer
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        server = self.server_object
+        server.asked(self.path)
+        _, way, name = self.path.split("/")
+        number = int(name.partition(".")[0])
+        body = server.bodies(number)
+        if way.isdigit():
+            self.answer(int(way), b"<html>no</html>", "text/html")
+        elif way == "stall":
+            server.wait_to_the_end(60)
+        elif way == "reset":
+            self.answer(200, body, send=len(body) // 2)
+            time.sleep(0.02)
+            linger = struct.pack("ii", 1, 0)  # closes with a reset
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            os.close(self.connection.detach())
+        elif way == "short":
+            self.answer(200, body, send=len(body) - 1)
+        elif way == "html":
+            self.answer(200, b"<!doctype html><p>Please log in")
+        elif way == "empty":
+            self.answer(200, b"")
+        elif way == "bomb":
+            self.answer(200, bomb(), "image/png")
+        elif way == "private":
+            self.answer(302, b"", location="http://10.0.0.1/secret.jpg")
+        elif way == "loop":
+            self.answer(302, b"", location=self.path)
+        elif way == "moved":
+            self.answer(302, b"", location=f"/good/{number}.jpg")
+        elif way == "elsewhere":
+            self.answer(302, b"", location=server.elsewhere)
+        elif way == "flaky" and server.log.count(self.path) == 1:
+            self.answer(503, b"")
+        elif way == "drip":
+            self.answer(200, body, send=10)
+            while not server.wait_to_the_end(0.05):
+                self.wfile.write(b"x")
+        elif way == "endless":
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+            while not server.wait_to_the_end(0):
+                self.wfile.write(bytes(100_000))
+        elif way == "robots":
+            self.answer(200, body, extra=("X-Robots-Tag", "noai"))
+        else:
+            self.answer(200, body)
+
+    def answer(self, status, body, kind="image/jpeg", send=None, location=None, extra=None):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if location:
+            self.send_header("Location", location)
+        if extra:
+            self.send_header(*extra)
+        self.end_headers()
+        self.wfile.write(body[:send])

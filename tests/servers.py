@@ -1,0 +1,179 @@
+"""A file server on this machine that misbehaves as told and counts every byte it sends."""
+
+import contextlib
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CHUNK = 1 << 16
+
+
+@dataclass(kw_only=True)
+class Answer:
+    """What a path answers; `cuts` and `before` are used up, one a request."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    ranges: bool = True  # honours Range
+    validator: str | None = "ETag"  # ETag, Last-Modified, "weak" or None
+    cuts: list[int] = field(default_factory=list)  # the connection ends at these bytes of the file
+    before: list["Answer"] = field(default_factory=list)  # answered first
+    stall: float = 0.0  # seconds of silence in the middle of the body
+    rate: float | None = None  # bytes a second
+    length: int | None = 0  # Content-Length: 0 as it is, None left out, else what it says
+    chunked: bool = False
+
+
+@dataclass
+class Server:
+    """`answers` by path; `sent` has (path, first byte, one past the last) of each body."""
+
+    address: str
+    answers: dict[str, Answer] = field(default_factory=dict)
+    sent: list[tuple[str, int, int]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    busy: int = 0  # requests that are being answered
+
+    def give(self, path: str, body: bytes = b"", **options) -> str:
+        """Serve `body` under `path`; its address."""
+        self.answers[path] = Answer(body=body, **options)
+        return self.address + path
+
+    def spans(self, path: str) -> list[tuple[int, int]]:
+        """First byte and one past the last of each body, once all answers are at their end."""
+        until = time.monotonic() + 5
+        while self.busy and time.monotonic() < until:
+            time.sleep(0.005)
+        return [(start, end) for name, start, end in self.sent if name == path]
+
+    def bytes_sent(self, path: str) -> int:
+        return sum(end - start for start, end in self.spans(path))
+
+    def twice(self, path: str) -> int:
+        """How many bytes went out more often than once."""
+        distinct, last = 0, 0
+        for start, end in sorted(self.spans(path)):
+            distinct += max(0, end - max(start, last))
+            last = max(last, end)
+        return self.bytes_sent(path) - distinct
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Server]:
+    """A server on a free port of the loopback address, until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            with server.lock:
+                server.busy += 1
+            try:
+                self.answer()
+            finally:
+                with server.lock:
+                    server.busy -= 1
+
+        def answer(self):
+            self.close_connection = True
+            with server.lock:
+                server.requests.append((self.path, dict(self.headers)))
+                server.times.append(time.monotonic())
+                answer = server.answers.get(self.path, Answer(status=404))
+                if answer.before:
+                    answer = answer.before.pop(0)
+                cuts = [cut for cut in answer.cuts if cut > 0]
+            start, tag = 0, self.validator(answer)
+            wanted = self.headers.get("Range")
+            if wanted and answer.ranges and answer.status == 200:
+                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+                if self.headers.get("If-Range", tag[1]) != tag[1]:
+                    start = 0
+            partial = start > 0
+            if start >= len(answer.body) and partial:
+                self.send_response(416)
+                self.end_headers()
+                return
+            self.send_response(206 if partial else answer.status)
+            if partial:
+                total = len(answer.body)
+                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+            if tag[0]:
+                self.send_header(*tag)
+            body = answer.body[start:]
+            if answer.chunked:
+                self.send_header("Transfer-Encoding", "chunked")
+            elif answer.length is not None:
+                self.send_header("Content-Length", str(answer.length or len(body)))
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            end = len(answer.body)
+            for cut in cuts:
+                if start < cut < end:
+                    answer.cuts.remove(cut)
+                    end = cut
+                    break
+            self.send(answer, start, end)
+
+        def validator(self, answer):
+            tag = hashlib.sha256(answer.body).hexdigest()[:16]
+            return {
+                "ETag": ("ETag", f'"{tag}"'),
+                "weak": ("ETag", f'W/"{tag}"'),
+                "Last-Modified": (
+                    "Last-Modified",
+                    f"Mon, 01 Jan 2024 00:00:{int(tag, 16) % 60:02}",
+                ),
+            }.get(answer.validator, ("", ""))
+
+        def send(self, answer, start, end):
+            position, stalled = start, False
+            try:
+                while position < end:
+                    block = answer.body[position : min(position + CHUNK, end)]
+                    if answer.stall and not stalled and position > start:
+                        stalled = True
+                        time.sleep(answer.stall)
+                    if answer.chunked:
+                        block = b"%x\r\n%b\r\n" % (len(block), block)
+                        self.wfile.write(block)
+                        position = min(position + CHUNK, end)
+                    else:
+                        position += self.connection.send(block)
+                    if answer.rate:
+                        time.sleep(CHUNK / answer.rate)
+                if answer.chunked and end == len(answer.body):
+                    self.wfile.write(b"0\r\n\r\n")
+            except OSError:  # the other side went away
+                pass
+            finally:
+                with server.lock:
+                    server.sent.append((self.path, start, position))
+
+        def log_message(self, *_):
+            pass
+
+    class Quiet(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_):
+            pass
+
+    listener = Quiet(("127.0.0.1", 0), Handler)
+    server = Server(f"http://127.0.0.1:{listener.server_port}")
+    thread = threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        listener.shutdown()
+        listener.server_close()
+        thread.join()

@@ -1,0 +1,816 @@
+"""Downloads against a server that misbehaves: what is right arrives once, what is wrong never."""
+
+import bz2
+import gzip
+import hashlib
+import io
+import json
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pooch
+import pytest
+from servers import Answer, serving
+from test_manifest import make_tar
+
+from songtitle import manifest, reproduce, sources
+from songtitle.__main__ import main
+from songtitle.datasets.fetching import downloads, inventory, transfer
+from songtitle.datasets.fetching.ledger import Ledger
+from songtitle.datasets.fetching.transfer import BLOCK, Refused, Transfer, TransferConfig
+from songtitle.datasets.fetching.unpacking import unpack
+from songtitle.errors import InputError
+
+MB = 1_000_000
+FAST = TransferConfig(tries=4, first_wait=0.01, longest_wait=2.0, timeout=1.5)
+PAGE = b"<!DOCTYPE html><html><body>Please log in.</body></html>"
+
+
+def content(size, seed=0):
+    return random.Random(seed).randbytes(size)
+
+
+def digest(body, kind="sha256"):
+    return hashlib.new(kind, body).hexdigest()
+
+
+@pytest.fixture
+def server():
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty data home, and an empty manifest beside it."""
+    (tmp_path / "manifest").mkdir()
+    monkeypatch.setattr(sources, "manifest_folder", lambda: tmp_path / "manifest")
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "home"))
+    monkeypatch.setenv("no_proxy", "*")
+    return tmp_path / "home"
+
+
+def describe(home, name, *files, **keys):
+    """Write NAME.toml; each of `files` is a table."""
+    required = ("title", "version", "licence", "citation", "description")
+    table = {key: f"{key} of {name}" for key in required} | keys
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    for file in files:
+        lines += ["[[files]]", *(f"{key} = {json.dumps(value)}" for key, value in file.items())]
+    path = home.parent / "manifest" / f"{name}.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def fetch(home, *names, **options):
+    """The lines of a fetch that goes well; the first error is raised."""
+    lines = []
+    for outcome in inventory.fetch(names, home, config=FAST, quiet=True, **options):
+        if isinstance(outcome, InputError):
+            raise outcome
+        lines.append(outcome)
+    return lines
+
+
+def names_in(folder):
+    """Everything below a folder, save the locks."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(p.relative_to(folder).as_posix() for p in paths if p.suffix != ".lock")
+
+
+# --------------------------------------------------------------- cut, stalled, killed, stopped
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_file_cut_at_five_random_bytes_arrives_whole_and_no_byte_goes_twice(home, server, seed):
+    body = content(20 * MB, seed)
+    cuts = sorted(random.Random(seed).sample(range(1, len(body)), 5))
+    address = server.give("/big.bin", body, cuts=list(cuts))
+    describe(home, "big", {"path": "big.bin", "addresses": [address], "sha256": digest(body)})
+    fetch(home, "big")
+    assert digest((home / "big/big.bin").read_bytes()) == digest(body)
+    edges = [0, *cuts, len(body)]
+    spans = server.spans("/big.bin")
+    assert len(spans) == 6
+    assert server.bytes_sent("/big.bin") - len(body) == server.twice("/big.bin")
+    assert server.twice("/big.bin") <= 5 * BLOCK
+    assert [end for _, end in spans] == edges[1:]
+    assert names_in(home / "big") == ["big.bin"]
+
+
+@pytest.mark.parametrize("validator", ["ETag", "Last-Modified"])
+def test_without_any_checksum_a_cut_file_goes_on_where_the_server_vouches_for_it(
+    home, server, validator
+):
+    body = content(2 * MB)
+    address = server.give("/a.bin", body, cuts=[1_500_000], validator=validator)
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == body
+    assert server.twice("/a.bin") == 0
+    assert "If-Range" in server.requests[1][1]
+
+
+@pytest.mark.parametrize("validator", [None, "weak"])
+def test_without_checksum_and_validator_a_cut_file_starts_over(home, server, validator):
+    body = content(2 * MB)
+    address = server.give("/a.bin", body, cuts=[1_500_000], validator=validator)
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == body
+    assert server.spans("/a.bin") == [(0, 1_500_000), (0, len(body))]
+
+
+def test_a_server_without_ranges_is_heard_from_the_beginning(home, server):
+    body = content(2 * MB)
+    address = server.give("/a.bin", body, cuts=[1_500_000], ranges=False)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "md5": digest(body, "md5")})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == body
+    assert server.spans("/a.bin") == [(0, 1_500_000), (0, len(body))]
+
+
+def test_a_server_that_stalls_is_asked_again_for_the_rest_only(home, server):
+    body = content(MB)
+    address = server.give("/a.bin", body, before=[Answer(body=body, stall=5.0)])
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(body)})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == body
+    assert int(server.requests[1][1]["Range"].strip("bytes=-")) > 0
+
+
+def test_a_file_that_changes_between_two_parts_is_never_put_together(home, server):
+    old, new = content(MB, 1), content(MB, 2)
+    answer = Answer(body=old, cuts=[700_000])
+    address = server.give("/a.bin", new, before=[answer])
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == new
+
+
+def test_a_server_that_always_cuts_at_once_is_left_after_some_tries(home, server):
+    body = content(MB)
+    address = server.give("/a.bin", body, cuts=[10] * 99, ranges=False)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(body)})
+    with pytest.raises(InputError, match=r"a\.bin: expected to download it, got \[127.*cut"):
+        fetch(home, "a")
+    assert len(server.requests) == FAST.tries
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from songtitle import manifest, sources
+sources.manifest_folder = lambda: Path(sys.argv[1])
+from songtitle.__main__ import main
+raise SystemExit(main(sys.argv[2:]))
+"""
+
+
+def child(home, *arguments):
+    """The command line in a process of its own, with this test's manifest."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(home.parent / "manifest"), *arguments],
+        cwd=reproduce.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(condition, seconds=20):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_fetch_that_is_killed_or_stopped_goes_on_where_it_was(home, server, end, status, others):
+    body = content(12 * MB)
+    address = server.give("/a.bin", body, before=[Answer(body=body, rate=8 * MB)])
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(body)})
+    for number in range(others):  # with more than one file, threads do the work
+        other = server.give(f"/{number}.bin", body, rate=8 * MB)
+        describe(home, f"s{number}", {"path": "x.bin", "addresses": [other]})
+    part = home / "a/.a.bin.part"
+    process = child(home, "fetch", "a", *(f"s{number}" for number in range(others)))
+    wait_for(lambda: transfer.length(part) > 2 * MB)
+    process.send_signal(end)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == status
+    assert "Traceback" not in error
+    assert not (home / "a/a.bin").exists()
+    begun = transfer.length(part)
+    assert begun > 2 * MB
+    assert main(["fetch", "a"]) == 0
+    assert (home / "a/a.bin").read_bytes() == body
+    assert server.spans("/a.bin")[-1] == (begun, len(body))
+
+
+def test_two_processes_at_once_download_once(home, server):
+    body = content(4 * MB)
+    address = server.give("/a.bin", body, rate=8 * MB)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(body)})
+    both = [child(home, "fetch", "a") for _ in range(2)]
+    printed = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted("there already" in text for text in printed) == [False, True]
+    assert server.spans("/a.bin") == [(0, len(body))]
+
+
+def test_several_files_come_at_once_and_one_that_fails_stops_no_other(home, server):
+    body = content(MB)
+    for name in "abcd":
+        address = server.give(f"/{name}", body + name.encode(), rate=4 * MB)
+        describe(home, name, {"path": "x.bin", "addresses": [address]})
+    server.answers["/c"].status = 404
+    outcomes = list(inventory.fetch("abcd", home, jobs=4, quiet=True, config=FAST))
+    (error,) = [outcome for outcome in outcomes if isinstance(outcome, InputError)]
+    assert "404" in str(error)
+    for name in "abd":
+        assert (home / name / "x.bin").read_bytes() == body + name.encode()
+    assert max(server.times) - min(server.times) < 0.7  # one after another would take 0.25 s each
+
+
+# --------------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize("kind", ["sha256", "sha1", "md5", "sha256_starts"])
+def test_a_wrong_hash_never_replaces_a_good_file(home, server, kind):
+    good, bad = content(MB, 1), content(MB, 2)
+    published = digest(good, kind.removesuffix("_starts"))[: 8 if "starts" in kind else None]
+    address = server.give("/a.bin", good)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], kind: published})
+    fetch(home, "a")
+    server.give("/a.bin", bad)
+    target = home / "a/a.bin"
+    describe(home, "a", {"path": "a.bin", "addresses": [address], kind: published[::-1]})
+    with pytest.raises(
+        InputError, match=rf"a\.bin: expected to download it.* for {published[::-1]}"
+    ):
+        fetch(home, "a")
+    assert target.read_bytes() == good
+    assert names_in(home / "a") == ["a.bin"]
+
+
+def test_a_damaged_file_is_fetched_again(home, server):
+    good = content(MB)
+    address = server.give("/a.bin", good)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(good)})
+    fetch(home, "a")
+    (home / "a/a.bin").write_bytes(good[:-1] + b"x")
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == good
+
+
+def test_a_good_file_put_there_by_hand_is_taken_as_it_is(home, server):
+    good = content(1000)
+    address = server.give("/a.bin", good)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(good)})
+    (home / "a").mkdir(parents=True)
+    (home / "a/a.bin").write_bytes(good)
+    (line,) = fetch(home, "a")
+    assert "there already" in line
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(body=PAGE, headers={"Content-Type": "text/html; charset=utf-8"}),
+        Answer(body=content(5000), headers={"Content-Type": "text/html"}),
+        Answer(body=PAGE, headers={"Content-Type": "application/zip"}),
+        Answer(body=b"\xef\xbb\xbf \n<HTML>" + bytes(5000)),
+        Answer(body=b"<html>" + bytes(5000), chunked=True),
+    ],
+)
+def test_a_web_page_instead_of_data_is_refused(home, server, answer):
+    server.answers["/a.zip"] = answer
+    describe(home, "a", {"path": "a.zip", "addresses": [server.address + "/a.zip"]})
+    with pytest.raises(InputError, match=r"a\.zip: expected .* a web page instead of the file"):
+        fetch(home, "a")
+    assert names_in(home / "a") == []
+    assert len(server.requests) == 1
+
+
+def test_a_web_page_is_taken_where_one_is_wanted(home, server):
+    address = server.give("/a.html", PAGE, headers={"Content-Type": "text/html"})
+    describe(home, "a", {"path": "a.html", "addresses": [address]})
+    fetch(home, "a")
+    assert (home / "a/a.html").read_bytes() == PAGE
+
+
+@pytest.mark.parametrize("size", [999, 1001])
+def test_a_wrong_length_is_refused_before_the_body_is_read(home, server, size):
+    address = server.give("/a.bin", content(size))
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "size": 1000})
+    with pytest.raises(InputError, match=rf"wrong length, {size:,} bytes for 1,000"):
+        fetch(home, "a")
+    assert names_in(home / "a") == []
+
+
+@pytest.mark.parametrize("size", [900_000, 1_100_000])
+def test_a_wrong_length_that_no_header_tells_is_refused(home, server, size):
+    address = server.give("/a.bin", content(size), chunked=True)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "size": MB})
+    with pytest.raises(InputError, match=r"wrong length, (more than|900,000 bytes for) 1,000,000"):
+        fetch(home, "a")
+    assert names_in(home / "a") == []
+    assert len(server.requests) == 1
+
+
+def test_a_body_shorter_than_it_says_is_no_file(home, server):
+    body = content(1000)
+    address = server.give("/a.bin", body, length=2000, ranges=False)
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    with pytest.raises(InputError, match=r"a\.bin: expected to download it"):
+        fetch(home, "a")
+    assert not (home / "a/a.bin").exists()
+
+
+def test_without_length_or_checksum_a_cut_could_not_be_told_so_it_is_refused(home, server):
+    address = server.give("/a.bin", content(1000), length=None)
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    with pytest.raises(InputError, match="no length given"):
+        fetch(home, "a")
+
+
+@pytest.mark.parametrize("wrong", ["status", "hash", "page"])
+def test_the_second_address_is_taken_where_the_first_fails(home, server, wrong):
+    body = content(MB)
+    first = {
+        "status": Answer(status=404),
+        "hash": Answer(body=content(MB, 1)),
+        "page": Answer(body=PAGE),
+    }
+    server.answers["/1"] = first[wrong]
+    addresses = [server.address + "/1", server.give("/2", body)]
+    describe(home, "a", {"path": "a.bin", "addresses": addresses, "sha256": digest(body)})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == body
+    assert [path for path, _ in server.requests] == ["/1", "/2"]
+
+
+def test_a_second_address_goes_on_where_the_first_broke_off(home, server):
+    body = content(2 * MB)
+    addresses = [server.give("/1", body, cuts=[1_200_000]), server.give("/2", body)]
+    server.answers["/1"].before = [Answer(body=body, cuts=[1_200_000])]
+    server.answers["/1"].status = 404
+    describe(home, "a", {"path": "a.bin", "addresses": addresses, "sha256": digest(body)})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == body
+    assert server.spans("/2") == [(1_200_000, len(body))]
+
+
+def test_what_a_first_address_spoilt_the_second_sends_whole(home, server):
+    body = content(2 * MB)
+    addresses = [server.address + "/1", server.give("/2", body)]
+    server.answers["/1"] = Answer(status=404, before=[Answer(body=content(2 * MB, 9), cuts=[MB])])
+    describe(home, "a", {"path": "a.bin", "addresses": addresses, "sha256": digest(body)})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == body
+    assert server.spans("/2") == [(MB, len(body)), (0, len(body))]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_to_wait_is_given_that_long(home, server, status):
+    body = content(1000)
+    busy = Answer(status=status, headers={"Retry-After": "1"})
+    address = server.give("/a.bin", body, before=[busy])
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    fetch(home, "a")
+    assert 1.0 <= server.times[1] - server.times[0] < 5.0
+    assert (home / "a/a.bin").read_bytes() == body
+
+
+@pytest.mark.parametrize(
+    "wish", ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)]
+)
+def test_a_server_that_asks_for_too_long_a_wait_is_left_at_once(home, server, wish):
+    server.give("/a.bin", status=429, headers={"Retry-After": wish})
+    describe(home, "a", {"path": "a.bin", "addresses": [server.address + "/a.bin"]})
+    with pytest.raises(InputError, match=r"429 .*, asks to wait 3,[56]\d\d s"):
+        fetch(home, "a")
+    assert len(server.requests) == 1
+
+
+def test_a_server_fault_that_passes_is_waited_out(home, server):
+    body = content(1000)
+    address = server.give("/a.bin", body, before=[Answer(status=500), Answer(status=502)])
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    fetch(home, "a")
+    assert len(server.requests) == 3
+
+
+def test_a_redirect_is_followed_but_not_for_ever(home, server):
+    body = content(1000)
+    server.give("/a", status=302, headers={"Location": server.give("/b", body)})
+    describe(home, "a", {"path": "a.bin", "addresses": [server.address + "/a"]})
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == body
+    server.give("/c", status=302, headers={"Location": "/c"})
+    describe(home, "c", {"path": "c.bin", "addresses": [server.address + "/c"]})
+    with pytest.raises(InputError, match="more than 10 redirects"):
+        fetch(home, "c")
+
+
+@pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://example.org/x", "http://1.1.1.1/x"])
+def test_a_redirect_to_anything_but_https_is_refused(home, server, where):
+    server.give("/a", status=302, headers={"Location": where})
+    describe(home, "a", {"path": "a.bin", "addresses": [server.address + "/a"]})
+    with pytest.raises(InputError, match=r"is not .*https"):
+        fetch(home, "a")
+
+
+@pytest.mark.parametrize(
+    "where", ["https://127.0.0.1/", "https://10.0.0.1/", "https://[::1]/", "https://localhost/"]
+)
+def test_a_redirect_from_afar_to_a_private_address_is_refused(tmp_path, monkeypatch, where):
+    asked = []
+
+    def away(session, url, **_):
+        asked.append(url)
+        answer = transfer.requests.Response()
+        answer.status_code, answer.headers["Location"] = 302, where
+        answer.raw = io.BytesIO()
+        return answer
+
+    monkeypatch.setattr(transfer.requests.Session, "get", away)
+    with pytest.raises(Refused, match="redirected to the private address"):
+        Transfer()("https://example.org/x", tmp_path / "x")
+    assert asked == ["https://example.org/x"]
+
+
+def test_a_disk_too_small_is_refused_before_anything_is_sent(home, server, monkeypatch):
+    address = server.give("/a.bin", content(1000))
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "size": 1000})
+    describe(home, "b", {"path": "b.bin", "addresses": [address], "size": 1000})
+    usage = manifest.shutil.disk_usage(home.parent)
+    monkeypatch.setattr(manifest.shutil, "disk_usage", lambda _: usage._replace(free=1999))
+    with pytest.raises(InputError, match=r"fetch a b: expected 2,000 bytes of disk space.* 1,999"):
+        fetch(home, "a", "b")
+    assert server.requests == []
+    fetch(home, "a")
+    assert len(server.requests) == 1
+
+
+def test_a_length_that_only_the_server_tells_is_compared_with_the_disk(home, server, monkeypatch):
+    address = server.give("/a.bin", content(MB))
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    usage = manifest.shutil.disk_usage(home.parent)
+    monkeypatch.setattr(manifest.shutil, "disk_usage", lambda _: usage._replace(free=999_999))
+    with pytest.raises(InputError, match=r"a\.bin: expected 1,000,000 bytes of disk space"):
+        fetch(home, "a")
+    assert names_in(home / "a") == []
+
+
+def test_a_full_disk_ends_in_one_line_and_the_part_stays(home, server, monkeypatch):
+    address = server.give("/a.bin", content(MB))
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "size": MB})
+
+    def full(out, block):
+        out.write(block[:1000])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(transfer, "_write", full)
+    with pytest.raises(InputError, match=r"expected disk space, got 'No space left.*' after 1,000"):
+        fetch(home, "a")
+    assert (home / "a/.a.bin.part").read_bytes() == content(MB)[:1000]
+
+
+# --------------------------------------------------------------------- recorded
+
+
+def test_a_checksum_that_nobody_published_is_recorded_and_held_from_then_on(home, server, capsys):
+    first = content(1000, 1)
+    address = server.give("/a.bin", first)
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    fetch(home, "a")
+    today = datetime.now(UTC).date().isoformat()
+    held = json.loads((home / "recorded/a.json").read_text())["files"]["a.bin"]
+    assert held == {"sha256": digest(first), "size": 1000, "date": today, "address": address}
+    assert main(["status"]) == 0
+    assert f"recorded {today}" in capsys.readouterr().out
+    (home / "a/a.bin").unlink()
+    server.give("/a.bin", content(1000, 2))
+    with pytest.raises(
+        InputError, match=rf"sha256 .* held to what was recorded {today}; to accept"
+    ):
+        fetch(home, "a")
+    assert names_in(home / "a") == []
+    server.give("/a.bin", first)
+    fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == first
+
+
+def test_a_record_that_is_no_json_is_refused_by_name(home, server):
+    describe(home, "a", {"path": "a.bin", "addresses": [server.give("/a.bin", b"x" * 99)]})
+    fetch(home, "a")
+    (home / "recorded/a.json").write_text("{")
+    with pytest.raises(InputError, match=r"a\.json: expected the JSON that fetch wrote"):
+        fetch(home, "a")
+
+
+def test_a_new_published_checksum_makes_an_old_check_void(home, server):
+    body = content(1000)
+    address = server.give("/a.bin", body)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(body)})
+    fetch(home, "a")
+    (item,) = downloads.items(sources.read_source("a"), home)
+    assert downloads.is_done(item)
+    describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": "0" * 64})
+    (item,) = downloads.items(sources.read_source("a"), home)
+    assert not downloads.is_done(item)
+
+
+def test_a_second_fetch_sends_nothing(home, server):
+    address = server.give("/a.bin", content(1000))
+    describe(home, "a", {"path": "a.bin", "addresses": [address]})
+    fetch(home, "a")
+    (line,) = fetch(home, "a")
+    assert "there already" in line
+    assert len(server.requests) == 1
+
+
+# --------------------------------------------------------------------- unpacked
+
+
+def make_zip(members, compression=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as file:
+        for name, body in members:
+            file.writestr(name, body)
+    return buffer.getvalue()
+
+
+def packed(kind, tmp_path):
+    members = [("d/one.txt", content(5000, 1)), ("d/e/two.txt", content(7000, 2))]
+    if kind == "zip":
+        return "x.zip", make_zip(members, zipfile.ZIP_BZIP2), dict(members)
+    if kind == "tar":
+        body = make_tar(tmp_path / "x", members).read_bytes()
+        return "x.tar.gz", body, dict(members)
+    return "x.txt.gz", gzip.compress(content(9000, 3)), {"x.txt": content(9000, 3)}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
+def test_an_archive_is_unpacked_beside_itself_once_and_watched(home, server, tmp_path, kind):
+    name, body, members = packed(kind, tmp_path)
+    file = {"path": f"sub/{name}", "addresses": [server.give("/x", body)], "unpack": kind}
+    describe(home, "a", file, folder="shared")
+    fetch(home, "a")
+    folder = home / "shared/sub"
+    assert names_in(folder) == sorted([name, *members])
+    for path, inside in members.items():
+        assert (folder / path).read_bytes() == inside
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    fetch(home, "a")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    (verdict,) = inventory.verify(["a"], home)
+    assert not any(verdict.problems)
+    path = sorted(members)[0]
+    (folder / path).write_bytes(members[path][:-1] + b"x")
+    (verdict,) = inventory.verify(["a"], home)
+    assert verdict.problems.corrupt == [path]
+    (folder / path).unlink()
+    (verdict,) = inventory.verify(["a"], home)
+    assert verdict.problems.missing == [path]
+    fetch(home, "a")
+    assert (folder / path).read_bytes() == members[path]
+    assert len(server.requests) == 1
+
+
+def zip_link():
+    info = zipfile.ZipInfo("link")
+    info.create_system, info.external_attr = 3, 0o120777 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(info, "../secret")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        make_zip([("good.txt", b"x"), ("../evil", b"x")]),
+        make_zip([("a/../../evil", b"x")]),
+        make_zip([("/evil", b"x")]),
+        make_zip([("C:evil", b"x")]),
+        make_zip([("..\\evil", b"x")]),
+        make_zip([("b.bin", b"x")]),
+        make_zip([(".x.zip.part", b"x")]),
+        zip_link(),
+    ],
+)
+def test_a_zip_that_reaches_beyond_its_own_files_is_refused_and_writes_nothing(home, server, body):
+    describe(
+        home,
+        "a",
+        {"path": "x.zip", "addresses": [server.give("/x.zip", body)], "unpack": "zip"},
+        {"path": "b.bin", "addresses": [server.give("/b.bin", b"good" * 9)]},
+    )
+    with pytest.raises(InputError, match=r"x\.zip: expected .*; do not use this archive"):
+        fetch(home, "a", jobs=1)
+    assert names_in(home / "a") == ["x.zip"]
+    assert not list(home.parent.rglob("evil"))
+
+
+def test_an_encrypted_zip_member_is_refused(tmp_path):
+    body = bytearray(make_zip([("a", b"x")]))
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        body[body.index(mark) + offset] |= 1
+    (tmp_path / "x.zip").write_bytes(body)
+    with pytest.raises(InputError, match=r"x\.zip: expected plain files"):
+        unpack(tmp_path / "x.zip", tmp_path / "out", "zip")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
+def test_an_archive_larger_than_the_disk_is_refused(tmp_path, monkeypatch, kind):
+    big = bytes(100 * MB)
+    bodies = {
+        "zip": lambda: make_zip([("big", big)]),
+        "tar": lambda: make_tar(tmp_path / "t", [("big", big)]).read_bytes(),
+        "gz": lambda: gzip.compress(big, 1),
+    }
+    archive = tmp_path / f"big.{kind}"
+    archive.write_bytes(bodies[kind]())
+    usage = manifest.shutil.disk_usage(tmp_path)
+    out = tmp_path / "out"
+
+    def small(_):
+        return usage._replace(free=90 * MB - sum(p.stat().st_size for p in out.rglob("*")))
+
+    monkeypatch.setattr(manifest.shutil, "disk_usage", small)
+    with pytest.raises(InputError, match=r"big.*: expected .* bytes of disk space"):
+        unpack(archive, out, kind)
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
+@pytest.mark.parametrize("harm", ["cut", "bit", "other"])
+def test_a_torn_archive_is_refused_by_name(tmp_path, kind, harm):
+    name, body, _ = packed(kind, tmp_path)
+    third = len(body) // 3
+    torn = {
+        "cut": body[: len(body) // 2],
+        "bit": body[:third] + bytes([body[third] ^ 64]) + body[third + 1 :],
+        "other": bz2.compress(b"not this") if kind != "tar" else b"not this" * 99,
+    }[harm]
+    (tmp_path / name).write_bytes(torn)
+    with pytest.raises(InputError, match=rf"x\..*: expected a whole {kind} archive") as caught:
+        unpack(tmp_path / name, tmp_path / "out", kind)
+    assert "\n" not in str(caught.value)
+
+
+# --------------------------------------------------------------------- verified, told
+
+
+def test_verify_lists_missing_and_corrupt_files_by_path_with_status_2(home, server, capsys):
+    files = []
+    for name in ("good", "gone", "other", "longer"):
+        body = name.encode() * 100
+        address = server.give(f"/{name}", body)
+        files.append({"path": name, "addresses": [address], "sha1": digest(body, "sha1")})
+    describe(home, "a", *files)
+    describe(home, "b", {"path": "b", "addresses": [server.address + "/b"]})
+    fetch(home, "a")
+    assert main(["verify"]) == 0
+    assert "b: not fetched" in capsys.readouterr().out
+    assert main(["verify", "b"]) == 2
+    assert "b: missing: b\n" in capsys.readouterr().out
+    (home / "a/gone").unlink()
+    (home / "a/other").write_bytes(b"OTHER" * 100)
+    (home / "a/longer").write_bytes(b"longer" * 101)
+    assert main(["verify"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "a: missing: gone"
+    assert re.fullmatch(r"a: corrupt: other \(sha1 [0-9a-f]{40} for [0-9a-f]{40}\)", lines[1])
+    assert re.fullmatch(r"a: corrupt: longer \(sha1 .*\)", lines[2])
+    assert lines[-1] == "3 files are not right; fetch again"
+
+
+def test_a_file_of_which_no_checksum_is_known_is_not_called_verified(home, server, capsys):
+    describe(home, "a", {"path": "x", "addresses": [server.address + "/x"]})
+    (home / "a").mkdir(parents=True)
+    (home / "a/x").write_bytes(b"by hand")
+    assert main(["verify"]) == 0
+    assert "a: no checksum known, `fetch` records one: x" in capsys.readouterr().out
+    assert row(home, "a")[1:3] == ["1 of 1 files", "no"]
+
+
+def row(home, name):
+    """A source's cells in the table of `status`."""
+    lines = inventory.status(home).splitlines()
+    (line,) = [line for line in lines if line.startswith(name)]
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_status_calls_verified_only_what_was_compared_and_has_not_changed_since(home, server):
+    body = content(1_500)
+    address = server.give("/x", body)
+    describe(home, "a", {"path": "x", "addresses": [address], "sha256": digest(body)})
+    assert row(home, "a") == ["a", "not fetched", "-", "?", "licence of a"]
+    fetch(home, "a")
+    today = datetime.now(UTC).date().isoformat()
+    right = ["a", "1 of 1 files", f"{today}, published", "1.5 kB", "licence of a"]
+    assert row(home, "a") == right
+    (home / "a/x").write_bytes(content(1_500, 1))
+    assert row(home, "a")[2] == "no"
+    list(inventory.verify(["a"], home))
+    assert row(home, "a")[2] == "no"
+    (home / "a/x").write_bytes(body)
+    assert row(home, "a")[2] == "no"
+    list(inventory.verify(["a"], home))
+    assert row(home, "a") == right
+
+
+def test_status_reads_no_file_that_was_verified(home, server, monkeypatch):
+    describe(home, "a", {"path": "x", "addresses": [server.give("/x", b"x" * 99)]})
+    fetch(home, "a")
+    monkeypatch.setattr(downloads.pooch, "file_hash", None)
+    assert "recorded" in row(home, "a")[2]
+
+
+def test_a_dry_run_says_what_would_come_and_touches_nothing(home, server, capsys):
+    address = server.give("/x", content(1000))
+    describe(
+        home,
+        "a",
+        {"path": "x", "addresses": [address], "size": 358_412_441},
+        {"path": "y", "addresses": [address]},
+    )
+    assert main(["fetch", "a", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("  ")[0] == "name"
+    cells = [cell.strip() for cell in lines[1].split("  ") if cell.strip()]
+    assert cells == ["a", "x", "358.4 MB", "0 B", "licence of a", str(home / "a/x")]
+    assert lines[-1].startswith("total")
+    assert "358.4 MB and more" in lines[-1]
+    assert server.requests == []
+    assert not home.exists()
+
+
+def test_a_package_needs_no_fetching_and_a_source_without_files_says_so(home, capsys):
+    describe(home, "packed", package="music21")
+    describe(home, "nothing", addresses=["https://example.org/x"])
+    assert main(["fetch", "packed"]) == 0
+    assert capsys.readouterr().out == "packed: comes with the package music21\n"
+    assert main(["fetch", "nothing"]) == 2
+    assert "nothing: expected files to download" in capsys.readouterr().err
+
+
+def test_the_transfer_serves_pooch_as_a_downloader(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    body = content(MB)
+    address = server.give("/x", body, cuts=[400_000])
+    path = pooch.retrieve(
+        address, digest(body), "x", tmp_path, downloader=Transfer(checked=True, config=FAST)
+    )
+    assert Path(path).read_bytes() == body
+    assert server.twice("/x") == 0
+
+
+def test_the_ledger_loses_nothing_that_two_threads_write(tmp_path):
+    def record(number):
+        ledger = Ledger(tmp_path, "a")
+        ledger.record(str(number), sha256="0" * 64, size=number, address=None)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(record, range(40)))
+    assert [Ledger(tmp_path, "a").recorded(str(n))["size"] for n in range(40)] == list(range(40))
+
+
+def test_sizes_are_told_in_decimal_units():
+    told = [inventory.human(n) for n in (None, 0, 999, 1000, 999_949, 999_950, 358_412_441)]
+    assert told == ["?", "0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "358.4 MB"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "quiet", "shown"),
+    [(Terminal, False, True), (Terminal, True, False), (io.StringIO, False, False)],
+)
+def test_rate_and_time_left_are_shown_on_a_terminal_only(
+    home, server, monkeypatch, stream, quiet, shown
+):
+    written = stream()
+    monkeypatch.setattr(sys, "stderr", written)
+    describe(home, "a", {"path": "a.bin", "addresses": [server.give("/a", content(MB), stall=0.3)]})
+    list(inventory.fetch(["a"], home, quiet=quiet, config=FAST))
+    line = r"a\.bin: +\d+%.*/1\.00M \[\d\d:\d\d<\d\d:\d\d, .*B/s\]"
+    assert (re.search(line, written.getvalue()) is not None) is shown
+    assert shown or not written.getvalue()

@@ -1,0 +1,487 @@
+"""The laws of Million Song's files: every row is read, or counted with its line and kind."""
+
+import csv
+import tarfile
+import tracemalloc
+from collections import deque
+
+import h5py
+import numpy as np
+import pytest
+
+from songtitle.counts import Counts
+from songtitle.datasets.hdf5_tracks import read_h5, read_h5_archive, read_h5_folder, timbre_of
+from songtitle.datasets.million_song import (
+    Track,
+    check_layout,
+    covariance_order,
+    load_uci,
+    read_tracks,
+    read_uci,
+)
+from songtitle.errors import InputError
+from songtitle.rows import Faults
+
+
+def covariances(rows: int, seed: int = 3) -> np.ndarray:
+    """Rows of 90 numbers of random segments, in UCI's order; each coefficient on its own scale."""
+    rng = np.random.default_rng(seed)
+    mix = rng.normal(size=(12, 12)) * np.arange(1.0, 13)
+    return np.stack([timbre_of(rng.normal(size=(40, 12)) @ mix) for _ in range(rows)])
+
+
+def uci_lines(timbre: np.ndarray, years: list[int]) -> list[str]:
+    return [
+        ",".join([str(year), *(f"{number:.5f}" for number in row)])
+        for year, row in zip(years, timbre, strict=True)
+    ]
+
+
+def write(path, lines, *, end="\n"):
+    path.write_bytes(end.join([*lines, ""]).encode())
+    return path
+
+
+def track_id(number: int) -> str:
+    return f"TR{number:016d}"
+
+
+# -- rows of UCI ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_row_is_its_line_its_year_and_its_ninety_numbers(tmp_path, end):
+    timbre = covariances(3)
+    path = write(tmp_path / "uci.txt", uci_lines(timbre, [1922, 2000, 2011]), end=end)
+    faults = Faults()
+    rows = list(read_uci(path, faults))
+    assert [(line, year) for line, year, _ in rows] == [(1, 1922), (2, 2000), (3, 2011)]
+    np.testing.assert_array_equal(
+        np.stack([numbers for *_, numbers in rows]), np.round(timbre, 5).astype(np.float32)
+    )
+    assert faults.as_dict()["counts"] == {}
+
+
+def test_each_kind_of_bad_row_is_counted_with_its_line_and_the_others_are_read(tmp_path):
+    good = uci_lines(covariances(10), list(range(1990, 2000)))
+
+    def with_number(line: str, place: int, text: str) -> str:
+        fields = line.split(",")
+        return ",".join([*fields[:place], text, *fields[place + 1 :]])
+
+    lines = [
+        good[0],
+        with_number(good[1], 7, "NaN"),
+        with_number(good[2], 90, "inf"),
+        good[3].rpartition(",")[0],
+        good[4] + ",1.0",
+        with_number(good[5], 0, "1899"),
+        with_number(good[6], 0, "1999.5"),
+        with_number(good[7], 12, "loud"),
+        with_number(good[8], 12, ""),
+        with_number(good[8], 12, "1_000"),
+        with_number(good[8], 12, "1\r2"),
+        "year,timbre",
+        "9" * 20_000,
+        good[9],
+    ]
+    faults = Faults(limit=20)
+    rows = list(read_uci(write(tmp_path / "uci.txt", lines), faults))
+    assert [(line, year) for line, year, _ in rows] == [(1, 1990), (14, 1999)]
+    found = {(fault.row, fault.kind, fault.kept) for fault in faults.examples}
+    assert found == {
+        (2, "not a finite number", False),
+        (3, "not a finite number", False),
+        (4, "wrong number of numbers", False),
+        (5, "wrong number of numbers", False),
+        (6, "not a year", False),
+        (7, "not a year", False),
+        (8, "not a finite number", False),
+        (9, "not a finite number", False),
+        (10, "not a finite number", False),
+        (11, "not a finite number", False),
+        (12, "wrong number of numbers", False),
+        (13, "line too long", False),
+    }
+    assert "number 8 of 91 is 'NaN'" in [fault.detail for fault in faults.examples]
+    assert (faults.kept, faults.skipped) == (0, 12)
+
+
+def test_loading_gives_what_reading_gives_over_many_blocks(tmp_path):
+    timbre = covariances(50)
+    lines = uci_lines(timbre, [1950 + i for i in range(50)]) * 180
+    lines[4_096] = "x"  # the first of the second block
+    path = write(tmp_path / "uci.txt", lines)
+    faults = Faults()
+    years, loaded = load_uci(path, faults)
+    rows = list(read_uci(path, Faults()))
+    assert (years.dtype, loaded.dtype, loaded.shape) == (np.int16, np.float32, (8_999, 90))
+    assert years.tolist() == [year for _, year, _ in rows]
+    np.testing.assert_array_equal(loaded, np.stack([numbers for *_, numbers in rows]))
+    assert rows[4_096][0] == 4_098
+    assert faults.counts == {"wrong number of numbers": 1}
+
+
+def test_reading_takes_the_memory_of_a_block_and_loading_that_of_the_result(tmp_path):
+    lines = uci_lines(covariances(50), [1950 + i for i in range(50)])
+    short = write(tmp_path / "short.txt", lines * 170)
+    long = write(tmp_path / "long.txt", lines * 340)
+
+    def peak(use) -> int:
+        tracemalloc.start()
+        try:
+            use()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    def read(path):
+        return peak(lambda: deque(read_uci(path, Faults()), maxlen=0))
+
+    def load(path):
+        return peak(lambda: load_uci(path, Faults()))
+
+    read(short)  # imports what is imported late
+    assert read(long) < 1.1 * read(short) < 50e6
+    more = 50 * 170 * (4 * 90 + 2)
+    assert load(long) - load(short) == pytest.approx(more, rel=0.1)
+
+
+def test_a_last_row_without_a_line_end_is_read(tmp_path):
+    path = tmp_path / "uci.txt"
+    path.write_text("\n".join(uci_lines(covariances(2), [1999, 2001])))
+    years, timbre = load_uci(path, Faults())
+    assert years.tolist() == [1999, 2001]
+    assert timbre.shape == (2, 90)
+
+
+def test_a_missing_file_and_a_web_page_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"uci\.txt: expected a text table, got 'No such file"):
+        load_uci(tmp_path / "uci.txt", Faults())
+    page = write(tmp_path / "page.txt", ["<html>moved</html>"])
+    with pytest.raises(InputError, match=r"page\.txt: .*web page"):
+        list(read_uci(page, Faults()))
+
+
+# -- their order ---------------------------------------------------------------------------------
+
+
+def test_each_covariance_stands_where_the_order_says():
+    rng = np.random.default_rng(0)
+    segments = rng.normal(size=(30, 12)) @ rng.normal(size=(12, 12))
+    matrix = np.cov(segments, rowvar=False)
+    pairs = covariance_order()
+    assert len(set(pairs)) == 78
+    assert (pairs[0], pairs[11], pairs[12], pairs[77]) == ((0, 0), (11, 11), (0, 1), (0, 11))
+    np.testing.assert_allclose(timbre_of(segments)[12:], [matrix[pair] for pair in pairs])
+
+
+def test_numbers_in_their_order_pass_with_the_few_odd_rows_named():
+    timbre = covariances(300)
+    assert check_layout(timbre).tolist() == []
+    assert check_layout(np.round(timbre, 5).astype(np.float32)).tolist() == []
+    timbre[17, 14] *= -1  # a variance
+    timbre[207, 89] *= 1e4  # a covariance
+    timbre[233, 12:] *= -1  # all of them, whose products stay
+    timbre[251, 12:] = 0  # a track that stands still
+    assert check_layout(timbre, tolerated=0.02).tolist() == [17, 207, 233, 251]
+
+
+def test_a_share_of_odd_rows_over_the_tolerated_is_refused():
+    timbre = covariances(100)
+    timbre[:3, 12] *= -1
+    assert len(check_layout(timbre, tolerated=0.03)) == 3
+    with pytest.raises(InputError, match="got 0 columns that repeat others and 3 of 100 rows"):
+        check_layout(timbre, tolerated=0.02)
+
+
+def test_the_same_numbers_row_by_row_of_the_matrix_are_refused():
+    timbre = covariances(50)
+    pairs = covariance_order()
+    by_rows = [12 + pairs.index((i, j)) for i in range(12) for j in range(i, 12)]
+    with pytest.raises(InputError, match="got 0 columns that repeat others and 50 of 50 rows"):
+        check_layout(np.concatenate([timbre[:, :12], timbre[:, by_rows]], axis=1))
+
+
+def test_a_column_that_repeats_another_is_refused():
+    timbre = covariances(50)
+    timbre[:, 89] = timbre[:, 60]
+    with pytest.raises(InputError, match="got 1 columns that repeat others"):
+        check_layout(timbre)
+
+
+@pytest.mark.parametrize("shape", [(0, 90), (3, 91)])
+def test_rows_of_another_width_and_no_rows_are_refused(shape):
+    with pytest.raises(InputError, match=f"got {shape[0]} of {shape[1]}"):
+        check_layout(np.ones(shape))
+
+
+# -- lists of tracks -----------------------------------------------------------------------------
+
+
+def test_both_forms_of_list_give_tracks(tmp_path):
+    songs = write(tmp_path / "u.txt", [f"{track_id(1)}<SEP>SO1<SEP>Björk<SEP>Undo, (Live)"])
+    years = write(tmp_path / "y.txt", [f"2001<SEP>{track_id(1)}<SEP>Björk<SEP>Undo, (Live)"])
+    faults = Faults()
+    assert list(read_tracks(songs, faults)) == [
+        Track(track_id(1), "Undo, (Live)", "Björk", None, "SO1")
+    ]
+    assert list(read_tracks(years, faults)) == [
+        Track(track_id(1), "Undo, (Live)", "Björk", 2001, None)
+    ]
+    assert Track(track_id(1), "Undo", "Björk").group == "Björk"
+    assert faults.counts == {}
+
+
+def test_bad_rows_of_a_list_are_counted_with_their_line_and_the_rest_is_read(tmp_path):
+    lines = [
+        b"no list has this",
+        f"{track_id(1)}<SEP>SO<SEP>a<SEP>one".encode(),
+        f"{track_id(2)}<SEP>SO<SEP>a<SEP>two<SEP>too".encode(),
+        f"{track_id(2)}<SEP>SO<SEP>a".encode(),
+        b"TR2<SEP>SO<SEP>a<SEP>short id",
+        f"{track_id(1)}<SEP>SO<SEP>a<SEP>one again".encode(),
+        f"{track_id(3)}<SEP>SO<SEP>a<SEP> ".encode(),
+        f"{track_id(4)}<SEP>SO<SEP>a<SEP>d\xe9j\xe0".encode("latin-1"),
+        f"{track_id(5)}<SEP>SO<SEP>a<SEP>nul\0".encode(),
+    ]
+    path = tmp_path / "u.txt"
+    path.write_bytes(b"\n".join(lines))
+    faults = Faults()
+    tracks = list(read_tracks(path, faults))
+    assert [(track.id, track.title) for track in tracks] == [
+        (track_id(1), "one"),
+        (track_id(3), " "),
+        (track_id(4), "déjà"),
+    ]
+    assert {(fault.row, fault.kind, fault.kept) for fault in faults.examples} == {
+        (1, "not four fields", False),
+        (3, "not four fields", False),
+        (4, "not four fields", False),
+        (5, "not a track id", False),
+        (6, "track came before", False),
+        (7, "empty title", True),
+        (8, "not UTF-8", True),
+        (9, "NUL byte", False),
+    }
+
+
+def test_a_year_that_is_none_is_unknown_and_counted_and_year_0_is_just_unknown(tmp_path):
+    texts = ["1999", "0", "99", "3000", "soon", "²000"]
+    lines = [f"{text}<SEP>{track_id(i)}<SEP>a<SEP>b" for i, text in enumerate(texts)]
+    faults = Faults()
+    tracks = list(read_tracks(write(tmp_path / "y.txt", lines), faults))
+    assert [track.year for track in tracks] == [1999, None, None, None, None, None]
+    assert [fault.row for fault in faults.examples] == [3, 4, 5, 6]
+    assert (faults.counts, faults.kept) == ({"not a year": 4}, 4)
+
+
+@pytest.mark.parametrize("lines", [[], ["a\tb", "c<SEP>d<SEP>e<SEP>f"]])
+def test_a_file_of_another_form_is_refused(tmp_path, lines):
+    with pytest.raises(InputError, match=r"x\.txt: expected rows of track<SEP>song.*got") as caught:
+        list(read_tracks(write(tmp_path / "x.txt", lines), Faults()))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_longer_than_the_first_look_is_read_to_its_end(tmp_path):
+    lines = [f"{track_id(i)}<SEP>SO<SEP>a<SEP>title {i}" for i in range(57)]
+    tracks = list(read_tracks(write(tmp_path / "u.txt", lines), Faults()))
+    assert [track.title for track in tracks] == [f"title {i}" for i in range(57)]
+
+
+# -- tracks in HDF5 ------------------------------------------------------------------------------
+
+
+def write_h5(path, segments, *, number=1, year=1999, songs=1, without=""):
+    about = np.zeros(songs, [("artist_name", "S64"), ("title", "S64"), ("song_id", "S32")])
+    about[:] = ("Björk".encode(), "D\xe9j\xe0".encode("latin-1"), b"SO1")
+    parts = {
+        "metadata/songs": about,
+        "musicbrainz/songs": np.full(songs, (year,), [("year", "<i4")]),
+        "analysis/songs": np.full(songs, (track_id(number).encode(),), [("track_id", "S32")]),
+        "analysis/segments_timbre": segments,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for name, values in parts.items():
+            if name != without:
+                file[name] = values
+    return path
+
+
+@pytest.fixture
+def segments():
+    return np.random.default_rng(1).normal(size=(17, 12))
+
+
+def test_a_track_is_read_with_its_segments(tmp_path, segments):
+    track, read = read_h5(write_h5(tmp_path / "a.h5", segments))
+    assert track == Track(track_id(1), "Déjà", "Björk", 1999, "SO1")
+    np.testing.assert_array_equal(read, segments)
+
+
+@pytest.mark.parametrize("year", [0, -1, 9_999])
+def test_a_year_that_is_none_is_unknown(tmp_path, segments, year):
+    assert read_h5(write_h5(tmp_path / "a.h5", segments, year=year))[0].year is None
+
+
+def damaged(folder, segments):
+    """One file of each kind of damage, and the kind."""
+    holes = segments.copy()
+    holes[3, 4] = np.nan
+    write_h5(folder / "nan.h5", holes)
+    write_h5(folder / "short.h5", segments[:9])
+    write_h5(folder / "narrow.h5", segments[:, :11])
+    write_h5(folder / "two.h5", segments, songs=2)
+    write_h5(folder / "lacks.h5", segments, without="musicbrainz/songs")
+    whole = write_h5(folder / "torn.h5", segments).read_bytes()
+    (folder / "torn.h5").write_bytes(whole[: len(whole) // 2])
+    hole = whole.index(b"HEAP")  # where HDF5 keeps the names of a group
+    (folder / "hole.h5").write_bytes(whole[:hole] + b"\0" * 9 + whole[hole + 9 :])
+    (folder / "page.h5").write_text("<html>moved</html>")
+    return {
+        "nan": "segments not finite",
+        "short": "too few segments",
+        "narrow": "segments not 12 wide",
+        "two": "not one song",
+        "lacks": "dataset missing",
+        "torn": "not HDF5, or torn",
+        "hole": "not HDF5, or torn",
+        "page": "not HDF5, or torn",
+    }
+
+
+def test_a_file_that_cannot_be_used_is_refused_in_one_line_that_names_it(tmp_path, segments):
+    for stem in [*damaged(tmp_path, segments), "absent"]:
+        with pytest.raises(InputError, match=rf"{stem}\.h5: expected .*; fetch it") as caught:
+            read_h5(tmp_path / f"{stem}.h5")
+        assert "\n" not in str(caught.value)
+
+
+def test_ten_segments_are_enough_and_fewer_where_asked(tmp_path, segments):
+    assert len(read_h5(write_h5(tmp_path / "a.h5", segments[:10]))[1]) == 10
+    assert len(read_h5(write_h5(tmp_path / "b.h5", segments[:2]), fewest=1)[1]) == 2
+
+
+def test_a_folder_is_read_past_its_damaged_files(tmp_path, segments):
+    kinds = damaged(tmp_path, segments)
+    write_h5(tmp_path / "z/good.h5", segments, number=2)
+    write_h5(tmp_path / "a/good.h5", segments, number=1)
+    faults = Faults()
+    tracks = [track.id for track, _ in read_h5_folder(tmp_path, faults)]
+    assert tracks == [track_id(1), track_id(2)]
+    assert {f.file.removesuffix(".h5"): f.kind for f in faults.examples} == kinds
+    assert (faults.kept, faults.skipped) == (0, 8)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="absent: expected a folder"):
+        list(read_h5_folder(tmp_path / "absent", Faults()))
+
+
+def test_an_archive_gives_what_its_folder_gives(tmp_path, segments):
+    folder = tmp_path / "h5"
+    kinds = damaged(folder, segments)
+    write_h5(folder / "good.h5", segments)
+    (folder / "._good.h5").write_bytes(b"what a Mac adds")
+    with tarfile.open(tmp_path / "subset.tar.gz", "w:gz") as tar:
+        tar.add(folder, "MillionSongSubset")
+    faults = Faults()
+    (track, read), *others = read_h5_archive(tmp_path / "subset.tar.gz", faults)
+    assert (track.id, others) == (track_id(1), [])
+    np.testing.assert_array_equal(read, segments)
+    assert {f.file.removesuffix(".h5"): f.kind for f in faults.examples} == kinds
+
+
+def test_a_torn_archive_gives_the_tracks_before_the_tear_and_a_fault(tmp_path):
+    rng = np.random.default_rng(2)
+    for number in range(5):
+        write_h5(tmp_path / f"h5/{number}.h5", rng.normal(size=(200, 12)), number=number)
+    archive = tmp_path / "subset.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for number in range(5):
+            tar.add(tmp_path / f"h5/{number}.h5", f"{number}.h5")
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size * 7 // 10])
+    faults = Faults()
+    tracks = [track.id for track, _ in read_h5_archive(archive, faults)]
+    assert tracks == [track_id(0), track_id(1), track_id(2)]
+    assert [(f.file, f.kind) for f in faults.examples] == [("subset.tar.gz", "archive ends early")]
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "x.tar.gz").write_text("<html>moved</html>")
+    for name in ("x.tar.gz", "absent.tar.gz"):
+        with pytest.raises(InputError, match=rf"{name}: expected a tar archive"):
+            list(read_h5_archive(tmp_path / name, Faults()))
+
+
+# -- real samples --------------------------------------------------------------------------------
+
+
+def lengths_of_titles(path, faults):
+    counts = Counts.of(track.title.split() for track in read_tracks(path, faults))
+    return counts.texts, round(counts.mean, 2), round(counts.deviation, 2)
+
+
+def test_the_4680_real_tracks_with_a_year_have_titles_of_3_24_words(real_data):
+    faults = Faults()
+    path = real_data / "msd/subset_tracks_per_year.rebuilt.txt"
+    assert lengths_of_titles(path, faults) == (4_680, 3.24, 1.95)
+    years = [track.year for track in read_tracks(path, faults)]
+    assert years == sorted(years)
+    assert (years[0], years[-1]) == (1926, 2010)
+    assert faults.counts == {}
+
+
+def test_20001_real_titles_have_3_20_words_and_their_broken_bytes_are_kept(real_data):
+    faults = Faults()
+    path = real_data / "msd/songlist_20001.txt"
+    assert lengths_of_titles(path, faults) == (20_001, 3.20, 1.89)
+    assert faults.counts == {"not UTF-8": 715}
+    assert (faults.kept, faults.skipped) == (715, 0)
+    assert next(read_tracks(path, Faults())).artist == "Björk"
+
+
+def test_one_of_the_subset_s_real_titles_is_empty(real_data):
+    faults = Faults()
+    tracks = list(read_tracks(real_data / "msd/subset_unique_tracks.txt", faults))
+    assert (len(tracks), faults.counts, faults.kept) == (10_000, {"empty title": 1}, 1)
+
+
+def test_ninety_numbers_of_133_real_tracks_equal_the_printed_ones_to_their_five_decimals(real_data):
+    with (real_data / "msd/h5_timbre90_uci_layout.csv").open(newline="") as file:
+        printed = {
+            row["track_id"]: (
+                row["title"],
+                int(row["year"]),
+                [float(row[name]) for name in row if name.startswith(("avg", "cov"))],
+            )
+            for row in csv.DictReader(file)
+        }
+    faults = Faults()
+    worst, tracks = 0.0, 0
+    for track, segments in read_h5_folder(real_data / "msd/h5", faults, fewest=1):
+        title, year, numbers = printed[track.id]
+        assert (track.title, track.year) == (title, year)
+        worst = max(worst, float(np.abs(timbre_of(segments) - numbers).max()))
+        tracks += 1
+    assert (tracks, faults.counts) == (133, {})
+    assert worst < 5.0001e-6  # half of the last printed place
+    check_layout(np.array([numbers for *_, numbers in printed.values()]))
+
+
+def test_one_real_track_has_too_few_segments_for_uci(real_data):
+    faults = Faults()
+    assert sum(1 for _ in read_h5_folder(real_data / "msd/h5", faults)) == 132
+    assert faults.counts == {"too few segments": 1}
+
+
+def test_real_rows_in_uci_s_form_pass_and_the_4680_prepared_ones_are_refused(real_data):
+    years, timbre = load_uci(real_data / "msd/YearPredictionMSD_format_from_h5.txt", Faults())
+    assert len(years) == 133
+    assert check_layout(timbre).tolist() == []
+    years, timbre = load_uci(real_data / "msd/subset_timbre90_4680.txt", Faults())
+    assert len(years) == 4_680
+    pattern = "got 36 columns that repeat others and 4,680 of 4,680 rows"  # 42 of 78 differ
+    with pytest.raises(InputError, match=pattern):
+        check_layout(timbre)

@@ -1,0 +1,333 @@
+"""A fetch of 240 pictures (2,000 when SONGTITLE_SLOW is 1) from a server that misbehaves."""
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from picture_server import FAILURES, Photos, PictureServer, plan
+from PIL import Image
+
+from songtitle.datasets.web_pictures import addresses, distribution, link_rot, shards
+from songtitle.errors import InputError
+from songtitle.rows import Faults
+
+SLOW = os.environ.get("SONGTITLE_SLOW") == "1"
+TOTAL, TIMES, SHARD = (2000, 8, 100) if SLOW else (240, 1, 24)
+
+DRIVER = """
+import json, sys
+from pathlib import Path
+from songtitle.datasets.web_pictures import shards
+from songtitle.rows import Faults
+tsv, folder, options = sys.argv[1:]
+if __name__ == "__main__":
+    shards.fetch(Path(tsv), Path(folder), faults=Faults(), **json.loads(options))
+"""
+
+pyarrow = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow.parquet")
+
+needs_img2dataset = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("img2dataset", "imghdr")),
+    reason="needs img2dataset, which Python 3.13 and later cannot have",
+)
+pytestmark = needs_img2dataset
+
+
+class World:
+    """A server, the table of its addresses, and fetches from it in processes of their own."""
+
+    def __init__(self, server, folder):
+        self.server, self.folder = server, folder
+        self.tsv = folder / "table.tsv"
+        numbers = range(len(server.ways))
+        lines = [f"caption of picture {n} {server.ways[n]}\t{server.url(n)}\n" for n in numbers]
+        self.tsv.write_text("".join(lines), encoding="utf-8")
+        self.options = {
+            "shard_size": SHARD,
+            "threads": 8,
+            "timeout": 5.0,
+            "retries": 0,
+            "allow_private": [server.host],
+        }
+
+    def start(self, name, **options):
+        """Begin a fetch into the folder `name`, as the head of a process group of its own."""
+        script = self.folder / "driver.py"
+        script.write_text(DRIVER)
+        options = json.dumps({**self.options, **options})
+        command = [sys.executable, str(script), str(self.tsv), str(self.folder / name), options]
+        log = (self.folder / f"{name}.log").open("ab")
+        # A cluster that the tester's shell knows of is not meant.
+        environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+        with log:
+            return subprocess.Popen(
+                command, start_new_session=True, stderr=log, stdout=log, env=environment
+            )
+
+    def run(self, name, **options):
+        """A whole fetch; the folder."""
+        process = self.start(name, **options)
+        status = process.wait(1200)
+        assert status == 0, (self.folder / f"{name}.log").read_text()[-3000:]
+        return self.folder / name
+
+    def here(self, name, **options):
+        """A fetch in this process."""
+        options = {**self.options, **options}
+        return shards.fetch(self.tsv, self.folder / name, faults=Faults(), **options)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    named = os.environ.get("SONGTITLE_REAL_DATA")
+    ways = plan(TIMES, TOTAL)
+    photos = Photos(ways, Path(named) / "flickr8k" if named else None)
+    with PictureServer(ways, photos) as server:
+        yield World(server, tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world):
+    return world.run("undisturbed", processes=2)
+
+
+def contents(folder):
+    """Tars and tables by name; the statistics hold clock times."""
+    paths = [*folder.glob("*.tar"), *folder.glob("*.parquet")]
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def asked_numbers(log):
+    return {int(path.rpartition("/")[2].partition(".")[0]) for path in log}
+
+
+def test_the_report_counts_every_way_of_failing_exactly(world, undisturbed):
+    planted = Counter(world.server.ways)
+    report = link_rot.report(undisturbed, permutations=5)
+    assert report.reasons == {FAILURES[way][0]: planted[way] for way in planted if way != "good"}
+    assert len(report.reasons) == 14
+    assert (report.asked, report.survivors.count) == (TOTAL, planted["good"])
+    assert report.unavailable.count == TOTAL - planted["good"] - planted["small"]
+    assert report.hosts == {"127.0.0.1": {"asked": TOTAL, "survived": planted["good"]}}
+    assert report.years == {str(time.gmtime().tm_year): report.hosts["127.0.0.1"]}
+    assert report.statuses["404"] == planted["404"]
+    assert report.statuses["none"] == sum(planted[w] for w in ("stall", "reset", "private"))
+    json.dumps(report.as_dict(), allow_nan=False)
+
+
+def test_a_picture_is_loaded_with_its_caption_in_the_order_of_the_table(world, undisturbed):
+    ways, photos = world.server.ways, world.server.bodies
+    good = [number for number, way in enumerate(ways) if way == "good"]
+    loaded = list(shards.load(undisturbed, verify=True))
+    assert [item.caption for item in loaded] == [f"caption of picture {n} good" for n in good]
+    assert [item.url for item in loaded] == [world.server.url(n) for n in good]
+    assert len({item.id for item in loaded}) == len(good)
+    for item, number in zip(loaded, good, strict=True):
+        picture = Image.open(io.BytesIO(item.picture))
+        assert picture.format == "JPEG"
+        assert picture.size == (item.width, item.height) == _size(photos(number))
+        assert min(picture.size) > 400
+        assert (item.picture == photos(number)) == photos(number).startswith(b"\xff\xd8")
+
+
+def _size(body):
+    return Image.open(io.BytesIO(body)).size
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_three_kills_and_four_starts_make_the_shards_of_an_undisturbed_run(world, undisturbed):
+    server, rng = world.server, random.Random(7)
+    folder = world.folder / "killed"
+    for kill in range(3):
+        done = shards.finished(folder)
+        before = len(server.log)
+        # A shard takes a request for each row and five more for each redirect loop in it.
+        server.stop_at(SHARD + rng.randrange(SHARD))
+        process = world.start("killed", processes=1)
+        try:
+            assert server.reached.wait(300), (world.folder / "killed.log").read_text()[-3000:]
+            if kill < 2:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:  # the driver alone: its worker must notice
+                process.kill()
+            process.wait()
+            time.sleep(0.5)
+            at_rest = len(server.log)
+            time.sleep(1.5)
+            assert len(server.log) == at_rest
+        finally:
+            _kill_group(process)
+        assert not _numbers_of(done) & asked_numbers(server.log[before:])
+    done = shards.finished(folder)
+    assert 1 <= len(done) <= TOTAL // SHARD - 3
+    assert (folder / "_tmp").exists()
+    before = len(server.log)
+    world.run("killed", processes=2)
+    assert asked_numbers(server.log[before:]) == set(range(TOTAL)) - _numbers_of(done)
+    assert contents(folder) == contents(undisturbed)
+    assert not (folder / "_tmp").exists()
+
+
+def _numbers_of(done):
+    return {n for shard in done for n in range(shard * SHARD, (shard + 1) * SHARD)}
+
+
+def _kill_group(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_ray_makes_the_same_shards_and_the_same_report(world, undisturbed):
+    pytest.importorskip("ray")
+    folder = world.run("ray", processes=2, distributor="ray")
+    assert contents(folder) == contents(undisturbed)
+    assert link_rot.report(folder) == link_rot.report(undisturbed)
+
+
+def test_a_finished_folder_is_not_asked_for_again(world, undisturbed):
+    before = len(world.server.log)
+    fetched = world.here("undisturbed")
+    assert len(world.server.log) == before
+    assert (fetched.rows, fetched.shards) == (TOTAL, TOTAL // SHARD)
+    assert fetched.pictures == world.server.ways.count("good")
+
+
+def test_another_setting_and_another_table_are_refused_for_the_same_folder(world, undisturbed):
+    with pytest.raises(InputError, match="expected min_side 401 as when it was begun"):
+        world.here("undisturbed", min_side=300)
+    with pytest.raises(InputError, match=f"expected shard_size {SHARD} "):
+        world.here("undisturbed", shard_size=SHARD + 1)
+    with pytest.raises(InputError, match="expected count None "):
+        world.here("undisturbed", count=9)
+    other = world.folder / "other.tsv"
+    other.write_text(world.tsv.read_text() + "one more\thttp://example.org/x.jpg\n")
+    with pytest.raises(InputError, match=r"expected sha256 \w{64} as .* with table.tsv, got"):
+        shards.fetch(other, undisturbed, faults=Faults(), **world.options)
+
+
+def test_a_second_fetch_in_the_same_folder_waits_its_turn(world, undisturbed):
+    with (
+        shards._alone(undisturbed),
+        pytest.raises(InputError, match="expected no other fetch"),
+    ):
+        world.here("undisturbed")
+
+
+def test_a_shard_that_was_changed_is_refused_by_its_checksum(world, undisturbed, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in undisturbed.glob("0000[01]*"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    tar = copy / "00001.tar"
+    content = bytearray(tar.read_bytes())
+    content[content.find(b"\xff\xd8") + 40] ^= 1
+    tar.write_bytes(content)
+    assert len(list(shards.load(copy))) > 0
+    with pytest.raises(InputError, match=r"00001\.tar: \d+: expected sha256 \w+, got"):
+        list(shards.load(copy, verify=True))
+    tar.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"00001\.tar: expected a whole tar file"):
+        list(shards.load(copy))
+    content[:] = (copy / "00000.tar").read_bytes()
+    tar.write_bytes(content)
+    with pytest.raises(InputError, match=r"00001\.tar: expected \d+ pictures, got \d+"):
+        list(shards.load(copy, verify=True))
+
+
+def test_a_folder_without_shards_says_what_to_run(tmp_path):
+    with pytest.raises(InputError, match=r"expected shards .* fetch them first"):
+        next(shards.load(tmp_path))
+    with pytest.raises(InputError, match=r"expected shards .* fetch them first"):
+        link_rot.report(tmp_path)
+
+
+def test_only_a_shard_with_tar_table_and_statistics_is_finished(tmp_path):
+    for name in ("00000.tar", "00000.parquet", "00000_stats.json", "00001.tar", "00001.parquet"):
+        (tmp_path / name).touch()
+    for name in ("00002_stats.json", "00003.tar", "readme_stats.json", "notes.parquet"):
+        (tmp_path / name).touch()
+    (tmp_path / "_tmp" / "3-17").mkdir(parents=True)
+    assert shards.finished(tmp_path) == {0}
+    shards._remove_leftovers(tmp_path)
+    left = ["00000.parquet", "00000.tar", "00000_stats.json", "notes.parquet", "readme_stats.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+
+
+def test_a_folder_with_tar_files_of_somebody_else_is_refused(world, tmp_path):
+    (tmp_path / "00000.tar").write_bytes(b"precious")
+    with pytest.raises(InputError, match="expected a folder of its own, got one with tar files"):
+        shards.fetch(world.tsv, tmp_path, faults=Faults())
+    assert (tmp_path / "00000.tar").read_bytes() == b"precious"
+
+
+def test_the_rows_are_read_once_and_their_faults_told_each_time(tmp_path):
+    table = tmp_path / "t.tsv"
+    rows = [f"caption {n}\thttp://example.org/{n}.jpg\n" for n in range(7)]
+    table.write_text("no tab\n" + "".join(rows))
+    for faults in (Faults(), Faults()):
+        source = addresses.prepare(table, tmp_path / "x", {"shard_size": 3}, faults, count=5)
+        assert (source.rows, source.shards) == (5, 2)
+        assert faults.as_dict()["counts"] == {"no tab": 1}
+        assert [(fault.file, fault.row) for fault in faults.examples] == [("t.tsv", 1)]
+    (tmp_path / "x" / "source" / "source.json").write_text("{")
+    with pytest.raises(InputError, match=r"source\.json: expected the record of a fetch"):
+        addresses.prepare(table, tmp_path / "x", {"shard_size": 3}, Faults(), count=5)
+
+
+def test_a_long_table_becomes_files_of_whole_shards(tmp_path, monkeypatch):
+    monkeypatch.setattr(addresses, "PART", 10)
+    table = tmp_path / "t.tsv"
+    table.write_text("".join(f"caption {n}\thttp://example.org/{n}.jpg\n" for n in range(25)))
+    source = addresses.prepare(table, tmp_path / "x", {"shard_size": 4}, Faults(), count=None)
+    parts = [pyarrow.parquet.read_table(path) for path in sorted(source.folder.glob("*.parquet"))]
+    assert [part.num_rows for part in parts] == [8, 8, 8, 1]
+    assert [n for part in parts for n in part["row"].to_pylist()] == list(range(1, 26))
+
+
+def test_a_table_without_a_row_is_refused_and_its_faults_are_counted_each_time(tmp_path):
+    table = tmp_path / "t.tsv"
+    table.write_text("no tab here\n")
+    with pytest.raises(InputError, match="expected rows of caption, tab and address, got none"):
+        shards.fetch(table, tmp_path / "x", faults=Faults())
+    with pytest.raises(InputError, match="expected a table of captions and addresses"):
+        shards.fetch(tmp_path / "none.tsv", tmp_path / "y", faults=Faults())
+
+
+@pytest.mark.parametrize(
+    ("module", "distributor", "extra"),
+    [
+        ("img2dataset", "multiprocessing", r"songtitle\[pictures\]"),
+        ("imghdr", "multiprocessing", r"songtitle\[pictures\]"),
+        ("ray", "ray", r"songtitle\[cluster\]"),
+        ("pyspark", "pyspark", r"songtitle\[pictures\] pyspark"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(
+    monkeypatch, tmp_path, module, distributor, extra
+):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        distribution.importlib.util,
+        "find_spec",
+        lambda name: None if name == module else found(name),
+    )
+    with pytest.raises(InputError, match=f"the module {module}, .* 'pip install {extra}'"):
+        shards.fetch(tmp_path / "t", tmp_path, faults=Faults(), distributor=distributor)
+
+
+@pytest.mark.parametrize("option", ["shard_size", "threads", "count", "max_pixels"])
+def test_a_number_below_one_is_refused_by_name(tmp_path, option):
+    with pytest.raises(InputError, match=f"{option}: expected 1 or more, got 0"):
+        shards.fetch(tmp_path / "t", tmp_path / "x", faults=Faults(), **{option: 0})
+    assert not (tmp_path / "x").exists()
