@@ -19,19 +19,21 @@ preset = "quick"  # any will do: nothing here is trained
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
-import numpy as np
 from myst_nb import glue
 
 from songtitle import experiment, plots, report, tables
 
 plots.use_house_style()
 answers = experiment.census()
+report.census_note(answers)
+
+# %% tags=["hide-input"]
 tables.Table(
     report.census(answers),
     name="tab-census",
     caption="What was counted, on which files.",
-    note="`python -m songtitle count NAME` counts one of these again. A fault is a row that was "
-    "skipped, or read all the same with a remark; the record names the first of each kind by line.",
+    note="A fault is a row skipped, or read with a remark. To count again: "
+    "`python -m songtitle count NAME`.",
 )
 
 # %% [markdown]
@@ -70,23 +72,23 @@ tables.Table(
 # **by year**; UCI's rows are not. What if the two were joined row by row?
 
 # %% mystnb={"figure": {"caption": "The year of each row in two lists of the same songs: timbre in the order of its file, titles sorted by year. Joined row by row, a song gets the title of another.", "name": "fig-orders"}, "image": {"alt": "Two clouds of dots over the row number: the years of the timbre rows are scattered between the 1920s and 2010 at every row, the years of the titles rise in one line from the first row to the last."}} tags=["hide-input"]
-years = report.need(answers, "joins").result["years_by_row"]
+years, names, every = report.years_by_row(answers)
 figure, axis = plt.subplots(figsize=(8, 4.2), layout="constrained")
-plots.two_orders([np.array(rows) for rows in years.values()], list(years), axis);
+plots.two_orders(years, names, every=every, ax=axis);
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.joins(answers),
-    name="tab-joins",
-    caption="Three joins of timbre with titles, and what is known of them.",
-    note="Repaired: each row with a song of its year. Agreement is then complete by construction; "
-    "the test is that such a join exists at all. A row is certain where no other song is possible. "
-    "Anchored: tracks whose 90 numbers were computed again from their HDF5 file are known. The "
-    "made-up catalogue has the size of the paper's and real years; its rows are in the list's "
-    "order, with as many songs left out as the paper has pairs too many.",
+    report.joins(answers), name="tab-joins", caption="Joins of timbre with titles, and their worth."
 )
 
 # %% [markdown]
+# *Repaired*: each row gets a song of its year. That the years then agree is no surprise; the test is
+# that such a join exists at all. A row is *certain* where no other song is possible. *Anchored*: some
+# tracks are known, since their 90 numbers were computed again from their HDF5 files. The *made-up*
+# catalogue has the size of the paper's and real years; its rows are in the order of its list, with
+# as many songs left out as the paper has pairs too many, so *aligning* the two sequences of years
+# finds the gaps.
+#
 # If the paper joined row by row, its Million Song scores are an accidental **control**: timbre of
 # one song, title of another. Nothing in the paper says which join was made, so this stays a question.
 # That its two sources score alike, one joined this way and one by track id, is what the question
@@ -98,30 +100,27 @@ tables.Table(
 # paper also lowercases. In which order?
 
 # %% mystnb={"figure": {"caption": "Titles left after each step of the paper's cleaning, with names looked for before or after lowercasing.", "name": "fig-funnel"}, "image": {"alt": "Horizontal bars of the titles left after each step, in pairs. Looked for before lowercasing, the rule on names takes away about two thirds of the titles; looked for afterwards, next to none."}} tags=["hide-input"]
-figure, axes = plt.subplots(1, 2, figsize=(12.5, 4), layout="constrained")
+figure, axes = plt.subplots(2, 1, figsize=(8, 7.4), layout="constrained")
 for axis, name in zip(axes, ("fma_names", "song_names"), strict=True):
     plots.title_funnel(report.funnels(answers, name), axis)
     axis.set_title(report.need(answers, name).settings["corpus"])
 
 # %% tags=["hide-input"]
-tables.Table(
-    report.named(answers),
-    name="tab-names",
-    caption="Titles with a named entity, by letter case, and titles left at the end.",
+display(
+    tables.Table(report.named(answers), name="tab-names", caption="Titles with a named entity."),
+    tables.Table(report.named_samples(answers), name="tab-samples", caption="Table 2's titles."),
 )
 
 # %% [markdown]
-# The paper's Table 2 shows "georgia man" and "trouble in mind" among its clean titles; in their
-# original letter case the rule takes both away. The rule that the paper describes probably ran on
-# lowercased titles, where it does nothing. That is a guess, and this table is why.
+# These ten passed the paper's cleaning. With capitals most of them would not have; in lower case the
+# rule finds nothing to take away, in them or in next to any title. So it probably ran on lowercased
+# titles, and did nothing. That is a guess, and these two tables are why.
 #
 # ## How long is a clip?
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.sounds(answers),
-    name="tab-clips",
-    caption="Clips of the Free Music Archive, decoded from beginning to end.",
+    report.sounds(answers), name="tab-clips", caption="Clips of fma_small, decoded to their end."
 )
 
 # %% [markdown]

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from filelock import FileLock
@@ -138,7 +137,7 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-_versions: dict[CodeType, str] = {}  # a process asks for the same few again and again
+_versions: dict[tuple[Any, ...], str] = {}  # a process asks for the same few again and again
 
 
 def code_version(function: Callable[..., Any]) -> str:
@@ -148,10 +147,13 @@ def code_version(function: Callable[..., Any]) -> str:
     whole, all of it counts, and all that it imports from songtitle. Comments, docstrings and layout
     do not count: prose may be improved without a rerun.
     """
-    code = inspect.unwrap(function).__code__
-    if code not in _versions:
-        _versions[code] = _digest(_reachable(function))
-    return _versions[code]
+    function = inspect.unwrap(function)
+    # One closure's code can carry other functions each time it is made.
+    carried = tuple(value for value in _carried(function) if _is_ours(value))
+    key = (function.__code__, *carried)
+    if key not in _versions:
+        _versions[key] = _digest(_reachable(function))
+    return _versions[key]
 
 
 def _reachable(function: Callable[..., Any]) -> dict[str, str]:
@@ -202,8 +204,13 @@ def _named_values(value: Any) -> list[Any]:
         code = codes.pop()
         names |= set(code.co_names)
         codes += [const for const in code.co_consts if inspect.iscode(const)]
-    cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    return [value.__globals__[name] for name in sorted(names & value.__globals__.keys())] + cells
+    known = [value.__globals__[name] for name in sorted(names & value.__globals__.keys())]
+    return known + _carried(value)
+
+
+def _carried(function: Callable[..., Any]) -> list[Any]:
+    """What a closure holds of the function that made it."""
+    return [cell.cell_contents for cell in function.__closure__ or ()]
 
 
 def _source(module: str) -> str:

@@ -12,7 +12,7 @@ class Table:
     """A captioned table that a book page can refer to.
 
     A notebook shows the HTML, the book takes the Markdown (MyST's `list-table`, whose caption and
-    anchor `name` are the page's own). `note` stands under the table.
+    anchor `name` are the page's own). `note` stands under the table. Line ends in a cell are kept.
     """
 
     def __init__(self, frame: pd.DataFrame, *, name: str, caption: str, note: str = ""):
@@ -25,14 +25,15 @@ class Table:
     def _repr_markdown_(self) -> str:
         lines = [f"```{{list-table}} {self.caption}", ":header-rows: 1", f":name: {self.name}", ""]
         for row in self._rows():
-            lines += [f"{'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(row)]
+            cells = [cell.replace("\n", "<br>") for cell in row]
+            lines += [f"{'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
         return "\n".join([*lines, "```", "", self.note])
 
     def _repr_html_(self) -> str:
         head, *body = self._rows()
         cells = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
         rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in body
+            f"<tr>{''.join(f'<td>{_broken(cell)}</td>' for cell in row)}</tr>" for row in body
         )
         return (
             f"<table><caption>{escape(self.caption)}</caption><thead><tr>{cells}</tr></thead>"
@@ -66,6 +67,10 @@ def made_by(records: Sequence[Any], config: Any) -> Note:
         f"cores. Record: {keys}.",
         kind="warning",
     )
+
+
+def _broken(cell: str) -> str:
+    return escape(cell).replace("\n", "<br>")
 
 
 def _text(value: Any) -> str:

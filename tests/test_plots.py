@@ -70,7 +70,7 @@ YEARS = [np.array([1999, 1926, 2007]), np.array([1926, 1999, 2007])]
 FIGURES = {
     "title_funnel": lambda ax: plots.title_funnel(FUNNEL, ax),
     "link_survival": lambda ax: plots.link_survival(DOMAINS, total=0.93, ax=ax),
-    "two_orders": lambda ax: plots.two_orders(YEARS, ["track order", "by year"], ax),
+    "two_orders": lambda ax: plots.two_orders(YEARS, ["track order", "by year"], ax=ax),
     "length_distribution": lambda ax: plots.length_distribution([1, 2, 2, 5], name="A", ax=ax),
     "perplexity_by_epoch": lambda ax: plots.perplexity_by_epoch(
         history(), references={"unigram model": 122.0}, ax=ax
@@ -419,3 +419,8 @@ def test_links_are_drawn_in_percent_with_their_interval_and_count(ax):
 def test_lists_of_years_need_a_name_each():
     with pytest.raises(InputError, match="years: expected 1 lists with rows, got"):
         plots.two_orders(YEARS, ["one"])
+
+
+def test_rows_of_a_thinned_list_stand_at_their_own_numbers(ax):
+    plots.two_orders(YEARS, ["track order", "by year"], every=5, ax=ax)
+    assert ax.lines[0].get_xdata().tolist() == [0, 5, 10]

@@ -149,3 +149,13 @@ def test_a_cached_helper_counts_as_well():
 
     assert tunes._sound_font is not inspect.unwrap(tunes._sound_font)
     assert "songtitle.datasets.tunes._sound_font" in _reachable(tunes._synthesizer)
+
+
+def test_closures_of_one_code_count_by_what_they_carry():
+    from songtitle.metrics import corpus_bleu, sentence_bleu
+
+    def carrying(measure):
+        return lambda folder: {"found": measure}
+
+    versions = [code_version(carrying(each)) for each in (corpus_bleu, sentence_bleu, corpus_bleu)]
+    assert versions[0] == versions[2] != versions[1]

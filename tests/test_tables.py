@@ -41,3 +41,9 @@ def test_the_badge_names_preset_seed_commit_and_record(tmp_path):
     text = made_by([record], preset("tiny", seed=3))._repr_markdown_()
     for fact in ("tiny", "seed 3", "not a reproduction", record.key, "Commit", "stamps", "tunes"):
         assert fact in text
+
+
+def test_a_line_end_in_a_cell_is_a_line_end_in_both_forms():
+    table = Table(pd.DataFrame({"files": ["a_1.csv\nb<2>.csv"]}), name="tab-x", caption="X.")
+    assert "a_1.csv<br>b<2>.csv" in table._repr_markdown_()
+    assert "<td>a_1.csv<br>b&lt;2&gt;.csv</td>" in table._repr_html_()

@@ -114,6 +114,7 @@ def _joins(
     truth: np.ndarray | None = None,
 ) -> dict[str, Any]:
     generator = np.random.default_rng(SEED)
+    every = 1 + len(list_years) // DRAWN
     pairings = {
         "as told": pairing.as_told(row_years, list_years),
         "shuffled": pairing.shuffled(row_years, list_years, generator=generator),
@@ -132,9 +133,10 @@ def _joins(
             for name, each in pairings.items()
         },
         "catalogue": _made_up(list_years[list_years > 0]),
+        "every": every,
         "years_by_row": {
-            "timbre, in its own order": row_years[:: 1 + len(row_years) // DRAWN].tolist(),
-            "titles, sorted by year": list_years[:: 1 + len(list_years) // DRAWN].tolist(),
+            "timbre, in its own order": row_years[::every].tolist(),
+            "titles, sorted by year": list_years[::every].tolist(),
         },
     }
 

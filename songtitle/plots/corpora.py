@@ -43,7 +43,7 @@ def title_funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.xaxis.set_major_formatter(THOUSANDS)
     ax.grid(visible=False, axis="y")
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(orders), frameon=False)
     return ax
 
 
@@ -71,16 +71,23 @@ def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None
 
 
 def two_orders(
-    years: Sequence[Int[np.ndarray, " rows"]], names: Sequence[str], ax: Axes | None = None
+    years: Sequence[Int[np.ndarray, " rows"]],
+    names: Sequence[str],
+    *,
+    every: int = 1,
+    ax: Axes | None = None,
 ) -> Axes:
-    """The year of each row of two lists of the same songs, by row number."""
+    """The year of each row of two lists of the same songs, by row number.
+
+    The lists may hold `every` so many rows only.
+    """
     if len(years) != len(names) or not all(len(column) for column in years):
         msg = f"years: expected {len(names)} lists with rows, got {[len(c) for c in years]}"
         raise InputError(msg)
     ax = own_axes(ax)
     for place, (column, name) in enumerate(zip(years, names, strict=True)):
         ax.plot(
-            np.arange(len(column)),
+            every * np.arange(len(column)),
             column,
             MARKERS[place],
             color=COLOURS[place],

@@ -1,22 +1,20 @@
 """What notebooks show: tables, values for prose, and the numbers behind figures."""
 
-from songtitle.report.corpora import (
+from songtitle.report.answers import (
     census,
-    facts,
+    census_note,
     funnels,
     joins,
     links_by_host,
     lost_links,
     named,
+    named_samples,
     need,
-    panels,
-    reach,
     shift,
     sounds,
-    table_1,
-    table_2,
-    table_3,
+    years_by_row,
 )
+from songtitle.report.corpora import facts, panels, reach, table_1, table_2, table_3
 from songtitle.report.scores import (
     clip_of,
     diagram,
@@ -36,6 +34,7 @@ from songtitle.report.scores import (
 
 __all__ = [
     "census",
+    "census_note",
     "clip_of",
     "diagram",
     "example_caption",
@@ -49,6 +48,7 @@ __all__ = [
     "mean_lengths",
     "mixing",
     "named",
+    "named_samples",
     "named_songs",
     "need",
     "panels",
@@ -64,4 +64,5 @@ __all__ = [
     "table_4",
     "table_5",
     "variety",
+    "years_by_row",
 ]
