@@ -77,11 +77,15 @@ figure, axis = plt.subplots(figsize=(8, 4.2), layout="constrained")
 plots.two_orders(years, names, every=every, ax=axis);
 
 # %% tags=["hide-input"]
-tables.Table(
-    report.joins(answers), name="tab-joins", caption="Joins of timbre with titles, and their worth."
+display(
+    tables.Table(report.timbre(answers), name="tab-timbre", caption="90 numbers, computed again."),
+    tables.Table(report.joins(answers), name="tab-joins", caption="Joins of timbre with titles."),
 )
 
 # %% [markdown]
+# Numbers computed again from a track's file say which row is that track's, whatever its title: they
+# anchor a join. UCI prints five decimals, so half of the last place is as close as one can come.
+#
 # *Repaired*: each row gets a song of its year. That the years then agree is no surprise; the test is
 # that such a join exists at all. A row is *certain* where no other song is possible. *Anchored*: some
 # tracks are known, since their 90 numbers were computed again from their HDF5 files. The *made-up*

@@ -186,6 +186,7 @@ def test_every_table_of_the_page_is_made_from_the_answers(answers):
     assert (hosts["low"] <= hosts["alive"]).all()
     assert list(report.shift(answers)["p"])[1:] != [None, None]
     assert set(report.joins(answers)["Songs"]) == {"real", "made up"}
+    assert "133 of 133" in set(report.timbre(answers)["Measured"])
     years, names, every = report.years_by_row(answers)
     assert len(years) == len(names) == 2
     assert every * (len(years[0]) - 1) < 4_680 <= every * len(years[0])

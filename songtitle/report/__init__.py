@@ -12,6 +12,7 @@ from songtitle.report.answers import (
     need,
     shift,
     sounds,
+    timbre,
     years_by_row,
 )
 from songtitle.report.corpora import facts, panels, reach, table_1, table_2, table_3
@@ -63,6 +64,7 @@ __all__ = [
     "table_3",
     "table_4",
     "table_5",
+    "timbre",
     "variety",
     "years_by_row",
 ]

@@ -103,6 +103,18 @@ def shift(answers: Answers) -> pd.DataFrame:
     return frame
 
 
+def timbre(answers: Answers) -> pd.DataFrame:
+    """The 90 numbers computed again from HDF5 files, and what was said of another layout."""
+    found = need(answers, "timbre").result
+    rows = [
+        ["HDF5 tracks computed again", f"{found['compared']:,} of {found['files']:,}"],
+        ["numbers of each", f"{found['numbers']}"],
+        ["largest difference from UCI's layout", f"{found['largest_difference']:.1e}"],
+        ["rows in another layout", f"refused: {found['other_layout_refused']}"],
+    ]
+    return pd.DataFrame(rows, columns=["Fact", "Measured"])
+
+
 def years_by_row(answers: Answers) -> tuple[list[np.ndarray], list[str], int]:
     """The years of two lists of the same songs, each `every` so many rows, and their names."""
     found = need(answers, "joins").result
