@@ -7,8 +7,6 @@ twice, and any change computes anew beside what is there.
 
 import ast
 import hashlib
-import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -163,10 +161,12 @@ def _reachable(function: Callable[..., Any]) -> dict[str, str]:
     while waiting:
         value = waiting.pop()
         if inspect.ismodule(value):
-            if value.__name__ not in meanings:
-                source = _source(value.__name__)
-                meanings[value.__name__] = _meaning(source)
-                waiting += [importlib.import_module(name) for name in _imports(source)]
+            value = value.__name__
+        if isinstance(value, str):  # a module: read, not imported, since some want extras
+            if value not in meanings:
+                source = _source(value)
+                meanings[value] = _meaning(source)
+                waiting += _imports(source)
             continue
         value = inspect.unwrap(value)
         name = f"{value.__module__}.{value.__qualname__}"
@@ -184,8 +184,10 @@ def _is_ours(value: Any) -> bool:
     if inspect.ismodule(value):
         return value.__name__.startswith("songtitle")
     value = inspect.unwrap(value)  # a cached function is no function by itself
+    module = str(getattr(value, "__module__", ""))
     has_source = inspect.isfunction(value) or inspect.isclass(value)
-    return has_source and str(value.__module__).startswith("songtitle")
+    # How records are kept changes nothing in them.
+    return has_source and module.startswith("songtitle") and module != __name__
 
 
 def _named_values(value: Any) -> list[Any]:
@@ -213,8 +215,16 @@ def _carried(function: Callable[..., Any]) -> list[Any]:
     return [cell.cell_contents for cell in function.__closure__ or ()]
 
 
+def _file(module: str) -> Path | None:
+    """Where the source of one of our modules lies; None where there is no such module."""
+    stem = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+
+
 def _source(module: str) -> str:
-    return Path(str(inspect.getfile(importlib.import_module(module)))).read_text("utf-8")
+    file = _file(module)
+    assert file is not None, module
+    return file.read_text("utf-8")
 
 
 def _imports(source: str) -> list[str]:
@@ -222,17 +232,10 @@ def _imports(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("songtitle."):
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
-            found += [name for name in inside if _is_module(name)] or [str(node.module)]
+            found += [name for name in inside if _file(name)] or [str(node.module)]
         elif isinstance(node, ast.ImportFrom) and node.module == "songtitle":
             found += [f"songtitle.{alias.name}" for alias in node.names if alias.name[0] != "_"]
     return found
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _meaning(source: str) -> str:

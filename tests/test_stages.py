@@ -124,6 +124,7 @@ def test_code_counts_and_prose_does_not(tmp_path, monkeypatch, change, same):
 
 def test_a_stage_depends_on_what_it_names_and_on_what_that_names_and_on_nothing_else():
     from songtitle.datasets import stamps
+    from songtitle.experiment import training
     from songtitle.metrics import corpus_bleu
 
     def compute(folder):
@@ -133,6 +134,7 @@ def test_a_stage_depends_on_what_it_names_and_on_what_that_names_and_on_nothing_
     assert {"songtitle.metrics.corpus_bleu", "songtitle.metrics.BleuScore"} <= set(reached)
     assert {"songtitle.datasets.stamps", "songtitle.manifest"} <= set(reached)  # whole modules
     assert "songtitle.metrics.unigram_pair_scores" not in reached
+    assert not [name for name in _reachable(training) if name.startswith("songtitle.stages")]
     assert not [name for name in reached if name.startswith(("songtitle.audio", "songtitle.plots"))]
 
 
@@ -159,3 +161,18 @@ def test_closures_of_one_code_count_by_what_they_carry():
 
     versions = [code_version(carrying(each)) for each in (corpus_bleu, sentence_bleu, corpus_bleu)]
     assert versions[0] == versions[2] != versions[1]
+
+
+def test_what_a_stage_can_reach_is_read_and_not_imported():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\n"
+        "from songtitle.experiment import measures\n"
+        "from songtitle.stages import _reachable\n"
+        "reached = _reachable(measures.links)\n"
+        "assert 'songtitle.datasets.web_pictures.worker' in reached\n"
+        "sys.exit('img2dataset' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
