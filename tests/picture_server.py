@@ -116,7 +116,7 @@ class PictureServer:
         self.ways, self.bodies = ways, bodies
         self.log = []
         self.elsewhere = ""  # where "elsewhere" leads
-        self.most = None  # requests after which `reached` is set
+        self.awaited = None  # the number of the picture whose request sets `reached`
         self.reached = threading.Event()
         self._over = threading.Event()
         owner = self
@@ -140,14 +140,14 @@ class PictureServer:
     def url(self, number):
         return f"{self.root}/{self.ways[number]}/{number}.jpg"
 
-    def stop_at(self, requests):
-        """Set `reached` when so many more requests have come."""
+    def await_number(self, number):
+        """Set `reached` when this picture is asked for."""
         self.reached.clear()
-        self.most = len(self.log) + requests
+        self.awaited = f"/{number}.jpg"
 
     def asked(self, path):
         self.log.append(path)
-        if self.most is not None and len(self.log) >= self.most:
+        if self.awaited is not None and path.endswith(self.awaited):
             self.reached.set()
 
     def wait_to_the_end(self, seconds):

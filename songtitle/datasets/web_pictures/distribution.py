@@ -39,16 +39,16 @@ def require(distributor: str) -> None:
         raise InputError(msg)
     # img2dataset imports imghdr, which Python 3.13 dropped. Its Ray distributor does nothing,
     # silently, where there is no Ray.
-    needed = {"img2dataset": "songtitle[pictures]", "imghdr": "songtitle[pictures]"}
+    needed = {"img2dataset": "-e '.[pictures]'", "imghdr": "-e '.[pictures]'"}
     if distributor == "ray":
-        needed["ray"] = "songtitle[cluster]"
+        needed["ray"] = "-e '.[cluster]'"
     if distributor == "pyspark":
-        needed["pyspark"] = "songtitle[pictures] pyspark"
+        needed["pyspark"] = "-e '.[pictures]' pyspark"
     for module, package in needed.items():
         if importlib.util.find_spec(module) is None:
             msg = (
                 f"fetching pictures: expected the module {module}, it is not there; run "
-                f"'pip install {package}' with Python 3.11 or 3.12"
+                f"`pip install {package}` in the clone, with Python 3.11 or 3.12"
             )
             raise InputError(msg)
 

@@ -261,7 +261,7 @@ def _rows(path: Path) -> Iterator[tuple[str, str, int | None, str | None]]:
     except ImportError as error:
         msg = (
             f"{path}: expected the package pyarrow to read it, it is not installed; run "
-            "'pip install songtitle[pictures]'"
+            "`pip install -e '.[pictures]'` in the clone"
         )
         raise InputError(msg) from error
     names = ["url", "caption", "http_status", "status", "error_message"]

@@ -6,13 +6,13 @@ shard that has it is whole.
 
 On a Ray cluster, songtitle installed on every node and the folder shared between them::
 
-    pip install "songtitle[cluster]"
+    pip install -e ".[cluster]"  # in a clone
     ray start --head    # on one node; on the others: ray start --address=HEAD:6379
     RAY_ADDRESS=auto python -c "...; shards.fetch(tsv, folder, distributor='ray')"
 
 On Spark likewise (pyspark is not among songtitle's extras)::
 
-    pip install "songtitle[pictures]" pyspark
+    pip install -e ".[pictures]" pyspark
     export OPTIONS="--conf spark.executorEnv.NO_ALBUMENTATIONS_UPDATE=1"
     spark-submit --master spark://HEAD:7077 $OPTIONS script.py  # opens a SparkSession, then calls
     shards.fetch(tsv, folder, distributor="pyspark")
