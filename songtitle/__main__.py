@@ -111,17 +111,14 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _fetch_pictures(options: argparse.Namespace) -> None:
+    from songtitle.datasets.conceptual_captions import TABLES
     from songtitle.datasets.web_pictures import link_rot, shards
     from songtitle.manifest import data_home
     from songtitle.rows import Faults
 
     folder, faults = data_home() / "conceptual_captions", Faults()
-    table = {
-        "train": "Train_GCC-training.tsv",
-        "validation": "Validation_GCC-1.1.0-Validation.tsv",
-    }[options.pictures]
     done = shards.fetch(
-        folder / table,
+        folder / TABLES[options.pictures],
         folder / "pictures" / options.pictures,
         faults=faults,
         count=options.first,

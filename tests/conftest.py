@@ -44,3 +44,13 @@ def real_data():
     if not named:
         pytest.skip("SONGTITLE_REAL_DATA names no folder of real samples")
     return Path(named)
+
+
+@pytest.fixture(scope="session")
+def nltk_copy(real_data, tmp_path_factory):
+    """NLTK refuses data that others may write, so the copy takes no permissions along."""
+    private = tmp_path_factory.mktemp("nltk") / "nltk_data"
+    shutil.copytree(real_data / "nltk_data", private, copy_function=shutil.copyfile)
+    for folder in (private, *(path for path in private.rglob("*") if path.is_dir())):
+        folder.chmod(0o700)
+    return private

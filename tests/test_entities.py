@@ -27,16 +27,6 @@ TABLE_2 = {
 }
 
 
-@pytest.fixture(scope="session")
-def nltk_copy(real_data, tmp_path_factory):
-    """NLTK refuses data that others may write, so the copy takes no permissions along."""
-    private = tmp_path_factory.mktemp("nltk") / "nltk_data"
-    shutil.copytree(real_data / "nltk_data", private, copy_function=shutil.copyfile)
-    for folder in (private, *(path for path in private.rglob("*") if path.is_dir())):
-        folder.chmod(0o700)
-    return private
-
-
 @pytest.fixture(autouse=True)
 def no_nltk_data_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path / "nothing")])

@@ -3,7 +3,6 @@
 import csv
 import inspect
 import json
-import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -205,16 +204,6 @@ def test_what_is_no_title_is_refused_with_its_place():
 
 
 # Real titles -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def nltk_copy(real_data, tmp_path_factory):
-    """NLTK refuses data that others may write, so the copy takes no permissions along."""
-    private = tmp_path_factory.mktemp("nltk") / "nltk_data"
-    shutil.copytree(real_data / "nltk_data", private, copy_function=shutil.copyfile)
-    for folder in (private, *(path for path in private.rglob("*") if path.is_dir())):
-        folder.chmod(0o700)
-    return private
 
 
 def fma_titles(folder):

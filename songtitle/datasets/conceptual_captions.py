@@ -17,6 +17,11 @@ from songtitle.rows import Faults, read_lines
 # Most addresses: a scheme, a name and a path. Taking one apart costs ten times as much.
 _PLAIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*/", re.IGNORECASE)
 
+# As `fetch` names them in the data home's folder `conceptual_captions`.
+TABLES = {
+    "train": "Train_GCC-training.tsv",
+    "validation": "Validation_GCC-1.1.0-Validation.tsv",
+}
 STATUS_COLUMNS = ("url", "split", "status", "mimetype", "bytes")
 
 

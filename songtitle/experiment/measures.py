@@ -104,17 +104,6 @@ def fma_small(path: Path, genres: Path) -> dict[str, Any]:
     return _titles(tracks, faults, exclude=broken) | balance
 
 
-def fma_small_of(path: Path) -> dict[str, Any]:
-    """The same for the tracks of fma_small in `tracks.csv`."""
-    faults = Faults()
-    tracks = [track for track in fma.read_tracks(path, faults) if track.subset == "small"]
-    found = {track.track_id: track.genre or "" for track in tracks}
-    fma.check_balance(found)
-    broken = fma.errata("small")
-    balance = {"genres": len(set(found.values())), "files": len(found), "errata": len(broken)}
-    return _titles(tracks, faults, exclude=broken) | balance
-
-
 def _titles(
     tracks: Sequence[Titled], faults: Faults, *, exclude: Iterable[str] = ()
 ) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from songtitle.datasets.conceptual_captions import TABLES
 from songtitle.errors import InputError
 from songtitle.experiment import measures, repairs
 from songtitle.manifest import data_home, sha256
@@ -42,7 +43,7 @@ class Question:
 
 
 CAPTIONS, STATUS = "conceptual_captions/", "conceptual_captions/validation_url_status_2019-01.tsv"
-VALIDATION = CAPTIONS + "Validation_GCC-1.1.0-Validation.tsv"
+TRAIN, VALIDATION = (CAPTIONS + TABLES[split] for split in ("train", "validation"))
 UCI_AND_LIST = ("million_song/YearPredictionMSD.txt", "million_song/tracks_per_year.txt")
 MSD, FMA = "Million Song", "Free Music Archive"
 
@@ -50,7 +51,7 @@ QUESTIONS: dict[str, Question] = {
     "captions": Question(
         "Conceptual Captions, train",
         "How long are captions?",
-        (Place((CAPTIONS + "Train_GCC-training.tsv",), measures.captions),),
+        (Place((TRAIN,), measures.captions),),
     ),
     "captions_valid": Question(
         "Conceptual Captions, validation",
