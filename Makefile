@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: book test check setup data notebooks lock clean
+.PHONY: book test check bench setup data notebooks lock clean
 
 book: data              ## run the notebooks, build the book, print the page to open
 	@$(BIN)/python -m songtitle run
@@ -19,6 +19,9 @@ check: setup            ## lint, types, floors, notebook pairs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/test_house.py
+
+bench: setup            ## every speed against its peer or limit; exits 1 where a bound is missed
+	@$(BIN)/python -m benchmarks
 
 setup: .venv/done       ## the environment: hashed pins, and songtitle itself
 
@@ -42,7 +45,7 @@ notebooks: setup        ## write each .ipynb from its .py
 
 lock: setup             ## solve pyproject.toml anew into requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --extra dev --extra cluster pyproject.toml -o requirements.lock
+	  --no-emit-index-url --no-header --extra dev --extra cluster --extra glove pyproject.toml -o requirements.lock
 
 clean:                  ## remove what was built here (the data home stays)
 	rm -rf .venv book/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache songtitle.egg-info

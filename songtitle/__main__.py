@@ -1,4 +1,4 @@
-"""The command line: `python -m songtitle {fetch,verify,count,run,title,status}`."""
+"""The command line: `python -m songtitle {fetch,verify,count,run,train,title,status}`."""
 
 import argparse
 import json
@@ -6,8 +6,11 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from songtitle.errors import InputError
+
+COMMANDS = "{fetch,verify,count,run,train,title,status}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         return options.command(options)
     except InputError as error:
         print(f"songtitle: {error}", file=sys.stderr)
-        return 2
+        return getattr(error, "exit_code", 2)  # one who was stopped says by what
     except KeyboardInterrupt:
         print("songtitle: stopped; the same command goes on from here", file=sys.stderr)
         return 130
@@ -28,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="songtitle", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="{fetch,verify,count,run,title,status}")
+    commands = parser.add_subparsers(required=True, metavar=COMMANDS)
 
     _add_fetch(commands.add_parser("fetch", help="bring data to the data home"))
 
@@ -50,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--output", type=Path, help="folder for executed notebooks (some: here)")
     run.add_argument("--no-book", action="store_true", help="run the notebooks only")
     run.set_defaults(command=_run)
+
+    _add_train(commands.add_parser("train", help="train on pictures streamed from shards"))
 
     title = commands.add_parser("title", help="name audio files")
     title.add_argument("file", nargs="+", type=Path, help="mp3, ogg, flac or wav")
@@ -80,6 +85,43 @@ def _add_fetch(fetch: argparse.ArgumentParser) -> None:
         help="processes of this machine, or those of a cluster",
     )
     fetch.set_defaults(command=_fetch)
+
+
+def _add_train(train: argparse.ArgumentParser) -> None:
+    train.description = (
+        "Train the captioner on captioned pictures in WebDataset shards. The same command again "
+        "goes on where it was; under `accelerate launch -m` or `torchrun -m` it uses every GPU."
+    )
+    shards = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
+    train.add_argument("--shards", nargs="+", required=True, help=shards)
+    train.add_argument("--output", type=Path, required=True, help="folder for what is trained")
+    train.add_argument("--valid-shards", nargs="+", help="held out (default: the last shard)")
+    train.add_argument("--preset", default="quick", help="settings to begin with (default quick)")
+    model = train.add_argument_group("the model")
+    model.add_argument("--encoder", help="such as resnet152")
+    model.add_argument("--weights", help="imagenet, none, or the path of a state dict")
+    model.add_argument("--decoder", help="lstm, attention or transformer")
+    model.add_argument("--fine-tune", action="store_true", default=None, help="the encoder too")
+    training = train.add_argument_group("training")
+    for name, what in (
+        ("batch-size", "examples of each process at a time"),
+        ("accumulate", "batches for one update"),
+        ("epochs", "times that every picture is seen"),
+        ("checkpoint-every", "updates between checkpoints (default: at epochs' ends only)"),
+        ("seed", "of order, crops and first weights"),
+    ):
+        training.add_argument(f"--{name}", type=int, metavar="N", help=what)
+    training.add_argument("--learning-rate", type=float, metavar="RATE")
+    training.add_argument("--schedule", choices=("constant", "cosine"), help="of that rate")
+    training.add_argument("--precision", choices=("fp32", "bf16"))
+    training.add_argument("--device", help="auto, cpu, cuda or mps")
+    data = train.add_argument_group("the pictures and their captions")
+    data.add_argument("--crop", type=int, metavar="PIXELS", help="side of what the encoder sees")
+    data.add_argument("--min-count", type=int, metavar="N", help="times that make a word known")
+    data.add_argument("--max-tokens", type=int, default=50, metavar="N", help="words of a caption")
+    data.add_argument("--workers", type=int, metavar="N", help="that decode, for each process")
+    data.add_argument("--window", type=int, default=16, metavar="N", help="shards mixed at a time")
+    train.set_defaults(command=_train)
 
 
 def _fetch(options: argparse.Namespace) -> int:
@@ -213,6 +255,39 @@ def _title(options: argparse.Namespace) -> int:
             for title, log_prob in found:
                 print(f"  {log_prob:8.2f}  {title}")
     return 2 if faults else 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from songtitle.experiment.streaming import is_main, train_on_shards
+    from songtitle.presets import preset
+
+    def given(*names: str) -> dict[str, Any]:
+        return {name: v for name in names if (v := getattr(options, name)) is not None}
+
+    config = preset(options.preset, **given("seed", "device", "crop", "min_count"))
+    model = replace(config.model, **given("encoder", "weights", "decoder", "fine_tune"))
+    trained = ("batch_size", "accumulate", "epochs", "checkpoint_every", "seed")
+    rates = ("learning_rate", "schedule", "precision")
+    training = replace(config.training, **given(*trained, *rates))
+    record = train_on_shards(
+        options.shards,
+        options.output,
+        config=replace(config, model=model, training=training),
+        valid_shards=options.valid_shards,
+        workers=options.workers,
+        window=options.window,
+        max_tokens=options.max_tokens,
+    )
+    if is_main():
+        for row in record["history"]:
+            train, valid = row["train_perplexity"], row["valid_perplexity"]
+            print(f"epoch {row['epoch']:>3}: perplexity {train:10.2f}, held out {valid:10.2f}")
+        for kind, count in record["left_out"]["counts"].items():
+            print(f"{count:>9,}  examples left out: {kind}")
+        print(options.output / record["best"])
+    return 0
 
 
 def _status(_: argparse.Namespace) -> int:

@@ -1,13 +1,15 @@
 """Sound: from a music file to a clip, from a clip to a spectrogram, from that to a picture."""
 
+import io
 import math
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import soundfile
@@ -28,6 +30,11 @@ WINDOWS: dict[str, Callable[..., Tensor]] = {
     "blackman": torch.blackman_window,
     "rectangular": torch.ones,
 }
+
+
+_BLOCK = 46_080  # samples decoded and mixed at a time, about a second
+_SMALL_BLOCK = 4_608  # where the decoder has given up before
+_POINTS_AT_ONCE = 131_072  # of the transform: half a megabyte of samples
 
 
 def _check_count(name: str, value: object) -> None:
@@ -102,7 +109,7 @@ def load_clip(
     channels, or the first or second one; a mono file has one whatever is asked), resample, cut to
     `duration` (`None` keeps everything), subtract the mean. The range is about [-1, 1]. A file
     that breaks off, or breaks further on, gives the sound before the break; a clip shorter than
-    `duration` stays short.
+    `duration` stays short. An mp3 that does not say how long it is is read to its end.
 
     Raises `InputError` naming the file when it is missing, a folder, empty or not music, when
     nothing decodes, or when a sample is not a finite number.
@@ -113,9 +120,7 @@ def load_clip(
         msg = f"duration: expected seconds above 0 or None for all, got {duration}; try 30"
         raise InputError(msg)
 
-    samples, file_rate = _decode(Path(path), duration)
-    mono = samples.mean(axis=1) if channel == "mean" else samples[:, _column(channel, samples)]
-    clip = soxr.resample(mono, file_rate, sample_rate, quality="HQ")
+    clip = _decode(Path(path), duration, sample_rate, channel)
     if duration is not None:
         clip = clip[: round(duration * sample_rate)]
     if not len(clip):
@@ -142,38 +147,73 @@ def log_spectrogram(waveform: Waveform, config: SpectrogramConfig) -> Spectrogra
         waveform = torch.nn.functional.pad(waveform, (0, missing))
     tiny = torch.finfo(waveform.dtype).tiny
     # The square of a very quiet or very loud clip would leave the range of the number type.
-    waveform = waveform / waveform.abs().amax(-1, keepdim=True).clamp_min(tiny)
-
+    peak = torch.maximum(waveform.amax(-1, keepdim=True), -waveform.amin(-1, keepdim=True))
     window = WINDOWS[config.window](
         config.window_length, dtype=waveform.dtype, device=waveform.device
     )
-    frames = waveform.unfold(-1, config.window_length, config.hop_length) * window
-    # Zeros on the right of a frame turn its phase only, so this is the power of a centred window.
-    spectrum = torch.fft.rfft(frames, n=config.n_fft)[..., : config.bins].transpose(-1, -2)
-    power = spectrum.real.square() + spectrum.imag.square()
-    loudest = power.amax((-2, -1), keepdim=True).clamp_min(tiny)
-    return (10 * torch.log10(power / loudest)).clamp(-config.top_db, 0)
+    window = (window / peak.clamp_min(tiny)).unsqueeze(-2)
+    frames = waveform.unfold(-1, config.window_length, config.hop_length)
+    # A few frames at a time: what lies between sound and decibels stays in the processor's cache.
+    pieces = [
+        _power(some * window, config) for some in frames.split(_frames_at_once(frames, config), -2)
+    ]
+    loudest = torch.stack([power.amax((-2, -1)) for power in pieces]).amax(0).clamp_min(tiny)
+    scale = loudest[..., None, None]
+    pieces = [(power / scale).log10_().mul_(10).clamp_(-config.top_db, 0) for power in pieces]
+    return torch.cat(pieces, dim=-2).transpose(-1, -2)
 
 
 def spectrogram_image(spectrogram: Spectrogram, config: SpectrogramConfig) -> Image:
     """A spectrogram as a grey picture: three equal channels, highest frequency in the top row.
 
-    `bins` become the height and `frames` the width; [-top_db, 0] dB becomes [0, 1].
+    `bins` become the height and `frames` the width; [-top_db, 0] dB becomes [0, 1]. The channels
+    share their memory: `clone()` a picture to write into it.
     """
-    grey = (1 + spectrogram / config.top_db).flip(-2)
-    return torch.stack([grey, grey, grey], dim=-3)
+    grey = (spectrogram / config.top_db).flip(-2) + 1
+    return grey.unsqueeze(-3).expand(*grey.shape[:-2], 3, *grey.shape[-2:])
+
+
+def _power(
+    frames: Float[Tensor, "*batch frames window_length"], config: SpectrogramConfig
+) -> Float[Tensor, "*batch frames bins"]:
+    # Zeros on the right of a frame turn its phase only, so this is the power of a centred window.
+    spectrum = torch.fft.rfft(frames, n=config.n_fft)[..., : config.bins]
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def _frames_at_once(
+    frames: Float[Tensor, "*batch frames window_length"], config: SpectrogramConfig
+) -> int:
+    """How many frames of each clip `log_spectrogram` transforms together."""
+    if frames.device.type != "cpu":  # elsewhere many small steps cost more than memory does
+        return frames.shape[-2]
+    clips = math.prod(frames.shape[:-2])
+    return max(1, _POINTS_AT_ONCE // max(1, clips * config.n_fft))
+
+
+class _Sound(NamedTuple):
+    """What a decoder gave."""
+
+    clip: Float[np.ndarray, " samples"]  # mono, at the rate that was asked for
+    read: int  # samples a channel, at the file's own rate
+    broke_off: bool  # whether the decoder gave up on the way
+    to_the_last: bool  # whether all that an mp3 announced was read and more was wanted
 
 
 def _decode(
-    path: Path, duration: float | None
-) -> tuple[Float[np.ndarray, "samples channels"], int]:
-    """The samples needed for `duration` seconds, as float32, and their rate in Hz."""
+    path: Path, duration: float | None, sample_rate: int, channel: Channel
+) -> Float[np.ndarray, " samples"]:
+    """The samples needed for `duration` seconds, mono, at `sample_rate` Hz, as float32."""
     _check_readable(path)
+    read = partial(_read, path, duration, sample_rate, channel)
     try:
         with quiet_decoder():
-            blocks, rate, broke_off = _read_blocks(path, duration, 1_048_576)
-            if broke_off:  # again in tenths of a second, to lose no more than one of them
-                blocks, rate, _ = _read_blocks(path, duration, 4_608)
+            sound = read(_BLOCK)
+            # Again in tenths of a second, to lose no more than one of them.
+            if sound.broke_off:
+                sound = read(_SMALL_BLOCK)
+            elif sound.to_the_last and _announced(path) > sound.read:
+                sound = read(_SMALL_BLOCK, endless=True)
     # TypeError: soundfile takes some suffixes for headerless data and asks for a rate.
     except (soundfile.SoundFileError, TypeError) as error:
         msg = (
@@ -181,40 +221,107 @@ def _decode(
             "decoded; convert it, or fetch it again if it was cut off"
         )
         raise InputError(msg) from error
-    if not blocks:
+    if not sound.read:
         msg = f"{path}: expected sound, got no samples; the file may be cut off: fetch it again"
         raise InputError(msg)
-    samples = np.concatenate(blocks)
-    if not np.isfinite(samples).all():
-        msg = (
-            f"{path}: expected finite samples, got infinite ones or NaN; "
-            "export it again as 16-bit wav"
-        )
-        raise InputError(msg)
-    return samples, rate
+    return sound.clip
 
 
-def _read_blocks(
-    path: Path, duration: float | None, size: int
-) -> tuple[list[np.ndarray], int, bool]:
-    """Blocks of at most `size` samples, their rate, and whether the decoder gave up on the way."""
-    blocks: list[np.ndarray] = []
-    with soundfile.SoundFile(path) as file:
+def _read(
+    path: Path,
+    duration: float | None,
+    sample_rate: int,
+    channel: Channel,
+    size: int,
+    *,
+    endless: bool = False,
+) -> _Sound:
+    """Decode, mix and resample `size` samples at a time, while the processor's cache holds them."""
+    with _opened(path, endless=endless) as file:
         wanted = math.inf if duration is None else math.ceil(duration * file.samplerate)
+        stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+        buffer = np.empty((int(min(wanted, size)), file.channels), dtype=np.float32)
+        pieces, read, broke_off = [], 0, False
         try:
-            while wanted > 0:
-                block = file.read(int(min(wanted, size)), dtype="float32", always_2d=True)
+            while read < wanted:
+                block = file.read(int(min(wanted - read, size)), dtype="float32", out=buffer)
                 if not len(block):
                     break
-                blocks.append(block)
-                wanted -= len(block)
+                if not np.isfinite(block).all():
+                    msg = (
+                        f"{path}: expected finite samples, got infinite ones or NaN; "
+                        "export it again as 16-bit wav"
+                    )
+                    raise InputError(msg)
+                pieces.append(stream.resample_chunk(_mix(block, channel)))
+                read += len(block)
         except soundfile.SoundFileError:
-            return blocks, file.samplerate, True
-        return blocks, file.samplerate, False
+            broke_off = True
+        pieces.append(stream.resample_chunk(np.empty(0, dtype=np.float32), last=True))
+        to_the_last = read < wanted and read == file.frames and file.format == "MP3"
+        return _Sound(np.concatenate(pieces), read, broke_off, to_the_last)
 
 
-def _column(channel: Channel, samples: Float[np.ndarray, "samples channels"]) -> int:
-    return 1 if channel == "right" and samples.shape[1] > 1 else 0
+def _mix(
+    block: Float[np.ndarray, "samples channels"], channel: Channel
+) -> Float[np.ndarray, " samples"]:
+    count = block.shape[1]
+    if channel != "mean":
+        return block[:, 1 if channel == "right" and count > 1 else 0].copy()
+    # numpy's mean over an axis as short as this takes twenty times as long.
+    mono = block[:, 0] + block[:, 1] if count > 1 else block[:, 0].copy()
+    for other in range(2, count):
+        mono += block[:, other]
+    mono *= 1 / count
+    return mono
+
+
+class StraightFile(soundfile.SoundFile):
+    """A sound file that is read from beginning to end.
+
+    After every read, soundfile seeks the place where the file stands already; in an mp3 that takes
+    longer than decoding a tenth of a second of stereo. It does not in a file that cannot seek.
+    """
+
+    def seekable(self) -> bool:
+        """No, so that it is not tried."""
+        return False
+
+
+class _Endless(io.FileIO):
+    """A file that says it is 1,000 times as long as it is.
+
+    Of an mp3 that does not say how many frames it has, libsndfile takes the number that would fill
+    the file if all were as long as its first, and stops there; bit rates go from 8 to 320 kbit/s.
+    """
+
+    _at_end = False
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self._at_end = whence == os.SEEK_END and offset == 0
+        return super().seek(offset, whence)
+
+    def tell(self) -> int:
+        return super().tell() * (1000 if self._at_end else 1)
+
+
+@contextmanager
+def _opened(path: Path, *, endless: bool) -> Iterator[StraightFile]:
+    if not endless:
+        with StraightFile(path) as file:
+            yield file
+        return
+    with _Endless(path) as longer, StraightFile(longer) as file:
+        yield file
+
+
+def _announced(path: Path) -> int:
+    """The samples that libsndfile would expect of a much longer file with the same beginning.
+
+    More than of the file itself only where it has to guess from the file's length.
+    """
+    with _opened(path, endless=True) as file:
+        return int(file.frames)
 
 
 def _check_readable(path: Path) -> None:

@@ -2,16 +2,19 @@
 
 import io
 import math
+import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
 import resvg_py
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image as pillow
 from PIL import ImageOps
 from torch import Generator, Tensor
+from torchvision.io import ImageReadMode, decode_jpeg
+from torchvision.transforms.v2 import functional as transforms
 
 from songtitle.errors import InputError
 from songtitle.shapes import Image
@@ -36,19 +39,45 @@ def load_picture(
     decompression bombs, or an SVG too thin to draw.
     """
     path = Path(path)
-    if not path.is_file():
-        came = "a folder" if path.is_dir() else "no such file"
-        msg = f"{path}: expected a picture file, got {came}; check the name"
-        raise InputError(msg)
-    if short_side < 1:
-        msg = f"short_side: expected at least 1 pixel, got {short_side}; try 256"
-        raise InputError(msg)
+    _check_file(path)
+    _check_side("short_side", short_side)
     if path.suffix.lower() in VECTOR_SUFFIXES:
         picture = _on_white(pillow.open(io.BytesIO(_draw(path, short_side))))
     else:
-        picture = _read(path)
-    pixels = torch.from_numpy(np.array(picture))  # height, width, channels
-    return pixels.movedim(-1, 0).contiguous().float() / 255
+        picture = _read(path, str(path))
+    return _pixels(picture).contiguous().float() / 255
+
+
+def load_view(
+    source: str | Path | bytes,
+    size: int,
+    *,
+    generator: Generator | None = None,
+    name: str = "picture",
+) -> Float[Tensor, "3 {size} {size}"]:
+    """A picture file, or its content, as one square view of it: RGB in [0, 1].
+
+    The shorter side becomes `size` pixels (bilinear, antialiased, as torchvision's `resize`), and
+    of the longer one as much is kept: the middle, or with a `generator` a random piece, mirrored
+    half the time. The colours are those of `load_picture`, to within 2/255: pixels stay whole
+    numbers until the view is cut, and ordinary JPEGs, which are the most, are decoded without
+    Pillow. An SVG must come as a file.
+
+    Raises `InputError` as `load_picture` does, naming the file, or `name` where content was given,
+    and for a picture so long that it would pass the same limit at its new size.
+    """
+    _check_side("size", size)
+    if not isinstance(source, bytes):
+        path = Path(source)
+        _check_file(path)
+        if path.suffix.lower() in VECTOR_SUFFIXES:
+            drawn = _on_white(pillow.open(io.BytesIO(_draw(path, size))))
+            return _view(_pixels(drawn), size, generator, str(path))
+        name, source = str(path), path.read_bytes()
+    pixels = _ordinary_jpeg(source)
+    if pixels is None:
+        pixels = _pixels(_read(io.BytesIO(source), name))
+    return _view(pixels, size, generator, name)
 
 
 def cover(image: Image, size: int) -> Resized:
@@ -153,22 +182,103 @@ def _grid(height: int, width: int, size: int) -> tuple[int, int]:
     return height // size, width // size
 
 
-def _read(path: Path) -> pillow.Image:
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        came = "a folder" if path.is_dir() else "no such file"
+        msg = f"{path}: expected a picture file, got {came}; check the name"
+        raise InputError(msg)
+
+
+def _check_side(name: str, side: int) -> None:
+    if side < 1:
+        msg = f"{name}: expected at least 1 pixel, got {side}; try 256"
+        raise InputError(msg)
+
+
+def _pixels(picture: pillow.Image) -> UInt8[Tensor, "3 height width"]:
+    return torch.from_numpy(np.array(picture)).movedim(-1, 0)
+
+
+def _view(
+    pixels: UInt8[Tensor, "3 height width"], size: int, generator: Generator | None, name: str
+) -> Float[Tensor, "3 {size} {size}"]:
+    height, width = pixels.shape[-2:]
+    if size * size * max(height, width) > min(height, width) * (
+        pillow.MAX_IMAGE_PIXELS or math.inf
+    ):
+        msg = (
+            f"{name}: expected at most {pillow.MAX_IMAGE_PIXELS} pixels once the shorter side has "
+            f"{size}, got {height} x {width} in proportion; leave it out or cut it"
+        )
+        raise InputError(msg)
+    pixels = transforms.resize(pixels, [size], antialias=True)
+    spare = [side - size for side in pixels.shape[-2:]]
+    if generator is None:
+        top, left = (round(room / 2) for room in spare)  # as torchvision centres
+    else:
+        top, left = (int(torch.randint(room + 1, (), generator=generator)) for room in spare)
+    crop = pixels[:, top : top + size, left : left + size]
+    if generator is not None and torch.rand((), generator=generator) < 0.5:
+        crop = crop.flip(-1)
+    # One pass into memory of the usual order, where `.float() / 255` would take three.
+    view = torch.empty(crop.shape)
+    return view.copy_(crop).div_(255)
+
+
+def _ordinary_jpeg(content: bytes) -> UInt8[Tensor, "3 height width"] | None:
+    """The pixels of a JPEG, upright; None for all that Pillow must look at."""
+    frame = _jpeg_frame(content)
+    if frame is None:
+        return None
+    height, width, components = frame
+    within = height * width <= (pillow.MAX_IMAGE_PIXELS or math.inf)
+    # Of four components it would have to be known which kind of CMYK they are.
+    if not within or components not in (1, 3) or b"tiff:Orientation" in content:
+        return None
+    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    try:
+        return decode_jpeg(data, ImageReadMode.RGB, apply_exif_orientation=True)
+    except RuntimeError:  # Pillow reads some of these, and has a word for the others
+        return None
+
+
+def _jpeg_frame(content: bytes) -> tuple[int, int, int] | None:
+    """Height, width and number of components, from the markers before the first scan.
+
+    None where there is no frame of 8-bit samples with Huffman coding (ITU T.81, table B.1: SOF0,
+    SOF1 and SOF2).
+    """
+    place = 2
+    if content[:2] != b"\xff\xd8":
+        return None
+    while content[place : place + 1] == b"\xff" and place + 10 <= len(content):
+        marker = content[place + 1]
+        if 0xC0 <= marker <= 0xC2:
+            bits, height, width, components = struct.unpack_from(">BHHB", content, place + 4)
+            return (height, width, components) if bits == 8 and height and width else None
+        if marker == 0xFF:  # a marker may be filled up in front
+            place += 1
+        else:
+            place += 2 + int.from_bytes(content[place + 2 : place + 4])
+    return None
+
+
+def _read(source: Path | io.BytesIO, name: str) -> pillow.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(path) as file:
+            with pillow.open(source) as file:
                 return _on_white(ImageOps.exif_transpose(file))
     except (pillow.DecompressionBombWarning, pillow.DecompressionBombError) as error:
         msg = (
-            f"{path}: expected at most {pillow.MAX_IMAGE_PIXELS} pixels, got more; "
+            f"{name}: expected at most {pillow.MAX_IMAGE_PIXELS} pixels, got more; "
             "make the picture smaller"
         )
         raise InputError(msg) from error
     # Pillow's many decoders meet broken files with OSError, SyntaxError, ValueError, struct.error
     # and others.
     except Exception as error:
-        msg = f"{path}: expected a PNG or JPEG picture, got one that cannot be read; fetch it again"
+        msg = f"{name}: expected a PNG or JPEG picture, got one that cannot be read; fetch it again"
         raise InputError(msg) from error
 
 

@@ -202,7 +202,7 @@ def split_by_group(
     sizes = Counter(groups)
     side: dict[str, str] = {}
     names, before = list(fractions), 0
-    for group in sorted(sizes, key=lambda g: hashlib.sha256(f"{seed}:{g}".encode()).digest()):
+    for group in seeded_order(sizes, seed=seed):
         # The group's middle item decides, so that a large group is not always rounded one way.
         place = (before + sizes[group] / 2) / len(groups)
         edge = 0.0
@@ -213,6 +213,11 @@ def split_by_group(
         side[group] = name
         before += sizes[group]
     return [side[group] for group in groups]
+
+
+def seeded_order(names: Iterable[str], *, seed: int) -> list[str]:
+    """Names in an order that depends on `seed` and the names alone: the same on every machine."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
 
 
 def check_member(target: str, name: str, label: str, *, plain: bool) -> None:

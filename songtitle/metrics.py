@@ -6,7 +6,7 @@ BLEU on letters is another, far higher number.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -61,21 +61,21 @@ def corpus_bleu(
     matches, totals = [0] * max_order, [0] * max_order
     hypothesis_length = reference_length = 0
     for hypothesis, its_references in zip(hypotheses, references, strict=True):
-        _refuse_strings([hypothesis, its_references, *its_references])
+        _refuse_strings((hypothesis, its_references, *its_references))
         if not its_references:
             msg = f"references: expected at least one for {list(hypothesis)}, got none"
             raise InputError(msg)
-        hypothesis_length += len(hypothesis)
-        reference_length += min(
-            map(len, its_references), key=lambda length: (abs(length - len(hypothesis)), length)
-        )
-        for order in range(1, max_order + 1):
-            wanted: Counter[tuple[str, ...]] = Counter()
-            for reference in its_references:
-                wanted |= _ngrams(reference, order)
-            found = _ngrams(hypothesis, order)
-            matches[order - 1] += (found & wanted).total()
-            totals[order - 1] += found.total()
+        said = len(hypothesis)
+        hypothesis_length += said
+        reference_length += min((abs(len(r) - said), len(r)) for r in its_references)[1]
+        for order in range(min(max_order, said)):
+            totals[order] += said - order
+        # An n-gram that is found holds one of order n - 1 that is found: without, look no further.
+        for order in range(max_order):
+            matched = _clipped_matches(hypothesis, its_references, order + 1)
+            if not matched:
+                break
+            matches[order] += matched
     result = BLEU.compute_bleu(
         matches,
         totals,
@@ -130,15 +130,15 @@ def unigram_pair_scores(
     for column, reference in enumerate(references):
         for word in _numbered(reference):
             holders[word].append(column)
-    matches = np.zeros((len(hypotheses), len(references)))
-    for row, hypothesis in enumerate(hypotheses):
+    wanted = np.array([len(reference) for reference in references], dtype=float)
+    scores = np.empty((len(hypotheses), len(references)))
+    for row, hypothesis in enumerate(hypotheses):  # by row: nothing else as large as the result
         columns = [column for word in _numbered(hypothesis) for column in holders.get(word, ())]
-        matches[row] = np.bincount(np.asarray(columns, dtype=np.intp), minlength=len(references))
-    said = np.array([max(1, len(hypothesis)) for hypothesis in hypotheses], dtype=float)[:, None]
-    wanted = np.array([len(reference) for reference in references], dtype=float)[None, :]
-    scores = matches / said
-    if brevity:
-        scores *= np.exp(np.minimum(0.0, 1.0 - wanted / said))
+        matches = np.bincount(np.asarray(columns, dtype=np.intp), minlength=len(references))
+        said = max(1, len(hypothesis))
+        np.divide(matches, said, out=scores[row])
+        if brevity:
+            scores[row] *= np.exp(np.minimum(0.0, 1.0 - wanted / said))
     return scores
 
 
@@ -147,8 +147,37 @@ def _versions() -> str:
     return f"v:{version('songtitle')}|sacrebleu:{version('sacrebleu')}"
 
 
-def _ngrams(tokens: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
-    return Counter(tuple(tokens[i : i + order]) for i in range(len(tokens) - order + 1))
+def _clipped_matches(
+    hypothesis: Sequence[str], references: Sequence[Sequence[str]], order: int
+) -> int:
+    """How many n-grams of the hypothesis are found, each as often as any one reference has it."""
+    found = _ngrams(hypothesis, order)
+    if len(references) == 1:
+        left = _counts(_ngrams(references[0], order))
+    else:
+        left = {}
+        for reference in references:
+            for ngram, count in _counts(_ngrams(reference, order)).items():
+                left[ngram] = max(count, left.get(ngram, 0))
+    matched = 0
+    for ngram in found:
+        if left.get(ngram):
+            left[ngram] -= 1
+            matched += 1
+    return matched
+
+
+def _ngrams(tokens: Sequence[str], order: int) -> Iterable[Hashable]:
+    """All n-grams in their order; a unigram is the token itself, a longer one a tuple."""
+    return tokens if order == 1 else zip(*(tokens[i:] for i in range(order)), strict=False)
+
+
+def _counts(ngrams: Iterable[Hashable]) -> dict[Hashable, int]:
+    # A plain dict: on lists as short as titles, setting up a Counter costs more than the counting.
+    counts: dict[Hashable, int] = {}
+    for ngram in ngrams:
+        counts[ngram] = counts.get(ngram, 0) + 1
+    return counts
 
 
 def _numbered(tokens: Iterable[str]) -> Iterator[tuple[str, int]]:

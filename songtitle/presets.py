@@ -20,6 +20,9 @@ from songtitle.model.captioner import ModelConfig
 from songtitle.search import SearchConfig
 from songtitle.training import TrainingConfig
 
+LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")  # weights come packaged
+RESNETS = ("resnet18", "resnet50", "resnet152")  # weights must be fetched
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
@@ -52,6 +55,10 @@ class ExperimentConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     beam_sizes: tuple[int, ...] = (1, 5, 10, 15, 20)  # 1 is greedy search, as in the paper
 
+    # what the page on training compares: every encoder with every decoder
+    compared_encoders: tuple[str, ...] = LITE
+    compared_decoders: tuple[str, ...] = ("lstm", "attention", "transformer")
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as JSON has them."""
         return json.loads(json.dumps(asdict(self)))
@@ -70,6 +77,9 @@ class ExperimentConfig:
 
 
 QUICK = ExperimentConfig()
+COURSE = replace(
+    QUICK, name="course", model=ModelConfig(encoder="resnet152"), compared_encoders=RESNETS
+)
 
 PRESETS: dict[str, ExperimentConfig] = {
     "tiny": replace(
@@ -83,42 +93,53 @@ PRESETS: dict[str, ExperimentConfig] = {
         training=TrainingConfig(epochs=2, batch_size=16),
         model=ModelConfig(dim=96),
         beam_sizes=(1, 3),
+        compared_encoders=LITE[:1],
     ),
     "quick": QUICK,
-    "course": replace(QUICK, name="course", model=ModelConfig(encoder="resnet152")),
+    "course": COURSE,
     "paper_literal": replace(
-        QUICK,
+        COURSE,
         name="paper_literal",
         model=ModelConfig(encoder="resnet152", dropout=0.0),  # nn.LSTM drops nothing with one layer
         spectrogram=PAPER_LITERAL,
         standardise_timbre=False,
     ),
-    "best_guess": replace(QUICK, name="best_guess", model=ModelConfig(encoder="resnet152")),
+    "best_guess": replace(COURSE, name="best_guess"),
 }
+
+
+PARTS = ("encoder", "decoder")  # of the model, changed by one parameter
 
 
 def preset(name: str, **changes: Any) -> ExperimentConfig:
     """A preset by name, with some of its settings changed.
 
-    Values may come as papermill gives them: `beam_sizes` and `tile_sizes` as a list or as text like
-    `"[1, 3]"`. Anything that does not fit raises `InputError` naming the parameter.
+    `encoder` and `decoder` are those of its model. Values may come as papermill gives them: lists
+    such as `beam_sizes` also as text like `"[1, 3]"`. Anything that does not fit raises
+    `InputError` naming the parameter.
     """
     if name not in PRESETS:
         msg = f"preset: expected one of {', '.join(PRESETS)}, got {name!r}; choose one of these"
         raise InputError(msg)
     config = PRESETS[name]
-    fields = set(asdict(config)) - {"name"}
+    fields = set(asdict(config)) - {"name"} | set(PARTS)
     for key, value in changes.items():
         if key not in fields:
             msg = f"{key}: no such setting; expected one of {', '.join(sorted(fields))}"
             raise InputError(msg)
-        if value is not None:  # None keeps the preset's own
+        if value is None:  # keeps the preset's own
+            continue
+        if key in PARTS:
+            config = replace(config, model=replace(config.model, **{key: value}))
+        else:
             config = replace(config, **{key: _fitting(key, value, getattr(config, key))})
     check_device(config.device)
     return config
 
 
 def _fitting(key: str, value: Any, default: Any) -> Any:
+    if key in ("compared_encoders", "compared_decoders"):
+        return _parts(key, value)
     if key in ("beam_sizes", "tile_sizes"):
         return sizes(key, value)
     if isinstance(default, bool):
@@ -138,15 +159,37 @@ def _fitting(key: str, value: Any, default: Any) -> Any:
     return value
 
 
-def sizes(key: str, value: Any) -> tuple[int, ...]:
-    """Positive whole numbers from a list, a number, or text that holds either; no repeats."""
+def _parts(key: str, value: Any) -> tuple[str, ...]:
+    """Names of encoders or decoders from a list, one name, or text that holds a list."""
+    value = _plain(value)
+    found = (value,) if isinstance(value, str) else tuple(value) if _is_list(value) else ()
+    if not found or not all(isinstance(each, str) for each in found):
+        msg = f'{key}: expected a list of names, such as ["lstm"], got {value!r}; mend -p {key}'
+        raise InputError(msg)
+    for each in found:  # the model itself knows which there are
+        ModelConfig(**{key.removeprefix("compared_").removesuffix("s"): each})
+    return tuple(dict.fromkeys(found))
+
+
+def _plain(value: Any) -> Any:
+    """What a text stands for, if it is written as Python writes lists and numbers."""
     if isinstance(value, str):
         with contextlib.suppress(ValueError, SyntaxError):
-            value = ast.literal_eval(value)
+            return ast.literal_eval(value)
+    return value
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | dict)
+
+
+def sizes(key: str, value: Any) -> tuple[int, ...]:
+    """Positive whole numbers from a list, a number, or text that holds either; no repeats."""
+    value = _plain(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = [value]
     found: tuple[Any, ...] = ()
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes | dict):
+    if _is_list(value):
         found = tuple(value)
     if not found or not all(type(size) is int and size > 0 for size in found):
         msg = (

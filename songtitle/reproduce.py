@@ -20,6 +20,7 @@ import papermill
 from songtitle.errors import InputError
 from songtitle.experiment import (
     census,
+    comparison,
     corpora,
     score_table,
     scores,
@@ -43,6 +44,7 @@ EXPECTED = (
     *(f"fig-{n}" for n in range(1, 7)),
     *("fig-7a", "fig-7b", "fig-8a", "fig-8b", "fig-8c"),
     *("tab-census", "tab-links", "tab-joins", "tab-names", "tab-clips"),
+    *("tab-comparison", "tab-speed", "fig-speed", "fig-growth"),
 )
 
 
@@ -144,11 +146,16 @@ def _key_of(page: Path) -> str | None:
 
 
 def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
-    """A hash of all that a page is made from: cells, parameters, library, manifests, corpora."""
+    """A hash of all that a page is made from: cells, parameters, library, manifests, corpora, and
+    what the benchmarks left."""
     digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
     cells = nbformat.read(notebook, 4).cells
     digest.update("\n".join(f"{cell.cell_type}:{cell.source}" for cell in cells).encode())
-    for folder, pattern in (("songtitle", "**/*.py"), ("data_manifest", "*.*")):
+    for folder, pattern in (
+        ("songtitle", "**/*.py"),
+        ("data_manifest", "*.*"),
+        ("results/benchmarks", "*.json"),
+    ):
         for path in sorted((ROOT / folder).glob(pattern)):
             digest.update(path.read_bytes())
     digest.update(present(data_home()).encode())
@@ -183,7 +190,7 @@ def publish(config: ExperimentConfig, folder: Path = RESULTS) -> None:
     """
     target = folder / config.name
     target.mkdir(parents=True, exist_ok=True)
-    for stage in (corpora, vocabulary, training, scores, similarity):
+    for stage in (corpora, vocabulary, training, comparison, scores, similarity):
         text = json.dumps(stage(config).as_dict(), indent=1, ensure_ascii=False)
         (target / f"{stage.__name__}.json").write_text(text + "\n", "utf-8")
     score_table(config).to_csv(target / "table_4.csv", index=False)

@@ -16,7 +16,8 @@ def tsne(
     """A t-SNE map of the items in the plane; its coordinates have no unit.
 
     The map starts from the first two principal components, which keeps more of the large-scale
-    layout than a random start and leaves little to the seed: the same seed gives the same map.
+    layout than a random start and leaves little to the seed: the same seed gives the same map,
+    on the same number of threads (sums are rounded in another order on another).
     t-SNE looks at three times `perplexity` neighbours of an item, so with few items perplexity is
     lowered to (items - 1) / 3.
     Neighbourhoods in the map can be trusted; distances between clusters and their sizes cannot.
@@ -39,6 +40,7 @@ def tsne(
         perplexity=min(perplexity, (items - 1) / 3),
         init="pca",
         learning_rate="auto",
+        angle=0.3,  # nearer to the exact gradient than scikit-learn's 0.5: a lower divergence
         random_state=seed,
     )
     return projection.fit_transform(embeddings)

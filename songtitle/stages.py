@@ -177,6 +177,7 @@ def _reachable(function: Callable[..., Any]) -> dict[str, str]:
                 source = ""
             meanings[name] = _meaning(textwrap.dedent(source))
             waiting += [found for found in _named_values(value) if _is_ours(found)]
+            waiting += _imported_within(value)
     return meanings
 
 
@@ -208,6 +209,12 @@ def _named_values(value: Any) -> list[Any]:
         codes += [const for const in code.co_consts if inspect.iscode(const)]
     known = [value.__globals__[name] for name in sorted(names & value.__globals__.keys())]
     return known + _carried(value)
+
+
+def _imported_within(function: Any) -> list[str]:
+    """Our modules that a function imports when it runs: they stand in it by their full names."""
+    names = function.__code__.co_names if inspect.isfunction(function) else ()
+    return [name for name in names if name.startswith("songtitle.") and _file(name)]
 
 
 def _carried(function: Callable[..., Any]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Generator, Tensor
 
 from songtitle.errors import InputError
@@ -10,6 +10,11 @@ from songtitle.shapes import Timbre
 
 COEFFICIENTS = 12
 TIMBRE_SIZE = COEFFICIENTS + COEFFICIENTS * (COEFFICIENTS + 1) // 2  # 12 means + 78 covariances
+
+# Where the diagonals 0, 1, ..., 11 of a 12 by 12 matrix stand in its rows laid end to end.
+_DIAGONALS = np.concatenate(
+    [np.arange(COEFFICIENTS - k) * (COEFFICIENTS + 1) + k for k in range(COEFFICIENTS)]
+)
 
 WINDOW_LENGTH = (
     2048  # samples, 93 ms at 22,050 Hz; a window, a hop and a filter bank that are usual
@@ -55,15 +60,28 @@ def summarise(frames: Float[Tensor, "frames 12"]) -> Float[Tensor, " 90"]:
 
     Raises `InputError` without any frame.
     """
-    if not len(frames):
+    return torch.from_numpy(moments(frames.double().cpu().numpy())).to(frames)
+
+
+def moments(frames: Float[np.ndarray, "frames 12"]) -> Float64[np.ndarray, " 90"]:
+    """`summarise` for an array.
+
+    Raises `InputError` without any frame.
+    """
+    count = len(frames)
+    if not count:
         msg = "frames: expected at least one timbre frame, got none; use a clip that has sound"
         raise InputError(msg)
-    precise = frames.double()
-    mean = precise.mean(0)
+    precise = frames.astype(np.float64, copy=False)
+    mean = np.ones(count) @ precise
+    mean /= count
+    # Centred before it is squared: a mean far from 0 would leave few digits of the covariances.
     centred = precise - mean
-    covariance = centred.T @ centred / max(1, len(frames) - 1)
-    diagonals = [covariance.diagonal(k) for k in range(COEFFICIENTS)]
-    return torch.cat([mean, *diagonals]).to(frames.dtype)
+    found = np.empty(TIMBRE_SIZE)
+    found[:COEFFICIENTS] = mean
+    np.take((centred.T @ centred).ravel(), _DIAGONALS, out=found[COEFFICIENTS:])
+    found[COEFFICIENTS:] /= max(1, count - 1)
+    return found
 
 
 def replicated_order(width: int, *, generator: Generator) -> Int[Tensor, " {width}"]:

@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
+import lameenc
 import librosa
 import numpy as np
 import pytest
@@ -177,6 +178,21 @@ def test_a_setting_is_checked_as_it_is_made():
         replace(TRUE_SHAPE, hop_length=0)
 
 
+def test_clips_too_many_to_transform_together_give_what_they_give_alone():
+    clips = noise(3, 40_009)  # 3 x 2,493 frames of 128 points are 7 pieces
+    batch = log_spectrogram(clips, replace(SMALL, hop_length=16))
+    for clip, spectrogram in zip(clips, batch, strict=True):
+        alone = log_spectrogram(clip, replace(SMALL, hop_length=16))
+        torch.testing.assert_close(spectrogram, alone)
+
+
+def test_a_spectrogram_passes_the_gradient_on():
+    clip = noise(1_009).double().requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda wave: log_spectrogram(wave, replace(SMALL, bins=7, top_db=300.0))[:, :2], clip[:137]
+    )
+
+
 # -- loading -------------------------------------------------------------------------------------
 
 
@@ -201,6 +217,25 @@ def test_a_mono_file_has_one_channel_whatever_is_asked(tmp_path):
     soundfile.write(path, tone(440, 8_000, 0.3), 8_000)
     left, right = (load_clip(path, sample_rate=8_000, channel=name) for name in ("left", "right"))
     assert torch.equal(left, right)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_a_long_clip_is_mixed_as_numpy_would_mix_it(tmp_path, channels):
+    path = tmp_path / "long.wav"
+    samples = noise(60_013, channels).numpy()  # more than are read at a time
+    soundfile.write(path, samples, 8_000, subtype="FLOAT")
+    mono = samples.mean(axis=1)
+    clip = load_clip(path, sample_rate=8_000).numpy()
+    np.testing.assert_allclose(clip, mono - mono.mean(), atol=1e-6)
+
+
+def test_a_sample_that_is_no_number_is_found_in_the_channel_not_asked_for(tmp_path):
+    path = tmp_path / "right_nan.wav"
+    samples = noise(101, 2).numpy()
+    samples[50, 1] = np.nan
+    soundfile.write(path, samples, 8_000, subtype="FLOAT")
+    with pytest.raises(InputError, match="got infinite ones or NaN"):
+        load_clip(path, sample_rate=8_000, channel="left")
 
 
 def test_the_mean_is_removed(tmp_path):
@@ -280,6 +315,37 @@ def test_what_decodes_before_a_damaged_place_is_kept(tmp_path, monkeypatch):
     clip = load_clip(path, sample_rate=44_100)
     assert damaged - 4_608 < len(clip) <= damaged
     torch.testing.assert_close(clip, whole[: len(clip)], atol=1e-3, rtol=0)
+
+
+def parts_of_mp3(*bit_rates: int, seconds: float) -> list[bytes]:
+    """A tone at each bit rate in turn, as mp3 without a header that would give its length."""
+    parts = []
+    for bit_rate in bit_rates:
+        encoder = lameenc.Encoder()
+        encoder.set_in_sample_rate(44_100)
+        encoder.set_channels(1)
+        encoder.set_bit_rate(bit_rate)
+        encoder.silence()
+        pcm = (20_000 * tone(440, 44_100, seconds)).astype(np.int16)
+        parts.append(bytes(encoder.encode(pcm.tobytes())) + bytes(encoder.flush()))
+    return parts
+
+
+@pytest.mark.parametrize("bit_rates", [(320, 64), (64, 320), (128, 128)])
+def test_an_mp3_of_varying_bit_rate_that_gives_no_length_is_read_to_its_end(tmp_path, bit_rates):
+    path = tmp_path / "varying.mp3"
+    seconds = 3.0
+    path.write_bytes(b"".join(parts_of_mp3(*bit_rates, seconds=seconds)))
+    with soundfile.SoundFile(path) as file:
+        guess = file.frames
+    clip = load_clip(path, sample_rate=44_100)
+    assert bit_rates != (320, 64) or guess < 0.7 * len(clip)  # what libsndfile takes it for
+    assert 2 * seconds * 44_100 <= len(clip) < (2 * seconds + 0.3) * 44_100
+    assert clip[-44_100:-22_050].abs().max() > 0.5
+    assert torch.equal(load_clip(path, sample_rate=44_100, duration=None), clip)
+    wanted = load_clip(path, sample_rate=44_100, duration=5.9)
+    assert len(wanted) == round(5.9 * 44_100)
+    torch.testing.assert_close(wanted, clip[: len(wanted)], atol=1e-4, rtol=0)
 
 
 def bad_file(folder: Path, kind: str) -> Path:

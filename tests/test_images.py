@@ -1,6 +1,7 @@
 """The laws of pictures: read, drawn, brought to size, cropped, mirrored, tiled."""
 
 import gzip
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from songtitle.errors import InputError
 from songtitle.images import (
     cover,
     load_picture,
+    load_view,
     mirror,
     pad_to,
     random_crop,
@@ -252,6 +254,184 @@ def test_half_of_the_views_are_mirrored():
 
 def test_a_small_picture_still_gives_a_view():
     assert random_view(picture(3, 5, 7), 11, generator=generator()).shape == (3, 11, 11)
+
+
+# -- views of files ------------------------------------------------------------------------------
+
+
+def photo(height: int = 53, width: int = 71) -> pillow.Image:
+    """Something smooth, as photographs are, with an edge in it and no symmetry."""
+    y, x = np.mgrid[:height, :width]
+    red, green, blue = 255 * x / width, 255 * y / height, 128 + 90 * np.sin((x + 2 * y) / 9)
+    blue[height // 3 :, : width // 4] = 20
+    return pillow.fromarray(np.stack([red, green, blue], axis=-1).astype(np.uint8))
+
+
+def content(picture_file: pillow.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture_file.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def by_pillow(path: Path, size: int) -> torch.Tensor:
+    """The middle of a picture in the numbers of `load_picture`, nothing rounded on the way."""
+    image = load_picture(path)
+    height, width = image.shape[-2:]
+    shorter = min(height, width)
+    target = (int(size * height / shorter), int(size * width / shorter))
+    scaled = torch.nn.functional.interpolate(
+        image[None], size=target, mode="bilinear", antialias=True, align_corners=False
+    )[0]
+    top, left = round((target[0] - size) / 2), round((target[1] - size) / 2)
+    return scaled[:, top : top + size, left : left + size]
+
+
+@pytest.mark.parametrize("size", [23, 53, 89])
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("JPEG", "RGB", {"quality": 90}),
+        ("JPEG", "RGB", {"subsampling": 0, "progressive": True}),
+        ("JPEG", "L", {}),
+        ("JPEG", "CMYK", {}),
+        ("PNG", "RGB", {}),
+        ("PNG", "RGBA", {}),
+        ("PNG", "P", {}),
+        ("PNG", "I;16", {}),
+        ("WEBP", "RGB", {}),
+        ("GIF", "P", {}),
+    ],
+)
+def test_a_view_has_the_colours_of_the_picture(tmp_path, kind, mode, options, size):
+    path = tmp_path / "photo"
+    if mode == "I;16":
+        made = pillow.fromarray(np.asarray(photo().convert("L")).astype(np.uint16) * 257)
+    else:
+        made = photo().convert(mode)
+    path.write_bytes(content(made, kind, **options))
+    view = load_view(path, size)
+    assert view.shape == (3, size, size)
+    assert view.dtype == torch.float32
+    assert view.is_contiguous()
+    torch.testing.assert_close(view, by_pillow(path, size), atol=2 / 255, rtol=0)
+    assert torch.equal(load_view(path.read_bytes(), size), view)
+
+
+@pytest.mark.parametrize("turn", range(10))  # 0 and 9 are no way to turn
+def test_a_view_is_upright(tmp_path, turn):
+    exif = pillow.Exif()
+    exif[0x0112] = turn
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(content(photo(), "JPEG", exif=exif))
+    torch.testing.assert_close(load_view(path, 29), by_pillow(path, 29), atol=2 / 255, rtol=0)
+
+
+def test_a_view_is_upright_where_only_the_xmp_data_say_how(tmp_path):
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-'
+        b'syntax-ns#"><r:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+        b'tiff:Orientation="6"/></r:RDF></x:xmpmeta>'
+    )
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(content(photo(), "JPEG", xmp=xmp))
+    assert load_picture(path).shape == (3, 71, 53)
+    torch.testing.assert_close(load_view(path, 29), by_pillow(path, 29), atol=2 / 255, rtol=0)
+
+
+def test_views_of_real_photographs_have_their_colours(real_data):
+    folder = real_data / "flickr8k" / "images_original_size"
+    for path in sorted(folder.iterdir())[::41]:
+        torch.testing.assert_close(load_view(path, 256), by_pillow(path, 256), atol=2 / 255, rtol=0)
+
+
+def flipped(image: torch.Tensor, turned: bool) -> torch.Tensor:
+    return mirror(image) if turned else image
+
+
+def test_a_random_view_is_a_piece_of_the_picture_mirrored_half_the_time():
+    whole = content(photo(53, 71), "PNG")
+    draw, mirrored, places = generator(), 0, set()
+    image = torch.from_numpy(np.array(photo(53, 71))).movedim(-1, 0) / 255
+    for _ in range(200):
+        view = load_view(whole, 53, generator=draw)
+        lefts = [
+            (left, turned)
+            for left in range(19)
+            for turned in (False, True)
+            if torch.allclose(flipped(view, turned), image[..., left : left + 53], atol=1e-6)
+        ]
+        assert len(lefts) == 1
+        places.add(lefts[0][0])
+        mirrored += lefts[0][1]
+    assert places == set(range(19))
+    assert 70 < mirrored < 130
+
+
+def test_the_same_generator_gives_the_same_views_of_a_file():
+    whole = content(photo(), "JPEG")
+    views = [load_view(whole, 13, generator=generator(seed)) for seed in (3, 3, 4)]
+    assert torch.equal(views[0], views[1])
+    assert not torch.equal(views[0], views[2])
+
+
+def test_a_view_of_an_svg_is_drawn_at_its_size(tmp_path):
+    path = write_svg(tmp_path / "a.svg", 'width="30" height="20"')
+    view = load_view(path, 17)
+    assert view.shape == (3, 17, 17)
+    torch.testing.assert_close(view, load_picture(path, short_side=17)[:, :, 4:21])
+
+
+@pytest.mark.parametrize(
+    ("kind", "came"),
+    [
+        ("missing", "got no such file; check the name"),
+        ("folder", "got a folder; check the name"),
+        ("text", "got one that cannot be read; fetch it again"),
+        ("empty", "got one that cannot be read; fetch it again"),
+        ("cut", "got one that cannot be read; fetch it again"),
+        ("open", "never closed; fetch or repair it"),
+        ("thin", "change its viewBox"),
+    ],
+)
+def test_a_view_of_a_bad_picture_ends_in_one_line_that_names_it(tmp_path, kind, came):
+    path = bad_file(tmp_path, kind)
+    with pytest.raises(InputError) as caught:
+        load_view(path, 5)
+    assert str(caught.value).startswith(f"{path}: expected ")
+    assert came in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [2, 3, 20, 160, 0.5, 0.9, -3])
+def test_a_jpeg_is_cut_off_for_a_view_where_it_is_for_the_whole_picture(tmp_path, kept):
+    whole = content(photo(), "JPEG", quality=95)
+    cut = whole[: kept if isinstance(kept, int) else int(kept * len(whole))]
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(cut)
+    try:
+        load_picture(path)
+    except InputError:
+        with pytest.raises(InputError, match=r"^shard 3, 000041\.jpg: expected a PNG or JPEG"):
+            load_view(cut, 5, name="shard 3, 000041.jpg")
+    else:
+        torch.testing.assert_close(load_view(cut, 29), by_pillow(path, 29), atol=2 / 255, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("limit", [30, 10])
+def test_a_view_of_a_decompression_bomb_is_refused(monkeypatch, limit, kind):
+    bomb = content(photo(5, 7), kind)
+    monkeypatch.setattr(pillow, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(InputError, match=rf"picture: expected at most {limit} pixels, got more"):
+        load_view(bomb, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_picture_too_long_to_be_brought_to_size_is_refused(kind):
+    with pytest.raises(InputError, match="once the shorter side has 256, got 1 x 9973 in prop"):
+        load_view(content(photo(1, 9_973), kind), 256)
+    with pytest.raises(InputError, match="size: expected at least 1 pixel, got 0"):
+        load_view(content(photo(), kind), 0)
 
 
 # -- tiles ---------------------------------------------------------------------------------------

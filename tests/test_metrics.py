@@ -6,6 +6,7 @@ import pytest
 from nltk.translate import bleu_score
 from sacrebleu.metrics import BLEU
 
+from songtitle.controls import permuted_scores
 from songtitle.errors import InputError
 from songtitle.metrics import corpus_bleu, sentence_bleu, unigram_pair_scores
 
@@ -88,16 +89,27 @@ def test_an_empty_hypothesis_scores_zero(smoothing, brevity):
 
 
 @pytest.mark.parametrize("smoothing", ["none", "floor", "add-k", "exp"])
-@pytest.mark.parametrize("max_order", [1, 2, 4])
+@pytest.mark.parametrize("max_order", [1, 2, 3, 4])
 @pytest.mark.parametrize("seed", range(5))
 def test_corpus_bleu_agrees_with_sacrebleu(seed, max_order, smoothing):
     hypotheses, references = random_corpus(seed)
     ours = corpus_bleu(hypotheses, references, max_order=max_order, smoothing=smoothing)
+    plain = corpus_bleu(
+        hypotheses, references, max_order=max_order, smoothing=smoothing, brevity=False
+    )
     theirs = sacrebleu_corpus(hypotheses, references, max_order, smoothing)
     assert ours.score == pytest.approx(theirs.score / 100, abs=1e-12)
     assert ours.precisions == pytest.approx([p / 100 for p in theirs.precisions], abs=1e-12)
+    assert plain.score * theirs.bp == pytest.approx(theirs.score / 100, abs=1e-12)
     assert ours.brevity_penalty == pytest.approx(theirs.bp, abs=1e-12)
     assert (ours.hypothesis_length, ours.reference_length) == (theirs.sys_len, theirs.ref_len)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_an_ngram_counts_at_most_as_often_as_in_one_reference_whatever_its_order(order):
+    one, two = ["a", "b"] * 2, ["a", "b"] * 3  # "a b": twice and three times, not five
+    score = sentence_bleu(["a", "b"] * 5, [one, two], max_order=order)
+    assert score.precisions == pytest.approx([6 / 10, 5 / 9, 4 / 8][:order])
 
 
 @pytest.mark.filterwarnings("ignore:\\nThe hypothesis contains 0 counts")
@@ -197,6 +209,25 @@ def test_pair_scores_equal_sentence_bleu_of_every_pair(brevity):
             for reference in references
         ]
         np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
+
+
+def test_a_permuted_score_is_the_mean_of_sacrebleus_sentence_scores():
+    rng = np.random.default_rng(7)
+    hypotheses, references = random_lists(rng, 17, 7), random_lists(rng, 17, 5, 1)
+    pairs, orders = unigram_pair_scores(hypotheses, references), []
+
+    def score(order):
+        orders.append(order)
+        return float(np.mean([pairs[i, j] for i, j in enumerate(order)]))
+
+    permuted = permuted_scores(score, 17, rounds=5, generator=rng)
+    metric = BLEU(tokenize="none", max_ngram_order=1, smooth_method="none", effective_order=True)
+    for order, found in zip(orders, permuted, strict=True):
+        theirs = [
+            metric.sentence_score(" ".join(hypothesis), [" ".join(references[j])]).score / 100
+            for hypothesis, j in zip(hypotheses, order, strict=True)
+        ]
+        assert found == pytest.approx(np.mean(theirs), abs=1e-12)
 
 
 def test_a_million_pairs_take_a_second_at_most():

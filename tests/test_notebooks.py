@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import product
 
 import nbformat
 import numpy as np
@@ -28,7 +29,7 @@ def outputs(notebook):
 
 
 def test_every_notebook_runs_on_a_preset_of_seconds(executed):
-    assert len(executed) == len(reproduce.notebooks()) == 7
+    assert len(executed) == len(reproduce.notebooks()) == 8
     for name, notebook in executed.items():
         assert not [out for out in outputs(notebook) if out.output_type == "error"], name
 
@@ -101,3 +102,18 @@ def test_permuting_the_pictures_of_a_trained_captioner_changes_its_perplexity(
     result = experiment.training(preset("tiny")).result
     assert result["valid_perplexity"] != result["permuted_pictures_perplexity"]
     assert result["history"][-1]["train_perplexity"] < result["history"][0]["train_perplexity"]
+
+
+def test_the_comparison_holds_every_pair_and_the_page_s_own_model_as_it_is(executed, in_tiny_home):
+    config = preset("tiny")
+    rows = experiment.comparison(config).result["rows"]
+    pairs = [(row["encoder"], row["decoder"]) for row in rows]
+    assert pairs == list(product(config.compared_encoders, config.compared_decoders))
+    (own,) = [row for row in rows if row["decoder"] == config.model.decoder]
+    assert own["valid_perplexity"] == experiment.training(config).result["valid_perplexity"]
+    (table_row,) = [
+        row
+        for row in experiment.scores(preset("tiny", beam_sizes=[5])).result["rows"]
+        if row["input"] == "pictures 256×256"
+    ]
+    assert own["score"] == table_row["score"]

@@ -26,9 +26,26 @@ def test_none_keeps_what_the_preset_has():
     assert preset("quick", beam_sizes=None) == replace(PRESETS["quick"])
 
 
+@pytest.mark.parametrize("part", [{"encoder": "resnet50"}, {"decoder": "transformer"}])
+def test_one_parameter_swaps_the_encoder_or_the_decoder(part):
+    changed = preset("quick", **part)
+    assert changed.model == replace(PRESETS["quick"].model, **part)
+    assert replace(changed, model=PRESETS["quick"].model) == PRESETS["quick"]
+
+
+@pytest.mark.parametrize("given", [["lstm", "attention"], '["lstm", "attention", "lstm"]'])
+def test_parts_to_compare_come_as_a_list_or_as_text(given):
+    assert preset("quick", compared_decoders=given).compared_decoders == ("lstm", "attention")
+    assert preset("quick", compared_decoders="lstm").compared_decoders == ("lstm",)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"encoder": "vgg"}, r"encoder: expected.*resnet152.*got 'vgg'"),
+        ({"decoder": "gru"}, r"decoder: expected.*transformer.*got 'gru'"),
+        ({"compared_decoders": ["lstm", "gru"]}, r"decoder: expected.*got 'gru'"),
+        ({"compared_encoders": [3]}, r"compared_encoders: expected a list of names"),
         ({"beam_sizes": "abc"}, r"beam_sizes: expected positive whole numbers.*got 'abc'"),
         ({"beam_sizes": [0]}, r"beam_sizes: expected positive whole numbers.*got \[0\]"),
         ({"beam_sizes": []}, r"beam_sizes: expected positive whole numbers.*got \[\]"),

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from songtitle.errors import InputError
 from songtitle.search import Hypotheses, SearchConfig, beam_search, greedy_search
+from songtitle.search.row_kernel import row_top
 
 BOS, EOS = 1, 2
 
@@ -268,3 +269,205 @@ def test_a_negative_length_penalty_is_refused():
 def test_a_state_without_tensors_is_refused():
     with pytest.raises(InputError, match="state with at least one tensor"):
         greedy_search(table_step, {}, bos_id=BOS, eos_id=EOS, max_steps=2)
+
+
+def logits_of(tables: Tensor) -> Tensor:
+    """Scores whose log-probabilities are the tables: each row moved by another amount."""
+    offsets = torch.linspace(-3, 4, tables.shape[1])
+    return tables + offsets[None, :, None]
+
+
+def search_logits(tables: Tensor, step=table_step, **config) -> Hypotheses:
+    state = {"table": tables, "seen": torch.zeros(len(tables), dtype=torch.long)}
+    settings = SearchConfig(**config)
+    return beam_search(step, state, bos_id=BOS, eos_id=EOS, config=settings, logits=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # the compiled pass, and torch's
+@pytest.mark.parametrize("beam_size", [1, 3, 11])
+@pytest.mark.parametrize("seed", range(3))
+def test_search_over_logits_equals_search_over_log_probabilities(seed, beam_size, dtype):
+    tables = random_tables(seed, batch=7, rows=997)  # so many that no two paths tie
+    expected = beam(tables, history_step, beam_size=beam_size, max_steps=5)
+    logits = logits_of(tables).to(dtype)
+    found = search_logits(logits, history_step, beam_size=beam_size, max_steps=5)
+    assert torch.equal(found.tokens, expected.tokens)
+    torch.testing.assert_close(found.log_probs, expected.log_probs, check_dtype=False)
+
+
+@pytest.mark.parametrize("beam_size", [3, 31])
+def test_equal_logits_are_ordered_by_parent_then_token(beam_size):
+    found = search_logits(torch.full((2, 6, 6), 2.5), beam_size=beam_size, max_steps=2)
+    for rows in found.tokens:
+        order = [words(row) for row in rows]
+        assert order[0] == (EOS,)
+        assert order[1:] == sorted(order[1:])
+
+
+def test_every_row_of_a_batch_of_logits_equals_that_row_alone():
+    tables = logits_of(random_tables(5, batch=7))
+    together = search_logits(tables, history_step, beam_size=3, max_steps=5)
+    for i in range(7):
+        alone = search_logits(tables[i : i + 1], history_step, beam_size=3, max_steps=5)
+        assert torch.equal(together.tokens[i], alone.tokens[0])
+        assert torch.equal(together.log_probs[i], alone.log_probs[0])
+
+
+@pytest.mark.parametrize("vocab", [1, 2, 127, 128, 129, 1031])
+@pytest.mark.parametrize("width", [1, 5, 300])
+def test_the_compiled_pass_gives_the_highest_scores_and_the_log_sum_exp(vocab, width):
+    generator = torch.Generator().manual_seed(vocab)
+    scores = torch.randn(13, vocab, generator=generator).mul(9).round().div(3)  # with ties
+    scores[3] -= 1000
+    if vocab > 5:
+        scores[5, :4] = -torch.inf
+    values, ids, total = row_top(scores, width)
+    ordered, order = scores.sort(dim=-1, descending=True, stable=True)
+    assert torch.equal(values, ordered[:, :width])
+    finite = values.isfinite()
+    assert torch.equal(ids[finite], order[:, :width][finite])
+    torch.testing.assert_close(total, scores.double().logsumexp(-1).float(), rtol=3e-7, atol=1e-6)
+
+
+def test_the_compiled_pass_does_not_depend_on_the_number_of_threads():
+    scores = torch.randn(17, 301, generator=torch.Generator().manual_seed(0))
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(row_top(scores, 4))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, three) for one, three in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_logits_that_are_no_numbers_are_refused(bad, dtype):
+    tables = random_tables(0).to(dtype)
+    tables[1, BOS, 3] = bad
+    with pytest.raises(InputError, match="expected numbers from the step, got NaN"):
+        search_logits(tables, beam_size=2, max_steps=3)
+
+
+def options_search(tables: Tensor, never=(), **config) -> Hypotheses:
+    state = {"table": tables, "seen": torch.zeros(len(tables), dtype=torch.long)}
+    settings = SearchConfig(**config)
+    return beam_search(history_step, state, bos_id=BOS, eos_id=EOS, config=settings, never=never)
+
+
+def repeats(hypothesis: tuple[int, ...], size: int) -> bool:
+    grams = [hypothesis[i : i + size] for i in range(len(hypothesis) - size + 1)]
+    return len(set(grams)) < len(grams)
+
+
+@pytest.mark.parametrize(
+    ("options", "allowed"),
+    [
+        ({"min_length": 2}, lambda h: EOS not in h[:2]),
+        ({"no_repeat_ngram": 1}, lambda h: not repeats(h, 1)),
+        ({"no_repeat_ngram": 2}, lambda h: not repeats(h, 2)),
+        ({"never": (3,)}, lambda h: 3 not in h),
+        ({"unfinished": "drop"}, lambda h: h[-1] == EOS),
+        (
+            {"min_length": 1, "no_repeat_ngram": 2, "never": (0,), "unfinished": "drop"},
+            lambda h: h[0] != EOS and not repeats(h, 2) and 0 not in h and h[-1] == EOS,
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("penalty", [0.0, 0.7])
+def test_at_full_width_a_rule_leaves_what_it_allows_of_exhaustive_search(options, allowed, penalty):
+    tables = random_tables(11, batch=2, vocab=4, rows=97)
+    settings = {"beam_size": 50, "max_steps": 3, "length_penalty": penalty}
+    found = options_search(tables, **settings, **options)
+    for table, rows, log_probs in zip(tables, found.tokens, found.log_probs, strict=True):
+        every = [pair for pair in exhaustive(table, 3, penalty) if allowed(pair[1])]
+        assert [words(row) for row in rows[: len(every)]] == [h for _, h in every]
+        expected = torch.tensor([total for total, _ in every])
+        torch.testing.assert_close(log_probs[: len(every)], expected)
+        assert log_probs[len(every) :].isneginf().all()
+
+
+@pytest.mark.parametrize("options", [{"min_length": 3}, {"no_repeat_ngram": 1}, {"never": (3, 4)}])
+@pytest.mark.parametrize("logits", [False, True])
+def test_one_beam_equals_greedy_search_under_every_rule(options, logits):
+    tables = random_tables(2, batch=7)
+    state = {"table": tables, "seen": torch.zeros(7, dtype=torch.long)}
+    ends = {"bos_id": BOS, "eos_id": EOS, "logits": logits}
+    found = greedy_search(history_step, state, max_steps=5, **ends, **options)
+    never = options.get("never", ())
+    rules = {name: value for name, value in options.items() if name != "never"}
+    config = SearchConfig(beam_size=1, max_steps=5, **rules)
+    one = beam_search(history_step, state, config=config, never=never, **ends)
+    assert torch.equal(found.tokens, one.tokens)
+    assert torch.equal(found.log_probs, one.log_probs)
+    assert not torch.equal(found.tokens, greedy(tables, history_step).tokens)
+
+
+def test_a_token_that_is_never_said_keeps_its_share_of_the_probability():
+    tables = planted({(3, EOS): 0.7, (4, EOS): 0.3})
+    config = SearchConfig(beam_size=1, max_steps=3)
+    found = beam_search(
+        table_step, {"table": tables}, bos_id=BOS, eos_id=EOS, config=config, never=(3,)
+    )
+    assert found.tokens[0, 0, 0] == 4
+    assert math.isclose(found.log_probs[0, 0].exp(), 0.3, rel_tol=1e-4)
+
+
+def test_min_length_counts_the_tokens_before_eos():
+    tables = planted({(EOS,): 0.6, (3, EOS): 0.3, (4, 5, EOS): 0.1})
+    firsts = [beam(tables, beam_size=3, max_steps=5, min_length=n).tokens[0, 0] for n in range(3)]
+    assert [words(row) for row in firsts] == [(EOS,), (3, EOS), (4, 5, EOS)]
+
+
+def test_without_unfinished_hypotheses_only_those_that_end_are_returned():
+    tables = planted({(3, EOS): 0.3, (4, 5, 0, EOS): 0.7})
+    kept = beam(tables, beam_size=2, max_steps=3)
+    assert [words(row) for row in kept.tokens[0]] == [(4, 5, 0), (3, EOS)]
+    dropped = beam(tables, beam_size=2, max_steps=3, unfinished="drop")
+    assert words(dropped.tokens[0, 0]) == (3, EOS)
+    assert dropped.log_probs[0, 1].isneginf()
+    assert (dropped.tokens[0, 1] == EOS).all()
+
+
+def test_a_finished_hypothesis_that_was_pushed_out_comes_back_if_it_was_better():
+    table = torch.zeros(6, 6)
+    table[BOS, EOS], table[BOS, 3] = 0.3, 0.7
+    table[3, 4], table[3, 5] = 0.5, 0.5  # two of 0.35 push the 0.3 out, and come to 0.0875
+    table[4] = table[5] = torch.tensor([0.25, 0.25, 0, 0.25, 0.25, 0])
+    found = beam(table.log()[None], beam_size=2, max_steps=3)
+    assert words(found.tokens[0, 0]) == (EOS,)
+    torch.testing.assert_close(found.log_probs[0].exp(), torch.tensor([0.3, 0.0875]))
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.8])
+@pytest.mark.parametrize("seed", range(10))
+def test_stopping_at_the_best_finds_the_best_of_the_full_search(seed, penalty):
+    tables = random_tables(seed, batch=7, rows=31)
+    settings = {"beam_size": 4, "max_steps": 8, "length_penalty": penalty}
+    rows = {"all": 0, "best": 0}
+    found = {}
+    for stop in rows:
+
+        def counting(tokens, state, stop=stop):
+            rows[stop] += len(tokens)
+            return history_step(tokens, state)
+
+        found[stop] = beam(tables, counting, stop=stop, **settings)
+    assert torch.equal(found["best"].tokens[:, 0], found["all"].tokens[:, 0])
+    assert torch.equal(found["best"].log_probs[:, 0], found["all"].log_probs[:, 0])
+    assert rows["best"] < rows["all"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"min_length": -1}, "min_length: expected at least 0, got -1"),
+        ({"no_repeat_ngram": -2}, "no_repeat_ngram: expected at least 0, got -2"),
+    ],
+)
+def test_a_rule_below_zero_is_refused_by_name(setting, message):
+    with pytest.raises(InputError, match=message):
+        SearchConfig(**setting)

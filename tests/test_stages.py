@@ -153,6 +153,12 @@ def test_a_cached_helper_counts_as_well():
     assert "songtitle.datasets.tunes._sound_font" in _reachable(tunes._synthesizer)
 
 
+def test_a_module_that_is_imported_within_a_function_counts_as_well():
+    from songtitle.search.candidates import best_tokens
+
+    assert "songtitle.search.row_kernel" in _reachable(best_tokens)
+
+
 def test_closures_of_one_code_count_by_what_they_carry():
     from songtitle.metrics import corpus_bleu, sentence_bleu
 

@@ -15,6 +15,7 @@ from songtitle.errors import InputError
 from songtitle.timbre import (
     fit_standardiser,
     from_width,
+    moments,
     replicated_order,
     standardise,
     summarise,
@@ -49,6 +50,21 @@ def test_segments_become_their_means_and_covariances_as_numpy_has_them():
     timbre = summarise(frames).numpy()
     np.testing.assert_allclose(timbre[:12], frames.numpy().mean(0))
     np.testing.assert_allclose(covariance_matrix(timbre), np.cov(frames.numpy(), rowvar=False))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_array_has_the_moments_that_numpy_finds(dtype):
+    segments = (30 * noise(211, 12) @ noise(12, 12) - 7).numpy().astype(dtype)
+    before = segments.copy()
+    timbre = moments(segments)
+    assert timbre.dtype == np.float64
+    precise = segments.astype(np.float64)
+    np.testing.assert_allclose(timbre[:12], precise.mean(0), rtol=1e-12)
+    scale = precise.std(0).max() ** 2
+    difference = covariance_matrix(timbre) - np.cov(precise, rowvar=False)
+    assert np.abs(difference).max() < 1e-12 * scale
+    assert (segments == before).all()
+    assert (summarise(torch.from_numpy(segments)).numpy() == timbre.astype(dtype)).all()
 
 
 def test_variances_come_first_then_one_diagonal_after_another():

@@ -1,157 +1,309 @@
-"""Laws of training: perplexity counted right, same seed same losses, stops leave no trace."""
+"""Laws of training: losses counted right over the whole global batch, same seed same losses."""
 
+import io
+import json
 import math
+import warnings
+from dataclasses import replace
 
 import pytest
 import torch
-
-from songtitle.datasets.loaders import batches, collate
-from songtitle.errors import InputError
-from songtitle.model.captioner import ModelConfig, build_captioner
-from songtitle.training import (
-    TrainingConfig,
-    evaluate,
-    fit,
-    load_weights,
-    read_checkpoint,
-    save_checkpoint,
-    token_loss,
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+from training_examples import (
+    BOS,
+    CAPTIONS,
+    EOS,
+    FEATURES,
+    ITEMS,
+    PAD,
+    VIEWS,
+    VOCAB,
+    Batches,
+    PlainModel,
+    held_out,
+    new_model,
+    train,
+    weights,
 )
 
-PAD, BOS, EOS, VOCAB, FEATURES = 0, 1, 2, 11, 7
-CAPTIONS = [[BOS, 4 + i % 7, 4 + (3 * i) % 7, EOS][: 3 + i % 2] for i in range(13)]
-CAPTIONS = [caption if caption[-1] == EOS else [*caption, EOS] for caption in CAPTIONS]
+from songtitle.datasets.loaders import collate
+from songtitle.errors import InputError
+from songtitle.training import TrainingConfig, evaluate, fit, token_loss
+from songtitle.training.settings import rate_at
 
 
-@pytest.fixture
-def views():
-    return torch.randn(13, 2, FEATURES, generator=torch.Generator().manual_seed(5))
-
-
-def new_model(dropout=0.2):
-    torch.manual_seed(0)
-    config = ModelConfig(dim=16, dropout=dropout)
-    return build_captioner(config, features=FEATURES, vocab=VOCAB, pad_id=PAD)
-
-
-def train(views, folder, epochs, model=None):
-    model = model or new_model()
-
-    def epoch_batches(epoch):
-        generator = torch.Generator().manual_seed(epoch)
-        return batches(views, CAPTIONS, batch_size=4, pad_id=PAD, generator=generator)
-
-    history = fit(
-        model,
-        epoch_batches,
-        config=TrainingConfig(epochs=epochs, learning_rate=0.01),
-        pad_id=PAD,
-        validate=lambda m: evaluate(
-            m, batches(views, CAPTIONS, batch_size=5, pad_id=PAD), pad_id=PAD
-        ),
-        folder=folder,
-        details={"config": {"a": 1}},
-    )
-    return model, [{k: v for k, v in row.items() if k != "seconds"} for row in history]
-
-
-def weights(model):
-    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
-
-
-def test_stop_and_resume_equals_the_straight_run_bit_for_bit(views, tmp_path):
-    straight, history = train(views, tmp_path / "straight", 4)
-    train(views, tmp_path / "stopped", 2)
-    resumed, again = train(views, tmp_path / "stopped", 4)
+def test_the_same_seed_gives_the_same_losses_and_another_does_not(tmp_path):
+    first, history = train(tmp_path / "a")
+    second, again = train(tmp_path / "b")
     assert history == again
-    assert torch.equal(weights(straight), weights(resumed))
+    assert torch.equal(weights(first), weights(second))
+    assert train(tmp_path / "c", seed=1)[1] != history  # dropout draws otherwise
 
 
-def test_the_same_seed_gives_the_same_losses_and_another_does_not(views, tmp_path):
-    _, first = train(views, tmp_path / "a", 2)
-    _, second = train(views, tmp_path / "b", 2)
-    assert first == second
-    torch.manual_seed(9)
-    config = ModelConfig(dim=16)
-    other = build_captioner(config, features=FEATURES, vocab=VOCAB, pad_id=PAD)
-    assert train(views, tmp_path / "c", 2, other)[1] != first
-
-
-def test_training_lowers_perplexity_and_keeps_the_best_epoch(views, tmp_path):
-    model, history = train(views, tmp_path, 12)
+def test_training_lowers_perplexity_and_keeps_the_best_epoch(tmp_path):
+    model, history = train(tmp_path, epochs=12)
     perplexities = [row["valid_perplexity"] for row in history]
     assert perplexities[-1] < 0.7 * perplexities[0]
-    held_out = evaluate(model, batches(views, CAPTIONS, batch_size=5, pad_id=PAD), pad_id=PAD)
-    assert math.isclose(math.exp(held_out), min(perplexities), rel_tol=1e-5)
+    assert math.isclose(math.exp(held_out(model)), min(perplexities), rel_tol=1e-6)
 
 
-def test_training_leaves_the_global_random_state_alone(views, tmp_path):
+def test_the_best_epoch_is_kept_when_later_ones_are_worse(tmp_path):
+    losses = iter([3.0, 1.0, 2.0, 2.5])
+    seen = []
+
+    def validate(model):
+        seen.append(weights(model))
+        return next(losses)
+
+    model, history = train(tmp_path, epochs=4, validate=validate)
+    assert [round(math.log(row["valid_perplexity"]), 9) for row in history] == [3.0, 1.0, 2.0, 2.5]
+    assert torch.equal(weights(model), seen[1])
+
+
+def test_training_leaves_the_global_random_state_alone(tmp_path):
+    model = new_model()
     torch.manual_seed(123)
     expected = torch.rand(3)
     torch.manual_seed(123)
-    model = build_captioner(ModelConfig(dim=16), features=FEATURES, vocab=VOCAB, pad_id=PAD)
-    torch.manual_seed(123)
-    train(views, tmp_path, 1, model)
+    train(tmp_path, model, epochs=1)
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_uniform_model_has_the_perplexity_of_its_vocabulary(views):
+def test_what_was_drawn_before_changes_nothing(tmp_path):
+    torch.manual_seed(1)
+    first, _ = train(tmp_path / "a", epochs=1)
+    torch.manual_seed(2)
+    second, _ = train(tmp_path / "b", epochs=1)
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_a_uniform_model_has_the_perplexity_of_its_vocabulary():
     model = new_model()
-    torch.nn.init.zeros_(model.decoder.output.weight)
-    torch.nn.init.zeros_(model.decoder.output.bias)
-    loss = evaluate(model, batches(views, CAPTIONS, batch_size=4, pad_id=PAD), pad_id=PAD)
-    assert math.isclose(math.exp(loss), VOCAB, rel_tol=1e-6)
+    nn.init.zeros_(model.decoder.output.weight)
+    nn.init.zeros_(model.decoder.output.bias)
+    assert math.isclose(math.exp(held_out(model)), VOCAB, rel_tol=1e-6)
 
 
-def test_loss_counts_every_token_after_bos_and_no_padding(views):
-    batch = collate([(views[i, 0], CAPTIONS[i]) for i in range(4)], pad_id=PAD)
+def test_loss_counts_every_token_after_bos_and_no_padding():
+    batch = collate([(VIEWS[i], CAPTIONS[i]) for i in range(4)], pad_id=PAD)
     _, tokens = token_loss(new_model().eval(), batch, pad_id=PAD)
     assert tokens == sum(len(caption) - 1 for caption in CAPTIONS[:4])
 
 
-def test_loss_does_not_depend_on_the_batch_size(views):
+def test_loss_does_not_depend_on_the_batch_size():
     model = new_model().eval()
-    losses = [
-        evaluate(model, batches(views, CAPTIONS, batch_size=size, pad_id=PAD), pad_id=PAD)
-        for size in (1, 5, 13)
-    ]
+    losses = [evaluate(model, Batches(size)(0), pad_id=PAD) for size in (2, 5, 13)]
     assert max(losses) - min(losses) < 1e-6
 
 
-def test_batches_hold_every_example_once_and_never_a_single_one(views):
-    generator = torch.Generator().manual_seed(0)
-    found = list(batches(views, CAPTIONS, batch_size=4, pad_id=PAD, generator=generator))
-    assert [len(batch.lengths) for batch in found] == [4, 4, 5]
-    seen = sorted(
-        row[: int(n)].tolist()
-        for batch in found
-        for row, n in zip(batch.tokens, batch.lengths, strict=True)
-    )
-    assert seen == sorted(CAPTIONS)
+def test_a_loss_over_no_tokens_is_an_error():
+    with pytest.raises(InputError, match="validation: expected batches with captions, got none"):
+        evaluate(new_model(), [], pad_id=PAD)
 
 
-def test_batches_pair_a_caption_with_a_view_of_its_own_picture(views):
-    generator = torch.Generator().manual_seed(0)
-    captions = [[BOS, 4, EOS] for _ in range(13)]
-    for i, caption in enumerate(captions):
-        caption.insert(1, i)
-    for batch in batches(views, captions, batch_size=4, pad_id=PAD, generator=generator):
-        for features, row in zip(batch.inputs, batch.tokens, strict=True):
-            assert any(torch.equal(features, view) for view in views[int(row[1])])
-
-
-def test_a_checkpoint_gives_back_weights_and_details(tmp_path):
+def test_evaluating_leaves_a_model_in_the_mode_it_was_in():
     model = new_model()
-    save_checkpoint(tmp_path / "m.safetensors", model, details={"words": ["é", "b"]})
-    other = build_captioner(ModelConfig(dim=16), features=FEATURES, vocab=VOCAB, pad_id=PAD)
-    details = load_weights(tmp_path / "m.safetensors", other)
-    assert details == {"words": ["é", "b"]}
-    assert torch.equal(weights(model), weights(other))
-    assert not list(tmp_path.glob("*.partial"))
+    for mode in (True, False):
+        held_out(model.train(mode))
+        assert model.training is mode
 
 
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
-    path = tmp_path / "m.safetensors"
-    path.write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match=r"m\.safetensors: expected a checkpoint.*train again"):
-        read_checkpoint(path)
+def by_hand(model, rate, clip, penalty=0.0, size=8):
+    """An epoch of Adam on losses per token of whole batches, written out."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    total = tokens = 0.0
+    for batch in Batches(size)(1):
+        logits = model(batch.inputs, batch.tokens[:, :-1])
+        targets = batch.tokens[:, 1:]
+        known = targets != PAD
+        loss = -logits.log_softmax(-1).gather(-1, targets[..., None])[..., 0][known].sum()
+        extra = penalty * model.encoder(batch.inputs).square().sum() / len(batch.tokens)
+        optimizer.zero_grad()
+        (loss / known.sum() + extra).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), clip)
+        optimizer.step()
+        total, tokens = total + loss.item(), tokens + int(known.sum())
+    return math.exp(total / tokens)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.3])
+@pytest.mark.parametrize(("size", "accumulate"), [(8, 1), (4, 2), (2, 4)])
+def test_accumulated_batches_train_as_one_big_batch(tmp_path, size, accumulate, penalty):
+    expected = PlainModel(penalty)
+    perplexity = by_hand(expected, 0.01, 0.5, penalty)
+    settings = {"epochs": 1, "batch_size": size, "accumulate": accumulate, "clip_norm": 0.5}
+
+    def split(epoch, *, start=0, rank=0, world=1):
+        # The same big batches, in parts whose captions differ in number and length.
+        for batch in Batches(8)(epoch):
+            for part in range(accumulate):
+                last = part == accumulate - 1
+                some = slice(part * size, None if last else (part + 1) * size)
+                yield type(batch)(batch.inputs[some], batch.tokens[some], batch.lengths[some])
+
+    model, history = train(tmp_path, PlainModel(penalty), batches=split, **settings)
+    assert math.isclose(history[0]["train_perplexity"], perplexity, rel_tol=1e-5)
+    assert torch.allclose(weights(model), weights(expected), atol=2e-5)
+
+
+def test_a_penalty_is_part_of_what_is_trained_but_not_of_perplexity(tmp_path):
+    _, without = train(tmp_path / "a", PlainModel(0.0), epochs=1, batch_size=ITEMS)
+    _, with_it = train(tmp_path / "b", PlainModel(5.0), epochs=1, batch_size=ITEMS)
+    assert with_it[0]["train_perplexity"] == without[0]["train_perplexity"]
+    assert with_it[0]["valid_perplexity"] != without[0]["valid_perplexity"]
+    free, _ = train(tmp_path / "c", PlainModel(0.0), epochs=9)
+    held, _ = train(tmp_path / "d", PlainModel(5.0), epochs=9)
+    assert held.encoder.weight.norm() < 0.5 * free.encoder.weight.norm()
+
+
+def test_a_gradient_is_clipped_to_its_length_and_zero_leaves_it_whole(tmp_path):
+    # Adam divides by the gradient's size but for epsilon: only a tiny gradient shows.
+    tiny, _ = train(tmp_path / "a", PlainModel(), epochs=1, clip_norm=1e-9)
+    whole, _ = train(tmp_path / "b", PlainModel(), epochs=1, clip_norm=0.0)
+    large, _ = train(tmp_path / "c", PlainModel(), epochs=1, clip_norm=1e9)
+    start = weights(PlainModel())
+    assert (weights(tiny) - start).norm() < 0.5 * (weights(whole) - start).norm()
+    assert torch.equal(weights(whole), weights(large))
+
+
+def test_the_rate_rises_in_a_line_and_falls_as_a_cosine():
+    config = TrainingConfig(learning_rate=0.8, warmup_steps=4)
+    rising = [rate_at(config, step=step, progress=0.0) for step in range(6)]
+    assert rising == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
+    cosine = replace(config, schedule="cosine")
+    falling = [rate_at(cosine, step=99, progress=share) for share in (0.0, 0.5, 1.0, 1.5)]
+    assert falling == pytest.approx([0.8, 0.4, 0.0, 0.0])
+    assert rate_at(TrainingConfig(), step=0, progress=0.9) == 1e-3
+
+
+def test_a_cosine_reaches_its_middle_when_half_of_all_examples_were_used(tmp_path):
+    train(tmp_path, epochs=2, schedule="cosine", learning_rate=0.01)
+    rates = [event.value for event in curves(tmp_path / "logs" / "steps", "learning rate")]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[len(rates) // 2] == pytest.approx(0.005)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_a_cosine_wants_to_know_how_long_an_epoch_is(tmp_path):
+    with pytest.raises(InputError, match=r"expected batches with a len.*take 'constant'"):
+        train(tmp_path, batches=lambda *a, **k: Batches(4)(*a, **k), schedule="cosine")
+
+
+def test_training_stops_when_patience_runs_out(tmp_path):
+    losses = iter([3.0, 2.0, 2.5, 2.0, 1.0])  # the fourth equals the best and is no better
+    _, history = train(tmp_path, epochs=9, patience=2, validate=lambda _: next(losses))
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert train(tmp_path, epochs=9, patience=2)[1] == history  # called again: no epoch more
+
+
+def test_half_precision_trains_to_nearly_the_same_weights(tmp_path):
+    full, one = train(tmp_path / "a", PlainModel(), epochs=2)
+    half, two = train(tmp_path / "b", PlainModel(), epochs=2, precision="bf16")
+    assert one[1]["train_perplexity"] != two[1]["train_perplexity"]
+    assert two[1]["train_perplexity"] == pytest.approx(one[1]["train_perplexity"], rel=0.02)
+    assert all(value.dtype == torch.float32 for value in half.state_dict().values())
+    assert (weights(full) - weights(half)).norm() < 0.1 * weights(full).norm()
+
+
+def test_a_model_without_a_penalty_of_its_own_is_trained_all_the_same(tmp_path):
+    class Simple(PlainModel):
+        teach = None
+
+    _, expected = train(tmp_path / "a", PlainModel())
+    assert train(tmp_path / "b", Simple())[1] == expected
+
+
+def test_frozen_weights_stay_as_they_are(tmp_path):
+    model = PlainModel()
+    model.encoder.requires_grad_(False)
+    before = model.encoder.weight.clone()
+    model, _ = train(tmp_path, model)
+    assert torch.equal(model.encoder.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", -3),
+        ("accumulate", 0),
+        ("warmup_steps", -1),
+        ("patience", -1),
+        ("checkpoint_every", -5),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("clip_norm", -1.0),
+    ],
+)
+def test_a_setting_outside_its_range_is_named(name, value):
+    with pytest.raises(InputError, match=rf"training: expected {name} to be .*got {value}"):
+        TrainingConfig(**{name: value})
+
+
+def curves(folder, tag):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+        found.Reload()
+    return found.Scalars(tag)
+
+
+def test_curves_hold_each_step_and_epoch_once_however_often_training_was_resumed(tmp_path):
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    train(straight, checkpoint_every=3)
+    for limit in (5, 9, 17, 99):  # batches until the source dies
+        seen = []
+
+        def failing(epoch, limit=limit, seen=seen, **place):
+            for batch in Batches(4)(epoch, **place):
+                seen.append(batch)
+                if len(seen) > limit:
+                    raise OSError
+                yield batch
+
+        try:
+            train(stopped, batches=failing, checkpoint_every=3)
+        except InputError:
+            assert limit < 99
+    for folder, tag in (("steps", "loss (nats per token)"), ("epochs", "perplexity/valid")):
+        expected = [(e.step, e.value) for e in curves(straight / "logs" / folder, tag)]
+        assert expected == [(e.step, e.value) for e in curves(stopped / "logs" / folder, tag)]
+        assert [step for step, _ in expected] == list(range(1, 22 if folder == "steps" else 4))
+
+
+def test_seconds_are_kept_beside_the_checkpoints_and_added_up(tmp_path):
+    config = TrainingConfig(epochs=2, batch_size=4, checkpoint_every=2)
+
+    def once():
+        return fit(
+            new_model(), Batches(4), config=config, pad_id=PAD, validate=held_out, folder=tmp_path
+        )
+
+    first = once()
+    assert all(row["seconds"] > 0 for row in first)
+    log = tmp_path / "timing.jsonl"
+    log.write_text(log.read_text() + '\n{"epoch": 2, "bat')  # a line that a kill tore
+    assert once() == first
+    total = sum(json.loads(line)["seconds"] for line in log.read_text().split("\n")[1:-1])
+    assert total == pytest.approx(sum(row["seconds"] for row in first))
+
+
+def test_a_progress_bar_shows_when_asked_with_examples_per_second(tmp_path, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    train(tmp_path / "a")
+    assert shown.getvalue() == ""  # not a terminal
+    train(tmp_path / "b", bar=True)
+    assert "epoch 3/3" in shown.getvalue()
+    assert f"{3 * ITEMS}/{3 * ITEMS}" in shown.getvalue()
+    assert "examples/s" in shown.getvalue()
+
+
+def test_captions_of_one_word_are_enough(tmp_path):
+    def short(epoch, **place):
+        for batch in Batches(4)(epoch, **place):
+            yield collate([(row, [BOS, EOS]) for row in batch.inputs], pad_id=PAD)
+
+    assert train(tmp_path, batches=short)[1][-1]["train_perplexity"] < VOCAB
+    assert VIEWS.shape == (ITEMS, 1, FEATURES)

@@ -3,10 +3,9 @@
 Nothing is taken from a file's name or header that can be counted by decoding it.
 """
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from songtitle.audio import quiet_decoder
 from songtitle.datasets.contract import Titled
 from songtitle.errors import InputError
+from songtitle.manifest import seeded_order
 from songtitle.rows import Faults
 from songtitle.shapes import Waveform
 
@@ -199,19 +199,14 @@ def choose_test(
         groups.setdefault(track.group, []).append(track)
     test: list[_Item] = []
     chosen = set()
-    for group in _shuffled(list(groups), seed):
+    for group in seeded_order(groups, seed=seed):
         if len(test) == count:
             break
         chosen.add(group)
         members = {track.id: track for track in groups[group]}
-        test += [members[id] for id in _shuffled(list(members), seed)[: count - len(test)]]
+        test += [members[id] for id in seeded_order(members, seed=seed)[: count - len(test)]]
     rest = [track for track in usable if track.group not in chosen]
     return sorted(test, key=lambda track: track.id), rest
-
-
-def _shuffled(names: Sequence[str], seed: int) -> list[str]:
-    """The order of `manifest.split_by_group`: the same on every machine, whatever came first."""
-    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
 
 
 def _absence(path: Path) -> str | None:

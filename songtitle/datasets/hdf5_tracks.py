@@ -12,13 +12,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import torch
 from jaxtyping import Float64
 
 from songtitle.datasets.million_song import FIRST_YEAR, LAST_YEAR, Track
 from songtitle.errors import InputError
 from songtitle.rows import Faults
-from songtitle.timbre import COEFFICIENTS, summarise
+from songtitle.timbre import COEFFICIENTS, moments
 
 FEWEST_SEGMENTS = 10  # the year prediction of Million Song's makers leaves out tracks with fewer
 
@@ -99,7 +98,7 @@ def read_h5_archive(
 
 def timbre_of(segments: Float64[np.ndarray, "segments 12"]) -> Float64[np.ndarray, " 90"]:
     """The 90 numbers that UCI has of a track: 12 means, 78 covariances in `covariance_order`."""
-    return summarise(torch.from_numpy(segments)).numpy()
+    return moments(segments)
 
 
 class _BadTrack(Exception):

@@ -1,4 +1,8 @@
-"""Batches: inputs beside right-padded captions, in a seeded order."""
+"""Batches: inputs beside right-padded captions, in an order that is a function of seed and epoch.
+
+What one process reads is a slice of what all read together, so training on two processes of batch
+b is training on one of batch 2b; and where an epoch was left is one number, the batches used.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,47 +12,86 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from songtitle.datasets.order import generator_for, shares
+from songtitle.errors import InputError
 from songtitle.shapes import Tokens
+
+Views = Float[Tensor, "items views positions features"]  # in memory, or mapped from a file
 
 
 class Batch(NamedTuple):
     """What one training step reads."""
 
-    inputs: Tensor  # Features
+    inputs: Tensor  # Features, or Images where the backbone is part of the model
     tokens: Tokens  # <bos> ... <eos>, right-padded
     lengths: Int[Tensor, " batch"]  # tokens before padding
+
+
+class Loader:
+    """Features in memory or mapped from a file, with the token ids of their captions.
+
+    `loader(epoch)` gives every item once, shuffled, with one random view each. Only the rows of a
+    batch are ever copied, to float32 whatever the file's precision.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        captions: Sequence[list[int]],
+        *,
+        batch_size: int,
+        pad_id: int,
+        seed: int = 0,
+    ) -> None:
+        if len(views) != len(captions):
+            msg = f"captions: expected one for each of {len(views)} items, got {len(captions)}"
+            msg += "; encode the same items"
+            raise InputError(msg)
+        self.views, self.captions = views, captions
+        self.batch_size, self.pad_id, self.seed = batch_size, pad_id, seed
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def __call__(
+        self, epoch: int, *, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[Batch]:
+        """The batches of process `rank` of `world`, without the first `start` of the epoch."""
+        items, count = self.views.shape[:2]
+        generator = generator_for(self.seed, f"epoch {epoch}")
+        order = torch.randperm(items, generator=generator)
+        pick = torch.randint(count, (items,), generator=generator)
+        for places in shares(
+            items, batch_size=self.batch_size, start=start, rank=rank, world=world
+        ):
+            chosen = order[places.start : places.stop].tolist()
+            yield collate(
+                [(self.views[i, pick[i]].float(), self.captions[i]) for i in chosen],
+                pad_id=self.pad_id,
+            )
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every item once, in order, its first view: for validation."""
+        for first in range(0, len(self), self.batch_size):
+            yield self._batch(
+                [(i, 0) for i in range(first, min(first + self.batch_size, len(self)))]
+            )
+
+    def _batch(self, rows: Sequence[tuple[int, int]]) -> Batch:
+        examples = [(self.views[item, view].float(), self.captions[item]) for item, view in rows]
+        return collate(examples, pad_id=self.pad_id)
 
 
 def collate(examples: Sequence[tuple[Tensor, list[int]]], *, pad_id: int) -> Batch:
     """Stack inputs and right-pad token ids (which hold `<bos>` and `<eos>`)."""
     inputs = torch.stack([features for features, _ in examples])
-    captions = [torch.tensor(ids) for _, ids in examples]
-    tokens = pad_sequence(captions, batch_first=True, padding_value=pad_id)
-    return Batch(inputs, tokens, torch.tensor([len(caption) for caption in captions]))
+    return Batch(inputs, *pad_captions([ids for _, ids in examples], pad_id=pad_id))
 
 
-def batches(
-    views: Float[Tensor, "items views features"],
-    captions: Sequence[list[int]],
-    *,
-    batch_size: int,
-    pad_id: int,
-    generator: torch.Generator | None = None,
-) -> Iterator[Batch]:
-    """Every example once: shuffled, one random view each, if a `generator` comes; else in order,
-    first view.
-
-    A last batch of one example joins the batch before it: batch normalisation cannot train on one.
-    """
-    items, count = views.shape[:2]
-    if generator is None:
-        order, pick = torch.arange(items), torch.zeros(items, dtype=torch.long)
-    else:
-        order = torch.randperm(items, generator=generator)
-        pick = torch.randint(count, (items,), generator=generator)
-    starts = list(range(0, items, batch_size))
-    if len(starts) > 1 and items - starts[-1] == 1:
-        starts.pop()
-    for start, end in zip(starts, [*starts[1:], items], strict=True):
-        chosen = order[start:end].tolist()
-        yield collate([(views[i, pick[i]], captions[i]) for i in chosen], pad_id=pad_id)
+def pad_captions(
+    captions: Sequence[list[int]], *, pad_id: int
+) -> tuple[Tokens, Int[Tensor, " batch"]]:
+    """Token ids, right-padded to the longest, and how many each caption has."""
+    rows = [torch.tensor(ids) for ids in captions]
+    tokens = pad_sequence(rows, batch_first=True, padding_value=pad_id)
+    return tokens, torch.tensor([len(row) for row in rows])

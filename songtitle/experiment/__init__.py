@@ -1,10 +1,12 @@
 """The experiment: where data, model, training, search and metrics meet, stage by stage.
 
 Each function gives the record of one stage and sees to the stages before it, in this order:
-`corpora`, `vocabulary`, `clips`, `picture_features`, `song_features`, `training`, `hypotheses`,
-`scores`, `similarity`. Beside them, `census` counts what is here of the paper's own corpora.
+`corpora`, `vocabulary`, `clips`, `picture_features`, `tile_features`, `song_features`, `training`,
+`hypotheses`, `scores`, `similarity`. `comparison` trains other encoders and decoders alike. Beside
+them, `census` counts what is here of the paper's own corpora.
 """
 
+from songtitle.experiment.comparing import comparison
 from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS, clips, corpora, vocabulary
 from songtitle.experiment.inputs import (
     clip_picture,
@@ -13,6 +15,7 @@ from songtitle.experiment.inputs import (
     hear,
     picture_features,
     song_features,
+    tile_features,
 )
 from songtitle.experiment.learning import training
 from songtitle.experiment.maps import similarity
@@ -26,6 +29,7 @@ __all__ = [
     "census",
     "clip_picture",
     "clips",
+    "comparison",
     "corpora",
     "crop_of",
     "example_picture",
@@ -37,6 +41,7 @@ __all__ = [
     "scores",
     "similarity",
     "song_features",
+    "tile_features",
     "training",
     "vocabulary",
 ]

@@ -1,16 +1,15 @@
 """What several stages share: settings that make keys, generators by name, JSON files."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from songtitle.devices import check_device
 from songtitle.manifest import data_home
+from songtitle.model.encoding import native_precision
+from songtitle.model.weights import weights_digest
 from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record
 
@@ -33,17 +32,16 @@ def once(stage: Callable[..., Record]) -> Callable[..., Record]:
     return call
 
 
-def generator_for(seed: int, name: str) -> torch.Generator:
-    """A generator of its own for every picture, clip and epoch: order and number of the others
-    change nothing."""
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
-    return torch.Generator().manual_seed(int(digest[:15], 16))
-
-
 def encoder_settings(config: ExperimentConfig) -> dict[str, Any]:
     """What features depend on, beside the pictures."""
-    device = check_device(config.device).type
-    return {"encoder": config.model.encoder, "weights": config.model.weights, "device": device}
+    device, model = check_device(config.device), config.model
+    return {
+        "encoder": model.encoder,
+        # By content: a file may move, and a name may come to mean another file.
+        "weights": weights_digest(model.encoder, model.weights),
+        "device": device.type,
+        "precision": native_precision(device),
+    }
 
 
 def pick(config: ExperimentConfig, *names: str) -> dict[str, Any]:

@@ -1,16 +1,12 @@
 """The inputs: what the frozen backbone makes of pictures, and the two readings of a song."""
 
-import os
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from jaxtyping import Float
 from torch import Tensor
 
 from songtitle.audio import (
@@ -19,9 +15,12 @@ from songtitle.audio import (
     log_spectrogram,
     spectrogram_image,
 )
+from songtitle.datasets.order import generator_for
 from songtitle.devices import check_device
-from songtitle.experiment.common import encoder_settings, generator_for, once, pick, read_json
-from songtitle.experiment.corpora import SPLITS, clips, corpora
+from songtitle.experiment.common import encoder_settings, once, pick, read_json
+from songtitle.experiment.corpora import clips, corpora
+from songtitle.experiment.feature_jobs import Job, Look, run_jobs
+from songtitle.features import read_features
 from songtitle.images import load_picture, pad_to, random_crop, random_view, tiles
 from songtitle.manifest import data_home
 from songtitle.model.encoder import Backbone, build_backbone
@@ -29,77 +28,106 @@ from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
 from songtitle.timbre import timbre_vector
 
-Item = TypeVar("Item")
-
 
 @once
 def picture_features(config: ExperimentConfig, *, home: Path) -> Record:
-    """What the frozen backbone makes of the pictures: `features.safetensors`.
+    """What the frozen backbone makes of the pictures to learn from: see `features_of`.
 
-    `train (items, views, features)`, `valid (items, 1, features)` and, for each tile size s,
-    `test_s (items, tiles, features)`: one seeded crop of each picture, cut into tiles.
+    `train` has `views` random crops of each picture, `valid` one.
     """
     before = corpora(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         pictures = read_json(before.file("pictures.json"))
-        backbone = frozen_backbone(config)
-        clock = time.perf_counter()
-        found: dict[str, Tensor] = {}
-        for split in SPLITS:
-            mine = [picture for picture in pictures if picture["split"] == split]
 
-            def views(picture: dict[str, Any], split: str = split) -> Tensor:
-                image = load_picture(home / picture["path"])
-                generator = generator_for(config.seed, picture["id"])
-                count = config.views if split == "train" else 1
-                return torch.stack(
-                    [random_view(image, config.crop, generator=generator) for _ in range(count)]
-                )
+        def look(picture: dict[str, Any]) -> Look:
+            count = config.views if picture["split"] == "train" else 1
+            return Look(_crops(picture, config, home, count=count))
 
-            if split != "test":
-                found[split] = _encode(backbone, views, mine)
-                continue
-            crops = [views(picture)[0] for picture in mine]
-            for size in config.tile_sizes:
-                found[f"test_{size}"] = _encode(backbone, partial(tiles, size=size), crops)
-        save_file(found, folder / "features.safetensors")
-        seconds = time.perf_counter() - clock
-        return {
-            "shapes": {name: list(tensor.shape) for name, tensor in found.items()},
-            "timing": {"encode_seconds": round(seconds, 3)},
-        }
+        jobs = [Job(name, _of_split(pictures, name), look) for name in ("train", "valid")]
+        return run_jobs(jobs, frozen_maps(config), folder, memories=_memories(config))
 
-    settings = pick(config, "seed", "crop", "views", "tile_sizes") | encoder_settings(config)
+    settings = pick(config, "seed", "crop", "views") | encoder_settings(config)
+    settings |= {"memories": _memories(config)}
     return run_stage("picture_features", compute, settings=settings, inputs=[before], home=home)
 
 
 @once
+def tile_features(config: ExperimentConfig, size: int, *, home: Path) -> Record:
+    """What the frozen backbone makes of the test pictures, cut into tiles: see `features_of`.
+
+    `test (items, tiles, positions, features)`: one seeded crop of each picture in tiles of `size`
+    pixels a side; `size=config.crop` leaves it whole.
+    """
+    before = corpora(config, home=home)
+
+    def compute(folder: Path) -> dict[str, Any]:
+        def look(picture: dict[str, Any]) -> Look:
+            return Look(tiles(_crops(picture, config, home, count=1)[0], size))
+
+        pictures = _of_split(read_json(before.file("pictures.json")), "test")
+        jobs = [Job("test", pictures, look)]
+        return run_jobs(jobs, frozen_maps(config), folder, memories=_memories(config))
+
+    settings = pick(config, "seed", "crop") | {"size": size} | encoder_settings(config)
+    settings |= {"memories": _memories(config)}
+    return run_stage("tile_features", compute, settings=settings, inputs=[before], home=home)
+
+
+@once
 def song_features(config: ExperimentConfig, *, home: Path) -> Record:
-    """Both readings of each clip: `timbre (items, 90)`, `spectrogram (items, features)`."""
+    """Both readings of each clip, as `songs`: the spectrogram through the frozen backbone (see
+    `features_of`), and in `timbre.safetensors` `(items, 1, 1, 90)`."""
     before = clips(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        names = [song["clip"] for song in read_json(before.file("songs.json"))]
-        backbone = frozen_backbone(config)
-        timbre: dict[str, Tensor] = {}
-
-        def look(name: str) -> Tensor:
+        def look(name: str) -> Look:
             wave = hear(before.file("clips") / name, config)
-            timbre[name] = timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
-            return clip_picture(wave, name, config).unsqueeze(0)
+            timbre = timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
+            return Look(clip_picture(wave, name, config).unsqueeze(0), timbre)
 
-        spectrogram = _encode(backbone, look, names)[:, 0]
-        found = {
-            "timbre": torch.stack([timbre[name] for name in names]),
-            "spectrogram": spectrogram,
-        }
-        save_file(found, folder / "features.safetensors")
-        return {"shapes": {name: list(tensor.shape) for name, tensor in found.items()}}
+        names = [song["clip"] for song in read_json(before.file("songs.json"))]
+        jobs = [Job("songs", names, look)]
+        return run_jobs(jobs, frozen_maps(config), folder, memories=_memories(config, compared=()))
 
     settings = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit")
     settings |= {"spectrogram": asdict(config.spectrogram)} | encoder_settings(config)
+    settings |= {"memories": _memories(config, compared=())}
     return run_stage("song_features", compute, settings=settings, inputs=[before], home=home)
+
+
+def features_of(record: Record, config: ExperimentConfig) -> dict[str, Tensor]:
+    """The features of one of the stages above that the model of `config` reads, by name, mapped.
+
+    Each is `(items, views, positions, features)`. Maps are float16: `.float()` what you index.
+    """
+    return read_features(record.file(f"{config.model.positions}.safetensors"))
+
+
+def timbre_of(record: Record) -> Float[Tensor, "items 90"]:
+    """The timbre vectors of `song_features`."""
+    return read_features(record.file("timbre.safetensors"))["songs"].flatten(1)
+
+
+def _memories(config: ExperimentConfig, compared: Sequence[str] | None = None) -> list[str]:
+    """What is kept of each picture: pooled features, which are small; maps if a decoder looks.
+
+    That of the experiment or one that it is compared with, so that the network runs once for all.
+    """
+    compared = config.compared_decoders if compared is None else compared
+    looks = config.model.memory == "auto" and any(name != "lstm" for name in compared)
+    return ["pooled", "map"] if looks or config.model.positions == "map" else ["pooled"]
+
+
+def _of_split(pictures: list[dict[str, Any]], split: str) -> list[dict[str, Any]]:
+    return [picture for picture in pictures if picture["split"] == split]
+
+
+def _crops(picture: dict[str, Any], config: ExperimentConfig, home: Path, *, count: int) -> Tensor:
+    """`(count, 3, crop, crop)`: the seeded random views of one picture."""
+    image = load_picture(home / picture["path"])
+    generator = generator_for(config.seed, picture["id"])
+    return torch.stack([random_view(image, config.crop, generator=generator) for _ in range(count)])
 
 
 def hear(path: Path, config: ExperimentConfig) -> Tensor:
@@ -148,24 +176,15 @@ def example_picture(config: ExperimentConfig, home: Path | None = None) -> tuple
     return image, random_view(image, config.crop, generator=generator)
 
 
-def frozen_backbone(config: ExperimentConfig) -> Backbone:
-    """The picture network of an experiment, on its device."""
+def frozen_backbone(config: ExperimentConfig, memory: str | None = None) -> Backbone:
+    """The picture network of an experiment, on its device, giving what its decoder reads."""
+    model = config.model
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # matters to weights="none" alone
-        backbone = build_backbone(config.model.encoder, config.model.weights)
+        backbone = build_backbone(model.encoder, model.weights, memory=memory or model.positions)
     return backbone.to(check_device(config.device))
 
 
-def _encode(backbone: Backbone, prepare: Callable[[Item], Tensor], items: Sequence[Item]) -> Tensor:
-    """`(items, views, features)`: pictures prepared in threads, encoded a batch at a time."""
-    device = backbone.mean.device
-    found = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(items), 32):
-            images = torch.stack(list(pool.map(prepare, items[start : start + 32])))
-            # Some 16 crops of 256 pixels at a time, or as many tiles as have that area: what a
-            # CPU's cache likes.
-            parts = images.flatten(0, 1).split(max(1, 16 * 256**2 // images[0, 0, 0].numel()))
-            features = torch.cat([backbone(part.to(device)).cpu() for part in parts])
-            found.append(features.unflatten(0, images.shape[:2]).clone())
-    return torch.cat(found)
+def frozen_maps(config: ExperimentConfig) -> Backbone:
+    """The picture network of an experiment, giving spatial maps."""
+    return frozen_backbone(config, "map")

@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from songtitle.controls import unigram_perplexity
-from songtitle.datasets.loaders import batches
+from songtitle.datasets.loaders import Loader
+from songtitle.datasets.order import generator_for
 from songtitle.devices import check_device
-from songtitle.experiment.common import generator_for, once, pick, read_json
+from songtitle.experiment.common import once, pick, read_json
 from songtitle.experiment.corpora import corpora, vocabulary
-from songtitle.experiment.inputs import picture_features
+from songtitle.experiment.inputs import features_of, picture_features
 from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
-from songtitle.training import evaluate, fit, load_weights, read_checkpoint
-from songtitle.vocab import Vocabulary
+from songtitle.training import best_checkpoint, evaluate, fit, load_weights, read_checkpoint
+from songtitle.vocab import SPECIALS, Vocabulary
 
 
 @once
 def training(config: ExperimentConfig, *, home: Path) -> Record:
-    """The trained captioner (`best.safetensors`, `vocabulary.json`), its perplexity by epoch, and
+    """The trained captioner (`checkpoints`, `vocabulary.json`), its perplexity by epoch, and
     two controls: a unigram model, and the same captioner shown the wrong pictures."""
     words, seen = corpora(config, home=home), picture_features(config, home=home)
     known = vocabulary(config, home=home)
@@ -34,7 +34,7 @@ def training(config: ExperimentConfig, *, home: Path) -> Record:
         device = check_device(config.device)
         words_known = Vocabulary.load(known.file("vocabulary.json"))
         words_known.save(folder / "vocabulary.json")
-        features = load_file(seen.file("features.safetensors"))
+        features = features_of(seen, config)
         pictures = read_json(words.file("pictures.json"))
         ids = {
             side: [words_known.encode(p["tokens"]) for p in pictures if p["split"] == side]
@@ -43,24 +43,24 @@ def training(config: ExperimentConfig, *, home: Path) -> Record:
         width = features["train"].shape[-1]
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            model = build_captioner(
-                config.model, features=width, vocab=len(words_known), pad_id=words_known.pad_id
-            ).to(device)
-        size, pad_id = config.training.batch_size, words_known.pad_id
+            model = captioner(config, words_known, features=width).to(device)
+        pad_id, held_out = words_known.pad_id, features["valid"]
 
-        def loss(model: torch.nn.Module, valid: Tensor = features["valid"]) -> float:
-            held_out = batches(valid, ids["valid"], batch_size=size, pad_id=pad_id)
-            return evaluate(model, held_out, pad_id=pad_id)
+        def loader(side: str, views: Tensor) -> Loader:
+            return Loader(
+                views,
+                ids[side],
+                batch_size=config.training.batch_size,
+                pad_id=pad_id,
+                seed=config.training.seed,
+            )
+
+        def loss(model: torch.nn.Module, views: Tensor = held_out) -> float:
+            return evaluate(model, loader("valid", views).in_order(), pad_id=pad_id)
 
         history = fit(
             model,
-            lambda epoch: batches(
-                features["train"],
-                ids["train"],
-                batch_size=size,
-                pad_id=pad_id,
-                generator=generator_for(config.training.seed, f"epoch {epoch}"),
-            ),
+            loader("train", features["train"]),
             config=config.training,
             pad_id=pad_id,
             validate=loss,
@@ -68,9 +68,8 @@ def training(config: ExperimentConfig, *, home: Path) -> Record:
             details={"config": config.as_dict(), "features": width},
         )
         generator = generator_for(config.seed, "wrong pictures")
-        items = len(ids["valid"])
         permuted = [
-            loss(model, features["valid"][torch.randperm(items, generator=generator)])
+            loss(model, held_out[torch.randperm(len(held_out), generator=generator)])
             for _ in range(10)
         ]
         return {
@@ -93,18 +92,24 @@ def training(config: ExperimentConfig, *, home: Path) -> Record:
     return run_stage("training", compute, settings=settings, inputs=[words, known, seen], home=home)
 
 
+def captioner(config: ExperimentConfig, vocabulary: Vocabulary, *, features: int) -> Captioner:
+    """A captioner over `features`-wide inputs, freshly initialised from torch's generator."""
+    return build_captioner(
+        config.model,
+        features=features,
+        vocab=len(vocabulary),
+        pad_id=vocabulary.pad_id,
+        words=[*SPECIALS, *vocabulary.words],
+    )
+
+
 def load_trained(
     record: Record, config: ExperimentConfig
 ) -> tuple[Captioner, Vocabulary, torch.device]:
     """The captioner of a training record, ready to search, its vocabulary and its device."""
     device = check_device(config.device)
     vocabulary = Vocabulary.load(record.file("vocabulary.json"))
-    path = record.file("best.safetensors")
-    model = build_captioner(
-        config.model,
-        features=read_checkpoint(path)[1]["features"],
-        vocab=len(vocabulary),
-        pad_id=vocabulary.pad_id,
-    )
-    load_weights(path, model)
+    best = best_checkpoint(record.folder)
+    model = captioner(config, vocabulary, features=int(read_checkpoint(best).details["features"]))
+    load_weights(best, model)
     return model.to(device).eval(), vocabulary, device

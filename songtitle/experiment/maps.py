@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
+from torch import Tensor
 
 from songtitle.experiment.common import once, pick
-from songtitle.experiment.inputs import picture_features, song_features
+from songtitle.experiment.inputs import features_of, picture_features, song_features, timbre_of
 from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.naming import timbre_door
 from songtitle.presets import ExperimentConfig
@@ -29,16 +29,18 @@ def similarity(config: ExperimentConfig, *, home: Path) -> Record:
 
     def compute(folder: Path) -> dict[str, Any]:
         model, _, device = load_trained(trained, config)
-        heard = load_file(songs.file("features.safetensors"))
-        seen = load_file(pictures.file("features.safetensors"))
+        heard, timbre = features_of(songs, config)["songs"], timbre_of(songs)
+        seen = features_of(pictures, config)
+
+        def received(features: Tensor) -> np.ndarray:
+            # Of a map, the mean of its positions.
+            return model.encoder(features[:, 0].to(device, torch.float32)).mean(1).cpu().numpy()
+
         with torch.inference_mode():
-            memory = {
-                split: model.encoder(seen[split][:, 0].to(device))[:, 0].cpu().numpy()
-                for split in ("train", "valid")
-            }
+            memory = {split: received(seen[split]) for split in ("train", "valid")}
             sounds = {
-                "timbre": timbre_door(config, heard["timbre"])(heard["timbre"])[:, 0].numpy(),
-                "spectrogram": model.encoder(heard["spectrogram"].to(device))[:, 0].cpu().numpy(),
+                "timbre": timbre_door(config, timbre)(timbre)[:, 0].numpy(),
+                "spectrogram": received(heard),
             }
         mixed = {"held-out pictures": mixing(memory["train"], memory["valid"])}
         for name, vectors in sounds.items():

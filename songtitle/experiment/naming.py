@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,32 +10,34 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from songtitle.controls import against_chance
+from songtitle.datasets.order import generator_for
 from songtitle.devices import check_device
 from songtitle.errors import InputError
-from songtitle.experiment.common import generator_for, once, pick, read_json, write_json
+from songtitle.experiment.common import once, pick, read_json, write_json
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.inputs import (
     clip_picture,
+    features_of,
     frozen_backbone,
     hear,
-    picture_features,
     song_features,
+    tile_features,
+    timbre_of,
 )
 from songtitle.experiment.learning import load_trained, training
 from songtitle.manifest import data_home
 from songtitle.metrics import unigram_pair_scores
 from songtitle.model.captioner import Captioner
 from songtitle.model.encoder import TimbreDoor
+from songtitle.model.searcher import Searcher
 from songtitle.presets import ExperimentConfig
-from songtitle.search import Hypotheses, SearchConfig, beam_search, greedy_search
-from songtitle.shapes import State
+from songtitle.search import Hypotheses, SearchConfig
 from songtitle.stages import Record, finished, run_stage
 from songtitle.timbre import fit_standardiser, replicated_order
-from songtitle.training import read_checkpoint
+from songtitle.training import best_checkpoint, read_checkpoint
 from songtitle.vocab import Vocabulary
 
 SONG_INPUTS = ("songs: timbre", "songs: spectrogram")
@@ -56,25 +58,23 @@ def hypotheses(config: ExperimentConfig, name: str, beam_size: int, *, home: Pat
     """
     trained = training(config, home=home)
     is_song = name.startswith("songs")
-    seen = song_features(config, home=home) if is_song else picture_features(config, home=home)
+    size = config.crop if is_song else int(name.split("×")[-1])
+    seen = song_features(config, home=home) if is_song else tile_features(config, size, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
         model, vocabulary, device = load_trained(trained, config)
-        features = load_file(seen.file("features.safetensors"))
         memory_of: Callable[[Tensor], Tensor] = model.encoder
         if name == "songs: timbre":
-            grid = features["timbre"].unsqueeze(1)
-            memory_of = timbre_door(config, features["timbre"]).to(device)
-        elif is_song:
-            grid = features["spectrogram"].unsqueeze(1)
+            grid = timbre_of(seen).unsqueeze(1)
+            memory_of = timbre_door(config, timbre_of(seen)).to(device)
         else:
-            grid = features[f"test_{name.split('×')[-1]}"]
+            grid = features_of(seen, config)["songs" if is_song else "test"]
         found: list[list[list[Any]]] = []
         seconds = 0.0
         settings = replace(config.search, beam_size=beam_size)
         with torch.inference_mode():
             for group in grid.flatten(0, 1).split(256):
-                memory = memory_of(group.to(device))
+                memory = memory_of(group.to(device, torch.float32))
                 clock = time.perf_counter()
                 best = search(model, memory, vocabulary, settings)
                 seconds += time.perf_counter() - clock
@@ -104,17 +104,9 @@ def search(
     A title is made of words: the unknown word, padding and `<bos>` are never said.
     """
     never = [vocabulary.pad_id, vocabulary.bos_id, vocabulary.unk_id]
-
-    def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        log_probs, state = model.search_step(tokens, state)
-        log_probs[:, never] = -torch.inf
-        return log_probs, state
-
-    state = model.decoder.start(memory)
-    ends = {"bos_id": vocabulary.bos_id, "eos_id": vocabulary.eos_id}
-    if settings.beam_size == 1:
-        return greedy_search(step, state, **ends, max_steps=settings.max_steps)
-    return beam_search(step, state, **ends, config=settings)
+    return Searcher(model.decoder, never=never).search(
+        memory, bos_id=vocabulary.bos_id, eos_id=vocabulary.eos_id, config=settings
+    )
 
 
 def timbre_door(config: ExperimentConfig, timbre: Tensor) -> TimbreDoor:
@@ -141,37 +133,16 @@ def scores(config: ExperimentConfig, *, home: Path) -> Record:
     }
 
     def compute(_: Path) -> dict[str, Any]:
-        references = {
-            "songs": [song["tokens"] for song in read_json(songs.file("songs.json"))],
-            "pictures": [
-                picture["tokens"]
-                for picture in read_json(words.file("pictures.json"))
-                if picture["split"] == "test"
-            ],
-        }
-        rows = []
-        for (name, size), record in found.items():
-            best = [
-                [tile[0][0] for tile in item] for item in read_json(record.file("hypotheses.json"))
-            ]
-            truth = references[name.split()[0].strip(":")]
-            # One matrix per tile position, averaged: a picture's pair score is its tiles' mean.
-            pairs = np.mean(
-                [unigram_pair_scores(list(tile), truth) for tile in zip(*best, strict=True)], axis=0
-            )
-            generator = np.random.default_rng(config.seed)
-            chance = against_chance(pairs, rounds=PERMUTATIONS, generator=generator)
-            rows.append(
-                {
-                    "input": name,
-                    "tile_size": int(name.split("×")[-1]) if "×" in name else None,
-                    "tiles": len(best[0]),
-                    "items": len(best),
-                    "beam_size": size,
-                    **asdict(chance),
-                    "mean_length": record.result["mean_length"],
-                }
-            )
+        references = {"songs": song_titles(songs), "pictures": held_out_captions(words)}
+        rows = [
+            {
+                "input": name,
+                "tile_size": int(name.split("×")[-1]) if "×" in name else None,
+                "beam_size": size,
+                **scored(record, references[name.split()[0].strip(":")], seed=config.seed),
+            }
+            for (name, size), record in found.items()
+        ]
         return {"rows": rows}
 
     settings = {
@@ -181,6 +152,34 @@ def scores(config: ExperimentConfig, *, home: Path) -> Record:
     }
     settings["hypotheses"] = [record.key for record in found.values()]
     return run_stage("scores", compute, settings=settings, inputs=[words, songs], home=home)
+
+
+def scored(
+    record: Record, references: Sequence[Sequence[str]], *, seed: int
+) -> dict[str, int | float]:
+    """What the best hypotheses of a record score against `references`, beside chance.
+
+    `tiles, items, mean_length`, and the fields of `Chance`.
+    """
+    best = [[tile[0][0] for tile in item] for item in read_json(record.file("hypotheses.json"))]
+    # One matrix per tile position, averaged: a picture's pair score is its tiles' mean.
+    pairs = np.mean(
+        [unigram_pair_scores(list(tile), references) for tile in zip(*best, strict=True)], axis=0
+    )
+    chance = against_chance(pairs, rounds=PERMUTATIONS, generator=np.random.default_rng(seed))
+    sizes = {"tiles": len(best[0]), "items": len(best)}
+    return sizes | asdict(chance) | {"mean_length": record.result["mean_length"]}
+
+
+def song_titles(songs: Record) -> list[list[str]]:
+    """The true titles of the test songs, as words."""
+    return [song["tokens"] for song in read_json(songs.file("songs.json"))]
+
+
+def held_out_captions(words: Record) -> list[list[str]]:
+    """The true captions of the test pictures, as words."""
+    pictures = read_json(words.file("pictures.json"))
+    return [picture["tokens"] for picture in pictures if picture["split"] == "test"]
 
 
 def score_table(config: ExperimentConfig, home: Path | None = None) -> pd.DataFrame:
@@ -202,13 +201,9 @@ def name_songs(
 
     A file that cannot be read yields its `InputError` in place of titles, and the rest go on.
     """
-    records = finished(home or data_home(), "training")
-    if not records:
-        msg = "title: no trained model yet; run `make book` or `python -m songtitle run` first"
-        raise InputError(msg)
-    record = records[-1]
+    record = last_captioner(home or data_home())
     config = ExperimentConfig.from_dict(
-        read_checkpoint(record.file("best.safetensors"))[1]["config"]
+        read_checkpoint(best_checkpoint(record.folder)).details["config"]
     )
     model, vocabulary, device = load_trained(record, config)
     backbone = frozen_backbone(config)
@@ -223,6 +218,23 @@ def name_songs(
             memory = model.encoder(backbone(image.unsqueeze(0).to(device)))
             found = as_words(search(model, memory, vocabulary, settings), vocabulary)[0]
         yield path, [(" ".join(words), log_prob) for words, log_prob in found]
+
+
+def last_captioner(home: Path) -> Record:
+    """The captioner that named songs last, else the last one trained.
+
+    Those trained for comparison alone name no songs. Raises InputError where none is trained.
+    """
+    trained = {record.key: record for record in finished(home, "training")}
+    named = [
+        trained[record.inputs["training"]]
+        for record in finished(home, "hypotheses")
+        if record.settings["input"] in SONG_INPUTS and record.inputs["training"] in trained
+    ]
+    if not trained:
+        msg = "title: no trained model yet; run `make book` or `python -m songtitle run` first"
+        raise InputError(msg)
+    return [*trained.values(), *named][-1]
 
 
 def as_words(found: Hypotheses, vocabulary: Vocabulary) -> list[list[list[Any]]]:

@@ -1,33 +1,86 @@
 """The captioner: an encoder that makes memory, a decoder that turns memory into words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from songtitle.errors import InputError
-from songtitle.model.encoder import Name, Projection
+from songtitle.model.attention import AttentionDecoder
+from songtitle.model.encoder import (
+    ENCODERS,
+    WIDTHS,
+    Backbone,
+    PictureEncoder,
+    Projection,
+    TimbreEncoder,
+    build_backbone,
+)
 from songtitle.model.lstm import LSTMDecoder
-from songtitle.shapes import Features, Memory, State, Tokens
+from songtitle.model.transformer import TransformerDecoder
+from songtitle.model.words import PretrainedEmbedding, read_word_vectors
+from songtitle.shapes import Features, Image, Memory, State, Timbre, Tokens
+from songtitle.timbre import TIMBRE_SIZE
+
+DECODERS = ("lstm", "attention", "transformer")
+MEMORIES = ("auto", "pooled", "map")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """What the captioner is made of (paper 4.2 unless noted)."""
 
-    encoder: Name = "efficientnet_lite0"  # the paper: resnet152
-    weights: str = "imagenet"  # "imagenet", "none", or the path of a state dict
-    decoder: Literal["lstm"] = "lstm"
+    encoder: str = "efficientnet_lite0"  # one of ENCODERS; the paper: resnet152
+    weights: str = "imagenet"  # "imagenet", "imagenet_v2", "none", or the path of a state dict
+    memory: str = (
+        "auto"  # one of MEMORIES; "auto": "pooled" for the lstm, "map" for those that look
+    )
+    fine_tune: bool = False  # the picture network trains too
+    decoder: str = "lstm"  # one of DECODERS
     dim: int = 512  # embedding, hidden and memory width
     num_layers: int = 1
+    num_heads: int = 8  # of the transformer; divides dim
     dropout: float = 0.2  # on embeddings and decoder outputs
+    word_vectors: str = "none"  # "none", "glove", or the path of a text file of vectors
+    attention_penalty: float = 0.0  # weight of doubly stochastic attention; Xu et al. 2015 give 1
+
+    def __post_init__(self) -> None:
+        for name, choices in (("encoder", ENCODERS), ("decoder", DECODERS), ("memory", MEMORIES)):
+            _one_of(name, getattr(self, name), choices)
+        for name in ("dim", "num_layers", "num_heads"):
+            _holds(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _holds(0 <= self.dropout < 1, "dropout", "from 0 to below 1", self.dropout)
+        penalty = self.attention_penalty
+        _holds(penalty >= 0, "attention_penalty", "0 or more", penalty)
+        _holds(
+            penalty == 0 or self.decoder == "attention",
+            "attention_penalty",
+            f"0 with decoder {self.decoder!r}, which has no such attention",
+            penalty,
+        )
+        whole = self.decoder != "transformer" or self.dim % self.num_heads == 0
+        _holds(whole, "num_heads", f"a divisor of dim, {self.dim}", self.num_heads)
+        if self.encoder == "timbre":
+            _holds(not self.fine_tune, "fine_tune", "False with encoder 'timbre'", self.fine_tune)
+            _holds(self.memory != "map", "memory", "'pooled' with encoder 'timbre'", self.memory)
+
+    @property
+    def positions(self) -> str:
+        """What `memory` comes to, "pooled" or "map": "auto" is what suits the decoder."""
+        if self.memory == "auto":
+            looks = self.decoder != "lstm" and self.encoder != "timbre"
+            return "map" if looks else "pooled"
+        return self.memory
 
 
 @runtime_checkable
 class Decoder(Protocol):
     """What search and training ask of a decoder."""
+
+    output: nn.Linear  # from the decoder's width to the vocabulary
 
     def __call__(self, memory: Memory, tokens: Tokens) -> Float[Tensor, "batch steps vocab"]:
         """Logits under teacher forcing."""
@@ -35,14 +88,19 @@ class Decoder(Protocol):
     def start(self, memory: Memory) -> State:
         """The state before `<bos>`."""
 
+    def advance(
+        self, tokens: Int[Tensor, " group"], state: State
+    ) -> tuple[Float[Tensor, "group dim"], State]:
+        """One token further: what `output` makes the next logits from, and the new state."""
+
     def step(
         self, tokens: Int[Tensor, " group"], state: State
     ) -> tuple[Float[Tensor, "group vocab"], State]:
-        """Logits one token further, and the new state."""
+        """`output(advance(tokens, state))`: logits one token further, and the new state."""
 
 
 class Captioner(nn.Module):
-    """A trained projection and a decoder, over features that a frozen backbone computed."""
+    """An encoder and a decoder: from features, pictures or timbre to words."""
 
     decoder: Decoder
 
@@ -51,9 +109,24 @@ class Captioner(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
 
-    def forward(self, features: Features, tokens: Tokens) -> Float[Tensor, "batch steps vocab"]:
+    def forward(
+        self, inputs: Features | Image | Timbre, tokens: Tokens
+    ) -> Float[Tensor, "batch steps vocab"]:
         """Logits for the token after each of `tokens`, which start with `<bos>`."""
-        return self.decoder(self.encoder(features), tokens)
+        return self.decoder(self.encoder(inputs), tokens)
+
+    def teach(
+        self, inputs: Features | Image | Timbre, tokens: Tokens
+    ) -> tuple[Float[Tensor, "batch steps vocab"], Float[Tensor, ""]]:
+        """The logits of `forward`, and what the decoder adds to the loss.
+
+        The penalty is summed over the batch's examples; it is 0 for all but the attention decoder
+        with doubly stochastic regularisation.
+        """
+        if isinstance(self.decoder, AttentionDecoder) and self.decoder.penalty:
+            return self.decoder.teach(self.encoder(inputs), tokens)
+        logits = self(inputs, tokens)
+        return logits, logits.new_zeros(())
 
     def search_step(
         self, tokens: Int[Tensor, " group"], state: State
@@ -63,16 +136,76 @@ class Captioner(nn.Module):
         return torch.log_softmax(logits, dim=-1), state
 
 
-def build_captioner(config: ModelConfig, *, features: int, vocab: int, pad_id: int) -> Captioner:
-    """A captioner over `features`-wide inputs and `vocab` words, freshly initialised."""
-    if config.decoder != "lstm":
-        msg = f"decoder: expected 'lstm', got {config.decoder!r}"
+def build_captioner(
+    config: ModelConfig,
+    *,
+    features: int | None = None,
+    vocab: int,
+    pad_id: int,
+    words: Sequence[str] | None = None,
+    backbone: Backbone | None = None,
+) -> Captioner:
+    """A captioner for `vocab` words, freshly initialised.
+
+    What its encoder reads follows from the settings: features, `features` of them at each
+    position; timbre, with `encoder="timbre"`; or pictures, with `fine_tune` or where a `backbone`
+    is given (a frozen one serves pictures that come once). `words` is the vocabulary in id order,
+    specials first, which `word_vectors` needs.
+    """
+    decoder = _build_decoder(config, vocab, pad_id, words)  # first: seeds keep their meaning
+    if config.encoder == "timbre":
+        _expect_width(features, TIMBRE_SIZE, config)
+        return Captioner(TimbreEncoder(config.dim), decoder)
+    _expect_width(features, WIDTHS[config.encoder] if config.fine_tune else None, config)
+    if config.fine_tune and backbone is None:
+        backbone = build_backbone(
+            config.encoder, config.weights, memory=config.positions, frozen=False
+        )
+    if backbone is not None:
+        return Captioner(PictureEncoder(backbone, config.dim), decoder)
+    return Captioner(Projection(features or WIDTHS[config.encoder], config.dim), decoder)
+
+
+def _build_decoder(
+    config: ModelConfig, vocab: int, pad_id: int, words: Sequence[str] | None
+) -> Decoder:
+    embed = None
+    if config.word_vectors != "none":
+        if words is None or len(words) != vocab:
+            got = "none" if words is None else f"{len(words)}"
+            msg = (
+                f"words: word_vectors expects the vocabulary's {vocab} words, got {got}; pass them"
+            )
+            raise InputError(msg)
+        found = read_word_vectors(config.word_vectors, words)
+        embed = PretrainedEmbedding(found, words, dim=config.dim)
+    common: dict[str, Any] = {
+        "dim": config.dim,
+        "num_layers": config.num_layers,
+        "dropout": config.dropout,
+        "pad_id": pad_id,
+        "embed": embed,
+    }
+    if config.decoder == "attention":
+        return AttentionDecoder(vocab, **common, penalty=config.attention_penalty)
+    if config.decoder == "transformer":
+        return TransformerDecoder(vocab, **common, num_heads=config.num_heads)
+    return LSTMDecoder(vocab, **common)
+
+
+def _expect_width(got: int | None, width: int | None, config: ModelConfig) -> None:
+    if got is not None and width is not None and got != width:
+        msg = f"features: expected {width}, as {config.encoder} gives, got {got}; leave it out"
         raise InputError(msg)
-    decoder = LSTMDecoder(
-        vocab,
-        dim=config.dim,
-        num_layers=config.num_layers,
-        dropout=config.dropout,
-        pad_id=pad_id,
-    )
-    return Captioner(Projection(features, config.dim), decoder)
+
+
+def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        msg = f"{name}: expected one of {', '.join(choices)}, got {value!r}; choose one of these"
+        raise InputError(msg)
+
+
+def _holds(right: bool, name: str, wanted: str, got: object) -> None:
+    if not right:
+        msg = f"{name}: expected {wanted}, got {got}; change the setting"
+        raise InputError(msg)

@@ -1,56 +1,93 @@
-"""Encoders: a frozen picture network, its trained projection, and the back door for timbre."""
+"""Encoders: picture networks frozen or fine-tuned, the trained projection, and timbre's two doors.
 
-from collections.abc import Callable
+A picture network (`Backbone`) makes features of a picture; a `Projection` makes the decoder's
+memory of features. A `PictureEncoder` is both, a `TimbreEncoder` a projection of 90 numbers.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Literal
-from urllib.error import URLError
+from typing import Any
 
 import timm
 import torch
 import torchvision
 from jaxtyping import Float, Int
-from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from songtitle.errors import InputError
-from songtitle.manifest import listed, package_folder, verify
+from songtitle.model.norm import BatchNorm
+from songtitle.model.weights import network_state, state_mismatch
 from songtitle.shapes import Features, Image, Memory, Timbre
-from songtitle.timbre import standardise, tile_to_width
+from songtitle.timbre import TIMBRE_SIZE, standardise, tile_to_width
 
+LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-Name = Literal["efficientnet_lite0", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+WIDTHS = dict.fromkeys(LITES, 1280) | dict(zip(RESNETS, (512, 512, 2048, 2048, 2048), strict=True))
+ENCODERS = (*LITES, *RESNETS, "timbre")
 
 
 class Backbone(nn.Module):
-    """A picture network without its classifier, frozen: `Image -> Features`.
+    """A picture network without its pooling and classifier: `Image -> Features`.
 
-    `forward` takes RGB in [0, 1] of any size (the last pooling adapts, so 32-pixel tiles work) and
-    returns `(batch, width)`. The network stays in evaluation mode, whatever `train()` says: its
-    batch statistics belong to ImageNet, and only the projection after it is trained (paper 4.2).
+    `forward` takes RGB in [0, 1] of any size. Features are the last map's `height x width`
+    positions, row by row (`memory="map"`: 64 of them for 256 pixels a side, one for 32), or their
+    mean, one position (`"pooled"`).
+
+    Frozen, the network computes in evaluation mode whatever `train()` says, without gradients, its
+    normalisations folded into its convolutions (paper 4.2 trains only what comes after). Otherwise
+    every parameter trains, but the statistics of the batch normalisations stay those of ImageNet:
+    a batch of some ten pictures would give poor ones.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: nn.Module, *, width: int, mean: list[float], std: list[float]):
+    def __init__(
+        self,
+        trunk: nn.Module,
+        *,
+        width: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        memory: str = "pooled",
+        frozen: bool = True,
+    ):
         super().__init__()
-        trunk = fold_batch_norm(trunk.eval()).requires_grad_(False)
+        if frozen:
+            trunk = fold_batch_norm(trunk.eval()).requires_grad_(False)
         self.trunk = trunk.to(memory_format=torch.channels_last)
         self.width = width
+        self.memory = memory
+        self.frozen = frozen
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Stay in evaluation mode."""
-        return super().train(False)
+        """Training mode for all but the batch normalisations; none of it for a frozen network."""
+        super().train(mode and not self.frozen)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
 
-    @torch.inference_mode()
     def forward(self, image: Image) -> Features:
-        """`(batch, 3, height, width)` in [0, 1] -> `(batch, features)`."""
+        """`(batch, 3, height, width)` in [0, 1] -> `(batch, positions, features)`."""
+        if not self.frozen:
+            return self._features(image)
+        with torch.inference_mode():
+            features = self._features(image)
+        return features.clone()  # a plain tensor, so that what comes after can be trained
+
+    def _features(self, image: Image) -> Features:
         normal = (image - self.mean) / self.std
-        return self.trunk(normal.contiguous(memory_format=torch.channels_last))
+        grid = self.trunk(normal.contiguous(memory_format=torch.channels_last))
+        if self.memory == "pooled":
+            grid = adaptive_avg_pool2d(grid, 1)
+        return grid.flatten(2).transpose(1, 2)
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
@@ -68,96 +105,109 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
-def build_backbone(name: Name, weights: str = "imagenet") -> Backbone:
-    """A frozen picture network by name.
+def build_backbone(
+    name: str, weights: str = "imagenet", *, memory: str = "pooled", frozen: bool = True
+) -> Backbone:
+    """A picture network by name, `efficientnet_lite0` to `2` or `resnet18` to `152`.
 
-    `weights` is `"imagenet"` (published ImageNet weights), a path to a local state dict
-    (`.safetensors`, or `.pth` read without executing anything), or `"none"` (as initialised, for
-    tests and for the question what ImageNet contributes).
+    `weights` is `"imagenet"`, `"imagenet_v2"`, `"none"` (as initialised, for tests and for the
+    question what ImageNet contributes) or the path of a state dict, with or without a classifier
+    (`songtitle.model.weights` says more). Raises InputError for another name and for weights that
+    cannot be had, have another hash, or belong to another network.
     """
-    if name == "efficientnet_lite0":
-        trunk: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-        _load(trunk, weights, published=_packaged_lite0)
-        trunk.reset_classifier(0)
+    if memory not in ("pooled", "map"):
+        msg = f"memory: expected 'pooled' or 'map', got {memory!r}; choose one of these"
+        raise InputError(msg)
+    if name in LITES:
+        network: Any = timm.create_model(f"tf_{name}", pretrained=False)
+        state = network_state(name, weights, network)
+        network.reset_classifier(0, "")
         # Inputs in [-1, 1]: the TensorFlow convention these weights were trained with.
-        return Backbone(trunk, width=trunk.num_features, mean=[0.5] * 3, std=[0.5] * 3)
-    if name in RESNETS:
+        mean, std = [0.5] * 3, [0.5] * 3
+    elif name in RESNETS:
         # The paper's network is ResNet-152 (section 2). It pools to 2,048 numbers, not to the 512
         # of the text: `Projection` makes up for the layer that is missing there.
-        trunk = torchvision.models.get_model(name, weights=None)
-        _load(trunk, weights, published=lambda _: _torchvision_weights(name))
-        width = trunk.fc.in_features
-        trunk.fc = nn.Identity()
-        return Backbone(trunk, width=width, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-    msg = f"encoder: expected efficientnet_lite0 or one of {', '.join(RESNETS)}, got {name!r}"
-    raise InputError(msg)
-
-
-def _load(
-    trunk: nn.Module, weights: str, *, published: Callable[[nn.Module], dict[str, Tensor]]
-) -> None:
-    if weights == "none":
-        return
-    if weights == "imagenet":
-        state = published(trunk)
-    elif not Path(weights).is_file():
-        msg = (
-            f"weights: expected 'imagenet', 'none' or the path of a state dict, got {weights!r}; "
-            "no such file"
-        )
-        raise InputError(msg)
-    elif weights.endswith(".safetensors"):
-        state = load_file(weights)
+        network = torchvision.models.get_model(name, weights=None)
+        state = network_state(name, weights, network)
+        children = [each for each in network.named_children() if each[0] not in ("avgpool", "fc")]
+        network = nn.Sequential(OrderedDict(children))
+        mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     else:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-    try:
-        trunk.load_state_dict(state)
-    except RuntimeError as error:
-        msg = f"weights: {weights} does not fit the encoder: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
-
-
-def _packaged_lite0(trunk: nn.Module) -> dict[str, Tensor]:
-    (file,) = listed("efficientnet_lite0")
-    folder = package_folder(Path(file.path).parts[0]).parent
-    if any(verify([file], folder)):
-        msg = f"{file.path}: expected sha256 {file.sha256}; reinstall the package that carries it"
+        msg = f"encoder: expected one of {', '.join(LITES + RESNETS)}, got {name!r}"
         raise InputError(msg)
-    path = folder / file.path
-    # The package names its 296 entries otherwise; order and shapes are timm's.
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(zip(trunk.state_dict(), state.values(), strict=True))
-
-
-def _torchvision_weights(name: str) -> dict[str, Tensor]:
-    try:
-        return torchvision.models.get_model_weights(name).DEFAULT.get_state_dict(
-            check_hash=True, progress=True
-        )
-    except (URLError, OSError) as error:
-        msg = (
-            f"weights: the ImageNet weights of {name} could not be fetched ({error}); connect to "
-            "the network, or give the path of a local state dict as `weights`"
-        )
-        raise InputError(msg) from error
+    if state is not None:
+        state = {k: v for k, v in state.items() if not k.startswith(("fc.", "classifier."))}
+        fault = state_mismatch(network, state)
+        if fault:
+            msg = f"weights: {weights} does not fit the encoder {name}; {fault}"
+            raise InputError(msg)
+        network.load_state_dict(state)
+    return Backbone(network, width=WIDTHS[name], mean=mean, std=std, memory=memory, frozen=frozen)
 
 
 class Projection(nn.Module):
-    """Pooled features to the decoder's width: linear, then batch normalisation.
+    """Features to the decoder's width: linear, then batch normalisation, at each position.
 
     The linear layer is missing from the paper's text, which lets ResNet pool to 512; it is what
-    turns 2,048 (or 1,280) numbers into the 512 that the LSTM reads. `BatchNorm1d` after it is the
-    batch normalisation of paper section 2.
+    turns 2,048 (or 1,280) numbers into the 512 that the LSTM reads. The batch normalisation after
+    it is that of paper section 2; its batch is every position of every example, in all processes.
     """
 
     def __init__(self, features: int, dim: int):
         super().__init__()
         self.linear = nn.Linear(features, dim)
-        self.norm = nn.BatchNorm1d(dim)
+        self.norm = BatchNorm(dim)
 
     def forward(self, features: Features) -> Memory:
-        """`(batch, features) -> (batch, 1, dim)`, unit scale per column."""
-        return self.norm(self.linear(features)).unsqueeze(1)
+        """`(batch, positions, features) -> (batch, positions, dim)`, unit scale per column."""
+        wide = self.linear(features)
+        return self.norm(wide.flatten(0, 1)).view_as(wide)
+
+
+class PictureEncoder(Projection):
+    """A picture network and its projection: `Image -> Memory`.
+
+    For a network that is fine-tuned, or frozen and run over pictures as they come. Features that
+    such a network made already are taken too. A frozen network is left out of the state dict: it
+    is known by name and digest, so that a checkpoint holds what was trained.
+    """
+
+    def __init__(self, backbone: Backbone, dim: int):
+        super().__init__(backbone.width, dim)
+        self.backbone = backbone
+        if backbone.frozen:
+            self.register_state_dict_post_hook(_leave_out_backbone)
+            self.register_load_state_dict_post_hook(_miss_no_backbone)
+
+    def forward(self, inputs: Image | Features) -> Memory:
+        """Pictures `(batch, 3, height, width)`, or their features, to memory."""
+        return super().forward(self.backbone(inputs) if inputs.ndim == 4 else inputs)
+
+
+def _leave_out_backbone(module: nn.Module, state: dict, prefix: str, metadata: dict) -> None:
+    for name in [name for name in state if name.startswith(f"{prefix}backbone.")]:
+        del state[name]
+
+
+def _miss_no_backbone(module: nn.Module, keys: Any) -> None:
+    keys.missing_keys[:] = [key for key in keys.missing_keys if "backbone." not in key]
+
+
+class TimbreEncoder(Projection):
+    """A trained door for timbre: 90 numbers, standardised, to one position of memory.
+
+    Running statistics standardise: covariances are in the square of the means' unit, and one
+    learning rate has to fit both.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__(TIMBRE_SIZE, dim)
+        self.standard = BatchNorm(TIMBRE_SIZE, affine=False)
+
+    def forward(self, timbre: Timbre) -> Memory:
+        """`(batch, 90)` or `(batch, 1, 90) -> (batch, 1, dim)`."""
+        rows = timbre.flatten(0, -2)
+        return super().forward(self.standard(rows).unsqueeze(1))
 
 
 class TimbreDoor(nn.Module):
@@ -184,6 +234,6 @@ class TimbreDoor(nn.Module):
         self.register_buffer("std", std)
 
     def forward(self, timbre: Timbre) -> Memory:
-        """`(batch, 90) -> (batch, 1, dim)`."""
-        scaled = standardise(timbre, self.mean, self.std)
+        """`(batch, 90)` or `(batch, 1, 90) -> (batch, 1, dim)`."""
+        scaled = standardise(timbre.flatten(0, -2), self.mean, self.std)
         return tile_to_width(scaled, len(self.order), order=self.order).unsqueeze(1)

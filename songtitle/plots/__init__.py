@@ -21,6 +21,7 @@ from songtitle.plots.pictures import (
     show_tiles,
     timbre_bars,
 )
+from songtitle.plots.speed import growth_lines, ratio_bars
 from songtitle.plots.style import use_house_style
 
 __all__ = [
@@ -30,10 +31,12 @@ __all__ = [
     "draw_captioner",
     "draw_pipeline",
     "draw_two_steps",
+    "growth_lines",
     "length_distribution",
     "link_survival",
     "mark_span",
     "perplexity_by_epoch",
+    "ratio_bars",
     "seconds_by_beam",
     "show_picture",
     "show_spectrogram",

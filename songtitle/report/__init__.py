@@ -18,6 +18,7 @@ from songtitle.report.answers import (
 from songtitle.report.corpora import facts, panels, reach, table_1, table_2, table_3
 from songtitle.report.scores import (
     clip_of,
+    comparison,
     diagram,
     example_caption,
     five_best,
@@ -32,16 +33,20 @@ from songtitle.report.scores import (
     table_5,
     variety,
 )
+from songtitle.report.speed import benchmarks, growths, ratio_table, ratios, speed_note
 
 __all__ = [
+    "benchmarks",
     "census",
     "census_note",
     "clip_of",
+    "comparison",
     "diagram",
     "example_caption",
     "facts",
     "five_best",
     "funnels",
+    "growths",
     "headline",
     "joins",
     "links_by_host",
@@ -54,11 +59,14 @@ __all__ = [
     "need",
     "panels",
     "perplexities",
+    "ratio_table",
+    "ratios",
     "reach",
     "shift",
     "signature",
     "sounds",
     "spectrogram_shapes",
+    "speed_note",
     "table_1",
     "table_2",
     "table_3",

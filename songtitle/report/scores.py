@@ -17,6 +17,10 @@ from songtitle.plots import Box
 from songtitle.presets import ExperimentConfig
 from songtitle.report.corpora import HERE, PAPER
 from songtitle.stages import Record
+from songtitle.training import best_checkpoint
+from songtitle.training.checkpoints import MODEL
+
+DECODERS = {"lstm": "LSTM", "attention": "LSTM with attention", "transformer": "transformer"}
 
 
 def table_4(scores: pd.DataFrame) -> pd.DataFrame:
@@ -97,6 +101,26 @@ def perplexities(record: Record) -> pd.DataFrame:
         ["unigram model", record.result["unigram_perplexity"]],
     ]
     return pd.DataFrame(rows, columns=["Model", "Validation perplexity"])
+
+
+def comparison(record: Record) -> pd.DataFrame:
+    """Each encoder with each decoder: perplexity and its control, BLEU-1 with chance, cost."""
+    rows = []
+    for found, times in zip(record.result["rows"], record.timing["rows"], strict=True):
+        score = [100 * found[key] for key in ("score", "low", "high")]
+        rows.append(
+            [
+                found["encoder"],
+                found["decoder"],
+                f"{found['valid_perplexity']:.2f} ({found['permuted_pictures_perplexity']:.2f})",
+                "{:.1f} [{:.1f}, {:.1f}]".format(*score),
+                f"{100 * found['chance']:.1f} (p = {found['p']:.3f})",
+                f"{found['parameters'] / 1e6:.1f} + {found['backbone_parameters'] / 1e6:.1f}",
+                f"{times['epoch_seconds']:.1f} + {times['encode_seconds']:.0f}",
+            ]
+        )
+    columns = ["Encoder", "Decoder", "Perplexity (wrong pictures)", "BLEU-1", "Chance"]
+    return pd.DataFrame(rows, columns=[*columns, "Million weights", "Seconds"], dtype=object)
 
 
 def mean_lengths(scores: pd.DataFrame) -> pd.DataFrame:
@@ -190,10 +214,9 @@ def diagram(config: ExperimentConfig, trained: Record) -> dict[str, list[Box]]:
 
     Keys: `picture` (Figs. 1 and 2), `timbre` (Fig. 3), `spectrogram` (Figs. 2 and 4), `decoder`.
     """
-    with safe_open(trained.file("best.safetensors"), framework="pt") as file:
-        projection = file.get_slice("model.encoder.linear.weight").get_shape()
-        vocab, dim = file.get_slice("model.decoder.embed.weight").get_shape()
-    width, features = projection
+    with safe_open(best_checkpoint(trained.folder) / MODEL, framework="pt") as file:
+        width, features = file.get_slice("encoder.linear.weight").get_shape()
+        vocab, dim = file.get_slice("decoder.output.weight").get_shape()
     side, bins = config.crop, config.spectrogram.bins
     backbone = Box(config.model.encoder, f"{features}", "frozen, ImageNet weights")
     project = Box("linear + batch norm", f"{width}", "trained")
@@ -209,7 +232,7 @@ def diagram(config: ExperimentConfig, trained: Record) -> dict[str, list[Box]]:
             Box("replicated", f"{dim}", "each number 5 or 6 times"),
         ],
         "spectrogram": [Box("audio", f"{config.clip_seconds:.0f} s"), sound, backbone, project],
-        "decoder": [Box("LSTM", f"{dim}", f"{vocab:,} words")],
+        "decoder": [Box(DECODERS[config.model.decoder], f"{dim}", f"{vocab:,} words")],
     }
 
 

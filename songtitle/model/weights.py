@@ -1,0 +1,185 @@
+"""Weights: the tensors of a picture network, by name or from a file, hash-checked before use.
+
+A setting `weights` is `"imagenet"`, `"imagenet_v2"`, `"none"`, or the path of a state dict: a
+`.safetensors` file, or a PyTorch file that is read without executing anything (`weights_only`).
+`PATH#sha256=...` names the hash that the file must have; a file name that ends in `-` and
+hexadecimal digits, as torchvision's do, names how it must begin.
+"""
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from songtitle.errors import InputError
+from songtitle.manifest import listed, named_home, package_folder, sha256, verify
+
+# "imagenet" is what the paper, of 2020, could have had: torchvision's first weights. Its second
+# weights, trained in 2021 by a longer recipe, are "imagenet_v2" (torchvision has no V2 of ResNet-18
+# and ResNet-34).
+TORCHVISION_SETS = {"imagenet": "IMAGENET1K_V1", "imagenet_v2": "IMAGENET1K_V2"}
+NAMED = ("imagenet", "imagenet_v2", "none")
+SOURCE = "torchvision_weights"  # in data_manifest/, and below the data home once fetched
+
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
+
+
+def network_state(name: str, weights: str, network: nn.Module) -> dict[str, Tensor] | None:
+    """The state dict that `weights` means for the picture network `name`; None for `"none"`.
+
+    `network` is the whole network as its library builds it: it gives the packaged EfficientNets
+    their names. Raises InputError where the file is not there, is torn, holds anything but
+    tensors, or has another hash.
+    """
+    if weights == "none":
+        return None
+    if weights not in NAMED:
+        return read_state(weights)
+    if not name.startswith("resnet"):
+        return _packaged_state(name, weights, network)
+    file = _published_file(name, weights)
+    fetched = named_home() / SOURCE / file  # by `python -m songtitle fetch`
+    return read_state(str(fetched if fetched.is_file() else _downloaded(name, file)))
+
+
+def weights_digest(name: str, weights: str) -> str:
+    """What the weights are, in characters that change when they do: the key of what follows.
+
+    `"sha256:..."` of the content for a file and for the packaged EfficientNets, the published file
+    name, which holds eight digits of the hash, for torchvision's weights, and `"none"` for a
+    network as initialised (its content follows from the seed).
+    """
+    if weights == "none":
+        return "none"
+    if weights not in NAMED:
+        path, _ = _split(weights)
+        return f"sha256:{sha256(path)}"
+    if name.startswith("resnet"):
+        return _published_file(name, weights)
+    _refuse_v2(name, weights)
+    (file,) = listed(name)
+    return f"sha256:{file.sha256}"
+
+
+def read_state(weights: str) -> dict[str, Tensor]:
+    """The state dict in a file, `PATH` or `PATH#sha256=...`; see the module for what is checked."""
+    path, wanted = _split(weights)
+    found = sha256(path) if wanted else ""
+    if not found.startswith(wanted):
+        msg = (
+            f"weights: {path}: expected a file whose sha256 begins {wanted}, got {found}; "
+            "fetch it again (or rename it, if its name is not meant to hold a hash)"
+        )
+        raise InputError(msg)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        msg = (
+            f"weights: {path}: expected tensors alone, got a pickle that would run code or is "
+            "torn; use a state dict saved by torch.save or safetensors"
+        )
+        raise InputError(msg) from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        msg = f"weights: {path}: expected a whole file of tensors, got '{cause}'; fetch it again"
+        raise InputError(msg) from error
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        msg = (
+            f"weights: {path}: expected a state dict, names with tensors, got "
+            f"{type(state).__name__} of other things; save network.state_dict() alone"
+        )
+        raise InputError(msg)
+    return dict(state)
+
+
+def state_mismatch(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """How a state dict differs from what a network holds, in one line; None where it fits."""
+    own = network.state_dict()
+    reshaped = [name for name in own if name in state and own[name].shape != state[name].shape]
+    faults = []
+    for kind, names in (
+        ("missing", [name for name in own if name not in state]),
+        ("unknown", [name for name in state if name not in own]),
+    ):
+        if names:
+            faults.append(f"{len(names)} {kind} (first: {names[0]})")
+    if reshaped:
+        first = reshaped[0]
+        faults.append(
+            f"{len(reshaped)} of another shape (first: {first}, expected "
+            f"{tuple(own[first].shape)}, got {tuple(state[first].shape)})"
+        )
+    return "tensors: " + ", ".join(faults) if faults else None
+
+
+def _split(weights: str) -> tuple[Path, str]:
+    """The path, and how the file's sha256 must begin (empty: any)."""
+    location, _, wanted = weights.partition("#sha256=")
+    path, wanted = Path(location).expanduser(), wanted.lower()
+    if not path.is_file():
+        msg = (
+            f"weights: expected {', '.join(map(repr, NAMED))} or the path of a state dict, got "
+            f"{weights!r}; no such file"
+        )
+        raise InputError(msg)
+    if "#sha256=" in weights and not re.fullmatch("[0-9a-f]{64}", wanted):
+        msg = f"weights: {path}: expected 64 hexadecimal digits after #sha256=, got {wanted!r}"
+        raise InputError(msg)
+    in_name = _HASH_IN_NAME.search(path.name)
+    return path, wanted or (in_name[1] if in_name else "")
+
+
+def _packaged_state(name: str, weights: str, network: nn.Module) -> dict[str, Tensor]:
+    _refuse_v2(name, weights)
+    (file,) = listed(name)
+    folder = package_folder(Path(file.path).parts[0]).parent
+    if any(verify([file], folder)):
+        msg = f"{file.path}: expected sha256 {file.sha256}; reinstall the package that carries it"
+        raise InputError(msg)
+    state = torch.load(folder / file.path, map_location="cpu", weights_only=True)
+    # The packages name their entries otherwise; order and shapes are timm's.
+    return dict(zip(network.state_dict(), state.values(), strict=True))
+
+
+def _refuse_v2(name: str, weights: str) -> None:
+    if weights == "imagenet_v2":
+        msg = f"weights: {name} has no second ImageNet weights; choose 'imagenet'"
+        raise InputError(msg)
+
+
+def _published_file(name: str, weights: str) -> str:
+    """torchvision's name for the file, such as `resnet152-394f9c45.pth`."""
+    for found in torchvision.models.get_model_weights(name):
+        if found.name == TORCHVISION_SETS[weights]:
+            return found.url.rpartition("/")[2]
+    msg = f"weights: torchvision has no {weights!r} of {name}; choose 'imagenet'"
+    raise InputError(msg)
+
+
+def _downloaded(name: str, file: str) -> Path:
+    """Where torchvision keeps its downloads; fetched now, if it is not there yet."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / file
+    if path.is_file():
+        return path
+    (address,) = (w.url for w in torchvision.models.get_model_weights(name) if file in w.url)
+    digits = _HASH_IN_NAME.search(file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(address, str(path), hash_prefix=digits and digits[1])
+    except (URLError, OSError, RuntimeError) as error:
+        msg = (
+            f"weights: the ImageNet weights of {name} could not be fetched ({error}); connect to "
+            f"the network, run `python -m songtitle fetch {SOURCE}` where there is one, or give "
+            "the path of a local state dict as `weights`"
+        )
+        raise InputError(msg) from error
+    return path

@@ -1,0 +1,127 @@
+"""Figures of speed: how time or memory grows with size, and ratios beside their bounds."""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from songtitle.errors import InputError
+from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
+
+LABELS = {"seconds": "time (s)", "MB": "memory (MB)"}
+
+
+def growth_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Time or memory against size, both axes logarithmic: a straight line is a power law.
+
+    `frame` has a row for each thing measured: what, against (what the size counts), unit
+    ("seconds" or "MB"), sizes and values (a list each) and exponent, the fitted slope, which the
+    legend gives. Rows of several units do not fit one axis and are refused.
+    """
+    require(frame, ["what", "against", "unit", "sizes", "values", "exponent"], "growth")
+    units, counted = list(dict.fromkeys(frame["unit"])), list(dict.fromkeys(frame["against"]))
+    if len(units) > 1:
+        msg = f"growth: expected one unit an axis, got {', '.join(units)}; draw them one by one"
+        raise InputError(msg)
+    ax = own_axes(ax)
+    dashes = ["-", (0, (7, 1.5)), "-.", (0, (9, 2, 2, 2, 2, 2)), (0, (2, 1)), (0, (12, 2))]
+    for place, row in enumerate(frame.to_dict("records")):
+        named = row["what"] if len(counted) == 1 else f"{row['what']}, by {row['against']}"
+        (line,) = ax.plot(
+            row["sizes"],
+            row["values"],
+            linestyle=dashes[place % len(dashes)],
+            marker=MARKERS[place % len(MARKERS)],
+            color=COLOURS[place % len(COLOURS)],
+            markersize=6,
+            lw=1.7,
+        )
+        line.set_label(f"{named}: exponent {row['exponent']:.2f}")
+    ax.set(xscale="log", yscale="log")
+    _plain_ticks(ax)
+    ax.set(xlabel=f"size ({', '.join(counted)})", ylabel=LABELS.get(units[0], units[0]))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    return ax
+
+
+def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Each measured value relative to its bound, 1 being the bound: met where left of it.
+
+    `frame` has the columns subject, what, quantity, value, at_most and at_least (missing where
+    there is none). A value that must be at least its bound is turned round: bound / value. With
+    both bounds it counts by the nearer one. Rows without a bound are left out. A filled dot is
+    met, a hollow square not, a caret at the edge is met by more than fifty times.
+    """
+    columns = ["subject", "what", "quantity", "value", "at_most", "at_least"]
+    require(frame, columns, "benchmarks")
+    bounded = list(_relative(frame))
+    if not bounded:
+        msg = "benchmarks: expected rows with a bound, got none; show them as a table"
+        raise InputError(msg)
+    names, shares = [name for name, _ in bounded], np.array([share for _, share in bounded])
+    height = 1.2 + 0.34 * len(names)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.0, height))
+    places = np.arange(len(names))
+    # A difference of 1e-16, or 0, would press all others together: a caret at the edge says so.
+    left, right = 0.02, 50.0
+    drawn = np.clip(shares, left, right)
+    met, off = shares <= 1, shares < left
+    ax.hlines(places, np.minimum(drawn, 1), np.maximum(drawn, 1), color="0.75", lw=1.4, zorder=1)
+    ax.scatter(drawn[off], places[off], s=42, marker="<", color=COLOURS[0], zorder=2)
+    ax.scatter(drawn[met & ~off], places[met & ~off], s=42, color=COLOURS[0], zorder=2, label="met")
+    ax.scatter(
+        drawn[~met],
+        places[~met],
+        s=46,
+        marker="s",
+        facecolor="white",
+        edgecolor=COLOURS[3],
+        linewidth=1.8,
+        zorder=2,
+        label="not met",
+    )
+    ax.axvline(1, color=GREY, lw=1.4, linestyle="--", label="the bound")
+    ends = (0.8 * drawn.min(), max(1.6, 1.9 * drawn.max()))
+    ax.set(xscale="log", xlim=ends, ylim=(len(names) - 0.5, -0.5))
+    for place, share in enumerate(shares):
+        ax.annotate(
+            f"{share:.2f}" if share >= 0.01 or share == 0 else f"{share:.0e}",
+            (max(drawn[place], 1), place),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            size=9,
+            color="0.25",
+        )
+    _plain_ticks(ax, vertical=False)
+    ax.set_yticks(places, names, parse_math=False, size=9)
+    ax.set(xlabel="measured value / its bound (ratio)", ylabel="")
+    ax.grid(visible=False, axis="y")
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.3, -0.6 / height - 0.05), ncols=3, frameon=False
+    )
+    return ax
+
+
+def _relative(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    """Name and share of its bound of every row that has one; met where at most 1."""
+    for row in frame.to_dict("records"):
+        shares = []
+        if pd.notna(row["at_most"]):
+            shares.append(row["value"] / row["at_most"])
+        if pd.notna(row["at_least"]):
+            shares.append(row["at_least"] / row["value"] if row["value"] else np.inf)
+        if shares:
+            yield f"{row['subject']}: {row['what']}\n{row['quantity']}", float(max(shares))
+
+
+def _plain_ticks(ax: Axes, *, vertical: bool = True) -> None:
+    """Numbers written out, 0.02 and 2,000 rather than powers of ten, at 1, 2 and 5."""
+    for axis in [ax.xaxis, *([ax.yaxis] if vertical else [])]:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,76 @@
+"""What the benchmarks measured, as tables and as numbers behind figures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from songtitle.errors import InputError
+from songtitle.tables import Note
+
+MEASURED = Path(__file__).parents[2] / "results" / "benchmarks"
+
+
+def benchmarks(folder: Path = MEASURED) -> list[dict[str, Any]]:
+    """What each subject left, in alphabetical order. Raises InputError where nothing was kept."""
+    found = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    if not found:
+        msg = f"{folder}: expected what `make bench` leaves there, found nothing; run it"
+        raise InputError(msg)
+    return found
+
+
+def ratios(found: list[dict[str, Any]]) -> pd.DataFrame:
+    """One line for each measured ratio, with its bound: `subject` and the fields of a row."""
+    return pd.DataFrame(
+        [{"subject": each["subject"], **row} for each in found for row in each["rows"]]
+    )
+
+
+def growths(found: list[dict[str, Any]], unit: str) -> pd.DataFrame:
+    """One line for each growth measured in `unit` ("seconds" or "MB"), with its exponent."""
+    return pd.DataFrame(
+        [
+            {"subject": each["subject"], **growth}
+            for each in found
+            for growth in each["growth"]
+            if growth["unit"] == unit
+        ]
+    )
+
+
+def ratio_table(found: list[dict[str, Any]]) -> pd.DataFrame:
+    """Every ratio, what it must reach, and whom it is compared with."""
+    rows = [
+        [
+            f"{row.subject}: {row.what}",
+            row.quantity,
+            f"{row.value:.3g}",
+            _bound(row.at_most, row.at_least, row.met),
+            ". ".join(part for part in (row.peer, row.note) if part),
+        ]
+        for row in ratios(found).itertuples()
+    ]
+    columns = ["Case", "What is measured", "Value", "Bound", "Peer and remarks"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def speed_note(found: list[dict[str, Any]]) -> Note:
+    """On what machine, with which versions and by which code the benchmarks ran."""
+    machine, made = found[0]["machine"], [each["provenance"] for each in found]
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    commits = ", ".join(sorted({str(each["commit"]) for each in made}))
+    return Note(
+        "Measured once, on one machine",
+        f"{machine['system']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"{machine['cpu']}, accelerator: {machine['accelerator'] or 'none'}; Python "
+        f"{machine['python']}, {packages}. Commit {commits}. Medians of ways timed in turn; ratios "
+        "carry over to other machines better than times. To measure yours: `make bench`.",
+    )
+
+
+def _bound(most: float | None, least: float | None, met: bool) -> str:
+    sides = [f"at most {most:g}"] * (most == most and most is not None)
+    sides += [f"at least {least:g}"] * (least == least and least is not None)
+    return f"{' and '.join(sides)}: {'met' if met else 'missed'}" if sides else "none"

@@ -1,0 +1,12 @@
+"""Greedy and beam search over anything that gives the next token's log-probabilities or logits.
+
+Search knows a `step(tokens, state) -> (scores, state)` and no model. The state is a mapping of
+tensors, each led by the group axis: `batch` rows at the start, afterwards one for each hypothesis
+that is not finished.
+"""
+
+from songtitle.search.beam import beam_search
+from songtitle.search.greedy import greedy_search
+from songtitle.search.hypotheses import Hypotheses, SearchConfig, Step
+
+__all__ = ["Hypotheses", "SearchConfig", "Step", "beam_search", "greedy_search"]

@@ -1,0 +1,158 @@
+"""Beam search, batched: every step advances all hypotheses of all examples that go on."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+from songtitle.search.candidates import banned_tokens, best_tokens
+from songtitle.search.hypotheses import Hypotheses, SearchConfig, Step, group_of, without_dead_ends
+from songtitle.shapes import State
+
+
+@torch.no_grad()
+def beam_search(
+    step: Step,
+    state: State,
+    *,
+    bos_id: int,
+    eos_id: int,
+    config: SearchConfig,
+    never: Sequence[int] = (),
+    logits: bool = False,
+) -> Hypotheses:
+    """The `beam_size` best hypotheses of each example that a beam of that size meets.
+
+    After every step an example keeps the `beam_size` candidates of the highest score
+    `log_prob / length ** length_penalty`, length counting `<eos>`. Each unfinished hypothesis
+    gives one candidate a token; a finished one (it ends in `<eos>`) stays a single candidate
+    with its final score, holding its place until better ones push it out. One that is pushed out
+    is set aside, and ranked with the rest at the end: what is better now may come to less. The
+    search ends when all are finished, or after `max_steps` tokens, unfinished hypotheses then
+    being returned as they stand (`unfinished="drop"` leaves them out). Equal scores: the
+    better-placed parent first, then the likelier token, then the smaller id; those set aside last.
+
+    Tokens in `never` are not chosen, nor what `min_length` and `no_repeat_ngram` forbid. They keep
+    their share of the probability: a log-probability is the model's, whatever the rules. With
+    `logits`, the step returns scores from which each row's log-sum-exp is still to be taken; they
+    are read once and never written, so the step may use its buffer again.
+
+    An example's result does not depend on the rest of its batch. A beam as wide as the number
+    of possible hypotheses finds what exhaustive search finds. With a length penalty the
+    hypotheses are in the order of their penalised scores. Without one, the first hypothesis is
+    that of a search which always continues `beam_size` unfinished hypotheses beside the finished.
+    """
+    width, penalty = config.beam_size, config.length_penalty
+    batch, device = group_of(state)
+    tokens = torch.full((batch, 1, config.max_steps), eos_id, device=device)
+    total = torch.zeros(batch, 1, device=device)
+    lengths = torch.zeros(batch, 1, device=device)
+    last = torch.full((batch,), bos_id, device=device)
+    finished = torch.zeros(batch, 1, dtype=torch.bool, device=device)
+    aside = tokens[:, :0], total[:, :0], lengths[:, :0]  # finished, then pushed out of the beam
+    first_row = torch.arange(batch, device=device)[:, None]
+    live = torch.arange(batch, device=device)  # the rows that go on: a finished one costs no step
+    for position in range(config.max_steps):
+        beams = total.shape[1]
+        scores, state = step(last, state)
+        banned = banned_tokens(
+            tokens.flatten(0, 1)[live, :position],
+            eos_id=eos_id,
+            never=never,
+            min_length=config.min_length,
+            no_repeat_ngram=config.no_repeat_ngram,
+        )
+        # No parent can send more than `width` children into the next beam, so ranking the best
+        # few of each row is ranking all of them, and the vocabulary axis is read only once.
+        best, ids = best_tokens(scores, width, banned, logits=logits)
+        gains = best.new_full((batch * beams, best.shape[-1]), -torch.inf)
+        gains[:, 0] = 0.0  # a finished row stays as it is: one <eos> more, at no cost
+        choices = ids.new_full(gains.shape, eos_id)
+        gains[live], choices[live] = best, ids
+        gains = gains.unflatten(0, (batch, beams))
+        choices = choices.unflatten(0, (batch, beams))
+
+        candidates = total[..., None] + gains
+        lengths = lengths + ~finished
+        ranks = (candidates / (lengths**penalty)[..., None]).flatten(1)
+        order = _fill(ranks, width, -torch.inf).argsort(dim=-1, descending=True, stable=True)
+        order = order[:, :width]
+        parents = (order // gains.shape[-1]).clamp(max=beams - 1)
+        gone = finished & total.isfinite()
+        gone &= ~torch.zeros_like(finished).scatter(1, parents, True)
+        if gone.any():
+            aside = _put_aside(aside, gone, (tokens, total, lengths), penalty, width)
+
+        total = _fill(candidates.flatten(1), width, -torch.inf).gather(1, order)
+        chosen = _fill(choices.flatten(1), width, eos_id).gather(1, order)
+        lengths = lengths.gather(1, parents)
+        finished = finished.gather(1, parents) | (chosen == eos_id) | total.isneginf()
+        tokens = tokens.gather(1, parents[..., None].expand(-1, -1, config.max_steps))
+        tokens[..., position] = chosen
+        if config.stop == "best":
+            hopeless = _hopeless(finished, total, lengths, aside, config)
+            total = total.masked_fill(hopeless, -torch.inf)
+            finished = finished | hopeless
+        if finished.all() or position + 1 == config.max_steps:
+            break
+        place = torch.zeros(batch * beams, dtype=torch.long, device=device)
+        place[live] = torch.arange(len(live), device=device)  # of each row in the state
+        parent_rows = (first_row * beams + parents).flatten()
+        live = (~finished).flatten().nonzero().flatten()
+        came_from = place[parent_rows[live]]
+        state = {name: value.index_select(0, came_from) for name, value in state.items()}
+        last = chosen.flatten()[live]
+    if config.unfinished == "drop":
+        total = total.masked_fill(~finished, -torch.inf)
+    tokens, total, _ = _best_of((tokens, total, lengths), aside, penalty, width)
+    return without_dead_ends(tokens, total, eos_id)
+
+
+# tokens (batch, beams, steps), summed log-probabilities and lengths (batch, beams)
+Ranked = tuple[Tensor, Tensor, Tensor]
+
+
+def _put_aside(
+    aside: Ranked, gone: Bool[Tensor, "batch beams"], beam: Ranked, penalty: int | float, width: int
+) -> Ranked:
+    """The best `width` of those set aside before and those that are `gone` from the beam now."""
+    tokens, total, lengths = beam
+    return _best_of(aside, (tokens, total.where(gone, -torch.inf), lengths), penalty, width)
+
+
+def _best_of(first: Ranked, second: Ranked, penalty: int | float, width: int) -> Ranked:
+    """The `width` best by penalised score, of equals those of `first` before those of `second`."""
+    if not second[1].shape[1] and not penalty and (first[1].diff(dim=1) <= 0).all():
+        return first
+    tokens, total, lengths = (torch.cat(pair, dim=1) for pair in zip(first, second, strict=True))
+    order = (total / lengths**penalty).argsort(dim=-1, descending=True, stable=True)[:, :width]
+    rows = torch.arange(len(tokens), device=tokens.device)[:, None]
+    return tokens[rows, order], total.gather(1, order), lengths.gather(1, order)
+
+
+def _hopeless(
+    finished: Bool[Tensor, "batch beams"],
+    total: Float[Tensor, "batch beams"],
+    lengths: Float[Tensor, "batch beams"],
+    aside: Ranked,
+    config: SearchConfig,
+) -> Bool[Tensor, "batch beams"]:
+    """Unfinished hypotheses that cannot come to more than their example's best finished one.
+
+    A log-probability only falls, and no length divides it by more than `max_steps` does.
+    """
+    penalty = config.length_penalty
+    done = torch.cat([total.where(finished, -torch.inf), aside[1]], dim=1)
+    done = done / torch.cat([lengths, aside[2]], dim=1) ** penalty
+    limit = total / config.max_steps**penalty
+    hopeless = ~finished & (limit < done.amax(dim=1, keepdim=True))
+    if penalty:
+        # One without hope may still push out one with hope, so an example is over as a whole.
+        hopeless &= (hopeless | finished).all(dim=1, keepdim=True)
+    return hopeless
+
+
+def _fill(candidates: Tensor, width: int, value: int | float) -> Tensor:
+    return pad(candidates, (0, max(0, width - candidates.shape[1])), value=value)

@@ -1,0 +1,262 @@
+"""Checkpoints: folders of safetensors and JSON that a kill cannot break and a change cannot pass.
+
+`folder/checkpoints/step-00000123/` holds `model.safetensors`, `optimizer.safetensors` and
+`progress.json`, which names the sha256 of the other two and of itself. A folder is written aside
+and renamed when whole. No clock enters, so equal runs leave equal bytes.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from songtitle.errors import InputError
+from songtitle.training.progress import Progress
+from songtitle.training.tensors import check_fit, fill_optimizer, optimizer_tensors, plain
+
+MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "progress.json"
+NAME = re.compile(r"step-\d{8,}(-epoch-\d{4,})?")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What `progress.json` says; the tensors lie beside it, in `path`."""
+
+    path: Path
+    progress: Progress
+    settings: dict[str, Any]  # of training, those that the outcome depends on
+    details: dict[str, Any]  # the caller's own
+    files: dict[str, str]  # name -> sha256
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    progress: Progress,
+    settings: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write `folder/checkpoints/<progress.name>`, whole or not at all, and drop what is not kept.
+
+    Kept are the last two and the best that either of them names; the best without its optimiser
+    state, once it is not one of the two.
+    """
+    home = folder / "checkpoints"
+    path = home / progress.name
+    try:
+        _write(path, model, optimizer, progress, settings or {}, details or {})
+    except (OSError, SafetensorError) as error:
+        msg = f"{path}: could not be written ({error}); make room and run the same again"
+        msg += ", from the checkpoint before it"
+        raise InputError(msg) from error
+    _prune(home)
+    return path
+
+
+def clean(folder: Path) -> None:
+    """Remove what a killed write or removal left; one process at a time may do so."""
+    for suffix in (".partial", ".old"):
+        for path in (folder / "checkpoints").glob(f"step-*{suffix}"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """What the `progress.json` of a checkpoint says; its tensors are not looked at.
+
+    Raises InputError for anything but a whole checkpoint's folder.
+    """
+    _refuse_pickle(path)
+    file = path / PROGRESS
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        claimed = content.pop("sha256")
+        if claimed != _digest(content):
+            _refuse(file, "its content does not have the sha256 that it names")
+        if content["format"] != FORMAT:
+            _refuse(file, f"it is of format {content['format']}, not {FORMAT}")
+        progress = Progress.from_dict(content["progress"])
+        return Checkpoint(path, progress, content["settings"], content["details"], content["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        _refuse(file, f"it could not be read ({type(error).__name__}: {error})", error)
+
+
+def check_files(found: Checkpoint, *names: str) -> None:
+    """Raise InputError unless these files (all of them, by default) have their sha256."""
+    for name in names or tuple(found.files):
+        file = found.path / name
+        _refuse_pickle(file)
+        if not file.is_file():
+            _refuse(file, "it is missing")
+        if _sha256(file) != found.files.get(name):
+            _refuse(file, "it is truncated or was changed: another sha256 than progress.json names")
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """The checkpoint with the lowest validation loss, of a folder that `fit` has written to."""
+    for name in _names(folder / "checkpoints"):
+        with suppress(InputError):
+            if best := read_checkpoint(folder / "checkpoints" / name).progress.best:
+                return folder / "checkpoints" / best
+    msg = f"{folder}: expected the checkpoints of a training run with a finished epoch; train first"
+    raise InputError(msg)
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The checkpoint to go on from; none in a folder without any.
+
+    A broken one is moved aside with a warning if the one before it is whole. Raises InputError,
+    and changes nothing, if neither is.
+    """
+    home, problems = folder / "checkpoints", []
+    for name in _names(home)[:2]:
+        try:
+            found = read_checkpoint(home / name)
+            check_files(found)
+        except InputError as error:
+            problems.append((home / name, str(error)))
+            continue
+        for path, problem in problems:
+            warnings.warn(f"{problem}; going on from {name}, before it", stacklevel=2)
+            aside = path.with_name(path.name + ".broken")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(path, aside)
+        return found
+    if problems:
+        msg = f"{'; '.join(problem for _, problem in problems)}; delete {home} to begin again"
+        raise InputError(msg)
+    return None
+
+
+def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
+    """Fill `model` from a checkpoint, on the model's device, and return the checkpoint's details.
+
+    Raises InputError, with the model as it was, for a damaged checkpoint or one of another model.
+    """
+    found = read_checkpoint(path)
+    check_files(found, MODEL)
+    tensors = _read(path / MODEL)
+    check_fit(path, tensors, model)
+    model.load_state_dict(tensors)
+    return found.details
+
+
+def restore(found: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Fill model and optimiser from a checkpoint whose files were checked."""
+    load_weights(found.path, model)
+    fill_optimizer(_read(found.path / OPTIMIZER), model, optimizer)
+
+
+def _write(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    settings: Mapping[str, Any],
+    details: Mapping[str, Any],
+) -> None:
+    partial = path.with_name(path.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(plain(model.state_dict()), partial / MODEL)
+    save_file(plain(optimizer_tensors(model, optimizer)), partial / OPTIMIZER)
+    content = {
+        "format": FORMAT,
+        "progress": progress.as_dict(),
+        "settings": dict(settings),
+        "details": dict(details),
+        "files": {name: _sha256(partial / name) for name in (MODEL, OPTIMIZER)},
+    }
+    text = json.dumps(content | {"sha256": _digest(content)}, indent=1, ensure_ascii=False)
+    (partial / PROGRESS).write_text(text + "\n", "utf-8")
+    for name in (MODEL, OPTIMIZER, PROGRESS, ""):
+        _sync(partial / name)
+    if path.exists():  # one that was refused, or that a resumed run has come to again
+        _remove(path)
+    os.replace(partial, path)
+    _sync(path.parent)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:  # safetensors raises its own, and OSError
+        _refuse(path, f"it could not be read ({error})", error)
+
+
+def _names(home: Path) -> list[str]:
+    """Names of the checkpoints there, newest first."""
+    found = home.iterdir() if home.is_dir() else []
+    return sorted((path.name for path in found if NAME.fullmatch(path.name)), reverse=True)
+
+
+def _prune(home: Path) -> None:
+    names = _names(home)
+    best = set()
+    for name in names[:2]:
+        with suppress(InputError):
+            best.add(read_checkpoint(home / name).progress.best)
+    for name in names[2:]:
+        if name in best:
+            (home / name / OPTIMIZER).unlink(missing_ok=True)
+        else:
+            _remove(home / name)
+
+
+def _remove(path: Path) -> None:
+    old = path.with_name(path.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(path, old)  # a kill within the removal leaves no half checkpoint
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    # Folders cannot be opened on every system; there the rename alone has to do.
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _refuse_pickle(path: Path) -> None:
+    # A pickle begins with its protocol's mark, and torch.save puts one into a zip archive; in
+    # safetensors, JSON follows a length of eight bytes, the first of which may be that mark.
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(9)
+        if start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[8:] != b"{"):
+            _refuse(path, "it is a pickle, which can run any code when it is read")
+
+
+def _refuse(path: Path, problem: str, error: Exception | None = None) -> NoReturn:
+    msg = f"{path}: expected a checkpoint that fit wrote, but {problem}"
+    raise InputError(msg) from error

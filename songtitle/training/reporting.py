@@ -1,0 +1,111 @@
+"""Reporting: a progress bar, TensorBoard curves and a log of seconds, by the main process alone.
+
+Nothing of it enters a checkpoint.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from songtitle.training.progress import Progress
+from songtitle.training.steps import Update
+
+
+class Reporter:
+    """What a person sees of a run while it goes on, and what is left of it in `folder/logs`.
+
+    `total` is the number of examples of an epoch, where known. `bar` shows the progress bar or
+    not; by default it shows on a terminal.
+    """
+
+    def __init__(
+        self, folder: Path, progress: Progress, *, epochs: int, total: int | None, bar: bool | None
+    ):
+        # Imported here: commands that train nothing need not wait for TensorBoard.
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder, self.epochs, self.summary = folder, epochs, Summary
+        # Events after the checkpoint that a resumed run starts from come again: TensorBoard drops
+        # the old ones. Epochs are few, and written anew from the history.
+        self.steps = SummaryWriter(str(folder / "logs" / "steps"), purge_step=progress.step + 1)
+        self.by_epoch = SummaryWriter(str(folder / "logs" / "epochs"), purge_step=0)
+        for row in progress.history:
+            self.epoch(row)
+        done = progress.examples + (progress.epoch - 1) * (total or 0)
+        self.bar = tqdm(
+            desc=f"epoch {progress.epoch}/{epochs}",
+            total=total and total * epochs,
+            initial=done,
+            unit=" examples",
+            file=sys.stderr,
+            disable=None if bar is None else not bar,
+            dynamic_ncols=True,
+        )
+        self.since = progress
+        self.clock = time.perf_counter()
+
+    def step(
+        self, after: Progress, found: Update, *, tokens: int, examples: int, rate: float
+    ) -> None:
+        """One update more."""
+        values = {
+            "loss (nats per token)": found.nats / tokens,
+            "penalty (per example)": found.penalty / examples,
+            "gradient norm": found.norm,
+            "learning rate": rate,
+        }
+        # One event, in half the time of an add_scalar for each.
+        named = [self.summary.Value(tag=name, simple_value=values[name]) for name in values]
+        writer: Any = self.steps.file_writer  # typed as None
+        writer.add_summary(self.summary(value=named), after.step)
+        if not self.bar.disable:
+            self.bar.set_description(f"epoch {after.epoch}/{self.epochs}", refresh=False)
+            self.bar.set_postfix_str(f"{found.nats / tokens:.3f} nats per token", refresh=False)
+            self.bar.update(examples)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """One finished epoch more: a row of the history."""
+        for side in ("train", "valid"):
+            self.by_epoch.add_scalar(f"perplexity/{side}", row[f"{side}_perplexity"], row["epoch"])
+
+    def saved(self, after: Progress) -> None:
+        """A checkpoint was written: the seconds since the one before it go to the log."""
+        now = time.perf_counter()
+        epoch, since = self.since.epoch, self.since.batches
+        entry = {"epoch": epoch, "batches": since, "seconds": round(now - self.clock, 6)}
+        with (self.folder / "timing.jsonl").open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(entry))  # a line that a kill tore stays by itself
+        self.since, self.clock = after, now
+
+    def flush(self) -> None:
+        """Write the curves so far: what is behind a checkpoint is not drawn again."""
+        self.steps.flush()
+        self.by_epoch.flush()
+
+    def close(self) -> None:
+        """End the bar and the curves."""
+        self.bar.close()
+        self.steps.close()
+        self.by_epoch.close()
+
+
+def seconds_by_epoch(folder: Path) -> dict[int, float]:
+    """Seconds spent on each epoch, validation and all resumed parts included."""
+    parts: dict[tuple[int, int], float] = {}
+    file = folder / "timing.jsonl"
+    for line in file.read_text("utf-8").splitlines() if file.exists() else []:
+        try:
+            entry = json.loads(line)
+            # The same part again, after a checkpoint was lost: the last time counts.
+            parts[entry["epoch"], entry["batches"]] = entry["seconds"]
+        except (ValueError, KeyError, TypeError):
+            continue  # an empty line, or one that a kill tore
+    found: dict[int, float] = {}
+    for (epoch, _), seconds in parts.items():
+        found[epoch] = found.get(epoch, 0.0) + seconds
+    return found

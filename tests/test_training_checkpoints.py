@@ -1,0 +1,457 @@
+"""Laws of checkpoints: a stop leaves no trace, a bad one is named, and nothing good is lost."""
+
+import json
+import os
+import signal
+import threading
+import warnings
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from training_examples import PAD, VOCAB, Batches, PlainModel, new_model, train, weights
+
+from songtitle.errors import InputError
+from songtitle.training import (
+    Interrupted,
+    TrainingConfig,
+    best_checkpoint,
+    fit,
+    load_weights,
+    read_checkpoint,
+    steps,
+)
+
+
+def contents(folder):
+    """Every file of the checkpoints, byte by byte."""
+    home = folder / "checkpoints"
+    return {str(p.relative_to(home)): p.read_bytes() for p in home.rglob("*") if p.is_file()}
+
+
+def names(folder):
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+def dying(after, action=None):
+    """Batches whose source fails, or does something, after so many."""
+    count = iter(range(10**6))
+
+    def give(epoch, **place):
+        for batch in Batches(4)(epoch, **place):
+            if next(count) == after:
+                if action is None:
+                    raise OSError("a worker died")
+                action()
+            yield batch
+
+    return give
+
+
+def stop_after(folder, count, **settings):
+    with pytest.raises(InputError, match="its source failed"):
+        train(folder, batches=dying(count), **settings)
+
+
+def test_more_epochs_later_equal_all_at_once_byte_for_byte(tmp_path):
+    straight, history = train(tmp_path / "straight", epochs=4)
+    train(tmp_path / "stopped", epochs=2)
+    resumed, again = train(tmp_path / "stopped", epochs=4)
+    assert history == again
+    assert torch.equal(weights(straight), weights(resumed))
+    assert contents(tmp_path / "straight") == contents(tmp_path / "stopped")
+
+
+@pytest.mark.parametrize("place", [1, 6, 7, 8, 13, 20])  # seven batches an epoch
+def test_a_stop_within_an_epoch_leaves_no_trace(tmp_path, place):
+    settings = {"schedule": "cosine", "warmup_steps": 5, "accumulate": 2}
+    batches = Batches(4)
+    _, history = train(tmp_path / "a", batches=batches, **settings)
+
+    class Dying(Batches):
+        def __call__(self, epoch, **where):
+            return source(epoch, **where)
+
+    source = dying(place)
+    with pytest.raises(InputError, match="its source failed"):
+        train(tmp_path / "b", batches=Dying(4), **settings)
+    _, again = train(tmp_path / "b", batches=batches, **settings)
+    assert history == again
+    final = [name for name in names(tmp_path / "a") if name.endswith("epoch-0003")]
+    for file in ("model.safetensors", "optimizer.safetensors", "progress.json"):
+        one, two = (tmp_path / x / "checkpoints" / final[0] / file for x in "ab")
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_sigterm_finishes_the_step_keeps_it_and_says_so(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    send = dying(9, action=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(
+        Interrupted, match=r"stopped by SIGTERM in epoch 2 after step 9.*run the sa"
+    ):
+        train(tmp_path / "stopped", batches=send)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert Interrupted.exit_code == 143
+    assert names(tmp_path / "stopped")[-1] == "step-00000009"
+    resumed, _ = train(tmp_path / "stopped")
+    straight, _ = train(tmp_path / "straight")
+    assert torch.equal(weights(straight), weights(resumed))
+
+
+def test_sigterm_during_validation_leaves_with_the_epoch_done(tmp_path):
+    def validate(model):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 1.0
+
+    with pytest.raises(Interrupted):
+        train(tmp_path, validate=validate)
+    assert names(tmp_path) == ["step-00000007-epoch-0001"]
+
+
+def test_training_in_another_thread_leaves_signals_alone(tmp_path):
+    before, found = signal.getsignal(signal.SIGTERM), []
+    thread = threading.Thread(target=lambda: found.append(train(tmp_path, epochs=1)))
+    thread.start()
+    thread.join()
+    assert found
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_last_two_and_the_best_are_kept(tmp_path):
+    losses = iter([3.0, 1.0, 2.0, 2.5, 2.7, 0.5])
+    train(tmp_path, epochs=5, validate=lambda _: next(losses), checkpoint_every=3)
+    last_two = ["step-00000033", "step-00000035-epoch-0005"]
+    assert names(tmp_path) == ["step-00000014-epoch-0002", *last_two]
+    assert best_checkpoint(tmp_path).name == "step-00000014-epoch-0002"
+    assert not (best_checkpoint(tmp_path) / "optimizer.safetensors").exists()
+    train(tmp_path, epochs=6, validate=lambda _: next(losses))  # a better one: the old one goes
+    assert best_checkpoint(tmp_path).name == "step-00000042-epoch-0006"
+    assert names(tmp_path)[1:] == ["step-00000035-epoch-0005", "step-00000042-epoch-0006"]
+
+
+def test_a_checkpoint_gives_back_weights_and_details(tmp_path):
+    model, history = train(tmp_path, details={"words": ["é", "b"], "features": 7})
+    other = PlainModel()
+    with pytest.raises(InputError):
+        load_weights(best_checkpoint(tmp_path), other)
+    assert torch.equal(weights(other), weights(PlainModel()))  # refused as a whole
+    other = new_model()
+    details = load_weights(best_checkpoint(tmp_path), other)
+    assert details == {"words": ["é", "b"], "features": 7}
+    assert torch.equal(weights(model), weights(other))
+    assert list(read_checkpoint(best_checkpoint(tmp_path)).progress.history) == history
+
+
+def test_no_clock_enters_a_checkpoint(tmp_path):
+    train(tmp_path / "a", details={"x": 1})
+    train(tmp_path / "b", details={"x": 1})
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_what_a_killed_write_left_is_removed_and_training_goes_on(tmp_path):
+    train(tmp_path, epochs=2)
+    left = tmp_path / "checkpoints" / "step-00000017.partial"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    removed = tmp_path / "checkpoints" / "step-00000003.old"
+    removed.mkdir()
+    _, history = train(tmp_path)
+    assert len(history) == 3
+    assert not left.exists()
+    assert not removed.exists()
+
+
+@pytest.mark.parametrize("moment", ["save_file", "_sha256", "_sync", "_digest", "os.replace"])
+def test_a_write_that_is_cut_off_leaves_no_checkpoint_by_its_name(tmp_path, monkeypatch, moment):
+    train(tmp_path / "a", epochs=1)
+    straight, _ = train(tmp_path / "b", epochs=2)
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # Once the source of the second epoch is asked, no checkpoint is read any more.
+        action = lambda: patch.setattr(f"songtitle.training.checkpoints.{moment}", cut)  # noqa: E731
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "a", epochs=2, batches=dying(3, action))
+    assert [name for name in names(tmp_path / "a") if not name.endswith(".partial")] == [
+        "step-00000007-epoch-0001"
+    ]
+    resumed, _ = train(tmp_path / "a", epochs=2)
+    assert torch.equal(weights(straight), weights(resumed))
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors", "progress.json"])
+@pytest.mark.parametrize("harm", ["truncated", "changed", "missing"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tmp_path, file, harm):
+    straight, history = train(tmp_path / "a", epochs=3)
+    train(tmp_path / "b", epochs=3)
+    path = tmp_path / "b" / "checkpoints" / "step-00000021-epoch-0003" / file
+    damage(path, harm)
+    if not file.startswith("optimizer"):  # the weights alone do not need it
+        with pytest.raises(InputError, match=f"{file}: expected a checkpoint"):
+            load_weights(path.parent, new_model())
+    with pytest.warns(UserWarning, match=rf"{file}: .*going on from step-00000014-epoch-0002"):
+        resumed, again = train(tmp_path / "b", epochs=3)
+    assert history == again
+    assert torch.equal(weights(straight), weights(resumed))
+    assert path.parent.with_name(path.parent.name + ".broken").is_dir()  # nothing is lost
+
+
+def damage(path, harm):
+    content = path.read_bytes()
+    if harm == "truncated":
+        path.write_bytes(content[:-7])
+    elif harm == "changed":
+        path.write_bytes(
+            content.replace(b"1", b"2", 1) if path.suffix == ".json" else flip(content)
+        )
+    else:
+        path.unlink()
+
+
+def flip(content):
+    return content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
+
+
+def test_when_no_checkpoint_is_whole_nothing_is_changed(tmp_path):
+    train(tmp_path)
+    for name in names(tmp_path)[-2:]:
+        damage(tmp_path / "checkpoints" / name / "model.safetensors", "truncated")
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match=r"epoch-0003.*epoch-0002.*delete .* to begin again"):
+        train(tmp_path, epochs=4)
+    assert contents(tmp_path) == before
+
+
+def test_a_best_checkpoint_that_was_changed_is_refused(tmp_path):
+    losses = iter([1.0, 2.0, 3.0])
+    train(tmp_path, validate=lambda _: next(losses))
+    damage(best_checkpoint(tmp_path) / "model.safetensors", "changed")
+    with pytest.raises(InputError, match=r"epoch-0001/model\.safetensors: .*another sha256"):
+        train(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        (lambda: new_model(vocab=13), r"decoder\.embed\.weight \(11, 16\) for \(13, 16\)"),
+        (PlainModel, r"encoder\.weight missing for \(16, 7\).* and \d+ more"),
+        (lambda: new_model(dim=23), r"encoder\.linear\.bias \(16,\) for \(23,\)"),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_refused_with_what_differs(tmp_path, other, shown):
+    train(tmp_path, epochs=1)
+    before, model = contents(tmp_path), other()
+    start = weights(model)
+    with pytest.raises(InputError, match=f"another vocabulary or architecture: .*{shown}"):
+        train(tmp_path, model, epochs=2)
+    assert contents(tmp_path) == before
+    assert torch.equal(weights(model), start)
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_a_pickle_is_refused_unread(tmp_path, legacy):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    path = tmp_path / "model.pt"
+    torch.save(Trap(), path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(InputError, match=r"model\.pt: .*it is a pickle, which can run any code"):
+        load_weights(path, new_model())
+    train(tmp_path / "run", epochs=1)
+    inside = best_checkpoint(tmp_path / "run") / "model.safetensors"
+    inside.write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="it is a pickle"):
+        load_weights(inside.parent, new_model())
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path):
+    (tmp_path / "progress.json").write_text("[1]")
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match=f"{path}/progress.json: expected a checkpoint"):
+            read_checkpoint(path)
+    with pytest.raises(InputError, match="expected the checkpoints of a training run"):
+        best_checkpoint(tmp_path)
+
+
+def test_a_safetensors_file_that_agrees_but_cannot_be_read_is_named(tmp_path):
+    train(tmp_path, epochs=1)
+    path = best_checkpoint(tmp_path) / "model.safetensors"
+    save_file({"a": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match="another sha256"):
+        load_weights(path.parent, new_model())
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"learning_rate": 0.02}, r"learning_rate 0\.01, not 0\.02"),
+        ({"batch_size": 8}, "batch_size 4, not 8"),
+        ({"seed": 3}, "seed 0, not 3"),
+        ({"schedule": "cosine"}, "schedule constant, not cosine"),
+    ],
+)
+def test_a_changed_setting_is_refused_by_name(tmp_path, change, shown):
+    train(tmp_path, epochs=1)
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match=f"training began here with .*{shown}.*another folder"):
+        train(tmp_path, **{"epochs": 2} | change)
+    assert contents(tmp_path) == before
+
+
+def test_a_cosine_cannot_be_made_longer_and_epochs_cannot_be_undone(tmp_path):
+    train(tmp_path / "a", epochs=1, schedule="cosine")
+    with pytest.raises(InputError, match="epochs 1, not 2"):
+        train(tmp_path / "a", epochs=2, schedule="cosine")
+    train(tmp_path / "b", epochs=2)
+    with pytest.raises(InputError, match=r"epochs: expected at least the 2 .*got 1"):
+        train(tmp_path / "b", epochs=1)
+
+
+def poisoned(value, at):
+    count = iter(range(10**6))
+
+    def give(epoch, **place):
+        for batch in Batches(4)(epoch, **place):
+            yield batch._replace(inputs=batch.inputs * value) if next(count) == at else batch
+
+    return give
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_with_its_batch_and_writes_nothing(tmp_path, value):
+    model = PlainModel()
+    with pytest.raises(
+        InputError, match=r"epoch 2, batch 3: expected a finite loss, got .*lower le"
+    ):
+        train(tmp_path, model, batches=poisoned(value, 9))
+    assert names(tmp_path) == ["step-00000007-epoch-0001"]
+    assert weights(model).isfinite().all()
+    _, history = train(tmp_path, PlainModel())  # the batch mended, training goes on
+    assert train(tmp_path / "straight", PlainModel())[1] == history
+
+
+def test_a_gradient_that_is_not_finite_stops_training_too(tmp_path):
+    model = PlainModel()
+    model.decoder.output.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(InputError, match="epoch 1, batches 1 to 2: expected a finite gradient"):
+        train(tmp_path, model, accumulate=2)
+    assert weights(model).isfinite().all()
+
+
+def test_a_validation_loss_that_is_not_finite_stops_training(tmp_path):
+    with pytest.raises(InputError, match="epoch 1: expected a finite validation loss, got nan"):
+        train(tmp_path, validate=lambda _: float("nan"))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+class Hungry(PlainModel):
+    """Fits `room` examples and no more."""
+
+    room = 3
+    error: type[Exception] = torch.OutOfMemoryError
+    message = "CUDA out of memory. Tried to allocate 2.00 GiB."
+
+    def teach(self, inputs, tokens):
+        if len(inputs) > self.room:
+            raise self.error(self.message)
+        return super().teach(inputs, tokens)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (torch.OutOfMemoryError, "CUDA out of memory. Tried to allocate 2.00 GiB."),
+        (RuntimeError, "DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_out_of_memory_names_the_largest_batch_that_fits(tmp_path, error, message):
+    model = Hungry()
+    model.error, model.message = error, message
+    start = weights(model)
+    with pytest.raises(
+        InputError,
+        match="epoch 1, batch 1: out of memory; batch_size 13 does not fit; the largest that does "
+        "is 3: lower it, and raise accumulate to 5 for the same result",
+    ):
+        train(tmp_path, model, batch_size=13)
+    assert torch.equal(weights(model), start)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_out_of_memory_at_every_size_says_so_and_other_errors_pass(tmp_path):
+    model = Hungry()
+    model.room = 0
+    with pytest.raises(InputError, match="nor does any smaller one; take a smaller model"):
+        train(tmp_path, model)
+    model.error, model.message = RuntimeError, "shapes do not fit"
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        train(tmp_path, model)
+
+
+def test_a_real_allocation_that_fails_counts_as_out_of_memory():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**50)
+    assert steps.is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize("after", [0, 9])
+def test_a_source_that_dies_is_named_and_every_step_before_it_kept(tmp_path, after):
+    where = "epoch 1, batch 1" if after == 0 else "epoch 2, batch 3"
+    with pytest.raises(InputError, match=rf"{where}: .*OSError: a worker died.*all {after} steps"):
+        train(tmp_path / "a", batches=dying(after))
+    if after:
+        assert names(tmp_path / "a")[-1] == "step-00000009"
+    assert train(tmp_path / "a")[1] == train(tmp_path / "b")[1]
+
+
+def test_an_epoch_without_batches_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="epoch 1: expected batches with captions, got none"):
+        train(tmp_path, batches=lambda epoch, **place: iter(()))
+
+
+def test_details_that_json_cannot_hold_are_refused_before_training(tmp_path):
+    with pytest.raises(InputError, match="details: expected plain JSON values"):
+        train(tmp_path, details={"path": tmp_path})
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    train(tmp_path, epochs=1)
+    before = contents(tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("songtitle.training.checkpoints.save_file", full)
+    with pytest.raises(InputError, match=r"could not be written .*No space left.*make room"):
+        train(tmp_path, epochs=2)
+    assert contents(tmp_path) == before
+
+
+def test_checkpoints_can_be_more_frequent_later(tmp_path):
+    stop_after(tmp_path / "a", 4)
+    resumed, _ = train(tmp_path / "a", checkpoint_every=2)
+    straight, _ = train(tmp_path / "b")
+    assert torch.equal(weights(straight), weights(resumed))
+
+
+def test_optimiser_state_goes_by_the_names_of_parameters(tmp_path):
+    model = PlainModel()
+    model.encoder.requires_grad_(False)
+    config = TrainingConfig(epochs=1, batch_size=4)
+    fit(model, Batches(4), config=config, pad_id=PAD, validate=lambda _: 1.0, folder=tmp_path)
+    found = load_file(best_checkpoint(tmp_path) / "optimizer.safetensors")
+    assert found["decoder.output.weight.exp_avg"].shape == (VOCAB, 16)
+    assert not any(name.startswith("encoder.") for name in found)
+    assert json.loads((best_checkpoint(tmp_path) / "progress.json").read_text())["format"] == 1
+
+
+def test_going_on_warns_of_nothing_where_nothing_is_wrong(tmp_path):
+    train(tmp_path, epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(tmp_path, epochs=2)
