@@ -11,7 +11,7 @@ book: data              ## run the notebooks, build the book, print the page to 
 	@$(BIN)/python -m songtitle run
 
 test: data              ## every test
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: setup            ## lint, types, floors, notebook pairs
 	@$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from songtitle.errors import InputError
-from songtitle.search import Hypotheses, SearchConfig, beam_search, greedy_search
+from songtitle.search import Hypotheses, Product, SearchConfig, beam_search, greedy_search
 from songtitle.search.row_kernel import row_top
 
 BOS, EOS = 1, 2
@@ -327,6 +327,24 @@ def test_the_compiled_pass_gives_the_highest_scores_and_the_log_sum_exp(vocab, w
     finite = values.isfinite()
     assert torch.equal(ids[finite], order[:, :width][finite])
     torch.testing.assert_close(total, scores.double().logsumexp(-1).float(), rtol=3e-7, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [5, 131])  # at once, and in parts
+def test_a_product_gives_what_its_logits_give(rows):
+    generator = torch.Generator().manual_seed(rows)
+    hidden, weight = (torch.randn(n, 7, generator=generator) for n in (rows, 2503))
+    # Whole numbers, so that the order of adding changes nothing, and many scores are equal.
+    product = Product(hidden.round(), weight.round(), torch.zeros(2503))
+    for found, expected in zip(row_top(product, 5), row_top(product.whole(), 5), strict=True):
+        torch.testing.assert_close(found, expected, rtol=3e-7, atol=0)
+
+
+def test_a_product_is_no_log_probability():
+    def step(tokens, state):
+        return Product(torch.ones(len(tokens), 3), torch.ones(5, 3), torch.zeros(5)), state
+
+    with pytest.raises(InputError, match="expected log-probabilities from the step"):
+        greedy_search(step, {"x": torch.zeros(2)}, bos_id=BOS, eos_id=EOS, max_steps=2)
 
 
 def test_the_compiled_pass_does_not_depend_on_the_number_of_threads():

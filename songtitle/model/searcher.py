@@ -1,24 +1,24 @@
-"""The searcher: a decoder's next-word scores, computed for search into memory used again."""
+"""The searcher: a decoder as the step of a search, its last product left to the search."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from songtitle.errors import InputError
 from songtitle.model.captioner import Decoder
-from songtitle.search import Hypotheses, SearchConfig, beam_search, greedy_search
+from songtitle.search import Hypotheses, Product, SearchConfig, beam_search, greedy_search
 from songtitle.shapes import Memory, State
 
 
 class Searcher:
     """A decoder as the step of a search with `logits=True`.
 
-    The product with the vocabulary is nearly all the work of a search. It is written into one
-    buffer, which the next step writes over: read the logits before the next call. `never` are ids
-    that `search` does not choose (they keep their share of the probability). With `head="bf16"`
+    The product with the vocabulary is nearly all the work of a search, which takes it in parts.
+    `never` are ids that `search` does not choose (they keep their share of the probability). With
+    `head="bf16"`
     the product is taken in bfloat16, which is faster where the machine multiplies in it and changes
     hypotheses whose scores are close; the benchmark of beam search says how many. The decoder
     must not change while the searcher is in use.
@@ -37,26 +37,16 @@ class Searcher:
         self.decoder = decoder
         self.never = tuple(never)
         dtype = torch.bfloat16 if head == "bf16" else decoder.output.weight.dtype
-        self._weight = decoder.output.weight.detach().to(dtype).T
-        bias = decoder.output.bias
-        self._bias = None if bias is None else bias.detach().to(dtype)
-        self._buffer = self._weight.new_empty(0, self._weight.shape[1])
+        output = decoder.output
+        self._weight = output.weight.detach().to(dtype)
+        bias = self._weight.new_zeros(len(self._weight)) if output.bias is None else output.bias
+        self._bias = bias.detach().to(dtype)
 
     @torch.no_grad()
-    def __call__(
-        self, tokens: Int[Tensor, " group"], state: State
-    ) -> tuple[Float[Tensor, "group vocab"], State]:
-        """Logits one token further, in the buffer, and the new state."""
+    def __call__(self, tokens: Int[Tensor, " group"], state: State) -> tuple[Product, State]:
+        """Logits one token further, as a product, and the new state."""
         hidden, state = self.decoder.advance(tokens, state)
-        hidden = hidden.to(self._weight.dtype)
-        if len(hidden) > len(self._buffer):
-            self._buffer = self._weight.new_empty(len(hidden), self._weight.shape[1])
-        logits = self._buffer[: len(hidden)]
-        if self._bias is None:
-            torch.mm(hidden, self._weight, out=logits)
-        else:
-            torch.addmm(self._bias, hidden, self._weight, out=logits)
-        return logits, state
+        return Product(hidden.to(self._weight.dtype), self._weight, self._bias), state
 
     @torch.no_grad()
     def search(

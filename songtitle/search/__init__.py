@@ -7,6 +7,6 @@ that is not finished.
 
 from songtitle.search.beam import beam_search
 from songtitle.search.greedy import greedy_search
-from songtitle.search.hypotheses import Hypotheses, SearchConfig, Step
+from songtitle.search.hypotheses import Hypotheses, Product, SearchConfig, Step
 
-__all__ = ["Hypotheses", "SearchConfig", "Step", "beam_search", "greedy_search"]
+__all__ = ["Hypotheses", "Product", "SearchConfig", "Step", "beam_search", "greedy_search"]

@@ -36,8 +36,8 @@ def beam_search(
 
     Tokens in `never` are not chosen, nor what `min_length` and `no_repeat_ngram` forbid. They keep
     their share of the probability: a log-probability is the model's, whatever the rules. With
-    `logits`, the step returns scores from which each row's log-sum-exp is still to be taken; they
-    are read once and never written, so the step may use its buffer again.
+    `logits`, the step returns scores from which each row's log-sum-exp is still to be taken, or a
+    `Product` that gives them.
 
     An example's result does not depend on the rest of its batch. A beam as wide as the number
     of possible hypotheses finds what exhaustive search finds. With a length penalty the

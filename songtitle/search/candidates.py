@@ -7,10 +7,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from songtitle.errors import InputError
+from songtitle.search.hypotheses import Product
 
 
 def best_tokens(
-    scores: Float[Tensor, "rows vocab"],
+    scores: Float[Tensor, "rows vocab"] | Product,
     width: int,
     banned: Int[Tensor, "rows bans"],
     *,
@@ -26,18 +27,14 @@ def best_tokens(
     vocab = scores.shape[-1]
     # Each banned id can take one place among the best, no more.
     wanted = min(width + banned.shape[-1], vocab)
-    if logits:  # a sum over the vocabulary wants more than bfloat16
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    if not logits:
-        values, ids = _top(scores, wanted)
-    elif scores.device.type == "cpu" and scores.dtype == torch.float32:
-        from songtitle.search.row_kernel import row_top
-
-        values, ids, total = row_top(scores, wanted)
-        values -= total[:, None]
+    if logits:
+        values, ids, total = _top_of_logits(scores, wanted)
+        values = values - total[:, None]
+    elif isinstance(scores, Product):
+        msg = "search: expected log-probabilities from the step, got a product; pass logits=True"
+        raise InputError(msg)
     else:
         values, ids = _top(scores, wanted)
-        values = values - scores.logsumexp(dim=-1, keepdim=True)
     if values[:, 0].isnan().any():
         msg = (
             "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
@@ -69,6 +66,22 @@ def banned_tokens(
     begun = history[:, None, length - no_repeat_ngram + 1 :]  # the one that the next token ends
     said = (grams[..., :-1] == begun).all(-1)
     return torch.cat([always, grams[..., -1].where(said, -1)], dim=1)
+
+
+def _top_of_logits(
+    scores: Float[Tensor, "rows vocab"] | Product, width: int
+) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"], Float[Tensor, " rows"]]:
+    """As `_top`, and each row's log-sum-exp."""
+    kind = scores.hidden if isinstance(scores, Product) else scores
+    if kind.device.type != "cpu" or kind.dtype != torch.float32:
+        scores = scores.whole() if isinstance(scores, Product) else scores
+        # A sum over the vocabulary wants more than bfloat16.
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if scores.device.type != "cpu" or scores.dtype != torch.float32:
+            return *_top(scores, width), scores.logsumexp(dim=-1)
+    from songtitle.search.row_kernel import row_top
+
+    return row_top(scores, width)
 
 
 def _top(

@@ -11,8 +11,34 @@ from torch import Tensor
 from songtitle.errors import InputError
 from songtitle.shapes import State
 
-# log-probabilities in nats, or logits
-Step = Callable[[Int[Tensor, " group"], State], tuple[Float[Tensor, "group vocab"], State]]
+
+@dataclass(frozen=True)
+class Product:
+    """Logits that are not computed yet: `hidden @ weight.T + bias`, one row for each hypothesis.
+
+    A step may return this in place of logits; search then computes them in the way that is fastest.
+    """
+
+    hidden: Float[Tensor, "group dim"]
+    weight: Float[Tensor, "vocab dim"]
+    bias: Float[Tensor, " vocab"]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and vocabulary of the logits."""
+        return len(self.hidden), len(self.weight)
+
+    def whole(self) -> Float[Tensor, "group vocab"]:
+        """The logits."""
+        return torch.addmm(self.bias, self.hidden, self.weight.T)
+
+    def columns(self, first: int, end: int, *, out: Tensor) -> Float[Tensor, "group columns"]:
+        """The logits of the ids from `first` to before `end`, written to `out`."""
+        return torch.addmm(self.bias[first:end], self.hidden, self.weight[first:end].T, out=out)
+
+
+# what a step returns: log-probabilities in nats, or logits (as numbers or as a product), and state
+Step = Callable[[Int[Tensor, " group"], State], tuple[Tensor | Product, State]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ result is kept beside this file, or in the reader's cache folder).
 """
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 import torch
@@ -14,38 +15,68 @@ from jaxtyping import Float, Int
 from numba import njit
 from torch import Tensor
 
-BLOCK = 128  # scores whose maximum is known: all but `width` blocks need no second look
+from songtitle.search.hypotheses import Product
+
+BLOCK = 128  # scores whose maximum is taken first: most blocks hold nothing that can win
+COLUMNS = 1024  # of a product taken in parts: some MB with a few hundred rows
+ROWS_FOR_PARTS = 128  # with fewer rows, narrow products are slower than one wide one
 ROWS_PER_THREAD = 4  # below that, starting a thread costs more than it saves
 
 
-def row_top(
-    scores: Float[Tensor, "rows vocab"], width: int
-) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"], Float[Tensor, " rows"]]:
+class RowTop(NamedTuple):
+    """What is known of each row of scores."""
+
+    values: Float[Tensor, "rows kept"]  # highest first
+    ids: Int[Tensor, "rows kept"]
+    total: Float[Tensor, " rows"]  # log-sum-exp
+
+
+def row_top(scores: Tensor | Product, width: int) -> RowTop:
     """The `width` highest of each row, of equals the smaller id first, and the log-sum-exp.
 
-    `scores` are float32 on the CPU. A row with NaN or plus infinity has NaN for its log-sum-exp.
-    As many threads as torch uses, on slices of the rows: numba's own pools either clash with
-    torch's or must not be entered twice at a time.
+    `scores (rows, vocab)` are float32 on the CPU. A row with NaN or plus infinity has NaN for its
+    log-sum-exp. A `Product` is taken in parts that stay in the processor's cache and are read there
+    at once: nothing as wide as the vocabulary is written to memory.
     """
     rows, vocab = scores.shape
     kept = min(width, vocab)
-    values, ids = np.empty((rows, kept), np.float32), np.empty((rows, kept), np.int64)
-    totals = np.empty(rows, np.float32)
-    matrix = scores.detach().contiguous().numpy()
+    values = np.full((rows, kept), -np.inf, np.float32)
+    ids = np.tile(np.arange(kept), (rows, 1))  # what stands where nothing is above minus infinity
+    peaks, totals = np.full(rows, -np.inf, np.float32), np.zeros(rows)
+    # As many threads as torch uses, on slices of the rows: numba's own pools either clash with
+    # torch's or must not be entered twice at a time. A pool of its own for every call follows
+    # torch's number and survives a fork.
     threads = max(1, min(torch.get_num_threads(), rows // ROWS_PER_THREAD))
     cuts = [rows * thread // threads for thread in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        for first, part in _parts(scores):
+            matrix = part.detach().numpy()
 
-    def work(thread: int) -> None:
-        part = slice(cuts[thread], cuts[thread + 1])
-        _row_top(matrix[part], values[part], ids[part], totals[part])
+            def work(thread: int, first: int = first, matrix: np.ndarray = matrix) -> None:
+                own = slice(cuts[thread], cuts[thread + 1])
+                _absorb(matrix[own], first, values[own], ids[own], peaks[own], totals[own])
 
-    if threads == 1:
-        work(0)
+            if threads == 1:
+                work(0)
+            else:
+                list(pool.map(work, range(threads)))
+    with np.errstate(divide="ignore"):
+        sums = peaks + np.log(totals)
+    return RowTop(*map(torch.from_numpy, (values, ids, sums.astype(np.float32))))
+
+
+def _parts(scores: Tensor | Product) -> Iterator[tuple[int, Tensor]]:
+    """Contiguous columns of the scores with the first one's id, each gone when the next comes."""
+    if isinstance(scores, Tensor):
+        yield 0, scores.contiguous()
+    elif scores.shape[0] < ROWS_FOR_PARTS:
+        yield 0, scores.whole()
     else:
-        # A pool of its own for every call: it follows torch's number and survives a fork.
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, range(threads)))
-    return torch.from_numpy(values), torch.from_numpy(ids), torch.from_numpy(totals)
+        rows, vocab = scores.shape
+        buffer = scores.hidden.new_empty(rows * COLUMNS)
+        for first in range(0, vocab, COLUMNS):
+            part = buffer[: rows * min(COLUMNS, vocab - first)].view(rows, -1)
+            yield first, scores.columns(first, first + part.shape[1], out=part)
 
 
 # The functions below are compiled; `no_type_check` keeps run-time type checkers out of them.
@@ -55,7 +86,7 @@ def row_top(
 
 @njit(inline="always")
 @no_type_check
-def _exp(x):  # noqa: ANN
+def _exp(x):
     """exp(x) of a float32 at most 0, to 2e-7; 0 below -87, NaN of NaN.
 
     2**n times the Taylor series of exp on [-ln(2)/2, ln(2)/2], without a branch or a call.
@@ -100,8 +131,6 @@ def _exp_sum(values, peak):
 def _insert(values, ids, value, place):
     """Put a value into a list in falling order, behind its equals; the last one falls out."""
     j = len(values) - 1
-    if not value > values[j]:
-        return
     while j > 0 and values[j - 1] < value:
         values[j] = values[j - 1]
         ids[j] = ids[j - 1]
@@ -112,33 +141,25 @@ def _insert(values, ids, value, place):
 
 @njit(nogil=True, cache=True)
 @no_type_check
-def _row_top(scores, values, ids, totals):
-    """Fill `values` and `ids (rows, width)` and `totals (rows)` from `scores (rows, vocab)`."""
-    vocab, width = scores.shape[1], values.shape[1]
-    blocks = (vocab + BLOCK - 1) // BLOCK
-    peaks = np.empty(blocks, np.float32)
+def _absorb(scores, first, values, ids, peaks, totals):
+    """Take `scores (rows, columns)`, those from id `first` on, into what is known of each row.
+
+    `values` and `ids (rows, kept)`, the peak so far, and the sum of exp(score - peak).
+    """
+    columns = scores.shape[1]
     for r in range(len(scores)):
         row, best, places = scores[r], values[r], ids[r]
-        for b in range(blocks):
-            peaks[b] = _peak(row[b * BLOCK : (b + 1) * BLOCK])
-        peak = _peak(peaks)
-        total = 0.0
-        for b in range(blocks):
-            total += _exp_sum(row[b * BLOCK : (b + 1) * BLOCK], peak)
-        totals[r] = peak + math.log(total)
-
-        best[:] = -np.inf
-        for j in range(width):
-            places[j] = j  # what stands there if nothing is above minus infinity
-        # The `width` highest peaks are scores, so no score below the last of them can win.
-        for b in range(blocks):
-            _insert(best, places, peaks[b], 0)
-        bound = best[width - 1]
-        best[:] = -np.inf
-        for j in range(width):
-            places[j] = j
-        for b in range(blocks):
-            if peaks[b] >= bound:
-                for i in range(b * BLOCK, min(vocab, (b + 1) * BLOCK)):
-                    if row[i] >= bound:
-                        _insert(best, places, row[i], i)
+        peak, total = peaks[r], totals[r]
+        for start in range(0, columns, BLOCK):
+            block = row[start : start + BLOCK]
+            highest = _peak(block)
+            if highest > peak:
+                total *= math.exp(peak - highest)
+                peak = highest
+            # Nothing but minus infinity so far: exp of it is 0 whatever is subtracted.
+            total += _exp_sum(block, peak if peak > -np.inf else np.float32(0))
+            if highest > best[-1]:
+                for j in range(len(block)):
+                    if block[j] > best[-1]:
+                        _insert(best, places, block[j], first + start + j)
+        peaks[r], totals[r] = peak, total
