@@ -18,7 +18,7 @@ from torch import Tensor
 from songtitle.search.hypotheses import Product
 
 BLOCK = 128  # scores whose maximum is taken first: most blocks hold nothing that can win
-COLUMNS = 1024  # of a product taken in parts: some MB with a few hundred rows
+COLUMNS = 8192  # of a product taken in parts: some MB with a few hundred rows
 ROWS_FOR_PARTS = 128  # with fewer rows, narrow products are slower than one wide one
 ROWS_PER_THREAD = 4  # below that, starting a thread costs more than it saves
 
@@ -56,10 +56,10 @@ def row_top(scores: Tensor | Product, width: int) -> RowTop:
                 own = slice(cuts[thread], cuts[thread + 1])
                 _absorb(matrix[own], first, values[own], ids[own], peaks[own], totals[own])
 
-            if threads == 1:
-                work(0)
-            else:
-                list(pool.map(work, range(threads)))
+            others = [pool.submit(work, thread) for thread in range(1, threads)]
+            work(0)
+            for other in others:
+                other.result()
     with np.errstate(divide="ignore"):
         sums = peaks + np.log(totals)
     return RowTop(*map(torch.from_numpy, (values, ids, sums.astype(np.float32))))
