@@ -61,3 +61,11 @@ def test_the_note_says_machine_versions_and_commit(folder):
 def test_an_empty_folder_is_answered_with_the_command_that_fills_it(tmp_path):
     with pytest.raises(InputError, match="run it"):
         benchmarks(tmp_path)
+
+
+def test_a_table_of_rows_without_any_bound_is_shown_as_well(folder):
+    path = folder / "beam.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["rows"] = content["rows"][2:]
+    path.write_text(json.dumps(content), "utf-8")
+    assert list(ratio_table(benchmarks(folder))["Bound"]) == ["none"]

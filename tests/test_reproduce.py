@@ -78,10 +78,10 @@ def test_a_bad_parameter_is_refused_before_anything_runs(tmp_path, parameters, m
     assert not (tmp_path / "out.ipynb").exists()
 
 
-def test_there_are_seven_notebooks_in_order():
+def test_there_are_eight_notebooks_in_order():
     names = [path.stem for path in reproduce.notebooks()]
     assert names == sorted(names)
-    assert len(names) == 7
+    assert len(names) == 8
 
 
 def page(folder, names, extra=""):

@@ -71,6 +71,9 @@ def speed_note(found: list[dict[str, Any]]) -> Note:
 
 
 def _bound(most: float | None, least: float | None, met: bool) -> str:
-    sides = [f"at most {most:g}"] * (most == most and most is not None)
-    sides += [f"at least {least:g}"] * (least == least and least is not None)
+    sides = [
+        f"{word} {value:g}"
+        for word, value in (("at most", most), ("at least", least))
+        if value is not None and value == value  # in a frame, what is absent may be NaN
+    ]
     return f"{' and '.join(sides)}: {'met' if met else 'missed'}" if sides else "none"
