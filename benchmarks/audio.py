@@ -14,10 +14,9 @@ import lameenc
 import librosa
 import numpy as np
 import soundfile
-import torch
 from torch import Tensor
 
-from benchmarks.harness import Growth, Row, interleaved, named
+from benchmarks.harness import Growth, Row, interleaved, named, one_thread
 from songtitle.audio import (
     PAPER_LITERAL,
     TRUE_SHAPE,
@@ -186,17 +185,6 @@ def _agreement(paths: Sequence[Path], config: SpectrogramConfig, name: str, kind
         peer=named("librosa"),
         note=f"{kind}; librosa.load less its mean, librosa.stft, power_to_db with the same floor",
     )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one core, as in a worker."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

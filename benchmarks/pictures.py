@@ -19,7 +19,7 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional as transforms
 
-from benchmarks.harness import Growth, Row, interleaved, named
+from benchmarks.harness import Growth, Row, interleaved, named, one_thread
 from songtitle.images import load_view
 
 SIZE = 256
@@ -35,7 +35,7 @@ Read = Callable[[], bytes]
 def rows(quick: bool = False) -> list[Row]:
     """Files and shards, alone and with two workers (threads, torch on one core in each)."""
     found: list[Row] = []
-    with _pictures(quick) as (paths, kind), tempfile.TemporaryDirectory() as folder, _one_thread():
+    with _pictures(quick) as (paths, kind), tempfile.TemporaryDirectory() as folder, one_thread():
         shard = write_shard(Path(folder) / "pictures.tar", paths)
         found += _agreement(paths, kind)
         with shard.open("rb") as file:
@@ -55,7 +55,7 @@ def rows(quick: bool = False) -> list[Row]:
 def growth(quick: bool = False) -> list[Growth]:
     """Time and memory against the number of pictures."""
     counts = [2, 4] if quick else [100, 200, 400, 800]
-    with _pictures(quick) as (paths, _), _one_thread():
+    with _pictures(quick) as (paths, _), one_thread():
         reads = [path.read_bytes for path in paths]
 
         def views(count: int) -> None:
@@ -184,17 +184,6 @@ def _agreement(paths: Sequence[Path], kind: str) -> list[Row]:
             )
         )
     return found
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch on one core, as in a worker."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
