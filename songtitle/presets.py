@@ -55,6 +55,10 @@ class ExperimentConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     beam_sizes: tuple[int, ...] = (1, 5, 10, 15, 20)  # 1 is greedy search, as in the paper
 
+    # how often: seeds of a whole training behind an interval, draws of a control
+    replicates: int = 5
+    draws: int = 20
+
     # what the page on training compares: every encoder with every decoder
     compared_encoders: tuple[str, ...] = LITE
     compared_decoders: tuple[str, ...] = ("lstm", "attention", "transformer")
@@ -94,6 +98,8 @@ PRESETS: dict[str, ExperimentConfig] = {
         model=ModelConfig(dim=96),
         beam_sizes=(1, 3),
         compared_encoders=LITE[:1],
+        replicates=2,
+        draws=3,
     ),
     "quick": QUICK,
     "course": COURSE,

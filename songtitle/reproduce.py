@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,19 @@ from songtitle.experiment import (
     training,
     vocabulary,
 )
+from songtitle.experiment.published import RESULTS, published
+from songtitle.experiment.published import publish as publish_record
 from songtitle.experiment.questions import PUBLISHED, present
 from songtitle.manifest import data_home
-from songtitle.presets import PRESETS, ExperimentConfig, preset
+from songtitle.presets import PARTS, PRESETS, ExperimentConfig, preset
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "notebooks"
 EXECUTED = ROOT / "book" / "notebooks"
-RESULTS = ROOT / "results"
 PAGES = ROOT / "book" / "_build" / "html"
+
+# Stages that take minutes: the book shows what was published of them, unless asked to run `again`.
+LONG = (comparison,)
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
 EXPECTED = (
@@ -121,8 +126,14 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
         if name not in known:
             msg = f"{name}: not a parameter of {notebook.name}; it has {', '.join(known)}"
             raise InputError(msg)
-    changes = {name: value for name, value in parameters.items() if name != "preset"}
+    own = set(asdict(PRESETS["quick"])) | set(PARTS)
+    changes = {name: value for name, value in parameters.items() if name in own - {"name"}}
     preset(parameters.get("preset", known["preset"]), **changes)
+    for name in known.keys() & parameters.keys() - own - {"preset"}:
+        if type(parameters[name]) is not type(known[name]):
+            kind, got = type(known[name]).__name__, parameters[name]
+            msg = f"{name}: expected {kind}, such as {known[name]!r}, got {got!r}; mend -p {name}"
+            raise InputError(msg)
 
 
 def parameters_of(notebook: Path) -> dict[str, Any]:
@@ -146,8 +157,8 @@ def _key_of(page: Path) -> str | None:
 
 
 def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
-    """A hash of all that a page is made from: cells, parameters, library, manifests, corpora, and
-    what the benchmarks left."""
+    """A hash of all that a page is made from: cells, parameters, library, manifests, corpora, what
+    the benchmarks left, and what long stages found when they were last published."""
     digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
     cells = nbformat.read(notebook, 4).cells
     digest.update("\n".join(f"{cell.cell_type}:{cell.source}" for cell in cells).encode())
@@ -155,6 +166,7 @@ def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
         ("songtitle", "**/*.py"),
         ("data_manifest", "*.*"),
         ("results/benchmarks", "*.json"),
+        *(("results", f"*/{stage.__name__}.json") for stage in LONG),
     ):
         for path in sorted((ROOT / folder).glob(pattern)):
             digest.update(path.read_bytes())
@@ -188,12 +200,11 @@ def publish(config: ExperimentConfig, folder: Path = RESULTS) -> None:
 
     What the census counted here joins its published answers; those it could not count stay.
     """
-    target = folder / config.name
-    target.mkdir(parents=True, exist_ok=True)
-    for stage in (corpora, vocabulary, training, comparison, scores, similarity):
-        text = json.dumps(stage(config).as_dict(), indent=1, ensure_ascii=False)
-        (target / f"{stage.__name__}.json").write_text(text + "\n", "utf-8")
-    score_table(config).to_csv(target / "table_4.csv", index=False)
+    for stage in (corpora, vocabulary, training, scores, similarity):
+        publish_record(stage, config, stage(config), results=folder)
+    for stage in LONG:
+        publish_record(stage, config, published(stage, config, results=folder), results=folder)
+    score_table(config).to_csv(folder / config.name / "table_4.csv", index=False)
     PUBLISHED.mkdir(parents=True, exist_ok=True)
     for name, answer in census().items():
         if answer.folder != PUBLISHED:

@@ -69,6 +69,16 @@ def made_by(records: Sequence[Any], config: Any) -> Note:
     )
 
 
+def origin(record: Any) -> str:
+    """When, by which code and under which key a record was made, as a sentence."""
+    made = record.provenance
+    modified = " with uncommitted changes" if made["modified"] else ""
+    return (
+        f"Record {record.stage} {record.key}, made {made['started'][:10]} by commit "
+        f"{made['commit']}{modified}."
+    )
+
+
 def _broken(cell: str) -> str:
     return escape(cell).replace("\n", "<br>")
 

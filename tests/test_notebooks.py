@@ -29,7 +29,7 @@ def outputs(notebook):
 
 
 def test_every_notebook_runs_on_a_preset_of_seconds(executed):
-    assert len(executed) == len(reproduce.notebooks()) == 8
+    assert len(executed) == len(reproduce.notebooks()) > 7
     for name, notebook in executed.items():
         assert not [out for out in outputs(notebook) if out.output_type == "error"], name
 

@@ -1,5 +1,7 @@
 """Laws of reproducing: bad parameters refused first, same run same bytes, nothing missing."""
 
+import re
+
 import nbformat
 import pytest
 
@@ -78,10 +80,18 @@ def test_a_bad_parameter_is_refused_before_anything_runs(tmp_path, parameters, m
     assert not (tmp_path / "out.ipynb").exists()
 
 
-def test_there_are_eight_notebooks_in_order():
+def test_every_notebook_is_numbered_once_and_in_the_contents():
     names = [path.stem for path in reproduce.notebooks()]
-    assert names == sorted(names)
-    assert len(names) == 8
+    assert len({name.split("_")[0] for name in names}) == len(names)
+    contents = (reproduce.ROOT / "_toc.yml").read_text()
+    assert sorted(re.findall(r"file: notebooks/(\w+)", contents)) == names
+
+
+def test_a_parameter_of_a_notebook_alone_is_checked_by_its_default(tmp_path):
+    source = reproduce.SOURCES / "05_titles.ipynb"
+    reproduce.check_parameters(source, {"beam_size": 3})
+    with pytest.raises(InputError, match=r"beam_size: expected int, such as 5, got 'x'; mend -p"):
+        reproduce.check_parameters(source, {"beam_size": "x"})
 
 
 def page(folder, names, extra=""):

@@ -20,6 +20,7 @@ from songtitle.experiment.inputs import (
 from songtitle.experiment.learning import training
 from songtitle.experiment.maps import similarity
 from songtitle.experiment.naming import SONG_INPUTS, hypotheses, name_songs, score_table, scores
+from songtitle.experiment.published import published
 from songtitle.experiment.questions import census
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "hypotheses",
     "name_songs",
     "picture_features",
+    "published",
     "score_table",
     "scores",
     "similarity",

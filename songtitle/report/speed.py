@@ -62,7 +62,7 @@ def speed_note(found: list[dict[str, Any]]) -> Note:
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     commits = ", ".join(sorted({str(each["commit"]) for each in made}))
     return Note(
-        "Measured once, on one machine",
+        "Measured once, on one machine: this library's speed, not a reproduction of the paper's",
         f"{machine['system']}, {machine['cores']} cores, {machine['threads']} threads, "
         f"{machine['cpu']}, accelerator: {machine['accelerator'] or 'none'}; Python "
         f"{machine['python']}, {packages}. Commit {commits}. Medians of ways timed in turn; ratios "

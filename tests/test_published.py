@@ -1,0 +1,63 @@
+"""Published records: shown where they answer the question asked, and nowhere else."""
+
+from dataclasses import replace
+
+import pytest
+
+from songtitle.experiment.published import publish, published
+from songtitle.presets import preset
+from songtitle.stages import Record, run_stage
+
+
+@pytest.fixture
+def config():
+    return preset("tiny")
+
+
+def stage_in(home, answer):
+    def growing(config) -> Record:
+        return run_stage("growing", lambda _: {"answer": answer}, settings={}, home=home)
+
+    return growing
+
+
+def test_what_was_published_is_shown_and_nothing_runs(tmp_path, config):
+    first = stage_in(tmp_path / "first", 2)
+    publish(first, config, first(config), results=tmp_path)
+
+    def growing(config):
+        raise AssertionError("the stage ran")
+
+    found = published(growing, config, results=tmp_path)
+    assert (found.result, found.key) == ({"answer": 2}, first(config).key)
+
+
+def test_on_another_device_the_same_record_is_shown(tmp_path, config):
+    first = stage_in(tmp_path / "first", 2)
+    publish(first, config, first(config), results=tmp_path)
+    second = stage_in(tmp_path / "second", 3)
+    other = replace(config, device="cpu")
+    assert published(second, other, results=tmp_path).result == {"answer": 2}
+
+
+@pytest.mark.parametrize("change", [{"seed": 7}, {"replicates": 3}])
+def test_with_other_settings_the_stage_runs_here(tmp_path, config, change):
+    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
+    publish(first, config, first(config), results=tmp_path)
+    assert published(second, replace(config, **change), results=tmp_path).result == {"answer": 3}
+
+
+def test_asked_again_the_stage_runs_here_and_its_record_takes_the_others_place(tmp_path, config):
+    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
+    publish(first, config, first(config), results=tmp_path)
+    found = published(second, config, again=True, results=tmp_path)
+    publish(second, config, found, results=tmp_path)
+    assert published(first, config, results=tmp_path).result == {"answer": 3}
+
+
+def test_publishing_a_published_record_changes_no_byte(tmp_path, config):
+    first = stage_in(tmp_path / "first", 2)
+    path = publish(first, config, first(config), results=tmp_path)
+    before = path.read_bytes()
+    publish(first, config, published(first, config, results=tmp_path), results=tmp_path)
+    assert path.read_bytes() == before
