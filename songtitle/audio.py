@@ -127,7 +127,8 @@ def load_clip(
         msg = f"{path}: expected sound, got no samples; use a file that plays"
         raise InputError(msg)
     # A mean taken in double but subtracted in single precision leaves a constant exactly silent.
-    return torch.from_numpy(clip - np.float32(clip.mean(dtype=np.float64)))
+    clip -= np.float32(clip.mean(dtype=np.float64))
+    return torch.from_numpy(clip)
 
 
 def frame_count(samples: int, config: SpectrogramConfig) -> int:
@@ -158,8 +159,8 @@ def log_spectrogram(waveform: Waveform, config: SpectrogramConfig) -> Spectrogra
         _power(some * window, config) for some in frames.split(_frames_at_once(frames, config), -2)
     ]
     loudest = torch.stack([power.amax((-2, -1)) for power in pieces]).amax(0).clamp_min(tiny)
-    scale = loudest[..., None, None]
-    pieces = [(power / scale).log10_().mul_(10).clamp_(-config.top_db, 0) for power in pieces]
+    offset = loudest.log10().mul(10)[..., None, None]
+    pieces = [power.log10().mul_(10).sub_(offset).clamp_(-config.top_db, 0) for power in pieces]
     return torch.cat(pieces, dim=-2).transpose(-1, -2)
 
 
@@ -169,7 +170,7 @@ def spectrogram_image(spectrogram: Spectrogram, config: SpectrogramConfig) -> Im
     `bins` become the height and `frames` the width; [-top_db, 0] dB becomes [0, 1]. The channels
     share their memory: `clone()` a picture to write into it.
     """
-    grey = (spectrogram / config.top_db).flip(-2) + 1
+    grey = spectrogram.flip(-2).div_(config.top_db).add_(1)
     return grey.unsqueeze(-3).expand(*grey.shape[:-2], 3, *grey.shape[-2:])
 
 
@@ -178,7 +179,8 @@ def _power(
 ) -> Float[Tensor, "*batch frames bins"]:
     # Zeros on the right of a frame turn its phase only, so this is the power of a centred window.
     spectrum = torch.fft.rfft(frames, n=config.n_fft)[..., : config.bins]
-    return spectrum.real.square() + spectrum.imag.square()
+    squares = torch.view_as_real(spectrum).square()
+    return squares[..., 0] + squares[..., 1]
 
 
 def _frames_at_once(
@@ -241,25 +243,29 @@ def _read(
         wanted = math.inf if duration is None else math.ceil(duration * file.samplerate)
         stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
         buffer = np.empty((int(min(wanted, size)), file.channels), dtype=np.float32)
+        checked = file.subtype in ("FLOAT", "DOUBLE")  # other samples are numbers by themselves
+        not_finite = (
+            f"{path}: expected finite samples, got infinite ones or NaN; "
+            "export it again as 16-bit wav"
+        )
         pieces, read, broke_off = [], 0, False
         try:
             while read < wanted:
                 block = file.read(int(min(wanted - read, size)), dtype="float32", out=buffer)
                 if not len(block):
                     break
-                if not np.isfinite(block).all():
-                    msg = (
-                        f"{path}: expected finite samples, got infinite ones or NaN; "
-                        "export it again as 16-bit wav"
-                    )
-                    raise InputError(msg)
+                if checked and not np.isfinite(block).all():
+                    raise InputError(not_finite)
                 pieces.append(stream.resample_chunk(_mix(block, channel)))
                 read += len(block)
         except soundfile.SoundFileError:
             broke_off = True
         pieces.append(stream.resample_chunk(np.empty(0, dtype=np.float32), last=True))
+        clip = np.concatenate(pieces)
+        if not np.isfinite(clip).all():
+            raise InputError(not_finite)
         to_the_last = read < wanted and read == file.frames and file.format == "MP3"
-        return _Sound(np.concatenate(pieces), read, broke_off, to_the_last)
+        return _Sound(clip, read, broke_off, to_the_last)
 
 
 def _mix(

@@ -62,9 +62,9 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         msg = "benchmarks: expected rows with a bound, got none; show them as a table"
         raise InputError(msg)
     names, shares = [name for name, _ in bounded], np.array([share for _, share in bounded])
-    height = 1.2 + 0.34 * len(names)
+    height = 1.2 + 0.46 * len(names)
     if ax is None:
-        _, ax = plt.subplots(figsize=(7.0, height))
+        _, ax = plt.subplots(figsize=(9.0, height))
     places = np.arange(len(names))
     # A difference of 1e-16, or 0, would press all others together: a caret at the edge says so.
     left, right = 0.02, 50.0
@@ -98,11 +98,11 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             color="0.25",
         )
     _plain_ticks(ax, vertical=False)
-    ax.set_yticks(places, names, parse_math=False, size=9)
+    ax.set_yticks(places, names, parse_math=False, size=8.5, linespacing=1.15)
     ax.set(xlabel="measured value / its bound (ratio)", ylabel="")
     ax.grid(visible=False, axis="y")
     ax.legend(
-        loc="upper center", bbox_to_anchor=(0.3, -0.6 / height - 0.05), ncols=3, frameon=False
+        loc="upper center", bbox_to_anchor=(0.3, -0.65 / height), ncols=3, frameon=False
     )
     return ax
 
