@@ -29,24 +29,40 @@ from songtitle import claims, experiment, plots, presets, report, tables
 plots.use_house_style()
 changes = {"beam_sizes": beam_sizes, "tile_sizes": tile_sizes}
 config = presets.preset(preset, seed=seed, device=device, **changes)
-record = experiment.scores(config)
+record, pairs = experiment.scores(config), experiment.differences(config)
 scores = experiment.score_table(config)
-tables.made_by([record], config)
+tables.made_by([record, pairs], config)
 
 # %% [markdown]
 # ## Table 4, with chance
 #
-# Read each block of three lines together. `here` is the mean sentence BLEU-1 with its 95 %
-# bootstrap interval; `chance` is the exact mean over all wrong pairings of the same outputs with
-# the same references, and *p* the share of random pairings that score at least as high; `paper` is
-# the paper's cell. Where `here` does not clear `chance`, this run gives no sign that the model
-# heard or saw anything.
+# Each cell of this run has three lines, in percent points:
+#
+# ```text
+# score letters          mean sentence BLEU-1
+# [low, high]            its 95 % bootstrap interval: what other test items might have given
+# (chance, gain, p)      what wrong pairs score, score less chance, and how often luck gains as much
+# ```
+#
+# **Chance** is exact: the mean over all wrong pairings of the same outputs with the same
+# references. *p* is the share of random pairings that score at least as high. Where the gain is
+# nothing to speak of, this run gives no sign that the model heard or saw anything, however high
+# the score.
+#
+# **Letters** say what the items cannot tell apart. Within a column, the two readings of the same
+# songs are compared with each other, and so are the tilings of the same pictures; two that share a
+# letter may differ by luck alone (random signs of the items' differences, 5 %, corrected for the
+# number of pairs). Letters are never shared between songs and pictures, whose titles and captions
+# are different tests.
+#
+# The line below is the paper's cell, which came without any of this.
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.table_4(scores),
+    report.table_4(scores, pairs),
     name="tab-4",
-    caption="Table 4. BLEU-1 in percent points by input and beam size (k = 1 is greedy search).",
+    caption="Table 4. BLEU-1 in percent points by input and beam size (k = 1 is greedy search): "
+    "score and letters, [interval], (chance, gain, p).",
     note=report.signature(scores),
 )
 
@@ -70,7 +86,7 @@ plots.bleu_per_second(scores);
 # ## Longer beams, shorter outputs
 #
 # Beam search ranks by summed log-probability, and every further word lowers the sum: wide beams
-# prefer short outputs. Length alone moves BLEU.
+# prefer short outputs. Length alone moves BLEU; page 10 takes the two apart.
 
 # %% tags=["hide-input"]
 tables.Table(

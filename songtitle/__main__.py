@@ -1,6 +1,8 @@
 """The command line: `python -m songtitle {fetch,verify,count,run,train,title,status}`."""
 
 import argparse
+import ast
+import contextlib
 import json
 import os
 import re
@@ -217,7 +219,8 @@ def _count(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from songtitle import reproduce
 
-    changes = {"seed": options.seed, "device": options.device} | dict(options.p)
+    given = {name: _value(text) for name, text in options.p}
+    changes = {"seed": options.seed, "device": options.device} | given
     chosen = [_notebook(name, reproduce.SOURCES) for name in options.notebook]
     for path in chosen:
         given = {key: value for key, value in changes.items() if value is not None}
@@ -227,6 +230,15 @@ def _run(options: argparse.Namespace) -> int:
     if not chosen and not options.no_book and output == reproduce.EXECUTED:
         print(f"The book is built. Open {reproduce.build().as_uri()}")
     return 0
+
+
+def _value(text: str) -> Any:
+    """A value as papermill reads it from the command line: a number, a list, true, or text."""
+    if text in ("true", "false"):
+        return text == "true"
+    with contextlib.suppress(ValueError, SyntaxError):
+        return ast.literal_eval(text)
+    return text
 
 
 def _notebook(name: str, folder: Path) -> Path:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from songtitle.experiment import (
     census,
     comparison,
     corpora,
+    replicates,
     score_table,
     scores,
     similarity,
@@ -34,6 +35,7 @@ from songtitle.experiment.published import publish as publish_record
 from songtitle.experiment.questions import PUBLISHED, present
 from songtitle.manifest import data_home
 from songtitle.presets import PARTS, PRESETS, ExperimentConfig, preset
+from songtitle.stages import Record
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "notebooks"
@@ -41,7 +43,8 @@ EXECUTED = ROOT / "book" / "notebooks"
 PAGES = ROOT / "book" / "_build" / "html"
 
 # Stages that take minutes: the book shows what was published of them, unless asked to run `again`.
-LONG = (comparison,)
+# Each with the preset that it is of, or None for that of the run.
+LONG: dict[Callable[[ExperimentConfig], Record], str | None] = {comparison: None, replicates: None}
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
 EXPECTED = (
@@ -192,18 +195,22 @@ def run(
         print("done" if did else "up to date", flush=True)
         news = news or did
     if news and not chosen and output == EXECUTED:
-        publish(preset(name, seed=changes.get("seed"), device=changes.get("device")))
+        config = preset(name, seed=changes.get("seed"), device=changes.get("device"))
+        publish(config, again=bool(changes.get("again")))
 
 
-def publish(config: ExperimentConfig, folder: Path = RESULTS) -> None:
+def publish(config: ExperimentConfig, folder: Path = RESULTS, *, again: bool = False) -> None:
     """Copy the records that the book's numbers come from, and Table 4 in full, to `results/`.
 
-    What the census counted here joins its published answers; those it could not count stay.
+    A long stage that was published stays as it is, unless it was run `again`. What the census
+    counted here joins its published answers; those it could not count stay.
     """
     for stage in (corpora, vocabulary, training, scores, similarity):
         publish_record(stage, config, stage(config), results=folder)
-    for stage in LONG:
-        publish_record(stage, config, published(stage, config, results=folder), results=folder)
+    for stage, name in LONG.items():
+        its = preset(name, device=config.device) if name else config
+        record = published(stage, its, again=again, results=folder)
+        publish_record(stage, its, record, results=folder)
     score_table(config).to_csv(folder / config.name / "table_4.csv", index=False)
     PUBLISHED.mkdir(parents=True, exist_ok=True)
     for name, answer in census().items():

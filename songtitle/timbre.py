@@ -84,16 +84,19 @@ def moments(frames: Float[np.ndarray, "frames 12"]) -> Float64[np.ndarray, " 90"
     return found
 
 
-def replicated_order(width: int, *, generator: Generator) -> Int[Tensor, " {width}"]:
-    """The indices 0 to 89, repeated to fill `width` places, in random order.
+def replicated_order(
+    width: int, *, numbers: int = TIMBRE_SIZE, generator: Generator
+) -> Int[Tensor, " {width}"]:
+    """The indices of `numbers` numbers, repeated to fill `width` places, in random order.
 
-    No index comes twice more often than another: for 512 places the first 62 come six times and
-    the other 28 five times. Raises `InputError` for fewer than 90 places, which would lose some.
+    No index comes twice more often than another: of 90, for 512 places, the first 62 come six times
+    and the other 28 five times. Raises `InputError` for fewer places than numbers, which would lose
+    some.
     """
-    if width < TIMBRE_SIZE:
-        msg = f"width: expected at least {TIMBRE_SIZE}, one for each number, got {width}; try 512"
+    if width < numbers:
+        msg = f"width: expected at least {numbers}, one for each number, got {width}; try 512"
         raise InputError(msg)
-    return (torch.arange(width) % TIMBRE_SIZE)[torch.randperm(width, generator=generator)]
+    return (torch.arange(width) % numbers)[torch.randperm(width, generator=generator)]
 
 
 def tile_to_width(
@@ -119,8 +122,8 @@ def from_width(
 
 
 def fit_standardiser(
-    timbre: Float[Tensor, "items 90"],
-) -> tuple[Float[Tensor, " 90"], Float[Tensor, " 90"]]:
+    timbre: Float[Tensor, "items numbers"],
+) -> tuple[Float[Tensor, " numbers"], Float[Tensor, " numbers"]]:
     """Mean and standard deviation (divided by `items`) of each column, for `standardise`.
 
     A column of equal values gets the deviation 1, so that it becomes 0 and nothing is divided by
@@ -137,8 +140,10 @@ def fit_standardiser(
 
 
 def standardise(
-    timbre: Float[Tensor, "items 90"], mean: Float[Tensor, " 90"], std: Float[Tensor, " 90"]
-) -> Float[Tensor, "items 90"]:
+    timbre: Float[Tensor, "items numbers"],
+    mean: Float[Tensor, " numbers"],
+    std: Float[Tensor, " numbers"],
+) -> Float[Tensor, "items numbers"]:
     """Columns in units of their deviation from their mean; a deviation of 0 counts as 1."""
     return (timbre - mean) / torch.where(std == 0, torch.ones_like(std), std)
 

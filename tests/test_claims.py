@@ -128,7 +128,7 @@ def test_no_two_numbers_share_a_name(ledger):
         for row in table["rows"]
         for cell in row
     )
-    assert len(claims._numbers()) == len(ids) + cells
+    assert len(claims.printed._numbers()) == len(ids) + cells
 
 
 def test_an_unknown_number_is_answered_with_its_near_names():

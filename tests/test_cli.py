@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from songtitle import experiment, reproduce
-from songtitle.__main__ import main
+from songtitle.__main__ import _value, main
 from songtitle.presets import preset
 
 RATE = 22_050
@@ -208,3 +208,12 @@ def test_an_archive_of_the_stamps_that_is_not_there_is_named(tmp_path, monkeypat
     assert main(["fetch", "stamps", "--archive", str(tmp_path / "x.deb")]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "x.deb: expected an archive of the stamps collection" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("3", 3), ("[1, 3]", [1, 3]), ("lstm", "lstm"), ("0.5", 0.5), ("abc[", "abc[")],
+)
+def test_a_value_on_the_command_line_means_what_it_means_to_papermill(text, value):
+    found = _value(text)
+    assert (found, type(found)) == (value, type(value))

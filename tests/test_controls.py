@@ -2,13 +2,15 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
-from songtitle import controls
 from songtitle.controls import (
     against_chance,
     bootstrap_interval,
+    chance,
     permutation_p,
     permuted_scores,
+    replicate_interval,
     unigram_perplexity,
 )
 from songtitle.errors import InputError
@@ -20,15 +22,39 @@ def rng(seed: int) -> np.random.Generator:
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_the_interval_covers_the_true_mean_at_its_level(level):
-    trials, draw = 400, rng(0)
-    covered = 0
-    for _ in range(trials):
-        scores = draw.exponential(size=97)  # skewed, as scores are
+    covered, draw = 0, rng(0)
+    for _ in range(1000):
+        scores = draw.exponential(size=211)  # skewed, as scores are
         low, high = bootstrap_interval(scores, level=level, generator=draw, rounds=400)
         covered += low <= 1.0 <= high
-    spread = math.sqrt(level * (1 - level) / trials)
-    # Four binomial deviations, and one point more below: percentile intervals run a little narrow.
-    assert -4 * spread - 0.02 < covered / trials - level < 4 * spread
+    assert abs(covered / 1000 - level) < 0.02
+
+
+def test_the_interval_of_the_gain_covers_the_true_gain_at_its_level():
+    covered, excluded, draw, items, gain = 0, 0, rng(1), 47, 0.3
+    for _ in range(1000):
+        # Some hypotheses and some references score well with everybody, which is no gain.
+        easy, common = draw.normal(size=(items, 1)), draw.normal(size=(1, items))
+        pairs = easy + common + draw.normal(size=(items, items)) + gain * np.eye(items)
+        found = against_chance(pairs, rounds=1, generator=draw)
+        covered += found.gain_low <= gain <= found.gain_high
+        excluded += found.gain_low > 0
+    assert abs(covered / 1000 - 0.95) < 0.02
+    assert excluded > 200
+
+
+def test_the_interval_over_seeds_covers_the_true_mean_at_its_level():
+    draw = rng(2)
+    intervals = np.array([replicate_interval(row) for row in draw.normal(3.0, 2.0, (1000, 5))])
+    covered = (intervals[:, 0] <= 3.0) & (intervals[:, 1] >= 3.0)
+    assert abs(covered.mean() - 0.95) < 0.02
+
+
+def test_the_interval_over_seeds_by_hand():
+    # Mean 3, deviation sqrt(2.5), and 2.776 from a table of Student's t with 4 degrees of freedom.
+    half = 2.7764 * math.sqrt(2.5 / 5)
+    found = replicate_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert found == pytest.approx((3 - half, 3 + half), abs=1e-4)
 
 
 def test_the_interval_is_as_wide_as_the_normal_one_on_many_scores():
@@ -52,7 +78,7 @@ def test_the_interval_of_equal_scores_is_that_score():
 def test_drawing_in_portions_changes_nothing(monkeypatch):
     scores = rng(1).normal(size=101)
     whole = bootstrap_interval(scores, generator=rng(2), rounds=7)
-    monkeypatch.setattr(controls, "_CHUNK", 3 * 101)
+    monkeypatch.setattr(chance, "_CHUNK", 3 * 101)
     assert bootstrap_interval(scores, generator=rng(2), rounds=7) == whole
 
 
@@ -101,19 +127,26 @@ def test_chance_is_the_mean_of_the_mismatched_pairs():
     assert found.score == pytest.approx(0.8)
     assert found.gain == pytest.approx(0.8 - 0.25)
     assert found.low <= found.score <= found.high
+    assert found.gain_low <= found.gain <= found.gain_high
+
+
+def test_what_one_reference_earns_everywhere_is_no_gain():
+    pairs = rng(5).random((17, 17)) + 3 * np.eye(1, 17, 4)
+    plain = pairs - 3 * np.eye(1, 17, 4)
+    found, before = (against_chance(each, rounds=1, generator=rng(0)) for each in (pairs, plain))
+    assert found.score > before.score
+    assert found.gain == pytest.approx(before.gain)
+    assert (found.gain_low, found.gain_high) == pytest.approx((before.gain_low, before.gain_high))
 
 
 def test_unrelated_pairs_centre_on_chance_with_evenly_spread_p():
     draw, gains, ps = rng(4), [], []
-    for _ in range(200):
+    for _ in range(1000):
         found = against_chance(draw.random((13, 13)) ** 3, rounds=99, generator=draw)
         gains.append(found.gain)
-        ps.append(found.p)
-    assert abs(np.mean(gains)) < 4 * np.std(gains) / math.sqrt(200)
-    assert abs(np.mean(ps) - 0.5) < 4 * math.sqrt(1 / 12 / 200)
-    for level in (0.1, 0.5, 0.9):
-        share = np.mean(np.array(ps) <= level)
-        assert abs(share - level) < 4 * math.sqrt(level * (1 - level) / 200) + 0.01
+        ps.append(found.p - draw.random() / 100)  # spread over the step that ends at p
+    assert abs(np.mean(gains)) < 4 * np.std(gains) / math.sqrt(1000)
+    assert kstest(ps, "uniform").pvalue > 0.01
 
 
 def test_pairs_that_all_score_the_same_have_p_one():
@@ -144,6 +177,8 @@ def test_every_predicted_id_counts_once_whatever_its_sequence():
     ("call", "message"),
     [
         (lambda: against_chance(np.eye(1), generator=rng(0)), "at least two items"),
+        (lambda: replicate_interval([0.5]), "values: expected those of at least two seeds, got 1"),
+        (lambda: replicate_interval([0.5, 1.0], level=95.0), "level: expected a share between"),
         (lambda: bootstrap_interval(np.array([]), generator=rng(0)), "scores: expected at least"),
         (
             lambda: bootstrap_interval(np.ones(3), level=95.0, generator=rng(0)),

@@ -147,11 +147,12 @@ def test_a_hypothesis_shorter_than_the_order_scores_zero_unless_smoothed_orders_
 
 def test_the_signature_says_which_bleu_it_is():
     score = sentence_bleu(["a"], [["a"]], max_order=1, smoothing="exp", brevity=False)
-    start = "order:1|brevity:no|smooth:exp|tokens:words|v:"
+    start = "order:1|weights:1|brevity:no|smooth:exp|tokens:words|v:"
     assert score.signature.startswith(start)
     assert "|sacrebleu:" in score.signature
     plain = sentence_bleu(["a"], [["a"]])
-    assert plain.signature.startswith("order:4|brevity:yes|smooth:none|tokens:words|v:")
+    assert "|brevity:yes|smooth:none|tokens:words|v:" in plain.signature
+    assert plain.signature.startswith("order:4|weights:0.25,0.25,0.25,0.25|")
 
 
 @pytest.mark.parametrize(

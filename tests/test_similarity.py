@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from songtitle.errors import InputError
-from songtitle.similarity import mixing, nearest, tsne
+from songtitle.similarity import (
+    effective_perplexity,
+    mixing,
+    nearest,
+    trustworthiness,
+    tsne,
+)
 
 
 def planted(generator, direction, items=37, dim=11):
@@ -25,6 +31,33 @@ def test_planted_clusters_stay_apart_in_the_map():
     assert same_cluster.all()
 
 
+def test_another_seed_of_a_random_start_gives_another_layout_of_the_same_neighbourhoods():
+    generator = np.random.default_rng(0)
+    items = np.concatenate([planted(generator, 2), planted(generator, 5)])
+    maps = [tsne(items, seed=seed, start="random") for seed in (1, 2)]
+    assert not np.allclose(*maps, atol=1)
+    for points in maps:
+        assert mixing(points[:37], points[37:], distance="euclidean") == 0
+
+
+def test_a_copy_of_the_items_is_a_map_to_trust_wholly_and_a_shuffled_one_is_not():
+    generator = np.random.default_rng(0)
+    items = generator.normal(size=(101, 2))
+    assert trustworthiness(items, items) == 1
+    assert trustworthiness(items, generator.permutation(items)) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("items", "points"), [(4, 4), (13, 11)])
+def test_a_map_of_other_items_has_no_trustworthiness(items, points):
+    with pytest.raises(InputError, match=rf"^trustworthiness: .*got {points} for {items}"):
+        trustworthiness(np.eye(items), np.eye(points)[:, :2])
+
+
+@pytest.mark.parametrize(("items", "used"), [(7, 2), (1000, 30)])
+def test_few_items_lower_the_perplexity_of_their_map(items, used):
+    assert effective_perplexity(30.0, items) == used
+
+
 @pytest.mark.parametrize("items", [5, 7, 31])
 def test_few_items_still_have_a_map(items):
     points = tsne(np.random.default_rng(0).normal(size=(items, 3)))
@@ -37,6 +70,12 @@ def test_nearest_equals_a_plain_search_by_cosine():
     unit = items / np.linalg.norm(items, axis=1, keepdims=True)
     cosine = unit @ unit.T - np.diag([np.inf] * 13)
     np.testing.assert_array_equal(nearest(items, 3), np.argsort(-cosine, axis=1)[:, :3])
+
+
+def test_nearest_by_euclid_looks_at_length_too():
+    items = np.array([[1.0, 0.0], [9.0, 0.0], [1.0, 1.0]])
+    assert nearest(items, 1)[0, 0] == 1
+    assert nearest(items, 1, distance="euclidean")[0, 0] == 2
 
 
 def test_scaling_an_item_leaves_its_neighbours_alone():

@@ -31,7 +31,8 @@ class Loader:
     """Features in memory or mapped from a file, with the token ids of their captions.
 
     `loader(epoch)` gives every item once, shuffled, with one random view each. Only the rows of a
-    batch are ever copied, to float32 whatever the file's precision.
+    batch are ever copied, to float32 whatever the file's precision. `rows` says which row of the
+    features is whose, where several captions are of one picture; by default caption i has row i.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Loader:
         batch_size: int,
         pad_id: int,
         seed: int = 0,
+        rows: Sequence[int] | None = None,
     ) -> None:
-        if len(views) != len(captions):
-            msg = f"captions: expected one for each of {len(views)} items, got {len(captions)}"
+        self.rows = range(len(views)) if rows is None else rows
+        if len(self.rows) != len(captions):
+            msg = f"captions: expected one for each of {len(self.rows)} items, got {len(captions)}"
             msg += "; encode the same items"
             raise InputError(msg)
         self.views, self.captions = views, captions
@@ -57,7 +60,7 @@ class Loader:
         self, epoch: int, *, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[Batch]:
         """The batches of process `rank` of `world`, without the first `start` of the epoch."""
-        items, count = self.views.shape[:2]
+        items, count = len(self), self.views.shape[1]
         generator = generator_for(self.seed, f"epoch {epoch}")
         order = torch.randperm(items, generator=generator)
         pick = torch.randint(count, (items,), generator=generator)
@@ -66,7 +69,7 @@ class Loader:
         ):
             chosen = order[places.start : places.stop].tolist()
             yield collate(
-                [(self.views[i, pick[i]].float(), self.captions[i]) for i in chosen],
+                [(self._view(i, int(pick[i])), self.captions[i]) for i in chosen],
                 pad_id=self.pad_id,
             )
 
@@ -78,8 +81,11 @@ class Loader:
             )
 
     def _batch(self, rows: Sequence[tuple[int, int]]) -> Batch:
-        examples = [(self.views[item, view].float(), self.captions[item]) for item, view in rows]
+        examples = [(self._view(item, view), self.captions[item]) for item, view in rows]
         return collate(examples, pad_id=self.pad_id)
+
+    def _view(self, item: int, view: int) -> Tensor:
+        return self.views[self.rows[item], view].float()
 
 
 def collate(examples: Sequence[tuple[Tensor, list[int]]], *, pad_id: int) -> Batch:

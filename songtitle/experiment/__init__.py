@@ -2,12 +2,15 @@
 
 Each function gives the record of one stage and sees to the stages before it, in this order:
 `corpora`, `vocabulary`, `clips`, `picture_features`, `tile_features`, `song_features`, `training`,
-`hypotheses`, `scores`, `similarity`. `comparison` trains other encoders and decoders alike. Beside
+`hypotheses`, `scores`, `similarity`, `likeness`, `map_grid`. `comparison` trains other encoders and decoders alike. Beside
 them, `census` counts what is here of the paper's own corpora.
 """
 
 from songtitle.experiment.comparing import comparison
+from songtitle.experiment.contrasts import differences
+from songtitle.experiment.controlled import controls, self_retrieval
 from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS, clips, corpora, vocabulary
+from songtitle.experiment.forensics import content_free, readings
 from songtitle.experiment.inputs import (
     clip_picture,
     crop_of,
@@ -18,31 +21,47 @@ from songtitle.experiment.inputs import (
     tile_features,
 )
 from songtitle.experiment.learning import training
-from songtitle.experiment.maps import similarity
+from songtitle.experiment.length_effects import lengths
+from songtitle.experiment.maps import likeness, map_grid, similarity
 from songtitle.experiment.naming import SONG_INPUTS, hypotheses, name_songs, score_table, scores
 from songtitle.experiment.published import published
 from songtitle.experiment.questions import census
+from songtitle.experiment.retraining import blind_training, replicates
+from songtitle.experiment.switches import switch
+from songtitle.experiment.switching import switchboard
 
 __all__ = [
     "CAPTIONS",
     "COLLECTIONS",
     "SONG_INPUTS",
+    "blind_training",
     "census",
     "clip_picture",
     "clips",
     "comparison",
+    "content_free",
+    "controls",
     "corpora",
     "crop_of",
+    "differences",
     "example_picture",
     "hear",
     "hypotheses",
+    "lengths",
+    "likeness",
+    "map_grid",
     "name_songs",
     "picture_features",
     "published",
+    "readings",
+    "replicates",
     "score_table",
     "scores",
+    "self_retrieval",
     "similarity",
     "song_features",
+    "switch",
+    "switchboard",
     "tile_features",
     "training",
     "vocabulary",

@@ -5,88 +5,102 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from songtitle.datasets import stamps, tunes
+from songtitle.datasets.contract import Captioned
+from songtitle.errors import InputError
 from songtitle.experiment.common import once, pick, read_json, write_json
-from songtitle.manifest import lists_hash, split_by_group
+from songtitle.experiment.material import STAMPS, TUNES, fingerprint, material
+from songtitle.manifest import split_by_group
 from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
 from songtitle.text import clean_caption, clean_title, tokenize
 from songtitle.vocab import Vocabulary
 
-SPLITS = {"train": 0.8, "valid": 0.1, "test": 0.1}
-CAPTIONS = "Tux Paint stamps"
-COLLECTIONS = ("O'Neill's Music of Ireland", "Aird's, Ryan's and other airs")  # for MSD and FMA
+CAPTIONS = STAMPS
+COLLECTIONS = TUNES
 
 
 @once
 def corpora(config: ExperimentConfig, *, home: Path) -> Record:
-    """Captioned pictures, split by caption, and the titled test songs; all that is counted in them.
+    """Captioned pictures, split by group, and the titled test songs; all that is counted in them.
 
-    Files: `pictures.json` (id, path below the data home, tokens, split), `songs.json` (id,
-    collection, title, tokens).
+    Files: `pictures.json` (id, path below the data home or the samples, split, `captions` as
+    tokens, and the first of them as `tokens`), `songs.json` (id, collection, title, tokens).
     """
-    stamps.fetch(home)
+    if config.pictures == "stamps":
+        stamps.fetch(home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        pictures = stamps.load(home)
-        if config.picture_count is not None:
-            chosen = np.random.default_rng(config.seed).permutation(len(pictures))
-            pictures = [pictures[i] for i in sorted(chosen[: config.picture_count])]
-        captions = [tokenize(clean_caption(picture.caption)) for picture in pictures]
-        split = split_by_group([picture.group for picture in pictures], SPLITS, seed=config.seed)
-        collection = tunes.load()
-        songs = tunes.choose(collection, config.song_count, seed=config.seed)
-        titles = [tokenize(clean_title(song.title)) for song in songs]
+        found = material(config, home)
+        pictures = _by_picture(found.pictures, found.root)
+        names = [picture["group"] for picture in pictures]
+        split = split_by_group(names, found.splits, seed=config.seed)
+        captions = [tokens for picture in pictures for tokens in picture["captions"]]
         write_json(
             folder / "pictures.json",
             [
-                {
-                    "id": picture.id,
-                    "path": str(picture.path.relative_to(home).as_posix()),
-                    "tokens": tokens,
-                    "split": side,
-                }
-                for picture, tokens, side in zip(pictures, captions, split, strict=True)
+                {name: value for name, value in picture.items() if name != "group"}
+                | {"split": side}
+                for picture, side in zip(pictures, split, strict=True)
             ],
         )
+        titles = [tokenize(clean_title(song.title)) for _, song in found.songs]
         write_json(
             folder / "songs.json",
             [
                 {
                     "id": song.id,
-                    "collection": _collection(song.book),
+                    "collection": collection,
                     "title": " ".join(tokens),
                     "tokens": tokens,
                 }
-                for song, tokens in zip(songs, titles, strict=True)
+                for (collection, song), tokens in zip(found.songs, titles, strict=True)
             ],
         )
-        total: dict[str, list[list[str]]] = {name: [] for name in COLLECTIONS}
-        for song in collection:
-            total[_collection(song.book)].append(tokenize(clean_title(song.title)))
-        test: dict[str, list[list[str]]] = {name: [] for name in COLLECTIONS}
-        for song, tokens in zip(songs, titles, strict=True):
-            test[_collection(song.book)].append(tokens)
+        total = {
+            name: [tokenize(clean_title(song.title)) for song in songs]
+            for name, songs in found.collections.items()
+        }
+        test: dict[str, list[list[str]]] = {name: [] for name in total}
+        for (collection, _), tokens in zip(found.songs, titles, strict=True):
+            test[collection].append(tokens)
         return {
-            "lengths": {CAPTIONS: _lengths(captions)}
-            | {name: _lengths(found) for name, found in total.items()},
+            "lengths": {found.captions: _lengths(captions)}
+            | {name: _lengths(each) for name, each in total.items()},
             "title_words": {
-                "total": {name: _types(found) for name, found in total.items()}
-                | {"both": _types(tokens for found in total.values() for tokens in found)},
-                "test": {name: _types(found) for name, found in test.items()}
+                "total": {name: _types(each) for name, each in total.items()}
+                | {"both": _types(tokens for each in total.values() for tokens in each)},
+                "test": {name: _types(each) for name, each in test.items()}
                 | {"both": _types(titles)},
             },
-            "test_titles": {name: len(found) for name, found in test.items()},
+            "test_titles": {name: len(each) for name, each in test.items()},
             "pictures": dict(Counter(split)),
             "distinct_captions": len({" ".join(tokens) for tokens in captions}),
             "caption_words": _types(captions),
         }
 
     settings = pick(config, "seed", "picture_count", "song_count")
-    settings["data"] = {name: lists_hash(name) for name in ("stamps", "tunes")}
+    settings["data"] = fingerprint(config, home)
     return run_stage("corpora", compute, settings=settings, home=home)
+
+
+def _by_picture(items: Iterable[Captioned], root: Path) -> list[dict[str, Any]]:
+    """One row a picture, with all its captions as tokens, the first of them also as `tokens`."""
+    rows: dict[Path, dict[str, Any]] = {}
+    for item in items:
+        tokens = tokenize(clean_caption(item.caption))
+        row = rows.setdefault(
+            item.path,
+            {
+                "id": item.id,
+                "path": item.path.relative_to(root).as_posix(),
+                "tokens": tokens,
+                "captions": [],
+                "group": item.group,
+            },
+        )
+        row["captions"].append(tokens)
+    return list(rows.values())
 
 
 @once
@@ -99,9 +113,10 @@ def vocabulary(config: ExperimentConfig, *, home: Path) -> Record:
 
     def compute(folder: Path) -> dict[str, Any]:
         captions = [
-            picture["tokens"]
+            tokens
             for picture in read_json(before.file("pictures.json"))
             if picture["split"] == "train"
+            for tokens in picture["captions"]
         ]
         words = Vocabulary.from_tokens(captions, min_count=config.min_count)
         words.save(folder / "vocabulary.json")
@@ -128,6 +143,12 @@ def clips(config: ExperimentConfig, *, home: Path) -> Record:
 
     Files: `clips/*.mp3`, and `songs.json` as `corpora` has it, each with its `clip`.
     """
+    if config.pictures == "photos":
+        msg = (
+            f"preset {config.name}: expected one with the book's own songs, which are rendered to "
+            "clips, got one with real songs; page 13 shows it, for the other pages take quick"
+        )
+        raise InputError(msg)
     before = corpora(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
@@ -146,10 +167,6 @@ def clips(config: ExperimentConfig, *, home: Path) -> Record:
 
     settings = pick(config, "seed", "song_count", "clip_seconds")
     return run_stage("clips", compute, settings=settings, inputs=[before], home=home)
-
-
-def _collection(book: str) -> str:
-    return COLLECTIONS[0] if book == "oneills1850" else COLLECTIONS[1]
 
 
 def _lengths(sequences: Iterable[Sequence[str]]) -> dict[str, int]:

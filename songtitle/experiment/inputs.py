@@ -20,6 +20,7 @@ from songtitle.devices import check_device
 from songtitle.experiment.common import encoder_settings, once, pick, read_json
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.feature_jobs import Job, Look, run_jobs
+from songtitle.experiment.material import locate
 from songtitle.features import read_features
 from songtitle.images import load_picture, pad_to, random_crop, random_view, tiles
 from songtitle.manifest import data_home
@@ -125,7 +126,7 @@ def _of_split(pictures: list[dict[str, Any]], split: str) -> list[dict[str, Any]
 
 def _crops(picture: dict[str, Any], config: ExperimentConfig, home: Path, *, count: int) -> Tensor:
     """`(count, 3, crop, crop)`: the seeded random views of one picture."""
-    image = load_picture(home / picture["path"])
+    image = load_picture(locate(home, picture["path"]))
     generator = generator_for(config.seed, picture["id"])
     return torch.stack([random_view(image, config.crop, generator=generator) for _ in range(count)])
 
@@ -171,7 +172,7 @@ def example_picture(config: ExperimentConfig, home: Path | None = None) -> tuple
     home = home or data_home()
     pictures = read_json(corpora(config, home=home).file("pictures.json"))
     chosen = next(picture for picture in pictures if picture["split"] == "test")
-    image = load_picture(home / chosen["path"])
+    image = load_picture(locate(home, chosen["path"]))
     generator = generator_for(config.seed, chosen["id"])
     return image, random_view(image, config.crop, generator=generator)
 

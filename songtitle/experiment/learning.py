@@ -31,65 +31,78 @@ def training(config: ExperimentConfig, *, home: Path) -> Record:
     known = vocabulary(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        device = check_device(config.device)
-        words_known = Vocabulary.load(known.file("vocabulary.json"))
-        words_known.save(folder / "vocabulary.json")
-        features = features_of(seen, config)
-        pictures = read_json(words.file("pictures.json"))
-        ids = {
-            side: [words_known.encode(p["tokens"]) for p in pictures if p["split"] == side]
-            for side in ("train", "valid")
-        }
-        width = features["train"].shape[-1]
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed)
-            model = captioner(config, words_known, features=width).to(device)
-        pad_id, held_out = words_known.pad_id, features["valid"]
-
-        def loader(side: str, views: Tensor) -> Loader:
-            return Loader(
-                views,
-                ids[side],
-                batch_size=config.training.batch_size,
-                pad_id=pad_id,
-                seed=config.training.seed,
-            )
-
-        def loss(model: torch.nn.Module, views: Tensor = held_out) -> float:
-            return evaluate(model, loader("valid", views).in_order(), pad_id=pad_id)
-
-        history = fit(
-            model,
-            loader("train", features["train"]),
-            config=config.training,
-            pad_id=pad_id,
-            validate=loss,
-            folder=folder,
-            details={"config": config.as_dict(), "features": width},
-        )
-        generator = generator_for(config.seed, "wrong pictures")
-        permuted = [
-            loss(model, held_out[torch.randperm(len(held_out), generator=generator)])
-            for _ in range(10)
-        ]
-        return {
-            "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
-            "valid_perplexity": math.exp(loss(model)),
-            "permuted_pictures_perplexity": math.exp(float(np.mean(permuted))),
-            "unigram_perplexity": unigram_perplexity(
-                [caption[1:] for caption in ids["train"]],
-                [caption[1:] for caption in ids["valid"]],
-                vocab_size=len(words_known),
-            ),
-            "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-            "timing": {
-                "epoch_seconds": round(float(np.median([row["seconds"] for row in history])), 3)
-            },
-        }
+        return learn(config, words, known, features_of(seen, config), folder)
 
     settings = {"model": asdict(config.model), "training": asdict(config.training)}
     settings |= pick(config, "seed") | {"device": check_device(config.device).type}
     return run_stage("training", compute, settings=settings, inputs=[words, known, seen], home=home)
+
+
+def learn(
+    config: ExperimentConfig,
+    words: Record,
+    known: Record,
+    features: dict[str, Tensor],
+    folder: Path,
+) -> dict[str, Any]:
+    """Train a captioner on `features` of the pictures in `words`; what `training` finds."""
+    device = check_device(config.device)
+    words_known = Vocabulary.load(known.file("vocabulary.json"))
+    words_known.save(folder / "vocabulary.json")
+    pictures = read_json(words.file("pictures.json"))
+    ids: dict[str, list[list[int]]] = {}
+    rows: dict[str, list[int]] = {}  # which picture each caption is of: some have several
+    for side in ("train", "valid"):
+        captions = [p["captions"] for p in pictures if p["split"] == side]
+        ids[side] = [words_known.encode(words) for those in captions for words in those]
+        rows[side] = [row for row, those in enumerate(captions) for _ in those]
+    width = features["train"].shape[-1]
+    with torch.random.fork_rng():
+        # Replicates differ in training.seed: they begin elsewhere and take another order.
+        torch.manual_seed(config.seed + config.training.seed)
+        model = captioner(config, words_known, features=width).to(device)
+    pad_id, held_out = words_known.pad_id, features["valid"]
+
+    def loader(side: str, views: Tensor) -> Loader:
+        return Loader(
+            views,
+            ids[side],
+            batch_size=config.training.batch_size,
+            pad_id=pad_id,
+            seed=config.training.seed,
+            rows=rows[side],
+        )
+
+    def loss(model: torch.nn.Module, views: Tensor = held_out) -> float:
+        return evaluate(model, loader("valid", views).in_order(), pad_id=pad_id)
+
+    history = fit(
+        model,
+        loader("train", features["train"]),
+        config=config.training,
+        pad_id=pad_id,
+        validate=loss,
+        folder=folder,
+        details={"config": config.as_dict(), "features": width},
+    )
+    generator = generator_for(config.seed, "wrong pictures")
+    permuted = [
+        loss(model, held_out[torch.randperm(len(held_out), generator=generator)]) for _ in range(10)
+    ]
+    return {
+        "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
+        "valid_perplexity": math.exp(loss(model)),
+        "permuted_pictures_perplexity": math.exp(float(np.mean(permuted))),
+        "unigram_perplexity": unigram_perplexity(
+            [caption[1:] for caption in ids["train"]],
+            [caption[1:] for caption in ids["valid"]],
+            vocab_size=len(words_known),
+        ),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "timing": {
+            "epoch_seconds": round(float(np.median([row["seconds"] for row in history])), 3)
+        },
+    }
 
 
 def captioner(config: ExperimentConfig, vocabulary: Vocabulary, *, features: int) -> Captioner:

@@ -16,7 +16,7 @@ from typing import Any
 
 from songtitle.datasets.conceptual_captions import TABLES
 from songtitle.errors import InputError
-from songtitle.experiment import measures, repairs
+from songtitle.experiment import measures, random_captions, references, repairs
 from songtitle.manifest import data_home, sha256
 from songtitle.stages import Record, run_stage
 
@@ -76,6 +76,16 @@ QUESTIONS: dict[str, Question] = {
         "How long are captions of sounds?",
         (Place(("audiocaps/train.csv",), measures.audio_captions),),
     ),
+    "audio_references": Question(
+        "AudioCaps, test",
+        "How does BLEU-1 grow with the number of references?",
+        (
+            Place(
+                ("audiocaps/test.csv", "audiocaps/val.csv", "audiocaps/train.csv"),
+                references.audio_references,
+            ),
+        ),
+    ),
     "song_titles": Question(
         MSD,
         "How long are titles?",
@@ -132,6 +142,20 @@ QUESTIONS: dict[str, Question] = {
         (
             Place(("million_song/unique_tracks.txt", "nltk_data"), measures.song_names),
             Place(("msd/subset_timbre90_4680.tracks.txt", "nltk_data"), measures.song_names),
+        ),
+    ),
+    "content_free": Question(
+        "Conceptual Captions beside titles of songs",
+        "What does a caption score against a title or caption that it was not made for?",
+        (
+            Place(
+                (VALIDATION, "million_song/unique_tracks.txt", "fma/fma_metadata/tracks.csv"),
+                random_captions.of_corpora,
+            ),
+            Place(
+                (VALIDATION, "msd/songlist_20001.txt", "fma/fma_small_titles.csv"),
+                random_captions.of_samples,
+            ),
         ),
     ),
     "timbre": Question(

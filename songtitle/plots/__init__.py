@@ -6,6 +6,8 @@ colour-blind readers, and markers and line styles by those who print in grey.
 
 from songtitle.plots.corpora import link_survival, title_funnel, two_orders
 from songtitle.plots.diagrams import Box, draw_captioner, draw_pipeline, draw_two_steps
+from songtitle.plots.forensics import distance_map, prefix_curves
+from songtitle.plots.likeness import map_grid, numbers_by_kind
 from songtitle.plots.numbers import (
     bleu_by_beam,
     bleu_per_second,
@@ -21,22 +23,34 @@ from songtitle.plots.pictures import (
     show_tiles,
     timbre_bars,
 )
+from songtitle.plots.references import bleu_by_references
 from songtitle.plots.speed import growth_lines, ratio_bars
 from songtitle.plots.style import use_house_style
+from songtitle.plots.switchboard import tornado, tornado_legend
+from songtitle.plots.truth import control_forest, score_and_length, score_by_prefix
+from songtitle.plots.verdicts import verdict_bars
 
 __all__ = [
     "Box",
     "bleu_by_beam",
+    "bleu_by_references",
     "bleu_per_second",
+    "control_forest",
+    "distance_map",
     "draw_captioner",
     "draw_pipeline",
     "draw_two_steps",
     "growth_lines",
     "length_distribution",
     "link_survival",
+    "map_grid",
     "mark_span",
+    "numbers_by_kind",
     "perplexity_by_epoch",
+    "prefix_curves",
     "ratio_bars",
+    "score_and_length",
+    "score_by_prefix",
     "seconds_by_beam",
     "show_picture",
     "show_spectrogram",
@@ -44,6 +58,9 @@ __all__ = [
     "similarity_map",
     "timbre_bars",
     "title_funnel",
+    "tornado",
+    "tornado_legend",
     "two_orders",
     "use_house_style",
+    "verdict_bars",
 ]

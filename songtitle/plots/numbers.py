@@ -115,7 +115,7 @@ def bleu_by_beam(
         rows = scores[scores["input"] == name].sort_values("beam_size")
         value = 100 * rows["score"].to_numpy()
         reach = [value - 100 * rows["low"].to_numpy(), 100 * rows["high"].to_numpy() - value]
-        style = _style(place)
+        style = line_style(place)
         ax.errorbar(
             rows["beam_size"] + 0.16 * (place - (len(inputs) - 1) / 2),
             value,
@@ -129,7 +129,7 @@ def bleu_by_beam(
     _beam_axis(ax, scores["beam_size"])
     ax.set_ylabel("BLEU-1 (percent points)")
     ax.set_ylim(bottom=0)
-    _legend_below(ax)
+    legend_below(ax)
     return ax
 
 
@@ -168,9 +168,9 @@ def bleu_per_second(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def _lines_by_input(frame: pd.DataFrame, values: pd.Series, ax: Axes) -> None:
     for place, name in enumerate(dict.fromkeys(frame["input"])):
         rows = frame[frame["input"] == name].sort_values("beam_size")
-        ax.plot(rows["beam_size"], values.loc[rows.index], label=name, **_style(place))
+        ax.plot(rows["beam_size"], values.loc[rows.index], label=name, **line_style(place))
     _beam_axis(ax, frame["beam_size"])
-    _legend_below(ax)
+    legend_below(ax)
 
 
 def _paper_rows(table: pd.DataFrame, ax: Axes) -> None:
@@ -196,7 +196,8 @@ def _spread(values: np.ndarray, gap: float) -> np.ndarray:
     return spread
 
 
-def _style(place: int) -> dict:
+def line_style(place: int) -> dict:
+    """Colour, marker and dashes of the curve at `place`: told apart by any one of the three."""
     lines = ["-", (0, (7, 1.5)), "-.", (0, (9, 2, 2, 2, 2, 2)), (0, (2, 1)), (0, (12, 2))]
     return {
         "color": COLOURS[place % len(COLOURS)],
@@ -213,16 +214,19 @@ def _beam_axis(ax: Axes, beams: pd.Series) -> None:
     ax.grid(visible=False, axis="x")
 
 
-def _legend_below(ax: Axes) -> None:
-    # Outside the frame: six curves leave no free corner within it.
-    handles, labels = ax.get_legend_handles_labels()
+def legend_below(ax: Axes, curves: Axes | None = None, *, drop: float = 0.16) -> None:
+    """A legend under the frame, of its own curves or those of another axis; chance comes last.
+
+    Six curves leave no free corner within the frame. `drop` is in heights of the axis.
+    """
+    handles, labels = (curves or ax).get_legend_handles_labels()
     last = [label in (PAPER, CHANCE) for label in labels]
     order = sorted(range(len(labels)), key=last.__getitem__)
     ax.legend(
         [handles[i] for i in order],
         [labels[i] for i in order],
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.16),
+        bbox_to_anchor=(0.5, -drop),
         ncols=3,
         frameon=False,
     )

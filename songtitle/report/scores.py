@@ -15,7 +15,9 @@ from songtitle.experiment import SONG_INPUTS, clips, corpora, hypotheses
 from songtitle.metrics import sentence_bleu
 from songtitle.plots import Box
 from songtitle.presets import ExperimentConfig
+from songtitle.report.answers import Answers
 from songtitle.report.corpora import HERE, PAPER
+from songtitle.report.references import references_rows
 from songtitle.stages import Record
 from songtitle.training import best_checkpoint
 from songtitle.training.checkpoints import MODEL
@@ -23,29 +25,54 @@ from songtitle.training.checkpoints import MODEL
 DECODERS = {"lstm": "LSTM", "attention": "LSTM with attention", "transformer": "transformer"}
 
 
-def table_4(scores: pd.DataFrame) -> pd.DataFrame:
-    """BLEU-1 (percent points) by input and beam size: here, by chance, and in the paper."""
+def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataFrame:
+    """BLEU-1 (percent points) by input and beam size, here as `score_cell` has it, and the paper's.
+
+    `differences` gives the letters of cells that their items do not tell apart.
+    """
     theirs = paper_table(4)
     beams = list(dict.fromkeys(scores["beam_size"]))
     rows = []
+    letters = {
+        (row["input"], row["beam_size"]): row["letters"]
+        for row in (differences.result["letters"] if differences else [])
+    }
     for name, found in scores.groupby("input", sort=False):
         by_beam = {row.beam_size: row for row in found.itertuples()}
-        first = by_beam[beams[0]]
-        lead = [name, first.tiles if "pictures" in str(name) else None]
-        here = [by_beam[k] for k in beams]
-        cells = [f"{100 * x.score:.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in here]
-        rows.append([*lead, HERE, *cells])
-        rows.append([*lead, "chance", *(f"{100 * x.chance:.1f} (p = {x.p:.3f})" for x in here)])
+        tiles = by_beam[beams[0]].tiles if "pictures" in str(name) else None
+        cells = [score_cell(by_beam[k], letters.get((str(name), k), "")) for k in beams]
+        rows.append([name, tiles, HERE, *cells])
         printed = theirs.loc[_paper_row(str(name))] if _paper_row(str(name)) in theirs.index else {}
-        rows.append([*lead, PAPER, *(printed.get(k) for k in beams)])
+        rows.append([name, tiles, PAPER, *(printed.get(k) for k in beams)])
     columns = ["Input", "Tiles", "What", *(f"k = {k}" for k in beams)]
     return pd.DataFrame(rows, columns=columns)
 
 
-def table_5(scores: pd.DataFrame) -> pd.DataFrame:
+def score_cell(found: Any, letters: str = "") -> str:
+    """One cell in three lines, in percent points: score and letters, its 95 % interval, and
+    `(chance, gain, p)`.
+
+    `found` has the fields of `Chance`.
+    """
+    score, low, high, chance, gain = (
+        100 * getattr(found, name) for name in ("score", "low", "high", "chance", "gain")
+    )
+    # A gain that rounds to nothing has no sign.
+    lead = f"{gain:+.1f}" if round(gain, 1) else "0.0"
+    return "\n".join(
+        [
+            f"{score:.1f} {letters}".strip(),
+            f"[{low:.1f}, {high:.1f}]",
+            f"({chance:.1f}, {lead}, p {found.p:.3f})",
+        ]
+    )
+
+
+def table_5(scores: pd.DataFrame, answers: Answers | None = None) -> pd.DataFrame:
     """Timbre and spectrogram, greedy and k = 5: AudioCaps as the paper quotes it, the paper, here.
 
-    A beam size that was not searched is left blank.
+    A beam size that was not searched is left blank. With `answers` of the census, what AudioCaps'
+    captions score without any sound stands below: see `references_rows`.
     """
     theirs = paper_table(5)
     rows = []
@@ -53,14 +80,14 @@ def table_5(scores: pd.DataFrame) -> pd.DataFrame:
         ours: list[str | None] = []
         for k in (1, 5):
             found = scores[(scores["input"] == name) & (scores["beam_size"] == k)]
-            ours += [
-                f"{100 * x.score:.1f} (chance {100 * x.chance:.1f})" for x in found.itertuples()
-            ]
-            ours += [None] * (1 - len(found))
+            ours += [score_cell(cell) for cell in found.itertuples()] or [None]
         printed = theirs.loc[id]
-        rows.append([printed["features"], *printed[["audiocaps_1", "ours_1", "ours_5"]], *ours])
-    columns = ["Features", "AudioCaps, k = 1", "Paper, k = 1", "Paper, k = 5"]
-    return pd.DataFrame(rows, columns=[*columns, f"{HERE}, k = 1", f"{HERE}, k = 5"])
+        cells = [f"{printed[key]:.1f}" for key in ("audiocaps_1", "ours_1", "ours_5")]
+        rows.append([printed["features"], *cells, *ours])
+    if answers is not None:
+        rows += [[who, cell, *[None] * 4] for who, cell in references_rows(answers)]
+    columns = ["Features", "AudioCaps, nearest neighbour", "Paper, k = 1", "Paper, k = 5"]
+    return pd.DataFrame(rows, columns=[*columns, f"{HERE}, k = 1", f"{HERE}, k = 5"], dtype=object)
 
 
 def spectrogram_shapes(clip: Path, config: ExperimentConfig) -> pd.DataFrame:

@@ -1,21 +1,19 @@
-"""BLEU on token lists, from sacrebleu's formula, and BLEU-1 of every pair at once.
+"""BLEU-1 to BLEU-4 on token lists, by sacrebleu's formula.
 
 `hypotheses[i]` is a list of tokens, `references[i]` the list of its references, each a list of
 tokens. A `str` where a token list belongs raises TypeError: a string is a sequence of letters, and
 BLEU on letters is another, far higher number.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
-import numpy as np
-from jaxtyping import Float
 from sacrebleu.metrics import BLEU
 
 from songtitle.errors import InputError
+from songtitle.metrics.tokens import ngrams, refuse_strings
 
 SMOOTHINGS = ("none", "floor", "add-k", "exp")  # Chen and Cherry 2014; sacrebleu's default values
 
@@ -29,7 +27,7 @@ class BleuScore:
     brevity_penalty: float  # [0, 1]; 0 only where nothing was said, 1 without brevity
     hypothesis_length: int  # tokens
     reference_length: int  # tokens, of the reference closest in length, the shorter of two
-    signature: str  # "order:1|brevity:yes|smooth:none|tokens:words|v:0.1.0|sacrebleu:2.6.0"
+    signature: str  # "order:1|weights:1|brevity:yes|smooth:none|tokens:words|v:...|sacrebleu:..."
 
 
 def corpus_bleu(
@@ -51,17 +49,12 @@ def corpus_bleu(
     Source: Papineni et al. 2002.
     """
     _check_options(max_order, smoothing)
-    _refuse_strings([hypotheses, references])
-    if not hypotheses or len(hypotheses) != len(references):
-        msg = (
-            "references: expected a list of references for each of at least one hypothesis, got "
-            f"{len(hypotheses)} hypotheses and {len(references)} lists of references"
-        )
-        raise InputError(msg)
+    refuse_strings([hypotheses, references])
+    check_counts(hypotheses, references)
     matches, totals = [0] * max_order, [0] * max_order
     hypothesis_length = reference_length = 0
     for hypothesis, its_references in zip(hypotheses, references, strict=True):
-        _refuse_strings((hypothesis, its_references, *its_references))
+        refuse_strings((hypothesis, its_references, *its_references))
         if not its_references:
             msg = f"references: expected at least one for {list(hypothesis)}, got none"
             raise InputError(msg)
@@ -90,9 +83,8 @@ def corpus_bleu(
         brevity_penalty=result.bp,
         hypothesis_length=hypothesis_length,
         reference_length=reference_length,
-        signature=(
-            f"order:{max_order}|brevity:{'yes' if brevity else 'no'}|smooth:{smoothing}"
-            f"|tokens:words|{_versions()}"
+        signature=signature(
+            weights=(1 / max_order,) * max_order, brevity=brevity, smoothing=smoothing
         ),
     )
 
@@ -111,39 +103,41 @@ def sentence_bleu(
     )
 
 
-def unigram_pair_scores(
-    hypotheses: Sequence[Sequence[str]],
-    references: Sequence[Sequence[str]],
+@cache  # the same one for every title
+def signature(
     *,
-    brevity: bool = True,
-) -> Float[np.ndarray, "hypotheses references"]:
-    """Sentence BLEU-1 in [0, 1] of every hypothesis against every single reference.
+    weights: tuple[float, ...],
+    brevity: bool,
+    smoothing: str,
+    tokens: str = "words",
+    average: str | None = None,
+) -> str:
+    """All that a BLEU score depends on, in one line, with the versions that computed it."""
+    parts = {
+        "order": str(len(weights)),
+        "weights": ",".join(f"{weight:.3g}" for weight in weights),
+        "brevity": "yes" if brevity else "no",
+        "smooth": smoothing,
+        "tokens": tokens,
+    }
+    if average:
+        parts["average"] = average
+    return "|".join([*(f"{name}:{value}" for name, value in parts.items()), versions()])
 
-    Entry (i, j) equals `sentence_bleu(hypotheses[i], [references[j]], max_order=1)` with the same
-    `brevity`, and all of them together cost what few of those do: a million pairs a fraction of a
-    second. Raises TypeError for a `str` in place of a token list.
-    """
-    _refuse_strings([hypotheses, references, *hypotheses, *references])
-    # The t-th "a" of a list counts as a word of its own, (a, t): clipped matches are then shared
-    # words, and each hypothesis looks up which references hold its words.
-    holders: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for column, reference in enumerate(references):
-        for word in _numbered(reference):
-            holders[word].append(column)
-    wanted = np.array([len(reference) for reference in references], dtype=float)
-    scores = np.empty((len(hypotheses), len(references)))
-    for row, hypothesis in enumerate(hypotheses):  # by row: nothing else as large as the result
-        columns = [column for word in _numbered(hypothesis) for column in holders.get(word, ())]
-        matches = np.bincount(np.asarray(columns, dtype=np.intp), minlength=len(references))
-        said = max(1, len(hypothesis))
-        np.divide(matches, said, out=scores[row])
-        if brevity:
-            scores[row] *= np.exp(np.minimum(0.0, 1.0 - wanted / said))
-    return scores
+
+def check_counts(hypotheses: Sequence[object], references: Sequence[object]) -> None:
+    """Raise InputError without hypotheses or where some lack their references."""
+    if not hypotheses or len(hypotheses) != len(references):
+        msg = (
+            "references: expected a list of references for each of at least one hypothesis, got "
+            f"{len(hypotheses)} hypotheses and {len(references)} lists of references"
+        )
+        raise InputError(msg)
 
 
 @cache  # reading a package's version takes longer than scoring a title
-def _versions() -> str:
+def versions() -> str:
+    """Who computed a score: this package and sacrebleu."""
     return f"v:{version('songtitle')}|sacrebleu:{version('sacrebleu')}"
 
 
@@ -151,13 +145,13 @@ def _clipped_matches(
     hypothesis: Sequence[str], references: Sequence[Sequence[str]], order: int
 ) -> int:
     """How many n-grams of the hypothesis are found, each as often as any one reference has it."""
-    found = _ngrams(hypothesis, order)
+    found = ngrams(hypothesis, order)
     if len(references) == 1:
-        left = _counts(_ngrams(references[0], order))
+        left = _counts(ngrams(references[0], order))
     else:
         left = {}
         for reference in references:
-            for ngram, count in _counts(_ngrams(reference, order)).items():
+            for ngram, count in _counts(ngrams(reference, order)).items():
                 left[ngram] = max(count, left.get(ngram, 0))
     matched = 0
     for ngram in found:
@@ -167,31 +161,12 @@ def _clipped_matches(
     return matched
 
 
-def _ngrams(tokens: Sequence[str], order: int) -> Iterable[Hashable]:
-    """All n-grams in their order; a unigram is the token itself, a longer one a tuple."""
-    return tokens if order == 1 else zip(*(tokens[i:] for i in range(order)), strict=False)
-
-
 def _counts(ngrams: Iterable[Hashable]) -> dict[Hashable, int]:
     # A plain dict: on lists as short as titles, setting up a Counter costs more than the counting.
     counts: dict[Hashable, int] = {}
     for ngram in ngrams:
         counts[ngram] = counts.get(ngram, 0) + 1
     return counts
-
-
-def _numbered(tokens: Iterable[str]) -> Iterator[tuple[str, int]]:
-    seen: Counter[str] = Counter()
-    for token in tokens:
-        yield token, seen[token]
-        seen[token] += 1
-
-
-def _refuse_strings(lists: Iterable[object]) -> None:
-    for tokens in lists:
-        if isinstance(tokens, str):
-            msg = f"expected a list of tokens, got the string {tokens!r}; call tokenize() first"
-            raise TypeError(msg)
 
 
 def _check_options(max_order: int, smoothing: str) -> None:

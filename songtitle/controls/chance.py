@@ -1,4 +1,4 @@
-"""Controls: how sure a mean score is, what chance alone scores, what a unigram model reaches."""
+"""Chance: how sure a mean score is, and what mismatched pairs alone score."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ class Chance:
     chance: float  # mean of all mismatched pairs: the exact expectation of a random mismatch
     gain: float  # score - chance
     p: float  # (0, 1], of pairing at random
+    gain_low: float  # 95 % interval of the gain, the spread of chance itself included
+    gain_high: float
 
 
 def against_chance(
@@ -32,26 +34,44 @@ def against_chance(
     """Compare own pairs with mismatched ones, given the score of every pair.
 
     `pair_scores[i, j]` is hypothesis i against the reference of item j, so the diagonal holds the
-    own pairs. Chance is computed, not drawn; `generator` serves the interval and the permutation
+    own pairs. Chance is computed, not drawn; `generator` serves the intervals and the permutation
     test (`rounds` random pairings; the smallest p is 1 / (1 + rounds)). Unrelated pairs have a gain
-    near 0 and a p spread evenly over (0, 1]. Raises InputError for fewer than two items.
+    near 0 and a p spread evenly over (0, 1]. The spread is that of other items (titles) for the
+    same trained model; `replicate_interval` has that of other trainings.
+
+    The interval of the gain resamples what each item adds to it: the gain is the mean over pairs of
+    items of `(s_ii + s_jj - s_ij - s_ji) / 2`, a U-statistic, and an item's part its first-order
+    projection (Hoeffding 1948). A hypothesis that suits everybody's reference adds nothing.
+
+    Raises InputError for fewer than two items or a matrix that is not square.
     """
+    if pair_scores.ndim != 2 or pair_scores.shape[0] != pair_scores.shape[1]:
+        shape = " x ".join(map(str, pair_scores.shape))
+        msg = (
+            f"pair_scores: expected as many rows as columns, got {shape}; score each hypothesis "
+            "against the reference of each item"
+        )
+        raise InputError(msg)
     items = len(pair_scores)
     if items < 2:
         msg = f"pair_scores: expected at least two items to mismatch, got {items}"
         raise InputError(msg)
     own = np.diagonal(pair_scores).astype(float)
     score = float(own.mean())
-    chance = float((pair_scores.sum(dtype=float) - own.sum()) / (items * (items - 1)))
+    others = (
+        pair_scores.sum(axis=0, dtype=float) + pair_scores.sum(axis=1, dtype=float) - 2 * own
+    ) / (items - 1)
+    chance = float(others.mean() / 2)
     low, high = bootstrap_interval(own, generator=generator)
-    rows = np.arange(items)
-    permuted = permuted_scores(
-        lambda order: float(pair_scores[rows, order].mean(dtype=float)),
-        items,
-        rounds=rounds,
-        generator=generator,
-    )
-    return Chance(score, low, high, chance, score - chance, permutation_p(score, permuted))
+    check_rounds(rounds)
+    rows, permuted = np.arange(items), np.empty(rounds)
+    for number in range(rounds):
+        permuted[number] = pair_scores[rows, generator.permutation(items)].mean(dtype=float)
+    p = permutation_p(score, permuted)
+    gain = score - chance
+    parts = own + (own.sum() - own) / (items - 1) - others - gain
+    gain_low, gain_high = bootstrap_interval(parts, generator=generator)
+    return Chance(score, low, high, chance, gain, p, gain_low, gain_high)
 
 
 def bootstrap_interval(
@@ -74,7 +94,7 @@ def bootstrap_interval(
     if not 0 < level < 1:
         msg = f"level: expected a share between 0 and 1 such as 0.95, got {level}"
         raise InputError(msg)
-    _check_rounds(rounds)
+    check_rounds(rounds)
     values = np.asarray(scores, dtype=float)
     at_once = max(1, _CHUNK // len(values))
     means = [
@@ -99,7 +119,7 @@ def permuted_scores(
     `score(order)` is called with a list that holds each of 0 .. items - 1 once: `order[i]` says
     whose reference hypothesis i is scored against.
     """
-    _check_rounds(rounds)
+    check_rounds(rounds)
     return np.array([float(score(generator.permutation(items).tolist())) for _ in range(rounds)])
 
 
@@ -115,32 +135,8 @@ def permutation_p(observed: float, permuted: Float[np.ndarray, " rounds"]) -> fl
     return (1 + reached) / (1 + len(permuted))
 
 
-def unigram_perplexity(
-    train: Sequence[Sequence[int]], valid: Sequence[Sequence[int]], *, vocab_size: int
-) -> float:
-    """Perplexity on `valid` of word frequencies counted on `train`, with one added to each count.
-
-    The sequences hold the ids that a decoder predicts: those after `<bos>`, `<eos>` included. Each
-    predicted id counts once, as in the decoder's loss, so the two perplexities compare. At least
-    1; without `train` it is `vocab_size`. Raises InputError for an id outside the vocabulary or a
-    `valid` without ids.
-    """
-    seen, asked = (
-        np.fromiter((i for ids in part for i in ids), dtype=np.int64) for part in (train, valid)
-    )
-    for name, ids in (("train", seen), ("valid", asked)):
-        if len(ids) and (ids.min() < 0 or ids.max() >= vocab_size):
-            msg = f"{name}: expected ids from 0 to {vocab_size - 1}, got {ids.min()} to {ids.max()}"
-            raise InputError(msg)
-    if len(asked) == 0:
-        msg = "valid: expected at least one predicted id, got none"
-        raise InputError(msg)
-    counts = np.bincount(seen, minlength=vocab_size) + 1.0
-    log_probs = np.log(counts / counts.sum())
-    return float(np.exp(-log_probs[asked].mean()))
-
-
-def _check_rounds(rounds: int) -> None:
+def check_rounds(rounds: int) -> None:
+    """Raise InputError for fewer than one round."""
     if rounds < 1:
         msg = f"rounds: expected at least 1, got {rounds}"
         raise InputError(msg)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from songtitle.errors import InputError
 
-CLAIMS = Path(__file__).resolve().parent.parent / "data_manifest" / "claims.toml"
+CLAIMS = Path(__file__).resolve().parents[2] / "data_manifest" / "claims.toml"
 
 
 def paper(id: str) -> float:

@@ -1,0 +1,156 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Forensics: what was counted?
+#
+# The paper calls its score "unigram BLEU precision" and prints Table 4. Songs that this book names
+# stay far below it (page *Search*). Something differs: the data, the model, or **what was counted**.
+# This page looks at the last. It is a detective story with a suspect and without a confession: read
+# it to the end before you believe it.
+
+# %% tags=["parameters"]
+preset = "quick"
+seed = 0
+device = "auto"
+beam_sizes = None  # the preset's own; at least one must be in the paper's Table 4
+draws = None
+
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+from myst_nb import glue
+
+from songtitle import experiment, plots, presets, report, tables
+
+plots.use_house_style()
+changes = {"beam_sizes": beam_sizes, "draws": draws}
+config = presets.preset(preset, seed=seed, device=device, **changes)
+here, record = experiment.content_free(config), experiment.readings(config)
+real = experiment.census("content_free").get("content_free")
+tables.made_by([here, record], config)
+
+# %% [markdown]
+# ## A list of words, or a string?
+#
+# BLEU counts how many pieces of a hypothesis are found in the reference. Which pieces? Whatever the
+# function is given. The usual libraries want a **list of words**. Give them a **string**, and in
+# Python nothing complains: a string is a list too, of letters. So
+# `sentence_bleu(["georgia man"], "a dog")` runs, and counts letters, blanks included. It is an easy
+# slip. Two English phrases share few words, but nearly always an *a*, an *e*, a blank.
+#
+# Below, one caption of this book's pictures is scored against one of the titles that the paper
+# prints. They have nothing to do with each other. Six definitions, all of them called BLEU by
+# somebody:
+
+# %% tags=["hide-input"]
+caption, title = report.example_caption(config), report.example_title()
+tables.Table(
+    report.definitions(caption, title),
+    name="tab-definitions",
+    caption=f"“{' '.join(caption)}” against “{' '.join(title)}”, in percent points.",
+    note="NLTK up to 3.2.5 took four orders by default and left out those without a match.",
+)
+
+# %% [markdown]
+# ## What does nothing score?
+#
+# Before a score is admired, ask what it is without any information. Here captions are drawn at
+# random and held against titles drawn at random, and against other captions: no model, no picture,
+# no sound. *Whole*, and cut to their first four words, about as long as a title.
+#
+# The first rows are of this book's own pictures and tunes, which stand where the paper has Million
+# Song and FMA. The others, where they are shown, are of **the paper's own kind of text**: captions of
+# Conceptual Captions, titles of Million Song and of FMA, in lower case and split at spaces *as
+# written*, and *cleaned* by this book's rules. The paper's own cleaning is not told in full, and the
+# two differ by points: more than any interval here. The last two columns are what the paper's trained model reached.
+
+# %% tags=["hide-input"]
+tables.Table(
+    report.content_free(here, real),
+    name="tab-content-free",
+    caption="Captions that have nothing to do with what they are scored against.",
+    note=report.content_free_note(here, real),
+)
+
+# %% [markdown]
+# ## Why would a beam make it better, then worse?
+#
+# The paper's scores rise from greedy search to *k* = 5, then fall. Wide beams prefer short outputs
+# (page *Search*). So cut captions to *n* words and let *n* run: a curve that needs no model. Against
+# titles, letters give a hill: one word is too short (the brevity penalty), a whole caption too long
+# (its letters find no partner), and the top lies where the output is as long as a title. A search
+# whose outputs shrink as *k* grows would walk over that hill from right to left. Against other
+# captions of ten words the curve climbs nearly to its end: there, shrinking only costs. So length
+# alone could give the two rows of songs the form of a rise and a fall, not the rows of pictures
+# their rise. Is the hill high enough? Look for the paper's marks.
+
+# %% mystnb={"figure": {"caption": "Scores of the first words of random captions, by words (left) and by letters (right). To the right of the line: the paper's cells for the same kind of reference.", "name": "fig-prefixes"}, "image": {"alt": "Panels in pairs. Left, by words: curves that stay low at every length, below all of the paper's marks. Right, by letters: against titles the curves rise steeply to about four words and then sink slowly; against other captions, where these are long, the curve climbs on to about ten words. The paper's greedy marks stand among the letter curves or a little above, its best marks above them."}}} tags=["hide-input"]
+panels = report.prefix_panels(here, real)
+figure, axes = plt.subplots(len(panels) // 2, 2, figsize=(11, 2.2 * len(panels)), squeeze=False)
+for axis, (name, curves, cells) in zip(axes.flat, panels):
+    plots.prefix_curves(curves, cells, axis).set_title(name)
+for axis in axes[:, 1]:
+    axis.legend(loc="upper left", frameon=False)
+figure.tight_layout();
+
+# %% [markdown]
+# ## Every way at once
+#
+# Six definitions; and of a beam's hypotheses one may score the likeliest (*top*), the likeliest per
+# word (*normalised*), the *mean* of all or the *best*, which looks at the answer. (Of wide beams
+# this book keeps the five likeliest; "mean" and "best" are of those.) Each way gives a table like
+# the paper's; the number in each square is its mean distance from the paper's, in points.
+#
+# Three kinds of control stand to the right. The same outputs beside **wrong references**: what a way
+# gives when the input cannot matter. **Captions alone**, cut to the length that fits best, whole,
+# and as long as this run's outputs are at each *k*.
+
+# %% mystnb={"figure": {"caption": "Mean distance from the paper's Table 4 in percent points: dark is near. Rows: definitions. Columns: which hypothesis is scored, with right and wrong references, and captions that know nothing.", "name": "fig-forensics"}, "image": {"alt": "Two heat maps with a number in each square, over all cells and over those of songs. Most squares in the rows of letters are darker than those in the rows of words, for outputs with right references, with wrong references and for captions alone."}} tags=["hide-input"]
+maps = report.distance_maps(record)
+most = max(distances.to_numpy().max() for _, distances in maps)
+figure, axes = plt.subplots(2, 1, figsize=(12, 9.5), layout="constrained")
+for axis, (name, distances) in zip(axes, maps):
+    plots.distance_map(distances, most=most, ax=axis).set_title(name, pad=42)
+
+# %% [markdown]
+# ## How much of that is choosing?
+#
+# Try enough ways and one will fit. So three questions to each winner. How near would as many **blind
+# guesses** have come, each a random number for each kind of input? Does a way that was chosen
+# *without* the Million Song row hold on it, and where does it rank there? And does it beat writing
+# **one number** into every cell?
+
+# %% tags=["hide-input"]
+tables.Table(
+    report.nearest(record),
+    name="tab-forensics",
+    caption="The nearest way of each source, and what it is worth. Distances in percent points.",
+    note="Chosen without Million Song: the way of least distance over all other cells. Rank: among "
+    "the ways of its source, on Million Song. One number: the median of the cells chosen on.",
+)
+
+# %% [markdown]
+# ## What the numbers say
+
+# %% tags=["hide-input"]
+report.forensic_note(record, here, real)
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Predict, then try: which two-word phrase scores highest by letters against a title of your
+#    choice, without sharing a word? (`songtitle.metrics.score` with
+#    `songtitle.metrics.DEFINITIONS["letters"]`)
+# 2. Run this notebook with `-p draws 5`. Which numbers move, and by how much did their intervals
+#    grow? Which kind of doubt do these intervals *not* cover?
+# 3. You may ask the author of the paper for one file. Which, and what would you do with it? Write
+#    down beforehand which result would change your mind, in either direction.
+
+# %% tags=["remove-cell"]
+for name, value in report.facts(record).items():
+    glue(f"readings.{name}", value, display=False)

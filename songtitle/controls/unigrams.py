@@ -1,0 +1,138 @@
+"""Unigrams: what word frequencies alone reach, in perplexity, in titles and in one answer for all.
+
+A captioner that has learned which words are frequent, and nothing about its input, does as well as
+what is here.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float
+
+from songtitle.errors import InputError
+
+
+def unigram_perplexity(
+    train: Sequence[Sequence[int]], valid: Sequence[Sequence[int]], *, vocab_size: int
+) -> float:
+    """Perplexity on `valid` of word frequencies counted on `train`, with one added to each count.
+
+    The sequences hold the ids that a decoder predicts: those after `<bos>`, `<eos>` included. Each
+    predicted id counts once, as in the decoder's loss, so the two perplexities compare. At least
+    1; without `train` it is `vocab_size`. Raises InputError for an id outside the vocabulary or a
+    `valid` without ids.
+    """
+    seen, asked = (
+        np.fromiter((i for ids in part for i in ids), dtype=np.int64) for part in (train, valid)
+    )
+    for name, ids in (("train", seen), ("valid", asked)):
+        if len(ids) and (ids.min() < 0 or ids.max() >= vocab_size):
+            msg = f"{name}: expected ids from 0 to {vocab_size - 1}, got {ids.min()} to {ids.max()}"
+            raise InputError(msg)
+    if len(asked) == 0:
+        msg = "valid: expected at least one predicted id, got none"
+        raise InputError(msg)
+    counts = np.bincount(seen, minlength=vocab_size) + 1.0
+    log_probs = np.log(counts / counts.sum())
+    return float(np.exp(-log_probs[asked].mean()))
+
+
+def unigram_titles(
+    titles: Sequence[Sequence[str]], lengths: Sequence[int], *, generator: np.random.Generator
+) -> list[list[str]]:
+    """Titles of the given lengths, every word drawn by its frequency in `titles`.
+
+    Words are drawn with replacement and know nothing of each other. Raises TypeError for a `str`
+    in place of a token list, InputError where `titles` hold no words or a length is below 0.
+    """
+    _refuse_strings(titles)
+    words = [word for title in titles for word in title]
+    shortest = min(lengths, default=0)
+    if shortest < 0:
+        msg = f"lengths: expected words a title, 0 or more, got {shortest}"
+        raise InputError(msg)
+    if not words and any(lengths):
+        msg = f"titles: expected some words to draw from, got none in {len(titles)} titles"
+        raise InputError(msg)
+    ends = np.cumsum([0, *lengths]).tolist()
+    drawn = [words[i] for i in generator.integers(max(1, len(words)), size=ends[-1]).tolist()]
+    return [drawn[first:last] for first, last in pairwise(ends)]
+
+
+def best_constant(
+    references: Sequence[Sequence[str]], *, words_at_most: int = 4, brevity: bool = True
+) -> list[str]:
+    """The one answer, of 1 to `words_at_most` words, with the highest mean BLEU-1.
+
+    The mean is over `references`, one for each item; give others than those the answer is judged
+    on, or it has seen the test. The answer is the best there is: at a given length the brevity
+    penalty of each reference is known, and the clipped matches that the t-th occurrence of a word
+    adds do not depend on the other words, so the best words are those that add most. Of equals the
+    shorter answer wins, then the word first in the alphabet. `brevity=False` is unigram precision.
+
+    Raises TypeError for a `str` in place of a token list, InputError without a word to choose.
+    """
+    _refuse_strings(references)
+    _check_words(words_at_most)
+    # The t-th "a" of a reference is a word of its own, (a, t), as in clipped matching.
+    holders: dict[tuple[str, int], list[int]] = {}
+    for number, reference in enumerate(references):
+        for word, count in Counter(reference).items():
+            for t in range(min(count, words_at_most)):
+                holders.setdefault((word, t), []).append(number)
+    if not holders:
+        msg = f"references: expected some words to choose from, got none in {len(references)}"
+        raise InputError(msg)
+    sizes = np.array([len(reference) for reference in references], dtype=float)
+    best: tuple[float, list[str]] = (-1.0, [])
+    for length in range(1, words_at_most + 1):
+        penalty = np.exp(np.minimum(0.0, 1.0 - sizes / length)) if brevity else np.ones(len(sizes))
+        worth = {word: float(penalty[numbers].sum()) for word, numbers in holders.items()}
+        chosen = sorted(worth, key=lambda word: (-worth[word], word))[:length]
+        score = sum(worth[word] for word in chosen) / length
+        if score > best[0] * (1 + 1e-12):  # longer only where it scores more than by rounding
+            best = score, [word for word, _ in chosen]
+    return best[1]
+
+
+def greedy_constant(
+    words: Sequence[str],
+    mean_scores: Callable[[list[list[str]]], Float[np.ndarray, " answers"]],
+    *,
+    words_at_most: int = 4,
+) -> list[str]:
+    """One answer for all items that scores well by any measure, found a word at a time.
+
+    `mean_scores` gives the mean score over all items of each of several answers. Every step
+    appends the word of `words` that raises it most; the best answer met on the way is returned.
+    This is at most as good as the best there is (`best_constant` finds that one for BLEU-1).
+    """
+    _check_words(words_at_most)
+    _refuse_strings([words])
+    if not words:
+        msg = "words: expected some to choose from, got none"
+        raise InputError(msg)
+    answer: list[str] = []
+    best: tuple[float, list[str]] = (-np.inf, answer)
+    for _ in range(words_at_most):
+        scores = np.asarray(mean_scores([[*answer, word] for word in words]))
+        place = int(scores.argmax())
+        answer = [*answer, words[place]]
+        if scores[place] > best[0]:
+            best = float(scores[place]), answer
+    return best[1]
+
+
+def _check_words(words_at_most: int) -> None:
+    if words_at_most < 1:
+        msg = f"words_at_most: expected at least 1, got {words_at_most}"
+        raise InputError(msg)
+
+
+def _refuse_strings(lists: Sequence[Sequence[str]]) -> None:
+    for tokens in (lists, *lists):
+        if isinstance(tokens, str):
+            msg = f"expected a list of tokens, got the string {tokens!r}; call tokenize() first"
+            raise TypeError(msg)

@@ -1,0 +1,87 @@
+"""Tornado plots: how far each of many changes moves one number, the furthest on top."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from songtitle.plots.style import COLOURS, GREY, own_axes, require
+
+BAR = 0.62  # of the height of a row
+
+CLEAR: dict[str, Any] = {"facecolor": COLOURS[0], "edgecolor": COLOURS[0], "linewidth": 0.9}
+UNCLEAR: dict[str, Any] = CLEAR | {"facecolor": "white", "hatch": "////"}
+GAIN: dict[str, Any] = {
+    "marker": "D",
+    "s": 22,
+    "facecolor": COLOURS[1],
+    "edgecolor": "black",
+    "linewidth": 0.6,
+}
+UNTOUCHED: dict[str, Any] = {"marker": "_", "s": 60, "color": GREY}
+
+
+def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None) -> Axes:
+    """One bar a change of BLEU, in percent points, rows in the order given from the top.
+
+    `changes` has the columns name, score_change, score_change_low, score_change_high, score_clear
+    and gain_change, of shares in [0, 1]. A bar ends at the change of the score, the line across its
+    end is its 95 % interval, and it is solid where `score_clear` says that the change stands out;
+    the diamond is the change of the gain over chance. A missing value is a change that does not
+    touch this input, and has a dash at 0. Within `luck` on either side of 0, shaded, other orders
+    of the training batches move the score as far.
+    """
+    columns = ["score_change", "score_change_low", "score_change_high", "gain_change"]
+    require(changes, ["name", "score_clear", *columns], "changes")
+    ax = own_axes(ax)
+    if luck:
+        ax.axvspan(-100 * luck, 100 * luck, color="0.9", zorder=0)
+    places = np.arange(len(changes))
+    value, low, high, gain = (100 * changes[name].to_numpy(float) for name in columns)
+    touched = np.isfinite(value)
+    clear = changes["score_clear"].eq(True).to_numpy(bool)
+    for chosen, style in ((touched & clear, CLEAR), (touched & ~clear, UNCLEAR)):
+        ax.barh(places[chosen], value[chosen], height=BAR, zorder=2, **style)
+    # Rounding can leave an end of the interval a hair inside the change itself.
+    reach = [np.maximum(value - low, 0)[touched], np.maximum(high - value, 0)[touched]]
+    ax.errorbar(
+        value[touched],
+        places[touched],
+        xerr=reach,
+        fmt="none",
+        ecolor="0.25",
+        elinewidth=1.1,
+        capsize=2,
+        zorder=3,
+    )
+    ax.scatter(gain[touched], places[touched], zorder=4, **GAIN)
+    ax.scatter(np.zeros((~touched).sum()), places[~touched], zorder=4, **UNTOUCHED)
+    ax.axvline(0, color="0.3", lw=1, zorder=3)
+    ax.use_sticky_edges = False  # a bar's foot at 0 needs room on its other side, too
+    ax.margins(x=0.08)
+    if not np.nan_to_num([low, high, gain]).any() and not luck:
+        ax.set_xlim(-1, 1)
+    ax.set_yticks(places, changes["name"], parse_math=False, size=9)
+    ax.set_ylim(len(places) - 0.4, -0.6)
+    ax.set(xlabel="change (percent points)", ylabel="")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    ax.grid(visible=False, axis="y")
+    return ax
+
+
+def tornado_legend(figure: Figure) -> Legend:
+    """One legend for all tornado plots of a figure, below them."""
+    marks = figure.axes[0]
+    handles = [
+        Patch(**CLEAR, label="score: stands out"),
+        Patch(**UNCLEAR, label="score: not told from luck"),
+        marks.scatter([], [], **GAIN, label="gain over chance"),
+        marks.scatter([], [], **UNTOUCHED, label="not touched"),
+        Patch(color="0.9", label="another batch order"),
+    ]
+    return figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)

@@ -1,0 +1,111 @@
+"""Figures of controls: a score beside what is scored without the input, and beside its length."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from songtitle.plots.numbers import CHANCE, bleu_by_beam, legend_below, line_style
+from songtitle.plots.style import COLOURS, MARKERS, own_axes, require
+
+
+def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Scores of one input and of its controls with their intervals, one row a control.
+
+    `controls` has the columns control, beam_size, score, low and high (scores in [0, 1], drawn in
+    percent points), the real input first. Each beam size has its colour and marker, and a line
+    down from the real input, filled; controls are hollow. What reaches the line scores as well
+    without the input.
+    """
+    require(controls, ["control", "beam_size", "score", "low", "high"], "controls")
+    ax = own_axes(ax)
+    names = list(dict.fromkeys(controls["control"]))
+    beams = sorted(set(controls["beam_size"]))
+    for place, beam_size in enumerate(beams):
+        rows = controls[controls["beam_size"] == beam_size].set_index("control").loc[names]
+        score, low, high = (100 * rows[name].to_numpy(float) for name in ("score", "low", "high"))
+        height = np.arange(len(names)) + 0.3 * (place - (len(beams) - 1) / 2)
+        colour = COLOURS[place % len(COLOURS)]
+        ax.axvline(score[0], color=colour, lw=1, linestyle=(0, (4, 2)), zorder=1)
+        # The interval of an exact expectation need not hold it: no reach is below 0.
+        reach = np.maximum([score - low, high - score], 0)
+        ax.errorbar(
+            score,
+            height,
+            xerr=reach,
+            fmt="none",
+            ecolor=colour,
+            elinewidth=1.4,
+            capsize=2.5,
+            zorder=2,
+        )
+        for chosen, fill in ((slice(0, 1), colour), (slice(1, None), "white")):
+            ax.scatter(
+                score[chosen],
+                height[chosen],
+                marker=MARKERS[place % len(MARKERS)],
+                s=34,
+                facecolor=fill,
+                edgecolor=colour,
+                linewidth=1.4,
+                zorder=3,
+                label=f"k = {beam_size}" if fill != "white" else None,
+            )
+    ax.axhline(0.5, color="0.6", lw=0.8)
+    ax.set_yticks(range(len(names)), names, parse_math=False)
+    ax.set_ylim(len(names) - 0.5, -0.6)
+    ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
+    ax.set(xlabel="BLEU-1 (percent points)", ylabel="")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    ax.grid(visible=False, axis="y")
+    legend_below(ax, drop=0.13)
+    return ax
+
+
+def score_and_length(
+    scores: pd.DataFrame, *, paper: pd.DataFrame | None = None, ax: Axes | None = None
+) -> Axes:
+    """BLEU-1 by beam size, and under it the mean length of the best hypotheses (Fig. 8a, twice).
+
+    `scores` is what `bleu_by_beam` takes, with `mean_length` in words. The two panels share the
+    beam sizes, and each input its colour and marker; `ax` becomes the upper one and is returned.
+    """
+    require(scores, ["input", "beam_size", "mean_length"], "scores")
+    ax = bleu_by_beam(scores, paper=paper, ax=ax or own_axes(None, (6.6, 3.4)))
+    under = ax.inset_axes((0.0, -0.62, 1.0, 0.55), sharex=ax)
+    for place, name in enumerate(dict.fromkeys(scores["input"])):
+        rows = scores[scores["input"] == name].sort_values("beam_size")
+        under.plot(rows["beam_size"], rows["mean_length"], label=name, **line_style(place))
+    under.set(xlabel=ax.get_xlabel(), ylabel="mean length (words)")
+    under.set_ylim(bottom=0)
+    under.grid(visible=False, axis="x")
+    ax.set_xlabel("")
+    ax.tick_params(labelbottom=False)
+    if legend := ax.get_legend():
+        legend.remove()
+    legend_below(under, ax, drop=0.32)
+    return ax
+
+
+def score_by_prefix(prefixes: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Scores of hypotheses cut to their first words, chance dashed in the same colour.
+
+    `prefixes` has the columns input, kept (words), score, low, high and chance (in [0, 1], drawn in
+    percent points).
+    """
+    require(prefixes, ["input", "kept", "score", "low", "high", "chance"], "prefixes")
+    ax = own_axes(ax)
+    for place, name in enumerate(dict.fromkeys(prefixes["input"])):
+        rows = prefixes[prefixes["input"] == name].sort_values("kept")
+        style = line_style(place)
+        low, high = 100 * rows["low"].to_numpy(float), 100 * rows["high"].to_numpy(float)
+        ax.fill_between(rows["kept"], low, high, color=style["color"], alpha=0.15, lw=0)
+        ax.plot(rows["kept"], 100 * rows["score"], label=name, **style)
+        ax.plot(rows["kept"], 100 * rows["chance"], "--", color=style["color"], lw=1.2)
+    ax.plot([], [], "--", color="0.45", lw=1.2, label=CHANCE)
+    ax.set(xlabel="words kept", ylabel="BLEU-1 (percent points)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylim(bottom=0)
+    ax.grid(visible=False, axis="x")
+    ax.legend()
+    return ax

@@ -1,0 +1,213 @@
+"""Laws of assumptions: every answer changes what it says, and nothing else."""
+
+import json
+from dataclasses import asdict, fields, replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from songtitle import assumptions
+from songtitle.assumptions import (
+    ASSUMPTIONS,
+    BOOK,
+    Answer,
+    Assumption,
+    Reading,
+    Settings,
+    apply,
+    open_answers,
+    reading,
+    taken,
+)
+from songtitle.audio import PAPER_LITERAL
+from songtitle.claims import paper_table
+from songtitle.errors import InputError
+from songtitle.presets import PRESETS, ExperimentConfig, preset
+
+ROOT = Path(__file__).parent.parent
+QUICK = PRESETS["quick"]
+ANSWERS = [
+    pytest.param(question, answer, id=f"{question.name}-{answer.label}")
+    for question in ASSUMPTIONS
+    for answer in question.alternatives
+]
+
+
+def flat(values, head=""):
+    """Dotted field -> value, of nested settings."""
+    found = {}
+    for name, value in values.items():
+        inner = isinstance(value, dict)
+        found |= flat(value, f"{head}{name}.") if inner else {f"{head}{name}": value}
+    return found
+
+
+def question(**changes):
+    given = {
+        "name": "size",
+        "place": ("section 4.2",),
+        "question": "How large?",
+        "default": Answer("512", Settings((("model.dim", 512),))),
+        "alternatives": (Answer("300", Settings((("model.dim", 300),))),),
+    }
+    return Assumption(**given | changes)
+
+
+@pytest.mark.parametrize(("question", "answer"), ANSWERS)
+def test_an_answer_changes_exactly_the_fields_that_it_names(question, answer):
+    if not isinstance(answer.change, Settings):
+        return
+    before = flat(asdict(QUICK))
+    after = flat(asdict(apply(QUICK, question, answer.label)))
+    changed = {name: after[name] for name in after if after[name] != before[name]}
+    named = {name: value for name, value in answer.change.values if before[name] != value}
+    assert changed == named != {}
+
+
+@pytest.mark.parametrize("question", ASSUMPTIONS, ids=lambda each: each.name)
+def test_the_default_is_what_the_preset_quick_takes(question):
+    if question.default.change is not None:
+        assert taken(QUICK, question) == question.default
+
+
+@pytest.mark.parametrize(("question", "answer"), ANSWERS)
+def test_after_a_change_its_answer_is_the_one_taken_and_the_way_back_leads_home(question, answer):
+    if not isinstance(answer.change, Settings):
+        return
+    changed = apply(QUICK, question, answer.label)
+    assert taken(changed, question) == answer
+    assert apply(changed, question, question.default.label) == QUICK
+
+
+@pytest.mark.parametrize(("question", "answer"), ANSWERS)
+def test_an_answer_is_a_setting_or_a_reading_or_a_page_decides(question, answer):
+    other = reading(question, answer.label) != BOOK
+    assert [isinstance(answer.change, Settings), other, answer.change is None].count(True) == 1
+    assert answer.change is not None or question.page
+
+
+def test_names_are_told_apart_and_can_be_typed():
+    names = [each.name for each in ASSUMPTIONS]
+    assert len(set(names)) == len(names) > 15
+    assert all(name.isidentifier() and name.islower() for name in names)
+
+
+def test_no_two_answers_of_a_question_come_to_the_same():
+    for each in ASSUMPTIONS:
+        changes = [answer.change for answer in each.answers if answer.change is not None]
+        assert len(set(changes)) == len(changes), each.name
+
+
+def test_every_page_that_decides_is_a_page_of_the_book():
+    for each in ASSUMPTIONS:
+        folder = ROOT / "book" if each.page.startswith("../") else ROOT / "notebooks"
+        name = each.page.removeprefix("../")
+        assert not each.page or list(folder.glob(f"{name}.md")) or list(folder.glob(f"{name}.py"))
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_what_a_preset_can_change_to_is_never_what_it_has(name):
+    config = replace(PRESETS[name], switches=())
+    for each, answer in open_answers(config):
+        assert answer != taken(config, each)
+        if isinstance(answer.change, Settings):
+            assert apply(config, each, answer.label) != config
+
+
+def test_presets_take_the_sides_that_their_names_promise():
+    literal, guess, modern = (PRESETS[n] for n in ("paper_literal", "best_guess", "modern"))
+    assert taken(literal, "dropout").label == "none"
+    assert taken(literal, "timbre_scale").label == "raw"
+    assert literal.spectrogram == PAPER_LITERAL
+    assert taken(literal, "transform").label == "44 kHz, 1,024 points"
+    assert taken(guess, "network").label == "ResNet-152"
+    assert taken(modern, "length_penalty").label == "mean per word"
+    assert (modern.model.positions, modern.model.weights) == ("map", "imagenet_v2")
+    assert all(taken(guess, each) == taken(PRESETS["course"], each) for each in ASSUMPTIONS)
+
+
+def test_every_encoder_that_the_modern_preset_compares_has_weights_of_that_name():
+    from songtitle.model.weights import weights_digest
+
+    modern = PRESETS["modern"]
+    files = {weights_digest(name, modern.model.weights) for name in modern.compared_encoders}
+    assert len(files) == len(modern.compared_encoders)
+
+
+def test_switches_are_chosen_by_name_and_in_the_order_given():
+    config = preset("quick", switches='["width", "dropout"]')
+    assert [each.name for each, _ in open_answers(config)] == ["width", "dropout"]
+    everything = [each.name for each, _ in open_answers(QUICK)]
+    listed = [each.name for each in ASSUMPTIONS]
+    order = [listed.index(name) for name in dict.fromkeys(everything)]
+    assert all(first < second for first, second in pairwise(order))
+    assert not {each.name for each in ASSUMPTIONS if each.page} & set(everything)
+
+
+def test_settings_change_no_more_when_json_has_carried_them():
+    for each, answer in open_answers(QUICK):
+        if isinstance(answer.change, Settings):
+            config = apply(QUICK, each, answer.label)
+            assert ExperimentConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: apply(QUICK, "dropuot", "none"), r"expected one of dropout, .*got 'dropuot'"),
+        (lambda: apply(QUICK, "dropout", "half"), r"dropout: expected one of '0.2', 'none', got"),
+        (lambda: apply(QUICK, "dropout", "0.2"), r"other than that of preset quick, got '0.2'"),
+        (lambda: apply(QUICK, "bleu", "letters, BLEU-1"), r"matter of settings.*how results are"),
+        (lambda: apply(QUICK, "song_rows", "row by row"), r"settings.*page 07_paper_corpora"),
+        (
+            lambda: apply(
+                QUICK, question(default=Answer("a", Settings((("model.colour", 1),)))), "a"
+            ),
+            r"size: expected a field of the settings, got 'model.colour'",
+        ),
+        (
+            lambda: apply(QUICK, question(default=Answer("a", Settings((("views.x", 1),)))), "a"),
+            r"expected a field of the settings, got 'views.x'",
+        ),
+        (
+            lambda: apply(QUICK, question(default=Answer("a", Settings((("views", True),)))), "a"),
+            r"size: expected int for views, got True",
+        ),
+        (
+            lambda: apply(
+                QUICK, question(default=Answer("a", Settings((("model.dropout", 1.5),)))), "a"
+            ),
+            r"dropout: expected from 0 to below 1, got 1.5",
+        ),
+        (lambda: question(place=("section 7",)), r"place such as 'section 4.2', got 'section 7'"),
+        (lambda: question(place=()), r"place such as 'section 4.2', got 'nowhere'"),
+        (lambda: question(alternatives=()), r"two or more labels that differ, got 512"),
+        (lambda: question(default=Answer("300")), r"labels that differ, got 300, 300"),
+        (lambda: question(default=Answer("a")), r"a change for each answer, or a page"),
+        (lambda: Reading(definition="bleu9"), r"definition: expected one of .*got 'bleu9'"),
+        (lambda: Reading(definition="corpus"), r"definition: expected one of .*got 'corpus'"),
+        (lambda: Reading(choice="last"), r"choice: expected one of top.*got 'last'"),
+        (
+            lambda: open_answers(preset("quick", switches=["network"])),
+            r"network: expected a question that this page tests.*page 03_training",
+        ),
+        (lambda: preset("quick", switches="[3]"), r"switches: expected a list of names"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(wrong, message):
+    with pytest.raises(InputError, match=message) as error:
+        wrong()
+    assert "\n" not in str(error.value)
+
+
+def test_every_table_that_a_question_points_to_is_in_the_ledger():
+    places = {place for each in ASSUMPTIONS for place in each.place}
+    numbers = [int(place.split()[1]) for place in places if place.startswith("table")]
+    assert numbers
+    assert all(len(paper_table(number)) for number in numbers)
+
+
+def test_all_public_names_are_there():
+    assert all(hasattr(assumptions, name) for name in assumptions.__all__)
+    assert {each.name for each in fields(Assumption)} >= {"name", "place", "question", "default"}

@@ -1,0 +1,213 @@
+"""Songs among pictures: the numbers, the maps and the words that a page shows of them."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+
+from songtitle import experiment, plots, report
+from songtitle.errors import InputError
+from songtitle.experiment import maps
+from songtitle.presets import preset
+from songtitle.stages import Record
+
+NUMBERS = ("mixing", "auc", "mmd", "inside", "around")
+
+
+def record(result, folder=Path()):
+    return Record("likeness", "k", {}, {}, "c", result, {}, {}, folder)
+
+
+def likeness(**changes):
+    """A record in which every number is of its own, so that a swap shows."""
+    kinds = {}
+    for place, kind in enumerate(report.likeness.KINDS):
+        kinds[kind] = {"items": 11 + place}
+        for column, name in enumerate(NUMBERS):
+            value = (7 * place + column + 1) / 100
+            kinds[kind][name] = {
+                "value": value,
+                "low": value - 0.01,
+                "high": value + 0.01,
+                "chance": 0.5,
+                "p": 0.001 * (place + 1),
+            }
+        kinds[kind]["mmd"] |= {"low": None, "high": None}
+    for kind, numbers in changes.items():
+        for name, found in numbers.items():
+            kinds[kind][name] |= found
+    return record({"pictures": 13, "kinds": kinds})
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """Maps of two readings, of 3 perplexities and 2 starts, 5 points each."""
+    rows, frames = [], []
+    for reading in ("timbre_raw", "spectrogram"):
+        for perplexity in (5, 30, 60):
+            for start in ("principal components", "random, seed 1"):
+                at = {"reading": reading, "perplexity": perplexity, "start": start}
+                rows.append(at | {"trustworthiness": 0.5 + len(rows) / 100, "mixing": len(rows)})
+                points = np.random.default_rng(len(rows)).normal(size=(5, 2))
+                kinds = ["picture"] * 3 + [reading] * 2
+                frames.append(maps._points_frame(points, kinds).assign(**at))
+    pd.concat(frames).to_csv(tmp_path / "maps.csv", index=False)
+    space = {"timbre_raw": 0.25, "spectrogram": 0.75}
+    return record({"maps": rows, "space": space, "items": 5}, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_the_table_has_a_row_for_each_kind_and_every_number_in_its_column():
+    table = report.apart(likeness())
+    assert list(table["Kind"]) == list(report.likeness.KINDS.values())
+    spectrogram = table.set_index("Kind").loc["spectrogram"]
+    assert list(spectrogram) == [
+        14,
+        "0.22 [0.21, 0.23]",
+        "0.23 [0.22, 0.24], p = 0.004",
+        "0.240, p = 0.004",
+        "25.0 [24.0, 26.0] %",
+        "26.0 [25.0, 27.0] %",
+    ]
+
+
+def test_a_discrepancy_below_zero_has_a_sign_of_its_own():
+    cell = report.apart(likeness(noise={"mmd": {"value": -0.002}})).set_index("Kind")["MMD²"]
+    assert cell["noise of unit scale"].startswith("−0.002")
+
+
+def test_the_figure_s_numbers_are_those_of_the_record():
+    frame = report.apart_values(likeness())
+    assert len(frame) == len(report.likeness.KINDS) * 4
+    one = frame[(frame["kind"] == "spectrogram") & (frame["number"] == "inside the pictures")]
+    assert one["value"].item() == 0.25
+
+
+def test_the_note_says_of_each_reading_what_its_numbers_say():
+    apart = {
+        "mixing": {"value": 0.0},
+        "auc": {"value": 0.98, "p": 0.005},
+        "inside": {"value": 0.86},
+        "around": {"value": 0.02},
+    }
+    mixed = {"mixing": {"value": 0.9}, "auc": {"value": 0.52, "p": 0.4}}
+    said = report.containment_note(likeness(spectrogram=apart, timbre_raw=mixed)).text
+    assert "0.90 times the picture neighbours of a random mixture" in said
+    assert "does not tell the two apart (AUC 0.52)" in said
+    tail = said[said.index("Spectrogram") :]
+    assert "86 % of songs are as near" in tail
+    assert "2 % of pictures" in tail
+    assert "no neighbour of a song is a picture" in tail
+    assert "98 % of the time" in tail
+
+
+def test_the_trust_of_maps_is_a_range_over_starts_by_reading_and_perplexity(grid):
+    table = report.map_trust(grid)
+    assert len(table) == 6
+    assert list(table.iloc[4]) == [
+        "spectrogram",
+        "30",
+        "0.58 to 0.59",
+        "8.00 to 9.00",
+        "0.75",
+    ]
+
+
+def test_the_points_of_one_reading_come_with_what_is_known_of_their_map(grid):
+    frame = report.maps_of(grid, "spectrogram")
+    assert len(frame) == 6 * 5
+    assert set(frame["kind"]) == {"picture", "spectrogram"}
+    last = frame[(frame["perplexity"] == 60) & (frame["start"] == "random, seed 1")]
+    assert set(last["mixing"]) == {11}
+
+
+def test_an_unknown_reading_is_refused_by_name(grid):
+    with pytest.raises(InputError, match=r"maps: expected a reading of timbre_raw, .*got 'chroma'"):
+        report.maps_of(grid, "chroma")
+
+
+def test_a_grid_draws_each_point_once_in_the_panel_of_its_map(grid):
+    frame = report.maps_of(grid, "spectrogram")
+    ax = plots.map_grid(frame)
+    panels = ax.child_axes
+    assert len(panels) == 6
+    assert panels[0].get_title() == "principal components"
+    assert [panel.get_ylabel() for panel in panels[::2]] == [
+        "perplexity 5",
+        "perplexity 30",
+        "perplexity 60",
+    ]
+    assert "mixing 11.00" in panels[5].get_xlabel()
+    assert "trust 0.61" in panels[5].get_xlabel()
+    last = frame[(frame["perplexity"] == 60) & (frame["start"] == "random, seed 1")]
+    dots = [each for each in panels[5].collections if isinstance(each, PathCollection)]
+    drawn = np.concatenate([each.get_offsets() for each in dots])
+    np.testing.assert_array_equal(drawn, last[["x", "y"]])
+    assert len({tuple(each.get_facecolor()[0]) for each in dots}) == 2
+    shapes = [each.get_paths()[0].vertices.shape for each in dots]
+    assert shapes[0] != shapes[1]  # for readers who print in grey
+
+
+def test_numbers_by_kind_stand_at_their_value_and_chance_is_dashed():
+    ax = plots.numbers_by_kind(report.apart_values(likeness()))
+    mixing, _, inside, _ = ax.child_axes
+    assert mixing.get_yticklabels()[0].get_text() == "held-out pictures"
+    spots = [bars.lines[0].get_xdata()[0] for bars in inside.containers]
+    assert spots == pytest.approx([(7 * place + 4) / 100 for place in range(6)])
+    assert [line.get_xdata()[0] for line in inside.lines if line.get_linestyle() == "--"] == [0.5]
+
+
+@pytest.mark.parametrize("draw", [plots.map_grid, plots.numbers_by_kind])
+def test_a_figure_gives_back_its_axis_and_refuses_an_empty_frame(draw, grid):
+    frames = {
+        plots.map_grid: report.maps_of(grid, "spectrogram"),
+        plots.numbers_by_kind: report.apart_values(likeness()),
+    }
+    ax = plt.figure().subplots()
+    before = frames[draw].copy()
+    assert draw(frames[draw], ax) is ax
+    pd.testing.assert_frame_equal(frames[draw], before)
+    ax.figure.canvas.draw()
+    with pytest.raises(InputError, match="no rows"):
+        draw(frames[draw].iloc[:0])
+
+
+def test_noise_shaped_like_vectors_has_their_mean_and_covariance():
+    vectors = np.random.default_rng(0).normal(size=(31, 3)) @ np.array(
+        [[2.0, 1.0, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 0.1]]
+    )
+    drawn = maps._gaussian_like(vectors + 5, 40_000, np.random.default_rng(1))
+    np.testing.assert_allclose(drawn.mean(axis=0), vectors.mean(axis=0) + 5, atol=0.05)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(vectors.T), atol=0.08)
+
+
+def test_on_small_data_every_reading_is_compared_and_mapped(in_tiny_home):
+    config = preset("tiny")
+    found = experiment.likeness(config).result
+    assert found["pictures"] == experiment.corpora(config).result["pictures"]["train"]
+    assert list(found["kinds"]) == list(report.likeness.KINDS)
+    assert set(maps.READINGS) < set(found["kinds"])
+    assert (
+        found["kinds"]["timbre_raw"]["mixing"]["value"]
+        == (
+            experiment.similarity(preset("tiny", standardise_timbre=False)).result["mixing"][
+                "timbre"
+            ]
+        )
+    )
+    grid = experiment.map_grid(config, 20)
+    assert len(grid.result["maps"]) == 3 * len(maps.PERPLEXITIES) * len(maps.STARTS)
+    for reading in maps.READINGS:
+        assert len(report.maps_of(grid, reading)) == 9 * 20

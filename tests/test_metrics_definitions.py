@@ -1,0 +1,318 @@
+import math
+import time
+from ast import literal_eval
+from dataclasses import replace
+from functools import cache
+from itertools import takewhile
+
+import numpy as np
+import pytest
+from nltk.translate import bleu_score
+from sacrebleu.metrics import BLEU
+from test_metrics import random_lists, sacrebleu_corpus
+
+from songtitle import metrics
+from songtitle.errors import InputError
+from songtitle.metrics import (
+    DEFINITIONS,
+    Definition,
+    corpus_bleu,
+    pair_scores,
+    score,
+    sentence_scores,
+)
+
+BY_SENTENCE = [name for name, each in DEFINITIONS.items() if each.average == "sentences"]
+TITLE = ["all", "i", "want"]
+
+
+@pytest.fixture(scope="module")
+def ten_thousand():
+    """Hypotheses of 0 to 5 words, each with one or two references of 1 to 5."""
+    rng = np.random.default_rng(11)
+    hypotheses = random_lists(rng, 10_000, 5)
+    sizes = rng.integers(1, 3, size=len(hypotheses))
+    pool = iter(random_lists(rng, int(sizes.sum()), 5, 1))
+    return hypotheses, [[next(pool) for _ in range(size)] for size in sizes]
+
+
+@pytest.fixture(scope="module")
+def ours(ten_thousand):
+    """The sentence scores of all of them by a definition, computed once."""
+    return cache(lambda name: sentence_scores(*ten_thousand, DEFINITIONS[name]))
+
+
+def until_the_first_zero(precisions, **_):
+    """NLTK 3.2.5, bleu_score.py: SmoothingFunction.method0, its default; it only warned besides."""
+    return list(takewhile(lambda precision: precision.numerator, precisions))
+
+
+def nltk_default_of_3_2_5(references, hypothesis):
+    return bleu_score.sentence_bleu(references, hypothesis, smoothing_function=until_the_first_zero)
+
+
+def nltk_on_strings(references, hypothesis):
+    """The slip: strings where NLTK expects lists of tokens."""
+    lines = [" ".join(reference) for reference in references]
+    return bleu_score.sentence_bleu(lines, " ".join(hypothesis), weights=(1,))
+
+
+def nltk_precision_on_strings(references, hypothesis):
+    lines = [" ".join(reference) for reference in references]
+    return float(bleu_score.modified_precision(lines, " ".join(hypothesis), 1))
+
+
+NLTK = {
+    "precision": lambda references, said: float(bleu_score.modified_precision(references, said, 1)),
+    "bleu1": lambda references, said: bleu_score.sentence_bleu(references, said, weights=(1,)),
+    "nltk_3_2_5": nltk_default_of_3_2_5,
+    "letters": nltk_on_strings,
+    "letters_precision": nltk_precision_on_strings,
+}
+
+
+@pytest.mark.filterwarnings("ignore:\\nThe hypothesis contains 0 counts")
+@pytest.mark.parametrize("name", BY_SENTENCE)
+def test_every_sentence_definition_agrees_with_nltk_on_ten_thousand_lists(ten_thousand, ours, name):
+    hypotheses, references = ten_thousand
+    theirs = [NLTK[name](*pair) for pair in zip(references, hypotheses, strict=True)]
+    assert len(theirs) == 10_000
+    np.testing.assert_allclose(ours(name), theirs, rtol=0, atol=1e-9)
+    assert 0.2 < np.mean(theirs) < 0.8
+
+
+def test_bleu_1_agrees_with_sacrebleu_on_ten_thousand_lists(ten_thousand, ours):
+    metric = BLEU(tokenize="none", force=True, smooth_method="none", max_ngram_order=1)
+    metric.effective_order = True  # or it warns
+    theirs = [
+        metric.sentence_score(" ".join(said), [" ".join(each) for each in its]).score / 100
+        for said, its in zip(*ten_thousand, strict=True)
+    ]
+    np.testing.assert_allclose(ours("bleu1"), theirs, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_bleu_of_ten_thousand_lists_as_one_corpus_agrees_with_sacrebleu(ten_thousand, order):
+    hypotheses, references = ten_thousand
+    theirs = sacrebleu_corpus(hypotheses, references, order, "none")
+    definition = Definition(name="", weights=(1 / order,) * order, average="corpus")
+    found = score(hypotheses, references, definition)
+    assert found.score == pytest.approx(theirs.score / 100, abs=1e-9)
+    assert found.precisions == pytest.approx([p / 100 for p in theirs.precisions], abs=1e-9)
+    assert found.brevity_penalty == pytest.approx(theirs.bp, abs=1e-9)
+    assert (found.hypothesis_length, found.reference_length) == (theirs.sys_len, theirs.ref_len)
+    plain = corpus_bleu(hypotheses[:500], references[:500], max_order=order)
+    found = score(hypotheses[:500], references[:500], definition)
+    assert found.score == pytest.approx(plain.score, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:\\nThe hypothesis contains 0 counts")
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.7, 0.2, 0.1), (1.0, 0.0, 0.0, 0.0)])
+def test_other_weights_agree_with_nltk_where_every_order_matches(ten_thousand, weights):
+    # Where one does not, NLTK says 1e-78 or so and we say 0.
+    hypotheses, references = (part[:1000] for part in ten_thousand)
+    ours = sentence_scores(hypotheses, references, Definition(name="", weights=weights))
+    theirs = [
+        bleu_score.sentence_bleu(its, said, weights=weights)
+        for said, its in zip(hypotheses, references, strict=True)
+    ]
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
+    assert 0 < np.count_nonzero(ours) < len(ours)
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
+def test_by_every_definition_the_title_itself_scores_one_and_a_disjoint_one_zero(definition):
+    others = [["sun", "moon"], ["o"]]
+    assert score([TITLE, ["o"]], [[TITLE, *others], [["o"]]], definition).score == 1.0
+    assert score([["xxx"], ["zz"]], [[TITLE], [TITLE]], definition).score == 0.0
+    assert score([[], []], [[TITLE], [TITLE]], definition).score == 0.0
+
+
+def test_words_by_hand():
+    said, wanted = [["a", "a", "b"]], [[["a", "c", "d", "e"]]]
+    assert score(said, wanted, DEFINITIONS["precision"]).score == pytest.approx(1 / 3)
+    found = score(said, wanted, DEFINITIONS["bleu1"])
+    assert found.score == pytest.approx(math.exp(1 - 4 / 3) / 3)
+    assert found.precisions == (pytest.approx(1 / 3),)
+    assert (found.hypothesis_length, found.reference_length) == (3, 4)
+
+
+def test_old_nltk_by_hand_leaves_out_the_orders_from_the_first_without_a_match_on():
+    definition = DEFINITIONS["nltk_3_2_5"]
+
+    def one(said, wanted):
+        return score([said.split()], [[wanted.split()]], definition).score
+
+    assert one("a x y z", "a b c d") == pytest.approx((1 / 4) ** 0.25)
+    assert one("a b x y", "a b c d") == pytest.approx((1 / 2) ** 0.25 * (1 / 3) ** 0.25)
+    assert one("a b c", "a b c") == 1.0  # no 4-gram: NLTK of today gives about 0
+    assert one("a", "a b") == pytest.approx(math.exp(-1))
+    zero = replace(definition, zero_orders="zero")
+    assert score([["a", "b", "c"]], [[["a", "b", "c"]]], zero).score == 0.0
+
+
+def test_letters_by_hand_count_the_blank_between_words():
+    letters, precision = DEFINITIONS["letters"], DEFINITIONS["letters_precision"]
+    assert score([["a", "b"]], [[["c", "d"]]], letters).score == pytest.approx(1 / 3)
+    assert score([["ab", "c"]], [[["abc"]]], letters).score == pytest.approx(3 / 4)
+    found = score([["ab"]], [[["b", "x"]]], letters)
+    assert found.score == pytest.approx(math.exp(1 - 3 / 2) / 2)
+    assert (found.hypothesis_length, found.reference_length) == (2, 3)
+    assert score([["ab"]], [[["b", "x"]]], precision).score == pytest.approx(1 / 2)
+
+
+def test_a_corpus_sums_where_sentences_are_averaged():
+    said, wanted = [["a"], ["a", "x", "x"]], [[["a"]], [["a", "b", "c"]]]
+    assert score(said, wanted, DEFINITIONS["corpus"]).score == pytest.approx(2 / 4)
+    found = score(said, wanted, DEFINITIONS["bleu1"])
+    assert found.score == pytest.approx((1 + 1 / 3) / 2)
+    assert found.precisions == (pytest.approx((1 + 1 / 3) / 2),)
+    assert (found.hypothesis_length, found.reference_length) == (4, 4)
+    assert sentence_scores(said, wanted, DEFINITIONS["bleu1"]).tolist() == pytest.approx([1, 1 / 3])
+
+
+@pytest.mark.parametrize("definition", [DEFINITIONS[name] for name in BY_SENTENCE], ids=BY_SENTENCE)
+def test_a_pair_score_is_the_score_of_that_pair(definition):
+    rng = np.random.default_rng(3)
+    # More rows than the 64 that are computed at a time
+    hypotheses, references = [*random_lists(rng, 66, 7), []], [[], *random_lists(rng, 12, 5)]
+    pairs = pair_scores(hypotheses, references, definition)
+    assert pairs.shape == (67, 13)
+    for row, said in zip(pairs, hypotheses, strict=True):
+        expected = [score([said], [[wanted]], definition).score for wanted in references]
+        np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
+
+
+def test_pair_scores_follow_weights_and_zero_orders():
+    rng = np.random.default_rng(4)
+    hypotheses, references = random_lists(rng, 11, 7), random_lists(rng, 7, 7)
+    for zero_orders in ("zero", "dropped"):
+        definition = Definition(name="", weights=(0.3, 0.0, 0.7), zero_orders=zero_orders)
+        expected = [
+            sentence_scores([said] * 7, [[each] for each in references], definition)
+            for said in hypotheses
+        ]
+        pairs = pair_scores(hypotheses, references, definition)
+        np.testing.assert_allclose(pairs, expected, rtol=0, atol=1e-12)
+        assert 0 < np.count_nonzero(pairs) < pairs.size
+
+
+def test_a_matrix_without_hypotheses_or_references_is_empty():
+    assert pair_scores([], [["a"]], DEFINITIONS["nltk_3_2_5"]).shape == (0, 1)
+    assert pair_scores([["a"]], [], DEFINITIONS["letters"]).shape == (1, 0)
+
+
+@pytest.mark.parametrize("definition", [DEFINITIONS[name] for name in BY_SENTENCE], ids=BY_SENTENCE)
+def test_a_million_pairs_take_two_seconds_at_most_by_any_definition(definition):
+    rng = np.random.default_rng(5)
+    ranks = rng.zipf(1.3, size=(2, 1000, 8)) % 3000  # words as unevenly used as in titles
+    hypotheses, references = ([[f"{i:x}tune" for i in row] for row in part] for part in ranks)
+    start = time.process_time()
+    assert pair_scores(hypotheses, references, definition).shape == (1000, 1000)
+    assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
+def test_a_string_is_refused_by_every_definition(definition):
+    message = r"expected a list of tokens, got the string 'georgia'; call tokenize\(\) first"
+    for said, wanted in (
+        ("georgia", [[["a"]]]),
+        (["georgia"], [[["a"]]]),
+        ([["a"]], "georgia"),
+        ([["a"]], ["georgia"]),
+        ([["a"]], [["georgia"]]),
+    ):
+        with pytest.raises(TypeError, match=message):
+            score(said, wanted, definition)
+        if definition.average == "sentences":
+            with pytest.raises(TypeError, match=message):
+                sentence_scores(said, wanted, definition)
+    if definition.average == "sentences":
+        for said, wanted in (("georgia", [["a"]]), (["georgia"], [["a"]]), ([["a"]], ["georgia"])):
+            with pytest.raises(TypeError, match=message):
+                pair_scores(said, wanted, definition)
+
+
+def test_what_fits_no_score_is_refused_by_name():
+    bleu1 = DEFINITIONS["bleu1"]
+    with pytest.raises(InputError, match="at least one hypothesis, got 0 hypotheses"):
+        score([], [], bleu1)
+    with pytest.raises(InputError, match="got 1 hypotheses and 2 lists of references"):
+        sentence_scores([["a"]], [[["a"]], [["b"]]], bleu1)
+    with pytest.raises(InputError, match=r"at least one for \['a'\], got none"):
+        score([["a"]], [[]], bleu1)
+    for scored, references in ((pair_scores, [["a"]]), (sentence_scores, [[["a"]]])):
+        with pytest.raises(InputError, match="expected one that scores each sentence, got 'words,"):
+            scored([["a"]], references, DEFINITIONS["corpus"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("weights", (), "weights: expected numbers of at least 0, not all 0, got"),
+        ("weights", (0.5, -0.5), "weights: expected numbers of at least 0"),
+        ("weights", (0.0, 0.0), "weights: expected numbers of at least 0, not all 0"),
+        ("tokens", "syllables", "tokens: expected 'words' or 'letters', got 'syllables'"),
+        ("zero_orders", "kept", "zero_orders: expected 'zero' or 'dropped', got 'kept'"),
+        ("average", "median", "average: expected 'sentences' or 'corpus', got 'median'"),
+    ],
+)
+def test_a_definition_that_defines_nothing_is_refused(monkeypatch, field, value, message):
+    # Without the tests' own check of types, which would refuse a wrong word before we do.
+    definition = object.__new__(Definition)
+    for name, default in vars(DEFINITIONS["bleu1"]).items():
+        object.__setattr__(definition, name, default)
+    object.__setattr__(definition, field, value)
+    with pytest.raises(InputError, match=message):
+        definition.__post_init__()
+
+
+def test_six_definitions_have_six_names_and_six_signatures():
+    assert list(DEFINITIONS) == [
+        "precision",
+        "bleu1",
+        "nltk_3_2_5",
+        "letters",
+        "letters_precision",
+        "corpus",
+    ]
+    assert len({each.name for each in DEFINITIONS.values()}) == 6
+    assert len({each.signature for each in DEFINITIONS.values()}) == 6
+
+
+def test_a_signature_says_all_that_the_score_depends_on():
+    said = score([["a"]], [[["a"]]], DEFINITIONS["nltk_3_2_5"]).signature
+    assert said == DEFINITIONS["nltk_3_2_5"].signature
+    assert said.startswith(
+        "order:4|weights:0.25,0.25,0.25,0.25|brevity:yes|smooth:none,zero-orders-dropped"
+        "|tokens:words|average:sentences|v:"
+    )
+    assert "|sacrebleu:" in said
+    letters = DEFINITIONS["letters_precision"].signature
+    assert letters.startswith(
+        "order:1|weights:1|brevity:no|smooth:none|tokens:letters|average:sentences|v:"
+    )
+    assert "|average:corpus|" in DEFINITIONS["corpus"].signature
+
+
+def test_the_examples_of_the_package_run_and_give_what_they_say():
+    found = [[[["blue", "moon"], -3.0], [["moon"], -4.0]], [[["sky"], -2.0]]]
+    names = vars(metrics) | {
+        "found": found,
+        "references": [["moon"], ["blue"]],
+        "log_likelihoods": np.array([[-1.0, -2.0], [-2.0, -3.0]]),
+    }
+    own = names | {"references": [[["moon"]], [["blue"]]]}
+    lines = [line.strip() for line in metrics.__doc__.splitlines() if line.startswith("    ")]
+    compared = 0
+    for line in lines:
+        code, _, comment = line.partition("#")
+        value = eval(code, own if "chosen_scores" in code else names)
+        try:
+            said = literal_eval(comment.strip())
+        except (SyntaxError, ValueError):
+            continue  # words
+        compared += 1
+        np.testing.assert_allclose(value, said)
+    assert len(lines) == 17
+    assert compared == 6

@@ -1,0 +1,172 @@
+"""The planted test: what is in the sound is found, what is not is not found, by the whole library.
+
+Five made-up instruments play single tones, and a title names the instrument. From wav files on, all
+is the library's own: spectrogram, frozen network, captioner, training, search, scores and chance.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from songtitle.audio import SpectrogramConfig, load_clip, log_spectrogram, spectrogram_image
+from songtitle.controls import Chance, against_chance, replicate_interval
+from songtitle.datasets.loaders import Loader
+from songtitle.metrics import reciprocal_ranks, retrieval, unigram_pair_scores
+from songtitle.model.captioner import ModelConfig, build_captioner
+from songtitle.model.encoder import build_backbone
+from songtitle.model.likelihood import log_likelihoods
+from songtitle.model.searcher import Searcher
+from songtitle.search import SearchConfig
+from songtitle.training import TrainingConfig, evaluate, fit
+from songtitle.vocab import Vocabulary
+
+TRAIN, VALID, TEST = 251, 47, 101
+RATE, SAMPLES = 22_050, 7_717  # a third of a second
+HARMONICS = {  # how loud the multiples of the pitch are
+    "flute": [1.0, 0.1],
+    "clarinet": [1.0, 0.0, 0.6, 0.0, 0.4, 0.0, 0.3, 0.0, 0.2],
+    "violin": [1 / n for n in range(1, 21)],
+    "organ": [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+    "drum": [],  # noise alone
+}
+SHARES = (0.16, 0.2, 0.4, 0.14, 0.1)  # some are played more, as some words are said more
+OTHERS = ("song", "river", "morning", "farewell", "winter", "dance", "road")
+
+
+class Corpus(NamedTuple):
+    """Features of the clips and their titles, of which the first TRAIN are for training."""
+
+    features: Tensor  # (items, 1, 1, 1280)
+    titles: list[list[str]]
+
+
+class Found(NamedTuple):
+    """What two measures say of the test clips, each as a matrix of pairs."""
+
+    bleu: np.ndarray
+    log_likelihoods: np.ndarray
+
+
+def tone(instrument: str, draw: np.random.Generator) -> np.ndarray:
+    """A third of a second at a random pitch and loudness, with a random fade and some noise."""
+    seconds = np.arange(SAMPLES) / RATE
+    pitch = 110 * 2 ** draw.uniform(0, 2)
+    wave = sum(
+        loud * np.sin(2 * np.pi * (n * pitch * seconds + draw.random()))
+        for n, loud in enumerate(HARMONICS[instrument], start=1)
+    )
+    wave = wave + (0.02 if HARMONICS[instrument] else 1.0) * draw.normal(size=SAMPLES)
+    wave = wave * np.exp(-seconds * draw.uniform(0, 6))
+    return 0.9 * draw.uniform(0.1, 1) * wave / np.abs(wave).max()
+
+
+def title(instrument: str, draw: np.random.Generator) -> list[str]:
+    words = [instrument, str(draw.choice(OTHERS))]
+    return words[::-1] if draw.random() < 0.5 else words
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Corpus:
+    folder, draw = tmp_path_factory.mktemp("clips"), np.random.default_rng(0)
+    played = draw.choice(list(HARMONICS), TRAIN + VALID + TEST, p=SHARES).tolist()
+    settings = SpectrogramConfig(sample_rate=RATE)
+    images = []
+    for number, instrument in enumerate(played):
+        soundfile.write(folder / f"{number}.wav", tone(instrument, draw), RATE)
+        clip = load_clip(folder / f"{number}.wav", sample_rate=RATE)
+        images.append(spectrogram_image(log_spectrogram(clip, settings), settings))
+    backbone = build_backbone("efficientnet_lite0")
+    features = torch.cat(
+        [backbone(torch.stack(images[i : i + 32])) for i in range(0, len(images), 32)]
+    )
+    return Corpus(features.unsqueeze(1), [title(each, draw) for each in played])
+
+
+def learn_and_test(corpus: Corpus, order: list[int], folder, seed: int = 0) -> Found:
+    """Train on clips with the titles of the clips in `order`, then name and rank the test clips.
+
+    `order` begins with a place for each clip of the training and goes on with the validation.
+    """
+    vocabulary = Vocabulary.from_tokens(corpus.titles[:TRAIN])
+    ids = [vocabulary.encode(corpus.titles[i]) for i in order]
+    special = {"bos_id": vocabulary.bos_id, "eos_id": vocabulary.eos_id}
+    training = TrainingConfig(epochs=5, learning_rate=5e-3, seed=seed)
+
+    def loader(first: int, last: int) -> Loader:
+        return Loader(
+            corpus.features[first:last],
+            ids[first:last],
+            batch_size=training.batch_size,
+            pad_id=vocabulary.pad_id,
+            seed=seed,
+        )
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build_captioner(
+            ModelConfig(dim=64),
+            features=corpus.features.shape[-1],
+            vocab=len(vocabulary),
+            pad_id=vocabulary.pad_id,
+        )
+    held_out = loader(TRAIN, TRAIN + VALID)
+    fit(
+        model,
+        loader(0, TRAIN),
+        config=training,
+        pad_id=vocabulary.pad_id,
+        validate=lambda m: evaluate(m, held_out.in_order(), pad_id=vocabulary.pad_id),
+        folder=folder,
+        bar=False,
+    )
+    model.eval()
+    true = corpus.titles[-TEST:]
+    with torch.inference_mode():
+        memory = model.encoder(corpus.features[-TEST:, 0])
+        searcher = Searcher(model.decoder, never=[vocabulary.pad_id, vocabulary.unk_id])
+        found = searcher.search(memory, **special, config=SearchConfig(max_steps=6))
+        values = log_likelihoods(
+            model.decoder, memory, list(map(vocabulary.encode, true)), **special
+        )
+    said = [vocabulary.decode(beams[0]) for beams in found.tokens.tolist()]
+    return Found(unigram_pair_scores(said, true), values.double().numpy())
+
+
+def chances(found: Found) -> list[Chance]:
+    """BLEU-1 and reciprocal rank beside chance."""
+    matrices = found.bleu, reciprocal_ranks(found.log_likelihoods)
+    return [
+        against_chance(pairs, rounds=999, generator=np.random.default_rng(1)) for pairs in matrices
+    ]
+
+
+def is_above(measured: Chance) -> bool:
+    return measured.p <= 0.01 and measured.gain_low > 0
+
+
+def test_a_captioner_that_hears_is_found_above_chance_by_bleu_and_by_retrieval(corpus, tmp_path):
+    found = learn_and_test(corpus, list(range(TRAIN + VALID)), tmp_path)
+    assert all(map(is_above, chances(found)))
+    ranked = retrieval(found.log_likelihoods)
+    assert ranked.mrr > 2 * ranked.mrr_chance
+    assert ranked.recall > 2 * ranked.recall_chance
+
+
+def test_those_trained_on_shuffled_pairs_are_found_at_chance_by_both(corpus, tmp_path):
+    # Five of them: one alone learns what its shuffle left by accident, such as more drums with the
+    # titles of drums, and all clips of an instrument then gain or lose together.
+    runs = []
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(TRAIN + VALID).tolist()
+        runs.append(learn_and_test(corpus, order, tmp_path / str(seed), seed))
+    for measured in zip(*map(chances, runs), strict=True):
+        assert not any(map(is_above, measured))
+        assert np.median([each.p for each in measured]) > 0.1
+        low, high = replicate_interval([each.gain for each in measured])
+        assert low <= 0 <= high
+    ranked = [retrieval(run.log_likelihoods) for run in runs]
+    assert np.mean([each.mrr for each in ranked]) == pytest.approx(ranked[0].mrr_chance, abs=0.01)

@@ -1,0 +1,195 @@
+"""The scoreboard shows every entry of the ledger, whole without its script, sortable with it."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from songtitle import plots, report
+from songtitle.claims import RESULTS, VERDICTS, read_ledger, verdicts
+from songtitle.errors import InputError
+
+STATIC = Path(__file__).parent.parent / "book" / "_static"
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def book():
+    return read_ledger()
+
+
+@pytest.fixture(scope="module")
+def found(book):
+    return verdicts(RESULTS, book)
+
+
+def test_every_claim_and_every_inconsistency_has_one_row(book, found):
+    claims, clashes = report.claim_rows(found), report.inconsistency_rows(found)
+    assert sorted(claims["Claim"]) == sorted(claim.id for claim in book.claims)
+    assert list(clashes["Inconsistency"]) == [each.id for each in book.inconsistencies]
+    assert sum(claims["Claim"].str.startswith("table")) == 63  # numbers of the five tables
+    assert (clashes["Kind"] != "agrees").sum() == 34
+
+
+def test_every_row_has_a_verdict_a_page_and_what_would_test_it(found):
+    for frame in (report.claim_rows(found), report.inconsistency_rows(found)):
+        assert set(frame["Verdict"].str.split("\n").str[0]) <= set(VERDICTS)
+        assert frame["Shown in"].str.match(r"\{ref\}`\d\d_\w+, (tab|fig)-[\w-]+ <(tab|fig)-").all()
+        assert (frame.iloc[:, -1].str.len() > 5).all()
+
+
+def test_a_number_that_cannot_be_tested_stands_beside_the_nearest_one(found):
+    rows = report.claim_rows(found).set_index("Claim")
+    row = rows.loc["table4.msd.5"]
+    assert row["Verdict"] == "not testable here"
+    assert re.search(r"quick/scores: [\d.]+ \[.*\] \(chance [\d.]+\)", row["Here"])
+    assert "Conceptual Captions" in row["What would test it"]
+
+
+def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(book, found, tmp_path):
+    shutil.copytree(RESULTS / "census", tmp_path / "census")
+    path = tmp_path / "census" / "clips.json"
+    record = json.loads(path.read_text("utf-8"))
+    record["result"]["sample_rate"] = {"48000": 10}
+    path.write_text(json.dumps(record))
+    before, after = (
+        report.claim_rows(each).set_index("Claim")["Verdict"]
+        for each in (found, verdicts(tmp_path, book))
+    )
+    for id in ("clips.most_at_44100", "clip.sample_rate"):
+        assert before[id].startswith("holds")
+        assert after[id].startswith("fails")
+    assert after["clips.most_stereo"] == before["clips.most_stereo"]
+
+
+def test_counts_add_up_to_the_ledger(book, found):
+    counts = report.verdict_counts(found)
+    assert counts.to_numpy().sum() == len(book.claims) + len(book.inconsistencies)
+    facts = report.verdict_facts(found)
+    assert int(facts["verdict.claims"]) == len(book.claims)
+    names = list(VERDICTS)
+    assert sum(int(facts[f"verdict.{name.replace(' ', '_')}"]) for name in names) == len(
+        book.claims
+    )
+
+
+def test_the_note_names_the_records_that_decided_and_no_reproduction(found):
+    text = report.scoreboard_note(found)._repr_markdown_()
+    assert "not a reproduction" in text
+    assert "census/clips" in text
+    assert "census/song_titles" not in text  # shown as nearest, decides nothing
+
+
+def test_the_table_carries_the_class_that_the_script_looks_for(found):
+    table = report.Scoreboard(report.claim_rows(found), name="tab-x", caption="C")
+    assert ":class: scoreboard\n" in table._repr_markdown_()
+    assert ":name: tab-x" in table._repr_markdown_()
+    assert "{ref}" not in table._repr_html_()
+    assert "04_search, tab-4" in table._repr_html_()
+    assert 'querySelectorAll("table.scoreboard")' in (STATIC / "scoreboard.js").read_text()
+
+
+def test_script_and_style_fetch_nothing():
+    for name in ("scoreboard.js", "scoreboard.css"):
+        text = (STATIC / name).read_text("utf-8")
+        assert not re.search(r"https?:|fetch\(|import |XMLHttp|@import|url\(", text), name
+
+
+def test_bars_carry_their_counts():
+    counts = pd.DataFrame([[3, 0, 5]], index=["numbers"], columns=["a", "b", "c"])
+    figure, axis = plt.subplots()
+    assert plots.verdict_bars(counts, axis) is axis
+    assert [text.get_text() for text in axis.texts] == ["3", "", "5"]
+    assert axis.get_xlim()[1] >= 8
+    assert axis.get_xlabel()
+    plt.close(figure)
+    with pytest.raises(InputError, match="expected rows"):
+        plots.verdict_bars(pd.DataFrame())
+
+
+ROWS = [
+    ("b.two", "fails<br>on x", "12 pieces"),
+    ("a.one", "holds", "9 pieces"),
+    ("c", "holds", "x"),
+]
+DRIVER = """
+const rows = () => Array.from(document.querySelector('tbody').rows)
+  .filter(r => !r.hidden).map(r => r.cells[0].textContent.trim()).join(' ');
+const out = {start: rows()};
+const heads = Array.from(document.querySelectorAll('th'));
+const button = i => heads[i].querySelector('button');
+button(0).click(); out.up = rows(); out.sorted = heads[0].getAttribute('aria-sort');
+button(0).click(); out.down = rows(); out.other = heads[0].getAttribute('aria-sort');
+button(2).click(); out.numeric = rows(); out.unsorted = heads[0].getAttribute('aria-sort');
+const choice = document.querySelector('select'), search = document.querySelector('input');
+out.options = Array.from(choice.options).map(o => o.textContent).join(' ');
+out.labels = Array.from(document.querySelectorAll('label'))
+  .map(l => document.getElementById(l.htmlFor).tagName).join(' ');
+choice.value = 'holds'; choice.dispatchEvent(new Event('change')); out.chosen = rows();
+search.value = 'PIECES'; search.dispatchEvent(new Event('input')); out.searched = rows();
+out.count = document.querySelector('[role=status]').textContent;
+out.focus = (button(1).focus(), document.activeElement === button(1));
+document.body.innerHTML = '<pre>' + JSON.stringify(out) + '</pre>';
+"""
+
+
+class Pre(HTMLParser):
+    """The text of a page's <pre>."""
+
+    text, inside = "", False
+
+    def handle_starttag(self, tag, attrs):
+        self.inside = tag == "pre"
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        self.text += data if self.inside else ""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
+def test_in_a_browser_the_table_sorts_filters_and_is_worked_by_keys(tmp_path):
+    cells = "".join(
+        f"<tr>{''.join(f'<td><p>{cell}</p></td>' for cell in row)}</tr>" for row in ROWS
+    )
+    heads = "".join(f'<th class="head"><p>{name}</p></th>' for name in ("Claim", "Verdict", "Here"))
+    script = (STATIC / "scoreboard.js").read_text("utf-8")
+    page = tmp_path / "page.html"
+    page.write_text(
+        f"<!DOCTYPE html><html><body><table class='scoreboard table'>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table><script>{script}</script><script>"
+        f"addEventListener('DOMContentLoaded', () => {{ {DRIVER} }});</script></body></html>",
+        "utf-8",
+    )
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    done = subprocess.run(
+        [*command, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    reader = Pre()
+    reader.feed(done.stdout)
+    assert json.loads(reader.text) == {
+        "start": "b.two a.one c",
+        "up": "a.one b.two c",
+        "sorted": "ascending",
+        "down": "c b.two a.one",
+        "other": "descending",
+        "numeric": "a.one b.two c",
+        "unsorted": "none",
+        "options": "all fails holds",
+        "labels": "INPUT SELECT",
+        "chosen": "a.one c",
+        "searched": "a.one",
+        "count": "1 of 3 rows",
+        "focus": True,
+    }

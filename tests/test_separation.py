@@ -1,0 +1,248 @@
+"""Two groups of vectors: what tells them apart says so, and says nothing of one population."""
+
+import os
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+from sklearn.metrics import roc_auc_score
+
+from songtitle.errors import InputError
+from songtitle.similarity import (
+    classifier_auc,
+    contained,
+    mixing,
+    mixing_test,
+    mmd,
+    nearest,
+    separation,
+)
+from songtitle.similarity.labels import check_groups, share_as_extreme, shuffled_labels
+
+ROUNDS = 99
+RUNS = 300 if os.environ.get("SONGTITLE_SLOW") else 120
+TESTS = {
+    "mixing": lambda a, b, dice: mixing_test(a, b, 5, rounds=ROUNDS, generator=dice),
+    "auc": lambda a, b, dice: classifier_auc(a, b, folds=3, rounds=ROUNDS, generator=dice),
+    "mmd": lambda a, b, dice: mmd(a, b, rounds=ROUNDS, generator=dice),
+}
+
+
+def dice(seed=0):
+    return np.random.default_rng(seed)
+
+
+def cloud(items, dim=5, seed=0, shift=0.0, scale=1.0):
+    return dice(seed).normal(shift, scale, size=(items, dim))
+
+
+def hidden(inside=True):
+    """A wide flat cloud and a small one amid it seen from above, beside it or not from the side."""
+    wide, small = cloud(211, 3, seed=1), cloud(101, 3, seed=2, scale=0.4)
+    height = 0.05
+    wide[:, :2] *= 10
+    small[:, :2] *= 10
+    wide[:, 2] *= height
+    small[:, 2] = height * dice(3).normal(size=101) + (0 if inside else 9)
+    return wide, small
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_the_same_seed_gives_the_same_numbers(name):
+    first, second = cloud(37), cloud(23, seed=1)
+    assert TESTS[name](first, second, dice(3)) == TESTS[name](first, second, dice(3))
+
+
+def test_planted_clusters_are_apart_by_every_number():
+    first, second = cloud(53), cloud(31, seed=1, shift=9.0)
+    # By angle neither has a place of its own: Euclidean neighbours.
+    mixed = mixing_test(first, second, 5, distance="euclidean", rounds=ROUNDS, generator=dice())
+    told = TESTS["auc"](first, second, dice())
+    differ = TESTS["mmd"](first, second, dice())
+    assert (mixed.value, mixed.high, told.value, told.low) == (0, 0, 1, 1)
+    assert mixed.p == told.p == differ.p == 1 / (1 + ROUNDS)
+    assert differ.value > 0.5
+    assert contained(first, second).value == contained(second, first).value == 0
+
+
+@pytest.fixture(scope="module")
+def null():
+    """What each test says of two samples of one population, over many of them."""
+    return {
+        name: [
+            test(cloud(47, 3, seed=2 * run), cloud(31, 3, seed=2 * run + 1), dice(run))
+            for run in range(RUNS)
+        ]
+        for name, test in TESTS.items()
+    }
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_of_one_population_p_is_spread_evenly(name, null):
+    spread = dice().random(RUNS) / (1 + ROUNDS)  # p has steps; within a step any value is as good
+    p = np.array([found.p for found in null[name]]) - spread
+    assert kstest(p, "uniform").pvalue > 0.005
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_of_one_population_the_mean_is_what_chance_says(name, null):
+    values = np.array([found.value for found in null[name]])
+    error = values.std() / np.sqrt(RUNS)
+    assert abs(values.mean() - null[name][0].chance) < 3 * error
+
+
+@pytest.mark.parametrize("name", ["mixing", "auc"])
+def test_of_one_population_the_interval_holds_chance_about_as_often_as_it_says(name, null):
+    held = np.mean([found.low <= found.chance <= found.high for found in null[name]])
+    assert held >= 0.9  # the jackknife's may be too wide, neither is too narrow
+
+
+def test_new_items_of_a_population_are_inside_it_as_often_as_the_level_says():
+    found = [
+        contained(cloud(97, 3, seed=2 * run), cloud(41, 3, seed=2 * run + 1), level=0.9)
+        for run in range(RUNS)
+    ]
+    assert np.mean([each.value for each in found]) == pytest.approx(0.9, abs=0.02)
+    assert np.mean([each.p <= 0.05 for each in found]) <= 0.08
+
+
+def test_a_cloud_inside_seen_from_above_is_found_beside_in_a_hidden_direction():
+    wide, small = hidden(inside=False)
+    assert contained(wide[:, :2], small[:, :2]).value > 0.95
+    assert mixing(wide[:, :2], small[:, :2], distance="euclidean") > 0.3
+    whole = contained(wide, small)
+    assert (whole.value, whole.p < 1e-6) == (0, True)
+    assert TESTS["auc"](wide, small, dice()).value == 1
+    assert TESTS["mmd"](wide, small, dice()).p == 1 / (1 + ROUNDS)
+
+
+def test_a_cloud_that_is_inside_is_contained_and_does_not_contain():
+    wide, small = hidden(inside=True)
+    assert contained(wide, small).value > 0.95
+    assert contained(small, wide).value < 0.8
+
+
+def test_of_a_level_and_a_rank_the_radius_is_that_distance_of_the_first_group():
+    first = np.array([[0.0], [1.0], [3.0], [7.0]])  # to their nearest: 1, 1, 2, 4
+    second = np.array([[9.0], [11.0], [11.1], [-1.0]])
+    assert contained(first, second, k=1, level=0.8).value == 3 / 4  # 4 of 4 + 1
+    assert contained(first, second, k=1, level=0.6).value == 2 / 4
+
+
+def test_a_ring_around_a_cloud_is_seen_by_mmd_and_not_by_a_plane():
+    ring = cloud(101, 2)
+    ring *= 5 / np.linalg.norm(ring, axis=1, keepdims=True)
+    inner = cloud(101, 2, seed=1)
+    assert TESTS["auc"](ring, inner, dice()).value < 0.65
+    assert TESTS["mmd"](ring, inner, dice()).p == 1 / (1 + ROUNDS)
+
+
+def test_the_discrepancy_is_that_of_plain_loops_and_so_is_its_p():
+    first, second = cloud(7, 3), cloud(5, 3, seed=1, shift=0.4)
+    pooled = np.concatenate([first, second])
+    squares = ((pooled[:, None] - pooled[None]) ** 2).sum(axis=2)
+    kernel = np.exp(-squares / (2 * np.median(squares[np.triu_indices(12, 1)])))
+
+    def plain(labels):
+        one, two = np.flatnonzero(~labels), np.flatnonzero(labels)
+        within = [np.mean([kernel[i, j] for i in g for j in g if i != j]) for g in (one, two)]
+        return sum(within) - 2 * np.mean([kernel[i, j] for i in one for j in two])
+
+    found = mmd(first, second, rounds=31, generator=dice(4))
+    labels = shuffled_labels(7, 5, rounds=31, generator=dice(4))
+    value = plain(np.repeat([False, True], [7, 5]))
+    assert found.value == pytest.approx(value)
+    assert found.p == share_as_extreme(value, np.array([plain(each) for each in labels.T]))
+
+
+def test_scale_and_place_do_not_change_the_discrepancy():
+    first, second = cloud(31), cloud(23, seed=1, shift=0.5)
+    plain = mmd(first, second, rounds=9, generator=dice())
+    moved = mmd(100 * first + 7, 100 * second + 7, rounds=9, generator=dice())
+    assert moved.value == pytest.approx(plain.value)
+
+
+def test_of_large_groups_so_many_items_are_compared_and_not_more(monkeypatch):
+    seen = []
+    real = separation.pdist
+    monkeypatch.setattr(separation, "pdist", lambda x, how: seen.append(len(x)) or real(x, how))
+    mmd(cloud(97), cloud(13, seed=1), at_most=29, rounds=9, generator=dice())
+    assert seen == [29 + 13]
+
+
+def test_the_auc_of_many_columns_is_scikit_learns_of_each():
+    scores = np.round(dice().normal(size=(31, 7)), 1)  # ties
+    labels = shuffled_labels(19, 12, rounds=7, generator=dice(1))
+    expected = [roc_auc_score(labels[:, i], scores[:, i]) for i in range(7)]
+    np.testing.assert_allclose(separation._aucs(scores, labels), expected)
+
+
+def test_the_variance_of_an_auc_is_that_of_repeated_samples():
+    labels = np.repeat([False, True], [41, 29])
+    runs = dice().normal(size=(2000, 70)) + 0.8 * labels
+    aucs = separation._aucs(runs.T, np.tile(labels[:, None], 2000))
+    said = np.mean([separation._delong_variance(scores, labels) for scores in runs[:300]])
+    assert said == pytest.approx(aucs.var(), rel=0.12)
+
+
+def test_shuffled_labels_keep_the_sizes_of_the_groups_and_every_item_has_its_turn():
+    labels = shuffled_labels(7, 3, rounds=999, generator=dice())
+    assert (labels.sum(axis=0) == 3).all()
+    np.testing.assert_allclose(labels.mean(axis=1), 0.3, atol=0.06)
+
+
+def test_mixing_tested_is_mixing_and_its_p_that_of_plain_loops():
+    first, second = cloud(23, 3), cloud(11, 3, seed=1, shift=0.4)
+    found = mixing_test(first, second, 5, rounds=41, generator=dice(6))
+    neighbours = nearest(np.concatenate([first, second]), 5)
+    labels = shuffled_labels(23, 11, rounds=41, generator=dice(6))
+
+    def plain(called):
+        return np.mean(~called[neighbours[called]]) * 33 / 23
+
+    assert found.value == pytest.approx(mixing(first, second, 5))
+    assert found.value == pytest.approx(plain(np.arange(34) >= 23))
+    shuffled = -np.array([plain(each) for each in labels.T])
+    assert found.p == share_as_extreme(-found.value, shuffled)
+
+
+def test_the_jackknife_leaves_out_each_item_in_turn():
+    first, second = cloud(13, 3), cloud(7, 3, seed=1)
+    found = mixing_test(first, second, 3, rounds=9, generator=dice())
+    left = [
+        [mixing(np.delete(first, i, axis=0), second, 3) for i in range(13)],
+        [mixing(first, np.delete(second, i, axis=0), 3) for i in range(7)],
+    ]
+    variance = sum((len(each) - 1) * np.var(each) for each in left)
+    assert found.high - found.value == pytest.approx(1.96 * np.sqrt(variance), rel=1e-4)
+
+
+def test_groups_of_two_widths_are_refused_in_one_line():
+    with pytest.raises(InputError, match=r"^MMD: .* got 5 and 3; widen one$"):
+        check_groups(cloud(17), cloud(13, 3), "MMD")
+
+
+@pytest.mark.parametrize("name", [*TESTS, "contained"])
+def test_groups_that_are_not_finite_are_refused(name):
+    ask = TESTS.get(name, lambda a, b, _: contained(a, b))
+    with pytest.raises(
+        InputError, match=r"expected finite values, got NaN or infinity in 13 of 13"
+    ):
+        ask(cloud(17), np.full((13, 5), np.nan), dice())
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: classifier_auc(cloud(17), cloud(3), generator=dice()), r"^classifier: .* 5$"),
+        (lambda: classifier_auc(cloud(17), cloud(13), folds=1, generator=dice()), r"^folds: "),
+        (lambda: mmd(cloud(17), cloud(1), generator=dice()), r"^MMD: .*got 17 and 1"),
+        (lambda: mmd(np.ones((7, 3)), np.ones((5, 3)), generator=dice()), r"^MMD: .* differ"),
+        (lambda: mmd(cloud(17), cloud(5), rounds=0, generator=dice()), r"^rounds: "),
+        (lambda: contained(cloud(5), cloud(7), k=5), r"^contained: expected k from 1 to 4"),
+        (lambda: contained(cloud(17), cloud(7), level=1.0), r"^level: "),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(ask, words):
+    with pytest.raises(InputError, match=words):
+        ask()

@@ -1,0 +1,492 @@
+"""Laws of the controls, the split of beam effects, and the letters: on planted data, and whole."""
+
+import math
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.collections import PathCollection
+from torch import nn
+
+from songtitle import experiment, plots, report
+from songtitle.errors import InputError
+from songtitle.experiment import contrasts, controlled, length_effects, listeners, retraining
+from songtitle.experiment.listeners import Listener
+from songtitle.metrics import DEFINITIONS
+from songtitle.model.captioner import Captioner
+from songtitle.model.lstm import LSTMDecoder
+from songtitle.presets import preset
+from songtitle.search import SearchConfig
+from songtitle.stages import run_stage
+from songtitle.vocab import Vocabulary
+
+BLEU_1 = DEFINITIONS["bleu1"]
+WORDS = ["air", "bog", "clog", "dance", "eel", "fair", "glen"]
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def leave(home, stage, **result):
+    return run_stage(stage, lambda folder: result, settings={}, home=home)
+
+
+def titles(count, seed, lengths=(1, 2, 3, 5)):
+    generator = np.random.default_rng(seed)
+    return [
+        [str(generator.choice(WORDS)) for _ in range(generator.choice(lengths))]
+        for _ in range(count)
+    ]
+
+
+# -- length and content ----------------------------------------------------------------------------
+
+
+def split(corners, references):
+    scored = length_effects._Scores(references, "bleu1")
+    return length_effects.split_of(corners, scored, np.random.default_rng(0))
+
+
+def test_a_length_effect_alone_is_found_as_length_and_not_as_content():
+    references = titles(97, seed=1, lengths=(2, 3))
+    long = [[*words, *WORDS[:4]] for words in references]
+    short = [words[:2] for words in long]  # the same words, stopped sooner
+    row = split((long, short, long, short), references)
+    assert row["change"] > 0.1
+    assert row["length"] == pytest.approx(row["change"])
+    assert row["content"] == pytest.approx(0, abs=1e-12)
+    assert report.truth.explanation(row) == "length"
+
+
+def test_a_content_effect_alone_is_found_as_content_and_not_as_length():
+    references = titles(97, seed=2)
+    wrong = [["nothing"] * len(words) for words in references]  # as long, other words
+    row = split((wrong, wrong, references, references), references)
+    assert row["change"] == pytest.approx(1)
+    assert row["content"] == pytest.approx(row["change"])
+    assert row["length"] == pytest.approx(0, abs=1e-12)
+    assert report.truth.explanation(row) == "words"
+
+
+def test_the_parts_of_a_change_sum_to_it_for_every_item():
+    first, at_second, at_first, second = np.random.default_rng(3).random((4, 13))
+    parts = length_effects.split_change(first, at_second, at_first, second)
+    assert np.allclose(parts.length + parts.content, parts.change)
+    assert np.allclose(parts.change, second - first)
+    assert not np.allclose(parts.length, 0)
+
+
+def test_swapping_the_two_systems_turns_both_parts_around():
+    first, at_second, at_first, second = np.random.default_rng(4).random((4, 13))
+    there = length_effects.split_change(first, at_second, at_first, second)
+    back = length_effects.split_change(second, at_first, at_second, first)
+    assert np.allclose(there.length, -back.length)
+    assert np.allclose(there.content, -back.content)
+
+
+def test_what_length_does_to_chance_is_told_from_what_it_does_to_the_score():
+    references = titles(97, seed=5, lengths=(2, 3))
+    long = [[*words, *WORDS[:4]] for words in references[1:] + references[:1]]  # all wrong
+    short = [words[:2] for words in long]
+    row = split((long, short, long, short), references)
+    assert row["change_chance"] == pytest.approx(row["second_chance"] - row["first_chance"])
+    assert row["length_chance"] == pytest.approx(row["change_chance"])
+
+
+def test_steps_go_to_the_peak_and_to_the_widest_beam():
+    assert length_effects.steps_of((1, 5, 10, 20)) == [(1, 5), (5, 20)]
+    assert length_effects.steps_of((1, 3)) == [(1, 5)]
+
+
+# -- a captioner asked again -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def hearing():
+    """A listener of random weights, 11 inputs of 7 numbers, whose greedy titles differ."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        vocabulary = Vocabulary.from_tokens([WORDS] * 2, min_count=1)
+        decoder = LSTMDecoder(len(vocabulary), dim=7, pad_id=vocabulary.pad_id)
+        nn.init.normal_(decoder.output.weight, std=1.3)
+        decoder.output.bias.data[vocabulary.eos_id] += 1  # titles of several lengths
+        model = Captioner(nn.Identity(), decoder).eval()
+        features = 3 * torch.randn(11, 7)
+    return Listener(
+        model, vocabulary, features, lambda x: x.unsqueeze(1), torch.device("cpu"), SearchConfig()
+    )
+
+
+def test_titles_of_a_given_length_have_that_length(hearing):
+    wanted = [0, 1, 2, 3, 5, 1, 2, 3, 5, 8, 13]
+    for beam_size in (1, 3):
+        said = hearing.titles_of_length(hearing.memory(), beam_size, wanted)
+        assert [len(words) for words in said] == wanted
+
+
+def test_greedy_titles_of_a_shorter_length_are_beginnings_of_greedy_titles(hearing):
+    memory = hearing.memory()
+    whole = hearing.titles(memory, 1)
+    assert len({len(words) for words in whole}) > 1
+    wanted = [len(words) // 2 for words in whole]
+    assert hearing.titles_of_length(memory, 1, wanted) == [
+        words[:count] for words, count in zip(whole, wanted, strict=True)
+    ]
+
+
+def test_titles_for_shuffled_inputs_are_the_shuffled_titles(hearing):
+    memory, order = hearing.memory(), [3, 0, 10, 7, 1, 2, 9, 4, 8, 5, 6]
+    for beam_size in (1, 3):
+        said = hearing.titles(memory, beam_size)
+        assert hearing.titles(memory[order], beam_size) == [said[place] for place in order]
+
+
+def test_noise_has_the_mean_and_spread_of_each_number_and_nothing_else_of_the_features():
+    real = torch.randn(2003, 3) * torch.tensor([1.0, 50.0, 0.1]) + torch.tensor([7.0, 0.0, -2.0])
+    drawn = controlled.noise_like(real, torch.Generator().manual_seed(0))
+    assert torch.allclose(drawn.mean(0) / real.std(0), real.mean(0) / real.std(0), atol=0.1)
+    assert torch.allclose(drawn.std(0) / real.std(0), torch.ones(3), atol=0.1)
+    assert torch.corrcoef(torch.stack([drawn[:, 1], real[:, 1]]))[0, 1].abs() < 0.1
+
+
+# -- controls --------------------------------------------------------------------------------------
+
+
+def all_controls(said, references, captions, retold):
+    found = {controlled.REAL: controlled.scored(said, references)}
+    found |= controlled.controlled(
+        said,
+        references,
+        captions,
+        controlled.constant_titles(references),
+        retold=retold,
+        draws=7,
+        seed=0,
+    )
+    return pd.DataFrame(controlled.beside(found, seed=0)).set_index("control")
+
+
+def test_every_control_is_there_in_the_order_of_the_page():
+    references = titles(31, seed=0)
+    rows = all_controls(titles(31, seed=1), references, references, lambda name: [references])
+    assert list(rows.index) == [controlled.REAL, *controlled.CONTROLS]
+    assert rows.loc[controlled.REAL, ["difference", "p"]].isna().all()
+
+
+def test_controls_centre_on_chance_where_titles_have_nothing_to_do_with_their_items():
+    leads = []
+    for seed in range(12):
+        references, said = titles(31, seed=seed), titles(31, seed=1000 + seed)
+        other = titles(31, seed=2000 + seed)
+        rows = all_controls(said, references, references, lambda name, other=other: [other])
+        wrong = [*controlled.CONTROLS[:6], controlled.CONTROLS[7]]
+        leads.append(rows.loc[wrong, "difference"].to_numpy(float))
+    mean, error = np.mean(leads, axis=0), np.std(leads, axis=0, ddof=1) / math.sqrt(len(leads))
+    assert (np.abs(mean) < 3.5 * error).all()
+
+
+def test_a_captioner_that_knows_its_titles_clears_every_control():
+    references = titles(53, seed=1)
+    shuffled = references[1:] + references[:1]
+    rows = all_controls(references, references, references, lambda name: [shuffled]).iloc[1:]
+    assert report.truth.cleared(rows).all()
+    assert (rows["difference_low"] > 0).all()
+
+
+def test_one_answer_for_all_clears_no_control_that_gives_the_same_answer():
+    references = titles(53, seed=1)
+    said = [["glen", "air"]] * 53
+    rows = all_controls(said, references, references, lambda name: [said])
+    for name in controlled.CONTROLS[2:6]:
+        assert rows.loc[name, "difference"] == 0
+        assert rows.loc[name, "p"] == 1
+    assert rows.loc[controlled.CONTROLS[0], "difference"] == pytest.approx(0, abs=1e-12)
+
+
+def test_knowing_the_length_of_the_true_title_alone_does_not_clear_titles_of_that_length():
+    references = titles(211, seed=3, lengths=(1, 5))
+    said = [["glen"] * 1 if len(words) == 1 else WORDS[:5] for words in references]
+    rows = all_controls(said, references, references, lambda name: [said])
+    free, matched = (rows.loc[name] for name in controlled.CONTROLS[:2])
+    assert free["p"] < 0.01 < matched["p"]
+    assert abs(matched["difference"]) < free["difference"] / 3
+
+
+def test_wrong_titles_of_the_nearest_length_stand_in_where_none_is_as_long():
+    references = [["a"], ["b"], ["c", "d", "e"], ["f", "g", "h", "i", "j"]]
+    pairs = np.arange(16.0).reshape(4, 4)
+    others, matched = controlled.wrong_titles(pairs, references)
+    assert others[0] == pytest.approx((1 + 2 + 3) / 3)
+    assert matched.tolist() == [1.0, 4.0, (8 + 9 + 11) / 3, 14.0]
+
+
+def test_random_orders_by_length_pair_only_titles_of_one_length():
+    references = titles(31, seed=2)
+    lengths = np.array([len(words) for words in references])
+    orders = controlled._orders_by_length(references, np.random.default_rng(0))
+    assert (lengths[orders] == lengths).all()
+    assert (np.sort(orders, axis=1) == np.arange(31)).all()
+    assert len(np.unique(orders, axis=0)) > 900
+
+
+def test_a_constant_title_is_chosen_on_titles_that_it_is_not_judged_on():
+    references = [["air"], ["bog"]] * 17
+    constant = controlled.constant_titles(references)
+    assert constant == [["bog"], ["air"]] * 17
+    assert listeners.own_scores(constant, references, BLEU_1).sum() == 0
+    assert controlled.constant_titles(references, [["clog"]]) == [["clog"]] * 34
+
+
+def test_a_decoder_that_knows_the_titles_ranks_them_first_and_one_that_does_not_by_chance():
+    generator = np.random.default_rng(0)
+    noise = generator.normal(size=(53, 53))
+    known = controlled.ranked(noise + 9 * np.eye(53), seed=0)
+    assert known["mrr_score"] > 0.95
+    assert known["recall_p"] < 0.01
+    deaf = controlled.ranked(noise, seed=0)
+    assert deaf["mrr_p"] > 0.01
+    assert deaf["recall_chance"] == pytest.approx(10 / 53, abs=0.01)
+
+
+# -- scores of pairs -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("definition", ["bleu1", "letters"])
+def test_the_scores_of_all_pairs_hold_the_own_scores_and_equal_titles_get_equal_rows(definition):
+    said, references = titles(23, seed=0), titles(23, seed=1)
+    said[7] = said[19]
+    pairs = listeners.all_scores(said, references, DEFINITIONS[definition])
+    own = listeners.own_scores(said, references, DEFINITIONS[definition])
+    assert np.allclose(np.diagonal(pairs), own)
+    assert (pairs[7] == pairs[19]).all()
+
+
+def test_chance_is_the_mean_over_all_wrong_pairs():
+    pairs = np.random.default_rng(0).random((7, 7))
+    wrong = [pairs[i, j] for i in range(7) for j in range(7) if i != j]
+    assert listeners.chance_of(pairs) == pytest.approx(np.mean(wrong))
+
+
+def test_the_score_of_a_picture_in_tiles_is_the_mean_of_its_tiles(tmp_path):
+    record = leave(tmp_path, "hypotheses")
+    content = '[[[[["air"], -1.0]], [[["bog"], -1.0]]], [[[["eel"], -1.0]], [[["eel"], -2.0]]]]'
+    record.file("hypotheses.json").write_text(content)
+    scores = contrasts.item_scores(record, [["air"], ["eel"]], BLEU_1)
+    assert scores.tolist() == [0.5, 1.0]
+
+
+def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_no_titles():
+    generator = np.random.default_rng(0)
+    first = generator.random(211)
+    found = contrasts.compared(
+        first + 0.1, first + generator.normal(0, 0.1, 211), gap=0.005, generator=generator
+    )
+    assert found["low"] < 0.1 < found["high"]
+    assert found["p"] < 0.01
+    assert 2 < found["needed"] < 30
+    assert found["paper_needed"] > 1000
+    assert found["paper_power"] < 0.3
+    assert found["apart_needed"] > found["paper_needed"]  # songs that differ do not cancel
+    assert found["apart_power"] < found["paper_power"]
+    same = contrasts.compared(first, first, gap=0.005, generator=generator)
+    assert (same["mean"], same["p"]) == (0, 1)
+    assert same["needed"] is same["paper_needed"] is same["paper_power"] is None
+    spread = math.sqrt(2) * first.std(ddof=1)
+    closed = ((1.959964 + 0.841621) * spread / 0.005) ** 2  # two-sided 5 %, four of five trials
+    assert same["apart_needed"] == pytest.approx(closed, rel=1e-3)
+
+
+# -- replicates ------------------------------------------------------------------------------------
+
+
+def test_replicates_differ_in_the_seed_of_the_training_and_in_nothing_else():
+    config = preset("tiny", seed=3)
+    first, second = (retraining.patient(config, seed=seed) for seed in (0, 1))
+    assert (first.seed, second.seed) == (3, 3)
+    assert second.training.seed == first.training.seed + 1
+    assert second.training.patience == first.training.patience > 0
+
+
+def test_the_interval_over_seeds_knows_nothing_of_the_interval_over_items():
+    rows = [
+        {"input": "x", "beam_size": 5, "score": score, "gain": 0.0, "low": 0.0, "high": 0.8}
+        for score in (0.1, 0.2, 0.3)
+    ]
+    (cell,) = retraining.summarised(rows)
+    half = 4.302653 * 0.1 / math.sqrt(3)  # Student's t with 2 degrees of freedom
+    assert cell["score"] == pytest.approx(0.2)
+    assert cell["score_high"] - cell["score"] == pytest.approx(half, rel=1e-6)
+    assert cell["score_spread"] == pytest.approx(0.1)
+    assert cell["within"] == pytest.approx(0.4)
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def test_a_cell_holds_score_letters_interval_chance_gain_and_p():
+    row = pd.Series({"score": 0.297, "low": 0.2481, "high": 0.349, "chance": 0.167, "gain": 0.13})
+    row["p"] = 0.001
+    assert report.score_cell(row, "ab") == "29.7 ab\n[24.8, 34.9]\n(16.7, +13.0, p 0.001)"
+    row["gain"] = -0.0004
+    assert report.score_cell(row) == "29.7\n[24.8, 34.9]\n(16.7, 0.0, p 0.001)"
+
+
+def test_table_4_shows_letters_where_there_are_some(tmp_path):
+    columns = ["input", "beam_size", "tiles", "score", "low", "high", "chance", "gain", "p"]
+    rows = [("songs: timbre", k, 1, 0.04, 0.03, 0.05, 0.04, 0.0, 0.5) for k in (1, 5)]
+    scores = pd.DataFrame(rows, columns=columns)
+    letters = [{"input": "songs: timbre", "beam_size": 5, "letters": "ab"}]
+    table = report.table_4(scores, leave(tmp_path, "differences", letters=letters))
+    assert list(table["What"]) == ["here", "paper"]
+    assert table.loc[0, "k = 1"].split("\n")[0] == "4.0"
+    assert table.loc[0, "k = 5"].split("\n")[0] == "4.0 ab"
+    assert table.loc[1, "k = 5"] == 45.6
+    assert report.table_4(scores).loc[0, "k = 5"].startswith("4.0\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "length", "content", "said"),
+    [
+        ((-0.1, 0.1), (0.1, 0.2), (-0.2, -0.1), "no change"),
+        ((0.1, 0.2), (0.1, 0.2), (-0.1, 0.1), "length"),
+        ((0.1, 0.2), (-0.2, -0.1), (0.2, 0.4), "words"),
+        ((-0.2, -0.1), (-0.2, -0.1), (-0.3, -0.2), "length and words"),
+        ((0.1, 0.2), (-0.1, 0.2), (-0.1, 0.2), "neither alone"),
+    ],
+)
+def test_a_change_is_explained_by_the_parts_whose_intervals_leave_out_nothing(
+    change, length, content, said
+):
+    row = {}
+    for name, (low, high) in {"change": change, "length": length, "content": content}.items():
+        row |= {name: (low + high) / 2, f"{name}_low": low, f"{name}_high": high}
+    assert report.truth.explanation(row) == said
+
+
+# -- a whole run -----------------------------------------------------------------------------------
+
+
+def test_a_whole_run_leaves_every_control_for_every_input(in_tiny_home):
+    config = preset("tiny")
+    rows = pd.DataFrame(experiment.controls(config).result["rows"])
+    assert len(rows) == 3 * 2 * (1 + len(controlled.CONTROLS))
+    real = rows[rows["control"] == controlled.REAL].set_index(["input", "beam_size"])
+    table = experiment.score_table(config).set_index(["input", "beam_size"])
+    for name in listeners.controlled_inputs(config):  # asked again, it says the same
+        assert real.loc[(name, 1), "score"] == pytest.approx(table.loc[(name, 1), "score"])
+        assert real.loc[(name, 1), "words"] == pytest.approx(table.loc[(name, 1), "mean_length"])
+
+
+def test_a_captioner_trained_without_pictures_says_one_thing(in_tiny_home):
+    config = preset("tiny")
+    blind = experiment.blind_training(config)
+    name = listeners.controlled_inputs(config)[-1]
+    seen = listeners.features_record(config, name, home=in_tiny_home)
+    deaf = listeners.listener(config, name, blind, seen)
+    memory = deaf.memory(torch.zeros_like(deaf.features))
+    assert torch.equal(memory, memory[:1].expand_as(memory))
+    assert blind.result["permuted_pictures_perplexity"] == pytest.approx(
+        blind.result["valid_perplexity"]
+    )
+
+
+def test_a_whole_run_splits_every_beam_effect_and_finds_letters_for_every_cell(in_tiny_home):
+    config = preset("tiny")
+    steps = experiment.lengths(config).result["steps"]
+    assert len(steps) == 3 * 2
+    for row in steps:
+        assert row["length"] + row["content"] == pytest.approx(row["change"])
+        assert row["first_score"] + row["change"] == pytest.approx(row["second_score"])
+    found = experiment.differences(config).result
+    assert all(row["letters"] for row in found["letters"])
+    assert len(found["letters"]) == len(experiment.scores(config).result["rows"])
+
+
+def test_replicates_of_a_whole_run_start_from_other_weights(in_tiny_home):
+    config = preset("tiny")
+    record = experiment.replicates(config)
+    assert sorted({row["seed"] for row in record.result["rows"]}) == [0, 1]
+    trained = [
+        experiment.training(retraining.patient(config, seed=seed)).result["history"][0]
+        for seed in (0, 1)
+    ]
+    assert trained[0]["valid_perplexity"] != trained[1]["valid_perplexity"]
+
+
+# -- figures ---------------------------------------------------------------------------------------
+
+
+def forest():
+    names = [controlled.REAL, *controlled.CONTROLS[:3]]
+    rows = [
+        (name, k, 0.1 * place + 0.01 * k, 0.1 * place, 0.1 * place + 0.1)
+        for place, name in enumerate(names, start=1)
+        for k in (1, 5)
+    ]
+    return pd.DataFrame(rows, columns=["control", "beam_size", "score", "low", "high"])
+
+
+def test_the_forest_stands_in_the_order_of_its_rows_with_the_real_input_on_top_and_filled():
+    rows = forest()
+    before = rows.copy()
+    ax = plots.control_forest(rows)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(
+        dict.fromkeys(rows["control"])
+    )
+    top, bottom = ax.get_ylim()[::-1]
+    assert top < bottom
+    filled = [
+        mark
+        for mark in ax.collections
+        if isinstance(mark, PathCollection) and mark.get_facecolor()[0][:3].min() < 1
+    ]
+    assert [mark.get_offsets()[0][0] for mark in filled] == pytest.approx([11, 15])
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"] == (
+        pytest.approx([11, 15])
+    )
+    assert "(percent points)" in ax.get_xlabel()
+    pd.testing.assert_frame_equal(rows, before)
+
+
+def test_beam_sizes_of_the_forest_differ_in_colour_and_marker():
+    ax = plots.control_forest(forest())
+    marks = [mark for mark in ax.collections if isinstance(mark, PathCollection)]
+    first, second = marks[0], marks[2]
+    assert not np.allclose(first.get_edgecolor(), second.get_edgecolor())
+    assert not np.array_equal(first.get_paths()[0].vertices, second.get_paths()[0].vertices)
+
+
+def test_score_and_length_share_their_beam_sizes_and_colours():
+    rows = [
+        (name, k, 0.1, 0.05, 0.2, 0.08, length)
+        for name, length in (("songs: timbre", 4.0), ("songs: spectrogram", 3.0))
+        for k in (1, 5, 20)
+    ]
+    columns = ["input", "beam_size", "score", "low", "high", "chance", "mean_length"]
+    upper = plots.score_and_length(pd.DataFrame(rows, columns=columns))
+    (under,) = upper.child_axes
+    assert upper.get_shared_x_axes().joined(upper, under)
+    assert under.get_ylabel() == "mean length (words)"
+    assert [line.get_ydata()[0] for line in under.lines] == [4.0, 3.0]
+    assert under.lines[0].get_color() == upper.containers[0].lines[0].get_color()
+    assert upper.get_legend() is None
+    assert under.get_legend() is not None
+
+
+def test_scores_by_prefix_are_drawn_in_percent_points_beside_chance():
+    rows = [("x", kept, 0.1 * kept, 0.05, 0.4, 0.02) for kept in (1, 2, 3)]
+    columns = ["input", "kept", "score", "low", "high", "chance"]
+    ax = plots.score_by_prefix(pd.DataFrame(rows, columns=columns))
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([10, 20, 30])
+    assert list(ax.lines[1].get_ydata()) == pytest.approx([2, 2, 2])
+    with pytest.raises(InputError, match=r"prefixes: expected rows with columns.*got no rows"):
+        plots.score_by_prefix(pd.DataFrame(columns=columns))
