@@ -22,8 +22,9 @@ song = 0
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 from IPython.display import Audio
+from myst_nb import glue
 
-from songtitle import audio, experiment, plots, presets, report, tables, timbre
+from songtitle import audio, claims, experiment, plots, presets, report, tables, timbre
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
@@ -69,8 +70,10 @@ seconds = settings.hop_length / settings.sample_rate
 plots.mark_span(first * seconds, last * seconds, ax=axis);
 
 # %% [markdown]
-# The paper states a 1,024-point transform, a window of 512 samples and half a window of overlap at
-# 44,100 Hz, and 256 bins by about 2,580 frames. These do not go together: the stated settings give
+# The paper states a {glue:text}`paper.spectrogram.n_fft:,.0f`-point transform, a window of
+# {glue:text}`paper.spectrogram.window:.0f` samples and half a window of overlap at
+# {glue:text}`paper.clip.sample_rate:,.0f` Hz, and {glue:text}`paper.spectrogram.bins:.0f` bins by about
+# {glue:text}`paper.spectrogram.frames:,.0f` frames. These do not go together: the stated settings give
 # twice as many frames. The table shows both readings, computed on this very clip.
 
 # %% tags=["hide-input"]
@@ -102,3 +105,7 @@ plots.timbre_bars(timbre.timbre_vector(wave, sample_rate=settings.sample_rate).n
 # 2. Change `song` and listen. Which features of the sound can you read off the spectrogram?
 # 3. Which of the 90 numbers would change if the clip were played twice as loud? And which of the
 #    pixels?
+
+# %% tags=["remove-cell"]
+for name in ("clip.sample_rate", "image.crop", *(f"spectrogram.{n}" for n in ("n_fft", "window", "bins", "frames"))):
+    glue(f"paper.{name}", claims.paper(name), display=False)

@@ -73,6 +73,9 @@ tables.Table(
     f"one-sided. {report.definition_note('bleu1')}",
 )
 
+# %% tags=["hide-input"]
+report.controls_note(record)
+
 # %% [markdown]
 # ## Without words: is the true title likelier than the others?
 #
@@ -107,6 +110,9 @@ tables.Table(
     note=f"Over seeds: Student's t; over items: mean half width of the bootstrap intervals. "
     f"{report.definition_note('bleu1')} {tables.origin(seeds)}",
 )
+
+# %% tags=["hide-input"]
+report.seeds_note(seeds)
 
 # %% [markdown]
 # ## Timbre or spectrogram?

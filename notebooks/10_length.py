@@ -75,6 +75,9 @@ tables.Table(
     note=report.definition_note("bleu1", "letters"),
 )
 
+# %% tags=["hide-input"]
+report.length_note(record)
+
 # %% [markdown]
 # ## Does it rise and then fall?
 #

@@ -22,11 +22,20 @@ from songtitle.errors import InputError
 from songtitle.experiment import (
     census,
     comparison,
+    content_free,
+    controls,
     corpora,
+    differences,
+    lengths,
+    likeness,
+    readings,
     replicates,
+    samples,
     score_table,
     scores,
+    self_retrieval,
     similarity,
+    switchboard,
     training,
     vocabulary,
 )
@@ -42,9 +51,22 @@ SOURCES = ROOT / "notebooks"
 EXECUTED = ROOT / "book" / "notebooks"
 PAGES = ROOT / "book" / "_build" / "html"
 
+# Stages whose findings the book quotes.
+SHORT: tuple[Callable[[ExperimentConfig], Record], ...] = (
+    *(corpora, vocabulary, training, scores, similarity, likeness, controls, self_retrieval),
+    *(differences, lengths, content_free, readings),
+)
+
 # Stages that take minutes: the book shows what was published of them, unless asked to run `again`.
 # Each with the preset that it is of, or None for that of the run.
-LONG: dict[Callable[[ExperimentConfig], Record], str | None] = {comparison: None, replicates: None}
+LONG: dict[Callable[[ExperimentConfig], Record], str | None] = {
+    comparison: None,
+    replicates: None,
+    switchboard: None,
+    samples: "samples",
+}
+
+SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
 EXPECTED = (
@@ -53,6 +75,11 @@ EXPECTED = (
     *("fig-7a", "fig-7b", "fig-8a", "fig-8b", "fig-8c"),
     *("tab-census", "tab-links", "tab-joins", "tab-names", "tab-clips"),
     *("tab-comparison", "tab-speed", "fig-speed", "fig-growth"),
+    *("fig-maps-timbre", "fig-likeness", "tab-references"),
+    *("fig-controls", "tab-controls", "tab-retrieval", "tab-replicates", "tab-paired", "tab-power"),
+    *("fig-length", "tab-length", "tab-content-free", "fig-prefixes", "fig-forensics"),
+    *("tab-forensics", "tab-assumptions", "fig-tornado", "tab-switchboard", "tab-real"),
+    *("fig-verdicts", "tab-scoreboard", "tab-inconsistencies"),
 )
 
 
@@ -131,7 +158,11 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
             raise InputError(msg)
     own = set(asdict(PRESETS["quick"])) | set(PARTS)
     changes = {name: value for name, value in parameters.items() if name in own - {"name"}}
-    preset(parameters.get("preset", known["preset"]), **changes)
+    config = preset(parameters.get("preset", known["preset"]), **changes)
+    if config.pictures != "stamps":  # songs of these are no files to render
+        msg = f"preset: expected one on the book's own pictures and songs, got {config.name!r}; "
+        msg += "page 13 shows its record beside any of those, such as quick"
+        raise InputError(msg)
     for name in known.keys() & parameters.keys() - own - {"preset"}:
         if type(parameters[name]) is not type(known[name]):
             kind, got = type(known[name]).__name__, parameters[name]
@@ -170,6 +201,7 @@ def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
         ("data_manifest", "*.*"),
         ("results/benchmarks", "*.json"),
         *(("results", f"*/{stage.__name__}.json") for stage in LONG),
+        *([("results", "*/*.json")] if notebook.stem == SCOREBOARD else []),
     ):
         for path in sorted((ROOT / folder).glob(pattern)):
             digest.update(path.read_bytes())
@@ -183,8 +215,11 @@ def run(
     """Run notebooks in order (all of them unless `chosen`), saying what is done and skipped."""
     if name not in PRESETS:
         preset(name)
-    news = False
+    whole = not chosen and output == EXECUTED
     for notebook in list(chosen) or notebooks():
+        if whole and notebook.stem == SCOREBOARD:  # it reads what the others left
+            config = preset(name, seed=changes.get("seed"), device=changes.get("device"))
+            publish(config, again=bool(changes.get("again")))
         known = parameters_of(notebook)
         parameters = {"preset": name}
         parameters |= {key: value for key, value in changes.items() if value is not None}
@@ -193,10 +228,6 @@ def run(
         print(f"{notebook.stem}: ", end="", flush=True)
         did = execute(notebook, output / notebook.name, parameters)
         print("done" if did else "up to date", flush=True)
-        news = news or did
-    if news and not chosen and output == EXECUTED:
-        config = preset(name, seed=changes.get("seed"), device=changes.get("device"))
-        publish(config, again=bool(changes.get("again")))
 
 
 def publish(config: ExperimentConfig, folder: Path = RESULTS, *, again: bool = False) -> None:
@@ -205,7 +236,7 @@ def publish(config: ExperimentConfig, folder: Path = RESULTS, *, again: bool = F
     A long stage that was published stays as it is, unless it was run `again`. What the census
     counted here joins its published answers; those it could not count stay.
     """
-    for stage in (corpora, vocabulary, training, scores, similarity):
+    for stage in SHORT:
         publish_record(stage, config, stage(config), results=folder)
     for stage, name in LONG.items():
         its = preset(name, device=config.device) if name else config

@@ -33,6 +33,8 @@ ALLOWED = {
     ("02_inputs", r"90 numbers"): "what timbre is in this data set",
     ("07_paper_corpora", r"90 numbers"): "what timbre is in this data set",
     ("07_paper_corpora", r"1920s"): "alt text: where an axis begins",
+    ("04_search", r"32-pixel"): "an exercise: names a row of Table 4",
+    ("13_samples", r"1,000"): "an exercise",
     ("10_length", r"10 words"): "what the figure's axis runs to, a setting",
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from songtitle.claims import CLAIMS, RESULTS, VERDICTS, read_ledger, verdict, verdicts
+from songtitle.claims.checks import CHECKS
 from songtitle.claims.records import draw, read_published, statistic, wilson
 
 HOLDS, FAILS, OPEN, INCONSISTENT = VERDICTS
@@ -59,7 +60,7 @@ def made_up(folder, claim, value, *, home="data home", corpora=True):
     settings = {"found": home}
     if corpora:
         settings["corpora"] = dict(claim.test.corpora)
-    name = read.record if "/" in read.record else f"full/{read.record}"
+    name = read.record if "/" in read.record else f"full/{read.record.split('|')[0]}"
     path = folder / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     made = {"commit": "abc", "modified": False}
@@ -183,6 +184,38 @@ def test_a_mechanism_tested_on_other_data_says_so_and_follows_its_record(tmp_pat
     assert before.scope == after.scope == "tested on other data"
     assert (before.verdict, after.verdict) == (FAILS, HOLDS)
     assert after.records[0].startswith("quick/scores")
+
+
+def test_rows_of_another_stage_are_read_under_the_common_names_and_of_the_first_seed(tmp_path):
+    cells = [("Million Song, own timbre", 3, 0.3), ("Million Song, own timbre", 2, 0.2)]
+    cells += [("Million Song, timbre of another", 2, 0.9)]
+    rows = [{"seed": n, "input": name, "beam_size": 5, "score": x} for name, n, x in cells]
+    (tmp_path / "samples").mkdir()
+    path = tmp_path / "samples" / "samples.json"
+    path.write_text(json.dumps({"result": {"rows": rows}, "settings": {}}))
+    each = found(tmp_path, "table4.msd.5")
+    assert (each.verdict, each.here) == (OPEN, "samples/samples: 20")
+
+
+@pytest.mark.parametrize(
+    ("check", "other", "holds"),
+    [
+        ("peak_at", (0.45, 0.40, 0.49), True),
+        ("peak_at", (0.55, 0.46, 0.60), None),  # better elsewhere, but not clearly
+        ("peak_at", (0.55, 0.54, 0.60), False),
+        ("rises", (0.45, 0.40, 0.49), True),
+        ("rises", (0.55, 0.46, 0.60), None),
+        ("rises", (0.55, 0.54, 0.60), False),
+    ],
+)
+def test_a_mechanism_fails_only_where_intervals_part(check, other, holds):
+    cells = [(1, *other), (5, 0.5, 0.47, 0.53)]
+    rows = [
+        {"input": "songs: timbre", "beam_size": k, "score": x, "low": low, "high": high}
+        for k, x, low, high in cells
+    ]
+    asked = {"beam": 5.0} if check == "peak_at" else {"first": 1.0, "second": 5.0}
+    assert CHECKS[check]([rows], whole=False, **asked).holds is holds
 
 
 def test_every_sentence_that_a_published_record_decides_moves_when_the_records_are_gone(tmp_path):

@@ -212,7 +212,14 @@ def test_an_archive_of_the_stamps_that_is_not_there_is_named(tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("true", True), ("3", 3), ("[1, 3]", [1, 3]), ("lstm", "lstm"), ("0.5", 0.5), ("abc[", "abc[")],
+    [
+        ("true", True),
+        ("3", 3),
+        ("[1, 3]", [1, 3]),
+        ("lstm", "lstm"),
+        ("0.5", 0.5),
+        ("abc[", "abc["),
+    ],
 )
 def test_a_value_on_the_command_line_means_what_it_means_to_papermill(text, value):
     found = _value(text)

@@ -131,7 +131,9 @@ def test_a_stage_depends_on_what_it_names_and_on_what_that_names_and_on_nothing_
         return {"score": corpus_bleu([["a"]], [[["a"]]]).score, "home": stamps.load(folder)}
 
     reached = _reachable(compute)
-    assert {"songtitle.metrics.bleu.corpus_bleu", "songtitle.metrics.bleu.BleuScore"} <= set(reached)
+    assert {"songtitle.metrics.bleu.corpus_bleu", "songtitle.metrics.bleu.BleuScore"} <= set(
+        reached
+    )
     assert {"songtitle.datasets.stamps", "songtitle.manifest"} <= set(reached)  # whole modules
     assert "songtitle.metrics.pairs.unigram_pair_scores" not in reached
     assert not [name for name in _reachable(training) if name.startswith("songtitle.stages")]

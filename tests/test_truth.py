@@ -490,3 +490,53 @@ def test_scores_by_prefix_are_drawn_in_percent_points_beside_chance():
     assert list(ax.lines[1].get_ydata()) == pytest.approx([2, 2, 2])
     with pytest.raises(InputError, match=r"prefixes: expected rows with columns.*got no rows"):
         plots.score_by_prefix(pd.DataFrame(columns=columns))
+
+
+# -- notes -----------------------------------------------------------------------------------------
+
+
+def test_the_note_on_controls_counts_those_that_are_cleared_and_names_the_highest(tmp_path):
+    rows = [
+        ("songs: timbre", 5, controlled.REAL, 0.30, None, None),
+        ("songs: timbre", 5, "noise", 0.10, 0.20, 0.001),
+        ("songs: timbre", 5, "constant", 0.40, -0.10, 0.04),  # higher: not cleared, whatever p
+        ("songs: timbre", 5, "words", 0.29, 0.01, 0.03),  # not after the correction
+    ]
+    columns = ["input", "beam_size", "control", "score", "difference", "p"]
+    record = leave(
+        tmp_path, "controls", rows=pd.DataFrame(rows, columns=columns).to_dict("records")
+    )
+    text = report.controls_note(record).text
+    assert text == (
+        "- songs: timbre, k = 5: 30.0 points; clears 1 of 3 controls; the highest, *constant*, "
+        "has 40.0"
+    )
+
+
+def test_the_note_on_seeds_says_where_they_matter_more_than_items(tmp_path):
+    cells = [("x", 1, 0.1, 0.3, 0.01), ("y", 5, 0.1, 0.12, 0.02)]
+    columns = ["input", "beam_size", "score_low", "score_high", "within"]
+    summary = [dict(zip(columns, cell, strict=True)) for cell in cells]
+    text = report.seeds_note(leave(tmp_path, "replicates", summary=summary)).text
+    assert "the wider one in 1 of 2 rows" in text
+    assert "x, k = 1: ± 10.0 points over seeds, ± 1.0 over items" in text
+
+
+def test_the_note_on_lengths_counts_what_explains_the_steps(tmp_path):
+    def step(change, length, content):
+        row = {}
+        for name, value in (("change", change), ("length", length), ("content", content)):
+            row |= {name: value, f"{name}_low": value - 0.05, f"{name}_high": value + 0.05}
+        return row
+
+    steps = [step(0.2, 0.2, 0.0), step(0.2, 0.0, 0.2), step(0.01, 0.3, -0.29), step(0.2, 0.3, -0.1)]
+    text = report.length_note(leave(tmp_path, "lengths", steps=steps)).text
+    assert "Of 4 steps 3 change" in text
+    assert "2 are length alone, 1 other words alone, 0 both" in text
+
+
+def test_a_change_too_small_to_print_is_no_change():
+    row = {}
+    for part in ("change", "length", "content"):
+        row |= {part: 1e-9, f"{part}_low": 1e-10, f"{part}_high": 1e-8}
+    assert report.truth.explanation(row) == "no change"

@@ -42,6 +42,16 @@ def less_than(values: Sequence[Any], *, whole: bool) -> Outcome:
     return Outcome(holds=apart(first, second), here=here)
 
 
+def alike(values: Sequence[Any], *, whole: bool, tolerance: float) -> Outcome:
+    """Two numbers differ by no more than the tolerance and what their samples leave open."""
+    first, second = (estimates(value)[0] for value in values)
+    here = f"{show(first)} and {show(second)}"
+    if whole:
+        return Outcome(holds=abs(first.value - second.value) <= tolerance, here=here)
+    gap = max(first.low - second.high, second.low - first.high)
+    return Outcome(holds=gap <= tolerance, here=here)
+
+
 def at_least(values: Sequence[Any], *, whole: bool, bound: float) -> Outcome:
     """No number is below the bound."""
     found = [each for value in values for each in estimates(value)]
@@ -104,7 +114,7 @@ def none_flagged(values: Sequence[Any], *, whole: bool, order: float) -> Outcome
 
 
 _OWN: tuple[Callable[..., Outcome], ...] = (
-    *(within, stated, less_than, at_least, at_most, equals, inside, most, every),
+    *(within, stated, less_than, alike, at_least, at_most, equals, inside, most, every),
     *(one_value, several_values, none_flagged),
 )
 CHECKS: dict[str, Callable[..., Outcome]] = {

@@ -6,7 +6,6 @@ A sentence about how search or training behaves may be tested on other data; the
 """
 
 import inspect
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,25 +13,17 @@ from typing import Any
 
 from songtitle.claims.arithmetic import Relation, Worked, names_in, work
 from songtitle.claims.checks import CHECKS
-from songtitle.claims.ledger import RELATION, Claim, Inconsistency, Ledger, Read, Test, read_ledger
+from songtitle.claims.ledger import RELATION, Claim, Inconsistency, Ledger, Test, read_ledger
 from songtitle.claims.outcomes import Outcome
 from songtitle.claims.printed import CLAIMS
-from songtitle.claims.records import (
-    SCOPES,
-    Estimate,
-    Published,
-    draw,
-    read_published,
-    statistic,
-)
+from songtitle.claims.readings import Reading, readings
+from songtitle.claims.records import SCOPES, Published, read_published, rename_rows
 from songtitle.errors import InputError
 
 HOLDS, FAILS = "holds", "fails"
 OPEN, INCONSISTENT = "not testable here", "inconsistent in the paper"
 VERDICTS = (HOLDS, FAILS, OPEN, INCONSISTENT)
 RESULTS = CLAIMS.parents[1] / "results"
-RANK = tuple(SCOPES)
-ORDER = ("samples", "best_guess", "course", "quick")  # presets nearer to the paper come first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +45,10 @@ class Verdict:
     records: tuple[str, ...] = ()  # name, key and commit of each
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Reading:
-    scope: str
-    values: tuple[Any, ...]
-    records: tuple[Published, ...]
-
-
 def verdicts(results: Path = RESULTS, ledger: Ledger | None = None) -> list[Verdict]:
     """Every claim and every inconsistency of the ledger, each with its verdict."""
-    book, published = ledger or read_ledger(), read_published(results)
+    book = ledger or read_ledger()
+    published = _records(results, book)
     clashes, doubted = _clashes(book)
     claims = [_judge(claim, book, published, doubted.get(claim.id, [])) for claim in book.claims]
     return [*claims, *clashes]
@@ -75,12 +60,18 @@ def verdict(id: str, results: Path = RESULTS, ledger: Ledger | None = None) -> V
     for claim in book.claims:
         if claim.id == id:
             _, doubted = _clashes(book, about=id)
-            return _judge(claim, book, read_published(results), doubted.get(id, []))
+            return _judge(claim, book, _records(results, book), doubted.get(id, []))
     for each in book.inconsistencies:
         if each.id == id:
             return _judge_relations(each, book)
     msg = f"verdict: expected the name of an entry of {CLAIMS.name}, got {id!r}; look it up there"
     raise InputError(msg)
+
+
+def _records(results: Path, book: Ledger) -> dict[str, Published]:
+    found = read_published(results)
+    rename_rows(found, book.aliases)
+    return found
 
 
 def _clashes(book: Ledger, about: str = "") -> tuple[list[Verdict], dict[str, list[str]]]:
@@ -116,8 +107,8 @@ def _judge(
         verdict = HOLDS if worked.holds else FAILS
         why = f"The paper's own numbers {'agree' if worked.holds else 'do not agree'}."
         return replace(blank, verdict=verdict, scope=SCOPES["ledger"], here=worked.text, why=why)
-    nearest: list[tuple[_Reading, Outcome]] = []
-    for reading in _readings(test, published):
+    nearest: list[tuple[Reading, Outcome]] = []
+    for reading in readings(test, published):
         outcome = _check(claim, reading)
         if outcome.holds is not None and _decides(reading.scope, test):
             return replace(
@@ -178,7 +169,7 @@ def _decides(scope: str, test: Test) -> bool:
     return scope in ("paper", "sample") or (scope == "other" and test.mechanism)
 
 
-def _check(claim: Claim, reading: _Reading) -> Outcome:
+def _check(claim: Claim, reading: Reading) -> Outcome:
     parameters: dict[str, Any] = dict(claim.test.parameters)
     check = CHECKS[claim.test.check]
     if "claimed" in inspect.signature(check).parameters:
@@ -189,7 +180,7 @@ def _check(claim: Claim, reading: _Reading) -> Outcome:
         return Outcome(holds=None, here="")  # a record of another form tells nothing
 
 
-def _why(reading: _Reading, outcome: Outcome) -> str:
+def _why(reading: Reading, outcome: Outcome) -> str:
     agrees = "agrees" if outcome.holds else "does not agree"
     if reading.scope == "paper":
         return f"Measured on {SCOPES['paper']}, it {agrees}."
@@ -197,126 +188,13 @@ def _why(reading: _Reading, outcome: Outcome) -> str:
         return f"Within what {SCOPES['sample']} can tell (99 % interval), it {agrees}."
     if outcome.holds:
         return "Tested on other data, as a mechanism: it shows there, too."
-    return "Tested on other data, as a mechanism: it does not show there, which settles no more."
+    return "Tested on other data, as a mechanism: not seen there, which refutes nothing elsewhere."
 
 
-def _beside(found: Sequence[tuple[_Reading, Outcome]]) -> str:
+def _beside(found: Sequence[tuple[Reading, Outcome]]) -> str:
     """The numbers, each behind the record that holds it."""
     return "; ".join(
         f"{' and '.join(record.name for record in reading.records)}: {outcome.here}"
         for reading, outcome in found
         if outcome.here
-    )
-
-
-# -- drawing values out of records ---------------------------------------------------------------
-
-
-def _readings(test: Test, published: Mapping[str, Published]) -> list[_Reading]:
-    """All that can be drawn for a test, what decides most surely first."""
-    if test.join:
-        return _joined(test, published)
-    found = [
-        _Reading(scope=_scope(read, test, record), values=(value,), records=(record,))
-        for read in test.reads
-        for record in _matching(read, published)
-        if (value := _value(read, record)) is not None
-    ]
-    return sorted(found, key=_rank)
-
-
-def _joined(test: Test, published: Mapping[str, Published]) -> list[_Reading]:
-    """One reading for each folder that has all the values; a read of one file joins them all."""
-    each = [_matching(read, published) for read in test.reads]
-    folders = dict.fromkeys(record.folder for records in each for record in records)
-    found = []
-    for folder in folders:
-        chosen = [
-            next((r for r in records if "/" in read.record or r.folder == folder), None)
-            for read, records in zip(test.reads, each, strict=True)
-        ]
-        records = [record for record in chosen if record is not None]
-        if len(records) < len(test.reads):
-            continue
-        pairs = list(zip(test.reads, records, strict=True))
-        values = tuple(_value(read, record) for read, record in pairs)
-        if any(value is None for value in values):
-            continue
-        scopes = [_scope(read, test, record) for read, record in pairs]
-        found.append(
-            _Reading(
-                scope=max(scopes, key=("paper", "sample", "other", "part").index),
-                values=values,
-                records=tuple({record.name: record for record in records}.values()),
-            )
-        )
-    unique = {tuple(record.name for record in reading.records): reading for reading in found}
-    return sorted(unique.values(), key=_rank)
-
-
-def _rank(reading: _Reading) -> tuple[int, int]:
-    folder = reading.records[0].folder
-    return RANK.index(reading.scope), ORDER.index(folder) if folder in ORDER else len(ORDER)
-
-
-def _matching(read: Read, published: Mapping[str, Published]) -> list[Published]:
-    if "/" in read.record:
-        return [published[read.record]] if read.record in published else []
-    return [
-        record
-        for name, record in published.items()
-        if name.split("/")[1] == read.record and record.folder not in ("census", "benchmarks")
-    ]
-
-
-def _scope(read: Read, test: Test, record: Published) -> str:
-    """Whose data a record's numbers come from."""
-    if record.folder == "census":
-        fetched = record.content["settings"].get("found") == "data home"
-        if read.sampled == "whole" or (fetched and read.sampled in ("sample", "excerpt")):
-            return "paper"
-        return "sample" if read.sampled in ("sample", "held_out") else "part"
-    said = record.corpora
-    matches = bool(test.corpora) and all(said.get(r) == c for r, c in test.corpora.items())
-    return "paper" if matches else "other"
-
-
-def _value(read: Read, record: Published) -> Any:
-    found = [each for path in read.value if (each := _one(read, path, record)) is not None]
-    if not found or len(read.value) == 1:
-        return found[0] if found else None
-    ways = [path.split("/")[0].replace("_", " ") for path in read.value]
-    return [
-        replace(each, label=way) if isinstance(each, Estimate) else each
-        for each, way in zip(found, ways, strict=False)
-    ]
-
-
-def _one(read: Read, path: str, record: Published) -> Any:
-    raw = draw(record.content, path)
-    if read.statistic:
-        estimate = statistic(raw, read.statistic)
-        return None if estimate is None else _scaled(estimate, read.times)
-    if isinstance(raw, bool) or not isinstance(raw, (int, float)):
-        return raw
-    low, high, chance = (
-        draw(record.content, text) if text else None for text in (read.low, read.high, read.chance)
-    )
-    value = float(raw)
-    estimate = Estimate(
-        value=value,
-        low=value if low is None else float(low),
-        high=value if high is None else float(high),
-        chance=None if chance is None else float(chance),
-    )
-    return _scaled(estimate, read.times)
-
-
-def _scaled(estimate: Estimate, times: float) -> Estimate:
-    return replace(
-        estimate,
-        value=estimate.value * times,
-        low=estimate.low * times if math.isfinite(estimate.low) else estimate.low,
-        high=estimate.high * times if math.isfinite(estimate.high) else estimate.high,
-        chance=None if estimate.chance is None else estimate.chance * times,
     )

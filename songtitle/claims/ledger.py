@@ -29,7 +29,7 @@ OWN = {"of", "check", "page", "needs", "reads", "join", "mechanism", "corpora", 
 class Read:
     """One value to draw from records: of a stage in every preset, or of one file by its name."""
 
-    record: str  # "scores": of any preset; "census/clips": this one
+    record: str  # "scores" (or "scores|samples"): of any preset; "census/clips": this one
     value: tuple[str, ...]  # paths; several are ways to count the same
     statistic: str = ""  # of the histogram that lies there
     low: str = ""
@@ -90,6 +90,7 @@ class Ledger:
     sources: Mapping[str, str]  # of the constants
     claims: tuple[Claim, ...]
     inconsistencies: tuple[Inconsistency, ...]
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # stage -> names
 
 
 def read_ledger(path: Path = CLAIMS) -> Ledger:
@@ -141,7 +142,13 @@ def read_ledger(path: Path = CLAIMS) -> Ledger:
         for name in (*wanted, *each.doubts):
             if name not in (ids if name in each.doubts else numbers):
                 _refuse(path, f"{each.id}: expected names of the ledger, got {name!r}; mend it")
-    return Ledger(numbers=numbers, sources=sources, claims=claims, inconsistencies=inconsistencies)
+    return Ledger(
+        numbers=numbers,
+        sources=sources,
+        claims=claims,
+        inconsistencies=inconsistencies,
+        aliases=content.get("aliases", {}),
+    )
 
 
 Said = tuple[str, str, str, str, float | None]  # id, kind, where, says, value

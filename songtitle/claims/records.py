@@ -90,6 +90,19 @@ def read_published(results: Path) -> dict[str, Published]:
     return found
 
 
+def rename_rows(found: Mapping[str, Published], aliases: Mapping[str, Mapping[str, str]]) -> None:
+    """Call the inputs of some stages' `rows` as others do; rows of other inputs, and of all seeds
+    but the first, are left out."""
+    for name, record in found.items():
+        names, rows = aliases.get(name.split("/")[1]), record.content.get("rows")
+        if names and isinstance(rows, list):
+            known = [row for row in rows if isinstance(row, dict) and row.get("input") in names]
+            first = min((row.get("seed", 0) for row in known), default=0)
+            record.content["rows"] = [
+                row | {"input": names[row["input"]]} for row in known if row.get("seed", 0) == first
+            ]
+
+
 def draw(content: Any, path: str) -> Any:
     """What lies at a path of a record; None where there is nothing.
 

@@ -5,6 +5,7 @@ and `p`; inputs are called `pictures ...` or `songs: ...`.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,35 +14,42 @@ from songtitle.claims.records import Estimate
 
 
 def peak_at(values: Sequence[Any], *, whole: bool, beam: float) -> Outcome:
-    """Every input scores best at one beam size."""
-    tops = {name: _best(rows)["beam_size"] for name, rows in _by_input(values[0]).items()}
-    there = [name for name, size in tops.items() if size == beam]
-    here = f"{len(there)} of {len(tops)} inputs; best at k = {listed(list(tops.values()))}"
-    return Outcome(holds=len(there) == len(tops) if tops else None, here=here)
+    """Every input scores best at one beam size; it fails where one is clearly better elsewhere."""
+    inputs = _by_beam(values[0])
+    tops = {name: _best(list(rows.values())) for name, rows in inputs.items()}
+    there = [name for name, top in tops.items() if top["beam_size"] == beam]
+    sizes = listed([top["beam_size"] for top in tops.values()])
+    here = f"{len(there)} of {len(tops)} inputs; best at k = {sizes}"
+    clear = [
+        apart(_estimate(inputs[name][int(beam)]), _estimate(top))
+        for name, top in tops.items()
+        if int(beam) in inputs[name]
+    ]
+    return Outcome(holds=_all_or_clearly_not(len(there) == len(tops), clear), here=here)
 
 
 def rises(values: Sequence[Any], *, whole: bool, first: float, second: float) -> Outcome:
-    """Every input scores higher with the second beam size than with the first."""
+    """Every input scores higher with the second beam size; it fails where one clearly falls."""
     pairs = _pairs(values[0], first, second)
-    up = sum(b > a for a, b in pairs.values())
-    changes = ", ".join(f"{100 * (b - a):+.1f}" for a, b in pairs.values())
-    here = f"{up} of {len(pairs)} inputs; changes {changes} points"
-    return Outcome(holds=up == len(pairs) if pairs else None, here=here)
+    up = [b.value > a.value for a, b in pairs.values()]
+    here = f"{sum(up)} of {len(up)} inputs; changes {_changes(pairs)} points"
+    clear = [apart(b, a) for a, b in pairs.values()]
+    return Outcome(holds=_all_or_clearly_not(all(up), clear), here=here)
 
 
 def no_rise(values: Sequence[Any], *, whole: bool, first: float, second: float) -> Outcome:
-    """No input scores higher with the second beam size than with the first."""
+    """No input scores higher with the second beam size; it fails where one clearly rises."""
     pairs = _pairs(values[0], first, second)
-    up = sum(b > a for a, b in pairs.values())
-    changes = ", ".join(f"{100 * (b - a):+.1f}" for a, b in pairs.values())
-    here = f"{up} of {len(pairs)} inputs rise; changes {changes} points"
-    return Outcome(holds=up == 0 if pairs else None, here=here)
+    up = [b.value > a.value for a, b in pairs.values()]
+    here = f"{sum(up)} of {len(up)} inputs rise; changes {_changes(pairs)} points"
+    clear = [apart(a, b) for a, b in pairs.values()]
+    return Outcome(holds=_all_or_clearly_not(not any(up), clear), here=here)
 
 
 def songs_climb_most(values: Sequence[Any], *, whole: bool, first: float, second: float) -> Outcome:
     """From one beam size to another every song input gains a larger share than any picture."""
     pairs = _pairs(values[0], first, second)
-    ratios = {name: b / a for name, (a, b) in pairs.items() if a}
+    ratios = {name: b.value / a.value for name, (a, b) in pairs.items() if a.value}
     songs, pictures = _sides(ratios)
     if not (songs and pictures):
         return Outcome(holds=None, here="")
@@ -93,13 +101,16 @@ def songs_near_pictures(values: Sequence[Any], *, whole: bool, bound: float) -> 
 
 
 def smallest_tile_best(values: Sequence[Any], *, whole: bool, beam: float) -> Outcome:
-    """Of the picture inputs, the one with the smallest tiles scores highest."""
+    """Of the picture inputs, the one with the smallest tiles scores highest, beyond intervals."""
     rows = [row for row in values[0] if row.get("tile_size") and row["beam_size"] == beam]
     if len(rows) < 2:
         return Outcome(holds=None, here="")
     rows = sorted(rows, key=lambda row: row["tile_size"])
     here = "; ".join(f"{row['tile_size']:.0f} px {100 * row['score']:.1f}" for row in rows)
-    return Outcome(holds=_best(rows) is rows[0], here=here)
+    first, rest = _estimate(rows[0]), [_estimate(row) for row in rows[1:]]
+    if any(apart(first, other) for other in rest):
+        return Outcome(holds=False, here=here)
+    return Outcome(holds=True if all(apart(other, first) for other in rest) else None, here=here)
 
 
 def above_chance(values: Sequence[Any], *, whole: bool, beam: float, level: float) -> Outcome:
@@ -166,19 +177,25 @@ def lowest_at(
 def small_gain(
     values: Sequence[Any], *, whole: bool, column: str, first: str, second: str, most: float
 ) -> Outcome:
-    """On average over pairs of rows, the second kind scores above the first, by little."""
-    kinds: dict[str, dict[str, float]] = {}
+    """On average over pairs of rows, the second kind scores above the first, by little.
+
+    The interval of the average takes the rows of a pair as independent, which they are not: it is
+    too wide rather than too narrow.
+    """
+    kinds: dict[str, dict[str, Estimate]] = {}
     other = "encoder" if column == "decoder" else "decoder"
     for row in values[0]:
-        kinds.setdefault(row[other], {})[row[column]] = row["score"]
-    gains = [
-        pair[second] - pair[first] for pair in kinds.values() if {first, second} <= pair.keys()
-    ]
-    if not gains:
+        kinds.setdefault(row[other], {})[row[column]] = _estimate(row)
+    pairs = [(pair[first], pair[second]) for pair in kinds.values() if {first, second} <= set(pair)]
+    if not pairs:
         return Outcome(holds=None, here="")
-    mean = sum(gains) / len(gains)
-    shown = ", ".join(f"{100 * gain:+.1f}" for gain in gains)
-    return Outcome(holds=0 <= mean <= most, here=f"{100 * mean:+.1f} points on average ({shown})")
+    mean = sum(b.value - a.value for a, b in pairs) / len(pairs)
+    error = math.hypot(*((e.high - e.low) / 2 for pair in pairs for e in pair)) / len(pairs)
+    here = f"{mean:+.1f} points on average, give or take {error:.1f}"
+    bound = 100 * most
+    if mean - error > bound or mean + error < 0:
+        return Outcome(holds=False, here=here)
+    return Outcome(holds=True if mean - error >= 0 and mean + error <= bound else None, here=here)
 
 
 def no_loss(values: Sequence[Any], *, whole: bool, decoder: str) -> Outcome:
@@ -240,13 +257,24 @@ def _positive(row: Mapping[str, Any]) -> bool:
 
 def _pairs(
     rows: Sequence[Mapping[str, Any]], first: float, second: float
-) -> dict[str, tuple[float, float]]:
+) -> dict[str, tuple[Estimate, Estimate]]:
     """Input -> its scores at two beam sizes, where it has both."""
     return {
-        name: (found[int(first)]["score"], found[int(second)]["score"])
+        name: (_estimate(found[int(first)]), _estimate(found[int(second)]))
         for name, found in _by_beam(rows).items()
         if {int(first), int(second)} <= found.keys()
     }
+
+
+def _changes(pairs: Mapping[str, tuple[Estimate, Estimate]]) -> str:
+    return ", ".join(f"{b.value - a.value:+.1f}" for a, b in pairs.values())
+
+
+def _all_or_clearly_not(every: bool, clear: Sequence[bool | None]) -> bool | None:
+    """Holds for all; fails where an interval says so; between the two it cannot be told."""
+    if not clear:
+        return None
+    return every or (False if True in clear else None)
 
 
 def _sides(values: Mapping[str, float]) -> tuple[list[float], list[float]]:

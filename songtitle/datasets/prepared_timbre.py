@@ -44,7 +44,7 @@ def read_archive(path: Path, listing: Path, faults: Faults) -> TimbreTable:
     try:
         with np.load(path, allow_pickle=False) as content:
             ids, numbers, pairs = (content[name] for name in ("track_id", "X", "cov_pairs"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         msg = f"{path}: expected an archive of track_id, X and cov_pairs, got '{reason}'; fetch it"
         raise InputError(msg) from error

@@ -2,8 +2,11 @@
 
 Each function gives the record of one stage and sees to the stages before it, in this order:
 `corpora`, `vocabulary`, `clips`, `picture_features`, `tile_features`, `song_features`, `training`,
-`hypotheses`, `scores`, `similarity`, `likeness`, `map_grid`. `comparison` trains other encoders and decoders alike. Beside
-them, `census` counts what is here of the paper's own corpora.
+`hypotheses`, `scores`. Then the questions: `comparison` (other encoders and decoders),
+`similarity`, `likeness` and `map_grid` (songs among pictures), `controls`, `self_retrieval`,
+`differences`, `blind_training` and `replicates` (is it more than chance?), `lengths`,
+`content_free` and `readings` (which BLEU?), `switchboard` (what was left open) and `samples` (real
+photos and songs). Beside them, `census` counts what is here of the paper's own corpora.
 """
 
 from songtitle.experiment.comparing import comparison
@@ -27,6 +30,7 @@ from songtitle.experiment.naming import SONG_INPUTS, hypotheses, name_songs, sco
 from songtitle.experiment.published import published
 from songtitle.experiment.questions import census
 from songtitle.experiment.retraining import blind_training, replicates
+from songtitle.experiment.samples import samples
 from songtitle.experiment.switches import switch
 from songtitle.experiment.switching import switchboard
 
@@ -55,6 +59,7 @@ __all__ = [
     "published",
     "readings",
     "replicates",
+    "samples",
     "score_table",
     "scores",
     "self_retrieval",

@@ -24,6 +24,7 @@ from songtitle.plots.pictures import (
     timbre_bars,
 )
 from songtitle.plots.references import bleu_by_references
+from songtitle.plots.samples import gains_by_seed
 from songtitle.plots.speed import growth_lines, ratio_bars
 from songtitle.plots.style import use_house_style
 from songtitle.plots.switchboard import tornado, tornado_legend
@@ -40,6 +41,7 @@ __all__ = [
     "draw_captioner",
     "draw_pipeline",
     "draw_two_steps",
+    "gains_by_seed",
     "growth_lines",
     "length_distribution",
     "link_survival",

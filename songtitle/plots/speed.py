@@ -101,9 +101,7 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(places, names, parse_math=False, size=8.5, linespacing=1.15)
     ax.set(xlabel="measured value / its bound (ratio)", ylabel="")
     ax.grid(visible=False, axis="y")
-    ax.legend(
-        loc="upper center", bbox_to_anchor=(0.3, -0.65 / height), ncols=3, frameon=False
-    )
+    ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.65 / height), ncols=3, frameon=False)
     return ax
 
 

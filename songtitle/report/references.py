@@ -50,7 +50,7 @@ def references_note(answers: Answers) -> Note:
     """What the context does to Table 5, in words that hold the numbers."""
     found = need(answers, QUESTION)
     frame = reference_curves(answers)
-    most = frame["references"].max()
+    most = int(frame["references"].max())
 
     def at(who: str, references: int) -> str:
         row = frame[(frame["who"] == WHO[who]) & (frame["references"] == references)].iloc[0]

@@ -7,6 +7,7 @@ import pandas as pd
 from songtitle.controls.pairs import holm
 from songtitle.metrics import DEFINITIONS
 from songtitle.stages import Record
+from songtitle.tables import Note
 
 NONE = "no number"
 
@@ -160,6 +161,54 @@ def explanation(row: dict[str, Any]) -> str:
     return " and ".join(same) or "neither alone"
 
 
+def controls_note(record: Record) -> Note:
+    """Which of the controls each input clears at each beam size, and the highest of them."""
+    said = beaten(record)
+    lines = []
+    for name, beam_size in dict.fromkeys(
+        (row["input"], row["beam_size"]) for row in record.result["rows"]
+    ):
+        cell = {
+            key: said[f"{_short(name)}.{beam_size}.{key}"]
+            for key in ("real", "count", "of", "best", "best_score")
+        }
+        lines.append(
+            "- {name}, k = {k}: {real} points; clears {count} of {of} controls; the highest, "
+            "*{best}*, has {best_score}".format(name=name, k=beam_size, **cell)
+        )
+    return Note("What the real input clears (Holm-corrected, 5 %)", "\n".join(lines))
+
+
+def seeds_note(record: Record) -> Note:
+    """How much wider the interval over seeds is than that over items, and where it is most."""
+    cells = [
+        (
+            (row["score_high"] - row["score_low"]) / 2,
+            row["within"],
+            f"{row['input']}, k = {row['beam_size']}",
+        )
+        for row in record.result["summary"]
+    ]
+    seeds, items, name = max(cells, key=lambda cell: cell[0] - cell[1])
+    wider = sum(over_seeds > over_items for over_seeds, over_items, _ in cells)
+    text = (
+        f"The interval over seeds is the wider one in {wider} of {len(cells)} rows. They differ "
+        f"most for {name}: ± {_points(seeds)} points over seeds, ± {_points(items)} over items."
+    )
+    return Note("Which luck is larger", text)
+
+
+def length_note(record: Record) -> Note:
+    """How many beam effects there are, and how many of them length explains."""
+    said = steps_explained(record)
+    text = (
+        "Of {steps} steps {changed} change the score by more than their interval leaves to luck. "
+        "Of these {length} are length alone, {words} other words alone, {both} both, and in "
+        "{neither} neither part stands out by itself.".format(**said)
+    )
+    return Note("What the steps are made of", text)
+
+
 def steps_explained(record: Record) -> dict[str, str]:
     """What prose may quote: `changed`, the steps whose change leaves out 0, and of these, `length`,
     `words`, `both` and `neither`, by what explains them."""
@@ -204,8 +253,8 @@ def definition_note(*names: str) -> str:
 
 
 def _holds_nothing(row: Any, part: str) -> bool:
-    """Whether the interval of a part holds 0."""
-    return bool(row[f"{part}_low"] <= 0 <= row[f"{part}_high"])
+    """Whether the interval of a part holds 0, or the part is less than the tables print."""
+    return bool(row[f"{part}_low"] <= 0 <= row[f"{part}_high"] or abs(row[part]) < 0.0005)
 
 
 def _control_cell(row: pd.Series) -> str:

@@ -1,0 +1,140 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Real samples: what comes out on the paper's own kind of data?
+#
+# The other pages work on stamps and folk tunes. This one works on data of the kind the paper had:
+# a captioner trained on real **photos** with captions that people wrote (Flickr8k), asked for the
+# titles of real **Million Song** tracks from their own timbre, and of real clips of the Free Music
+# Archive. It is thousands of times smaller than the paper's run. But it asks the paper's question
+# with nothing made up: does the song help?
+
+# %% tags=["parameters"]
+preset = "quick"
+seed = 0
+device = "auto"
+again = False  # True: train and name here; it takes the files, and half an hour
+
+# %% tags=["hide-input"]
+from myst_nb import glue
+
+from songtitle import experiment, plots, presets, report, tables
+
+plots.use_house_style()
+config = presets.preset(preset, seed=seed, device=device)
+record = experiment.published(experiment.samples, presets.preset("samples"), again=again)
+facts = report.samples_facts(record)
+tables.Note(
+    "Real data, on a small scale: not a reproduction of the paper's run",
+    f"{facts['photos.train']} training photos of Flickr8k with five captions each, a vocabulary of "
+    f"{facts['vocabulary']} words, {facts['seeds']} trainings from different seeds. Timbre: "
+    f"{facts['numbers']} of the 90 numbers, the means and those covariances that the table at hand "
+    f"holds. {tables.origin(record)} It holds numbers only: no photo, caption, title or sound.",
+    kind="warning",
+)
+
+# %% [markdown]
+# ## Table 4 on real samples
+#
+# One block of lines for each input. *Real samples* is the mean over the seeds with its 95 %
+# interval (Student's *t*, over seeds); tiles were scored for one seed alone, with a bootstrap
+# interval over photos. *Chance* is what the same outputs score against the wrong references, and
+# in how many of the seeds the songs' own titles did better than random ones at *p* < 0.05. With five
+# seeds and no effect at all, one such seed in four lines is to be expected.
+
+# %% tags=["hide-input"]
+tables.Table(
+    report.samples_table(record, experiment.score_table(config)),
+    name="tab-real",
+    caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
+    note="In brackets behind a name: test items. The quick run names folk tunes and stamps. "
+    f'{report.definition_note("bleu1")}',
+)
+
+# %% mystnb={"figure": {"caption": "BLEU-1 above chance on real data, one mark a seed with its 95 % bootstrap interval.", "name": "fig-samples"}, "image": {"alt": "Gain over chance in percent points, one row for each input: photos whole and in tiles, Million Song tracks with their own timbre, with another track's, and with all ninety numbers, and clips read as spectrograms and as timbre; a dashed line marks chance."}} tags=["hide-input"]
+plots.gains_by_seed(report.samples_gains(record));
+
+# %% [markdown]
+# Photos first: they show what it looks like when a captioner *does* use its input. Then the songs.
+# "Timbre of another" gives each title the numbers of another track, as a join row by row of two
+# lists in different orders would. If a song's own timbre helped, the first of the two rows would lie
+# to the right of the second; the first table below subtracts them title by title. The second says
+# what the captioners learnt of photos at all: a captioner that looks is less surprised by a caption
+# when it sees the photo that belongs to it.
+
+# %% tags=["hide-input"]
+display(
+    tables.Table(
+        report.samples_join(record),
+        name="tab-samples-join",
+        caption="The same titles with their own timbre and with another track's: BLEU-1 in percent "
+        "points, means over seeds, with the 95 % interval of the difference.",
+        note=f"p: random signs of the titles' differences. {report.definition_note('bleu1')}",
+    ),
+    tables.Table(
+        report.samples_learnt(record),
+        name="tab-samples-learnt",
+        caption="What the captioners learnt of photos; scores in percent points.",
+    ),
+    report.samples_conclusion(record),
+)
+
+# %% [markdown]
+# ## Without the song
+#
+# What does the row of Million Song score when the decoder is given nothing of the songs? And where
+# does a song's true title rank when no search is made at all?
+
+# %% tags=["hide-input"]
+display(
+    tables.Table(
+        report.samples_controls(record),
+        name="tab-samples-controls",
+        caption="Million Song's titles named without the song: zeros, noise, a constant, dice. In "
+        "brackets how far the real input is ahead, with its 95 % interval and p.",
+        note="Means over seeds; the interval is the mean of the seeds' bootstrap intervals, p goes "
+        "from the lowest to the highest of them. "
+        f'{report.definition_note("bleu1")}',
+    ),
+    tables.Table(
+        report.samples_retrieval(record),
+        name="tab-samples-retrieval",
+        caption="No search, no BLEU: where the true title ranks among all, by likelihood; means over "
+        "seeds, below them (chance, gain, p from lowest to highest).",
+    ),
+)
+
+# %% [markdown]
+# ## Which BLEU?
+#
+# The same outputs, scored by five definitions of BLEU, with chance in brackets. The level of the
+# scores is made by the definition and by chance, not by the songs: compare each score with the
+# bracket beside it, and then with the paper's column.
+
+# %% tags=["hide-input"]
+tables.Table(
+    report.samples_definitions(record),
+    name="tab-samples-definitions",
+    caption="The same outputs under each definition of BLEU, in percent points; chance in brackets.",
+    note=report.definition_note("precision", "bleu1", "nltk_3_2_5", "letters", "letters_precision"),
+)
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Which input of the figure lies clear of chance for every seed? What do the intervals of the ten
+#    clips say, and what do they not say?
+# 2. The captioner knows only the words of photo captions. The record counts how many of the titles'
+#    words are among them. What is the highest BLEU-1 that any system with that vocabulary could reach?
+# 3. You want to show that timbre helps by a quarter of a percent point. The page *Controls* has a
+#    table of how many titles that takes: would 1,000 do?
+
+# %% tags=["remove-cell"]
+for name, value in facts.items():
+    glue(f"samples.{name}", value, display=False)

@@ -1,0 +1,316 @@
+"""Tables of the run on real samples, each number marked as what it is."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from songtitle.claims import paper_table
+from songtitle.experiment.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
+from songtitle.metrics import DEFINITIONS
+from songtitle.stages import Record
+from songtitle.tables import Note
+
+REAL, BY_CHANCE, QUICK, PRINTED = "real samples", "chance", "the quick run", "the paper"
+LEVEL = 0.05
+BOOK_CROP = 256  # pixels a side, in the paper and in the book's own run
+
+_PAPERS = {OWN: "msd", HEARD: "fma"}  # rows of Table 4
+_QUICKS = {OWN: "songs: timbre", HEARD: "songs: spectrogram"}
+
+
+def songs_of(record: Record, name: str) -> int:
+    """How many songs a set of the record has; 0 where it is not there."""
+    return next(
+        (each["songs"] for each in record.result["data"]["sets"] if each["input"] == name), 0
+    )
+
+
+def samples_cells(record: Record) -> pd.DataFrame:
+    """Every cell as a mean over its trainings.
+
+    Columns: input, tiles, items, beam_size, seeds, means of score, chance, gain, mean_length and
+    distinct; low and high, the 95 % interval of the score (over seeds where there are several, else
+    over items); the median p; and `clear`, how many trainings beat chance at p < 0.05.
+    """
+    over_seeds = {(row["input"], row["beam_size"]): row for row in record.result["summary"]}
+    cells = []
+    rows = pd.DataFrame(record.result["rows"])
+    for (name, k), found in rows.groupby(["input", "beam_size"], sort=False):
+        ends = over_seeds.get((name, k))
+        first = found.iloc[0]
+        cells.append(
+            {"input": name, "tiles": first["tiles"], "items": int(first["items"])}
+            | {"beam_size": k, "seeds": len(found)}
+            | {
+                value: float(found[value].mean())
+                for value in ("score", "chance", "gain", "mean_length", "distinct")
+            }
+            | {
+                "low": ends["score_low"] if ends else first["low"],
+                "high": ends["score_high"] if ends else first["high"],
+                "p": float(found["p"].median()),
+                "clear": int(((found["p"] < LEVEL) & (found["gain"] > 0)).sum()),
+            }
+        )
+    return _sorted(pd.DataFrame(cells), "beam_size")
+
+
+def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
+    """Table 4's rows on real samples with chance, and under each the quick run's and the paper's.
+
+    `real samples` has the score with its interval; `chance` what the same outputs score against
+    wrong references, and `(gain, ...)`: of how many trainings p is below 0.05, or the p of a single
+    one. `quick` is the `score_table` of another preset. Behind a name stand its test items.
+    """
+    found, theirs = samples_cells(record), paper_table(4)
+    beams = sorted(set(found["beam_size"]))
+    rows = []
+    for name, cells in found.groupby("input", sort=False):
+        by_beam = {row.beam_size: row for row in cells.itertuples()}
+        first = next(iter(by_beam.values()))
+        lead = [f"{name} ({first.items:,})", _whole(first.tiles)]
+        here = [by_beam.get(k) for k in beams]
+        rows.append([*lead, REAL, *(row and _score(row) for row in here)])
+        rows.append([*lead, BY_CHANCE, *(row and _chance(row) for row in here)])
+        beside = quick[quick["input"] == _like(str(name), first.tiles)].set_index("beam_size")
+        if len(beside):
+            scores = beside["score"].to_dict()
+            rows.append(
+                [*lead, QUICK, *(_points(scores[k]) if k in scores else None for k in beams)]
+            )
+        printed = _printed(str(name), first.tiles)
+        if printed in theirs.index:
+            rows.append([*lead, PRINTED, *(theirs.loc[printed].get(k) for k in beams)])
+    columns = ["Input", "Tiles", "What", *(f"k = {k}" for k in beams)]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def samples_definitions(record: Record) -> pd.DataFrame:
+    """Score by each definition of BLEU with (chance, gain), means over trainings."""
+    found = pd.DataFrame(record.result["definitions"])
+    means = found.groupby(["input", "definition", "beam_size"], sort=False)[["score", "chance"]]
+    table = means.mean()
+    beams = sorted(set(found["beam_size"]))
+    rows = []
+    for name in _order(found["input"]):
+        for key in dict.fromkeys(found["definition"]):
+            cells = (table.loc[(name, key, k)] for k in beams)
+            rows.append(
+                [
+                    name,
+                    DEFINITIONS[key].name,
+                    *(
+                        f"{_points(c['score'])} ({_points(c['chance'])}, "
+                        f"{_signed(c['score'] - c['chance'])})"
+                        for c in cells
+                    ),
+                ]
+            )
+    return pd.DataFrame(rows, columns=["Input", "BLEU of", *(f"k = {k}" for k in beams)])
+
+
+def samples_join(record: Record) -> pd.DataFrame:
+    """The same titles with their own timbre and with another song's: difference, interval, p."""
+    rows = [
+        [
+            f"{row['beam_size']}",
+            _points(row["own"], 2),
+            _points(row["broken"], 2),
+            f"{_signed(row['mean'], 2)} [{_points(row['low'], 2)}, {_points(row['high'], 2)}]",
+            f"{row['p']:.3f}",
+        ]
+        for row in record.result["join"]
+    ]
+    return pd.DataFrame(rows, columns=["k", "Own timbre", "Another's", "Difference", "p"])
+
+
+def samples_controls(record: Record) -> pd.DataFrame:
+    """Million Song's row without its songs: each control's score, and the real one's lead."""
+    found = pd.DataFrame(record.result["controls"])
+    beams = sorted(set(found["beam_size"]))
+    real = samples_cells(record).set_index(["input", "beam_size"])["score"]
+    rows = [["their own timbre", *(_points(real[OWN, k], 2) for k in beams)]]
+    for name, cells in found.groupby("control", sort=False):
+        rows.append([name, *(_lead(cells[cells["beam_size"] == k]) for k in beams)])
+    return pd.DataFrame(rows, columns=["Given to the decoder", *(f"k = {k}" for k in beams)])
+
+
+def samples_retrieval(record: Record) -> pd.DataFrame:
+    """Where the true title ranks by likelihood, own timbre and another's: means over trainings."""
+    found = pd.DataFrame(record.result["retrieval"])
+    rows = []
+    for (name, ranking), cells in found.groupby(["input", "ranking"], sort=False):
+        rows.append([name, ranking, *(_rank(cells, each) for each in ("mrr", "recall"))])
+    return pd.DataFrame(rows, columns=["Input", "Ranked by", "MRR", "R@10"])
+
+
+def samples_learnt(record: Record) -> pd.DataFrame:
+    """What the captioners learnt of photos: perplexity with the right and with wrong ones, and
+    against one caption and five; means over trainings, lowest and highest in brackets."""
+    learnt = pd.DataFrame(record.result["training"])
+    rows = [
+        [name, _range(learnt[column], 1)]
+        for name, column in (
+            ("validation perplexity", "valid_perplexity"),
+            ("the same, photos permuted", "permuted_pictures_perplexity"),
+            ("unigram model", "unigram_perplexity"),
+        )
+    ]
+    scores = pd.DataFrame(record.result["references"])
+    for k, cells in scores.groupby("beam_size"):
+        count = int(cells["captions"].iloc[0])
+        for value, name in (("score", "own"), ("chance", "another photo's")):
+            said = f"BLEU-1 against all {count} captions, {name}, k = {k}"
+            rows.append([said, _range(100 * cells[value], 1)])
+    return pd.DataFrame(rows, columns=["Measure", "Mean [lowest, highest]"])
+
+
+def samples_gains(record: Record) -> pd.DataFrame:
+    """What each training scores above chance: the rows that `plots.gains_by_seed` draws."""
+    return _sorted(pd.DataFrame(record.result["rows"]), "seed")
+
+
+def samples_facts(record: Record) -> dict[str, str]:
+    """What prose may quote: what there was to work on, and at k = 1 and 5 of Million Song's row
+    (`msd`), of the same with another's timbre (`broken`) and of whole photos (`photos`) the fields
+    `score, low, high, chance, gain` in percent points and `clear`, the trainings that beat chance.
+    """
+    data, learnt = record.result["data"], record.result["training"]
+    found = samples_cells(record).set_index(["input", "beam_size"])
+    said = {f"photos.{side}": f"{count:,}" for side, count in data["photos"].items()}
+    said |= {
+        "vocabulary": f"{data['vocabulary']:,}",
+        "seeds": str(len(learnt)),
+        "songs": f"{songs_of(record, OWN):,}",
+        "clips": f"{songs_of(record, FELT):,}",
+        "numbers": str(next(s["numbers"] for s in data["sets"] if s["input"] == OWN)),
+        "known": f"{100 * data['known']['running words']:.0f}",
+        "tiled": f"{data['tiled']:,}",
+    }
+    for key, name in (("msd", OWN), ("broken", BROKEN), ("photos", _whole_photos(record))):
+        for k in (1, 5):
+            cell = found.loc[(name, k)]
+            for value in ("score", "low", "high", "chance"):
+                said[f"{key}.{k}.{value}"] = _points(cell[value], 2)
+            said[f"{key}.{k}.gain"] = _signed(cell["gain"], 2)
+            said[f"{key}.{k}.clear"] = f"{cell['clear']:.0f}"
+    return said
+
+
+def samples_conclusion(record: Record) -> Note:
+    """The conclusion that the numbers allow, read from them: photos first, then songs."""
+    said = samples_facts(record)
+    photos = _verdict(said, "photos", "On photos the captions beat chance", "the captioner sees")
+    songs = _verdict(said, "msd", "On songs the titles beat chance", "it hears something")
+    join = next(row for row in record.result["join"] if row["beam_size"] == 5)
+    apart = join["p"] < LEVEL
+    joined = (
+        f"Timbre of another song makes {_signed(-join['mean'], 2)} points of difference "
+        f"(95 % interval of own less other {_points(join['low'], 2)} to "
+        f"{_points(join['high'], 2)}, p = {join['p']:.3f}): "
+        + ("the join matters to the score." if apart else "the join is not seen in the score.")
+    )
+    paper = paper_table(4).loc["msd"]
+    level = (
+        f"For Million Song the paper prints {paper[1]:g} (k = 1) and {paper[5]:g} (k = 5) points; "
+        f"here the same rows come to {said['msd.1.score']} and {said['msd.5.score']} by BLEU-1 of "
+        "words."
+    )
+    return Note("What follows, in this run's numbers", " ".join([photos, songs, joined, level]))
+
+
+def _verdict(said: dict[str, str], key: str, claim: str, meaning: str) -> str:
+    of, clear = said["seeds"], [said[f"{key}.{k}.clear"] for k in (1, 5)]
+    sure = "so " + meaning if min(map(int, clear)) > int(of) / 2 else "so no sign that " + meaning
+    return (
+        f"{claim} in {clear[0]} of {of} trainings at k = 1 and in {clear[1]} of {of} at k = 5 "
+        f"({said[f'{key}.5.score']} against {said[f'{key}.5.chance']} points at k = 5, a gain of "
+        f"{said[f'{key}.5.gain']}): {sure}."
+    )
+
+
+def _order(names: Iterable[str]) -> list[str]:
+    """The photos by size of tile, then Million Song, then the few."""
+    given = set(names)
+    photos = sorted((name for name in given if name.startswith("pictures")), key=_side)
+    songs = [name for name in (OWN, BROKEN, COMPLETE, HEARD, FELT) if name in given]
+    return [*photos, *songs]
+
+
+def _sorted(rows: pd.DataFrame, second: str) -> pd.DataFrame:
+    """Rows in the order of their inputs, and within each by a second column."""
+    place = {name: number for number, name in enumerate(_order(rows["input"]))}
+    return (
+        rows.assign(_place=rows["input"].map(place))
+        .sort_values(["_place", second])
+        .drop(columns="_place")
+    )
+
+
+def _side(name: str) -> int:
+    return int(re.findall(r"\d+", name)[-1])
+
+
+def _whole_photos(record: Record) -> str:
+    return max((row["input"] for row in record.result["references"]), key=_side)
+
+
+def _like(name: str, tiles: float) -> str | None:
+    """The input of the book's own run that asks the same: by reading, or by number of tiles."""
+    if name.startswith("pictures"):
+        side = BOOK_CROP // round(tiles**0.5)
+        return f"pictures {side}×{side}"
+    return _QUICKS.get(name)
+
+
+def _printed(name: str, tiles: float) -> str:
+    if name.startswith("pictures"):
+        return f"cc{BOOK_CROP // round(tiles**0.5)}"
+    return _PAPERS.get(name, "")
+
+
+def _score(row: Any) -> str:
+    return f"{_points(row.score)} [{_points(row.low)}, {_points(row.high)}]"
+
+
+def _chance(row: Any) -> str:
+    luck = f"p {row.p:.3f}" if row.seeds == 1 else f"{row.clear} of {row.seeds} seeds"
+    return f"{_points(row.chance)} ({_signed(row.gain)}, {luck})"
+
+
+def _lead(cells: pd.DataFrame) -> str:
+    """What a control scores, and below it the real input's lead: its interval, lowest and highest
+    p of the seeds."""
+    score, lead, low, high = (cells[name].mean() for name in ("score", "difference", "low", "high"))
+    return (
+        f"{_points(score, 2)}\n({_signed(lead, 2)} [{_points(low, 2)}, {_points(high, 2)}], "
+        f"p {_luck(cells['p'])})"
+    )
+
+
+def _rank(cells: pd.DataFrame, name: str) -> str:
+    score, chance, gain = (cells[f"{name}_{each}"].mean() for each in ("score", "chance", "gain"))
+    lead = f"{gain:+.4f}" if round(gain, 4) else "0"
+    return f"{score:.4f}\n({chance:.4f}, {lead}, p {_luck(cells[f'{name}_p'])})"
+
+
+def _luck(p: pd.Series) -> str:
+    return f"{p.min():.3f}" + (f" to {p.max():.3f}" if p.max() > p.min() else "")
+
+
+def _range(values: pd.Series, digits: int) -> str:
+    return f"{values.mean():.{digits}f} [{values.min():.{digits}f}, {values.max():.{digits}f}]"
+
+
+def _whole(tiles: float) -> int | None:
+    return None if pd.isna(tiles) else int(tiles)
+
+
+def _points(value: float, digits: int = 1) -> str:
+    return f"{100 * value + 0.0:.{digits}f}"
+
+
+def _signed(value: float, digits: int = 1) -> str:
+    return f"{100 * value:+.{digits}f}" if round(100 * value, digits) else f"{0:.{digits}f}"

@@ -1,0 +1,222 @@
+"""The run on real photos and songs: photos split whole, joins broken, numbers alone published."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from songtitle import presets, report
+from songtitle.datasets import flickr8k
+from songtitle.datasets.loaders import Loader
+from songtitle.errors import InputError
+from songtitle.experiment import corpora, samples
+from songtitle.experiment.common import read_json
+from songtitle.experiment.material import photos_at, tracks_with_timbre
+from songtitle.experiment.real_songs import row_by_row, timbre_memory
+from songtitle.rows import Faults
+from songtitle.training import TrainingConfig
+
+
+@pytest.fixture(scope="module")
+def config():
+    """A run of seconds: few photos, few songs, two seeds."""
+    return replace(
+        presets.preset("samples"),
+        picture_count=40,
+        song_count=24,
+        replicates=2,
+        draws=3,
+        beam_sizes=(1, 5),
+        tile_sizes=(112, 224),
+        min_count=2,
+        training=TrainingConfig(epochs=1, batch_size=64),
+    )
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three photos in the published form: one with five captions, one with four, one absent."""
+    folder = tmp_path / "Images"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).write_bytes(b"a picture")
+    rows = [f"a.jpg,A dog runs {n} ." for n in range(5)]
+    rows += [f"b.jpg,A cat sits {n} ." for n in range(3)]
+    rows += ["b.jpg, ", "c.jpg,Nobody is here .", "../b.jpg,A way out ."]
+    captions = tmp_path / "captions.txt"
+    captions.write_text("\n".join(["image,caption", *rows]) + "\n", "utf-8")
+    return captions, folder
+
+
+def test_every_caption_of_a_photo_that_is_there_is_read_with_its_number(photos):
+    found = flickr8k.load(*photos, Faults())
+    assert [photo.id for photo in found] == [f"a.jpg#{n}" for n in range(5)] + [
+        f"b.jpg#{n}" for n in range(3)
+    ]
+    assert {photo.group for photo in found} == {"a.jpg", "b.jpg"}
+    assert found[0].caption == "A dog runs 0 ."
+
+
+def test_what_is_wrong_with_a_row_is_counted_and_the_rest_read(photos):
+    faults = Faults()
+    flickr8k.load(*photos, faults)
+    assert {kind: count for kind, count in faults.counts.items() if count} == {
+        "no caption": 1,
+        "no picture": 1,
+        "picture's name leads elsewhere": 1,
+        "not five captions": 1,
+    }
+
+
+def test_without_the_folder_one_line_says_what_to_put_where(photos):
+    captions, folder = photos
+    with pytest.raises(InputError, match=r"gone: expected a folder of photos.*put Flickr8k's JPEG"):
+        flickr8k.load(captions, folder.parent / "gone", Faults())
+
+
+def test_without_photos_one_line_says_what_is_expected_where(tmp_path, monkeypatch):
+    monkeypatch.delenv("SONGTITLE_REAL_DATA", raising=False)
+    with pytest.raises(InputError, match=r"photos: expected flickr8k/captions.txt with .*; put"):
+        photos_at(tmp_path)
+
+
+def test_a_list_sorted_by_year_gives_each_song_the_row_of_its_place():
+    years = [(1990, "a"), (1970, "b"), (1980, "c"), (1970, "d")]
+    # by year: b d c a
+    assert row_by_row(years).tolist() == [3, 0, 2, 1]
+
+
+def test_a_list_in_one_order_breaks_no_join():
+    years = [(1970 + n // 3, f"{n:03}") for n in range(11)]
+    assert row_by_row(years).tolist() == list(range(11))
+
+
+def test_a_real_list_by_year_gives_nearly_every_song_the_row_of_another(real_data, tmp_path):
+    tracks = tracks_with_timbre(tmp_path).tracks
+    partner = row_by_row([(track.year, track.id) for track in tracks])
+    assert sorted(partner) == list(range(len(tracks)))
+    assert np.mean(partner == np.arange(len(tracks))) < 0.01
+    agree = np.mean([tracks[i].year == tracks[j].year for i, j in enumerate(partner)])
+    assert agree < 0.1
+
+
+def test_captions_of_one_photo_share_the_row_of_its_features():
+    views = torch.arange(3.0)[:, None, None, None].expand(3, 2, 1, 7)
+    captions = [[1, photo, place, 2] for photo in range(3) for place in range(4, 9)]
+    rows = [photo for photo, _ in [caption[1:3] for caption in captions]]
+    loader = Loader(views, captions, batch_size=4, pad_id=0, rows=rows)
+    batches = [*loader(1), *loader.in_order()]
+    assert sum(len(batch.tokens) for batch in batches) == 2 * 15
+    for batch in batches:
+        assert (batch.inputs[:, 0, 0] == batch.tokens[:, 1]).all()
+
+
+def test_every_number_of_a_song_reaches_the_decoder_as_often_as_another(config):
+    numbers = np.random.default_rng(0).normal(size=(7, 54)).astype(np.float32)
+    raw = replace(config, standardise_timbre=False)
+    memory = timbre_memory(numbers, raw)[:, 0].numpy()
+    counts = [(memory[3] == value).sum() for value in numbers[3]]
+    assert memory.shape == (7, 512)
+    assert sum(counts) == 512
+    assert max(counts) - min(counts) == 1
+
+
+def test_standardised_numbers_forget_their_unit(config):
+    numbers = np.random.default_rng(0).normal(size=(11, 5)).astype(np.float32)
+    first, second = timbre_memory(numbers, config), timbre_memory(1000 * numbers + 7, config)
+    assert np.allclose(first, second, atol=1e-3)
+
+
+def test_a_preset_of_real_songs_says_which_page_shows_it(tmp_path):
+    from songtitle.experiment import clips
+
+    with pytest.raises(InputError, match=r"preset samples: expected one with the book's own songs"):
+        clips(presets.preset("samples"), home=tmp_path)
+
+
+def test_no_page_is_run_on_the_preset_of_real_songs():
+    from songtitle.reproduce import check_parameters, notebooks
+
+    with pytest.raises(InputError, match=r"preset: expected one on the book's own .*got 'samples'"):
+        check_parameters(notebooks()[0], {"preset": "samples"})
+
+
+def test_published_numbers_become_sentences_that_follow_them(found):
+    record = found[0]
+    said = report.samples_conclusion(record).text
+    facts = report.samples_facts(record)
+    assert f"a gain of {facts['msd.5.gain']})" in said
+    assert f"in {facts['msd.1.clear']} of {facts['seeds']} trainings at k = 1" in said
+
+
+def test_a_record_in_which_songs_clear_chance_says_so(found):
+    record = found[0]
+    rows = [
+        row | ({"p": 0.001, "gain": 0.02} if row["input"] == "Million Song, own timbre" else {})
+        for row in record.result["rows"]
+    ]
+    told = replace(record, result=record.result | {"rows": rows})
+    assert "beat chance in 2 of 2 trainings at k = 1" in report.samples_conclusion(told).text
+    assert "so it hears something" in report.samples_conclusion(told).text
+    assert "no sign that it hears" in report.samples_conclusion(record).text
+
+
+def test_each_mark_of_the_figure_is_the_gain_of_one_training(found):
+    from songtitle import plots
+
+    gains = report.samples_gains(found[0])
+    ax = plots.gains_by_seed(gains, beams=(5,))
+    drawn = sorted(float(x) for x in ax.containers[0].lines[0].get_xdata())
+    assert drawn == pytest.approx(sorted(100 * gains.loc[gains["beam_size"] == 5, "gain"]))
+    assert "percent points" in ax.get_xlabel()
+
+
+@pytest.fixture(scope="module")
+def found(real_data, config, tmp_path_factory):
+    home = tmp_path_factory.mktemp("samples")
+    return samples(config, home=home), corpora(config, home=home)
+
+
+def test_five_captions_of_a_photo_stay_together(found):
+    _, words = found
+    pictures = read_json(words.file("pictures.json"))
+    assert len(pictures) == 40
+    assert {len(picture["captions"]) for picture in pictures} == {5}
+    assert all(picture["tokens"] == picture["captions"][0] for picture in pictures)
+
+
+def test_the_record_holds_numbers_and_no_data(found):
+    record, words = found
+    text = json.dumps(record.as_dict())
+    titles = {song["title"] for song in read_json(words.file("songs.json"))}
+    assert not [title for title in titles if len(title) > 12 and title in text]
+    captions = [" ".join(p["tokens"]) for p in read_json(words.file("pictures.json"))]
+    assert not [caption for caption in captions if caption in text]
+
+
+def test_each_seed_scores_each_input_beside_chance(found, config):
+    rows = found[0].result["rows"]
+    own = [row for row in rows if row["input"] == "Million Song, own timbre"]
+    assert {(row["seed"], row["beam_size"]) for row in own} == {
+        (s, k) for s in (0, 1) for k in (1, 5)
+    }
+    for row in rows:
+        assert row["gain"] == pytest.approx(row["score"] - row["chance"])
+        assert 0 < row["p"] <= 1
+    tiled = {row["seed"] for row in rows if row["input"] == "pictures 112×112"}
+    assert tiled == {0}
+
+
+def test_the_page_shows_every_input_with_its_chance(found):
+    record = found[0]
+    quick = {"input": ["songs: timbre"], "beam_size": [1], "score": [0.5]}
+    import pandas as pd
+
+    table = report.samples_table(record, pd.DataFrame(quick))
+    assert set(table["What"]) == {"real samples", "chance", "the quick run", "the paper"}
+    assert len(report.samples_gains(record)) == len(record.result["rows"])
+    facts = report.samples_facts(record)
+    assert facts["numbers"] == "54"
+    assert facts["seeds"] == "2"
