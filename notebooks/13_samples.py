@@ -29,15 +29,7 @@ from songtitle import experiment, plots, presets, report, tables
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
 record = experiment.published(experiment.samples, presets.preset("samples"), again=again)
-facts = report.samples_facts(record)
-tables.Note(
-    "Real data, on a small scale: not a reproduction of the paper's run",
-    f"{facts['photos.train']} training photos of Flickr8k with five captions each, a vocabulary of "
-    f"{facts['vocabulary']} words, {facts['seeds']} trainings from different seeds. Timbre: "
-    f"{facts['numbers']} of the 90 numbers, the means and those covariances that the table at hand "
-    f"holds. {tables.origin(record)} It holds numbers only: no photo, caption, title or sound.",
-    kind="warning",
-)
+report.samples_note(record)
 
 # %% [markdown]
 # ## Table 4 on real samples
@@ -73,8 +65,7 @@ display(
     tables.Table(
         report.samples_join(record),
         name="tab-samples-join",
-        caption="The same titles with their own timbre and with another track's: BLEU-1 in percent "
-        "points, means over seeds, with the 95 % interval of the difference.",
+        caption="The same titles with their own timbre and with another track's (percent points).",
         note=f"p: random signs of the titles' differences. {report.definition_note('bleu1')}",
     ),
     tables.Table(
@@ -82,8 +73,13 @@ display(
         name="tab-samples-learnt",
         caption="What the captioners learnt of photos; scores in percent points.",
     ),
-    report.samples_conclusion(record),
 )
+
+# %% [markdown]
+# ## What follows
+
+# %% tags=["hide-input"]
+report.samples_conclusion(record)
 
 # %% [markdown]
 # ## Without the song
@@ -96,17 +92,13 @@ display(
     tables.Table(
         report.samples_controls(record),
         name="tab-samples-controls",
-        caption="Million Song's titles named without the song: zeros, noise, a constant, dice. In "
-        "brackets how far the real input is ahead, with its 95 % interval and p.",
-        note="Means over seeds; the interval is the mean of the seeds' bootstrap intervals, p goes "
-        "from the lowest to the highest of them. "
-        f'{report.definition_note("bleu1")}',
+        caption="Million Song's titles named without the song, and the real input's lead over it.",
+        note=f"Means over seeds; p from lowest to highest. {report.definition_note('bleu1')}",
     ),
     tables.Table(
         report.samples_retrieval(record),
         name="tab-samples-retrieval",
-        caption="No search, no BLEU: where the true title ranks among all, by likelihood; means over "
-        "seeds, below them (chance, gain, p from lowest to highest).",
+        caption="No search, no BLEU: where the true title ranks among all, by likelihood.",
     ),
 )
 
@@ -136,5 +128,5 @@ tables.Table(
 #    table of how many titles that takes: would 1,000 do?
 
 # %% tags=["remove-cell"]
-for name, value in facts.items():
+for name, value in report.samples_facts(record).items():
     glue(f"samples.{name}", value, display=False)

@@ -46,6 +46,7 @@ from songtitle.report.samples import (
     samples_gains,
     samples_join,
     samples_learnt,
+    samples_note,
     samples_retrieval,
     samples_table,
 )
@@ -169,6 +170,7 @@ __all__ = [
     "samples_gains",
     "samples_join",
     "samples_learnt",
+    "samples_note",
     "samples_retrieval",
     "samples_table",
     "score_cell",

@@ -10,7 +10,7 @@ from songtitle.claims import paper_table
 from songtitle.experiment.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
 from songtitle.metrics import DEFINITIONS
 from songtitle.stages import Record
-from songtitle.tables import Note
+from songtitle.tables import Note, origin
 
 REAL, BY_CHANCE, QUICK, PRINTED = "real samples", "chance", "the quick run", "the paper"
 LEVEL = 0.05
@@ -20,10 +20,16 @@ _PAPERS = {OWN: "msd", HEARD: "fma"}  # rows of Table 4
 _QUICKS = {OWN: "songs: timbre", HEARD: "songs: spectrogram"}
 
 
-def songs_of(record: Record, name: str) -> int:
-    """How many songs a set of the record has; 0 where it is not there."""
-    return next(
-        (each["songs"] for each in record.result["data"]["sets"] if each["input"] == name), 0
+def samples_note(record: Record) -> Note:
+    """What the record rests on, in a box at the head of the page."""
+    said = samples_facts(record)
+    return Note(
+        "Real data, on a small scale: not a reproduction of the paper's run",
+        f"{said['photos.train']} training photos of Flickr8k with five captions each, a vocabulary "
+        f"of {said['vocabulary']} words, {said['seeds']} trainings from different seeds. Timbre: "
+        f"{said['numbers']} of the 90 numbers, the means and those covariances that the table at "
+        f"hand holds. {origin(record)} It holds numbers only: no photo, caption, title or sound.",
+        kind="warning",
     )
 
 
@@ -177,14 +183,15 @@ def samples_facts(record: Record) -> dict[str, str]:
     (`msd`), of the same with another's timbre (`broken`) and of whole photos (`photos`) the fields
     `score, low, high, chance, gain` in percent points and `clear`, the trainings that beat chance.
     """
+    songs = {each["input"]: each["songs"] for each in record.result["data"]["sets"]}
     data, learnt = record.result["data"], record.result["training"]
     found = samples_cells(record).set_index(["input", "beam_size"])
     said = {f"photos.{side}": f"{count:,}" for side, count in data["photos"].items()}
     said |= {
         "vocabulary": f"{data['vocabulary']:,}",
         "seeds": str(len(learnt)),
-        "songs": f"{songs_of(record, OWN):,}",
-        "clips": f"{songs_of(record, FELT):,}",
+        "songs": f"{songs.get(OWN, 0):,}",
+        "clips": f"{songs.get(FELT, 0):,}",
         "numbers": str(next(s["numbers"] for s in data["sets"] if s["input"] == OWN)),
         "known": f"{100 * data['known']['running words']:.0f}",
         "tiled": f"{data['tiled']:,}",
