@@ -8,14 +8,12 @@ import pytest
 import torch
 
 from songtitle import presets, report
-from songtitle.datasets import flickr8k
 from songtitle.datasets.loaders import Loader
 from songtitle.errors import InputError
 from songtitle.experiment import corpora, samples
 from songtitle.experiment.common import read_json
 from songtitle.experiment.material import photos_at, tracks_with_timbre
 from songtitle.experiment.real_songs import row_by_row, timbre_memory
-from songtitle.rows import Faults
 from songtitle.training import TrainingConfig
 
 
@@ -33,47 +31,6 @@ def config():
         min_count=2,
         training=TrainingConfig(epochs=1, batch_size=64),
     )
-
-
-@pytest.fixture
-def photos(tmp_path):
-    """Three photos in the published form: one with five captions, one with four, one absent."""
-    folder = tmp_path / "Images"
-    folder.mkdir()
-    for name in ("a.jpg", "b.jpg"):
-        (folder / name).write_bytes(b"a picture")
-    rows = [f"a.jpg,A dog runs {n} ." for n in range(5)]
-    rows += [f"b.jpg,A cat sits {n} ." for n in range(3)]
-    rows += ["b.jpg, ", "c.jpg,Nobody is here .", "../b.jpg,A way out ."]
-    captions = tmp_path / "captions.txt"
-    captions.write_text("\n".join(["image,caption", *rows]) + "\n", "utf-8")
-    return captions, folder
-
-
-def test_every_caption_of_a_photo_that_is_there_is_read_with_its_number(photos):
-    found = flickr8k.load(*photos, Faults())
-    assert [photo.id for photo in found] == [f"a.jpg#{n}" for n in range(5)] + [
-        f"b.jpg#{n}" for n in range(3)
-    ]
-    assert {photo.group for photo in found} == {"a.jpg", "b.jpg"}
-    assert found[0].caption == "A dog runs 0 ."
-
-
-def test_what_is_wrong_with_a_row_is_counted_and_the_rest_read(photos):
-    faults = Faults()
-    flickr8k.load(*photos, faults)
-    assert {kind: count for kind, count in faults.counts.items() if count} == {
-        "no caption": 1,
-        "no picture": 1,
-        "picture's name leads elsewhere": 1,
-        "not five captions": 1,
-    }
-
-
-def test_without_the_folder_one_line_says_what_to_put_where(photos):
-    captions, folder = photos
-    with pytest.raises(InputError, match=r"gone: expected a folder of photos.*put Flickr8k's JPEG"):
-        flickr8k.load(captions, folder.parent / "gone", Faults())
 
 
 def test_without_photos_one_line_says_what_is_expected_where(tmp_path, monkeypatch):
