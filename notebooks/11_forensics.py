@@ -89,7 +89,7 @@ tables.Table(
 # alone could give the two rows of songs the form of a rise and a fall, not the rows of pictures
 # their rise. Is the hill high enough? Look for the paper's marks.
 
-# %% mystnb={"figure": {"caption": "Scores of the first words of random captions, by words (left) and by letters (right). To the right of the line: the paper's cells for the same kind of reference.", "name": "fig-prefixes"}, "image": {"alt": "Panels in pairs. Left, by words: curves that stay low at every length, below all of the paper's marks. Right, by letters: against titles the curves rise steeply to about four words and then sink slowly; against other captions, where these are long, the curve climbs on to about ten words. The paper's greedy marks stand among the letter curves or a little above, its best marks above them."}}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Scores of the first words of random captions, by words (left) and by letters (right). To the right of the line: the paper's cells for the same kind of reference.", "name": "fig-prefixes"}, "image": {"alt": "Panels in pairs. Left, by words: curves that stay low at every length, below all of the paper's marks. Right, by letters: against titles the curves rise steeply to about four words and then sink slowly; against other captions, where these are long, the curve climbs on to about ten words. The paper's greedy marks stand among the letter curves or a little above, its best marks above them."}} tags=["hide-input"]
 panels = report.prefix_panels(here, real)
 figure, axes = plt.subplots(len(panels) // 2, 2, figsize=(11, 2.2 * len(panels)), squeeze=False)
 for axis, (name, curves, cells) in zip(axes.flat, panels):

@@ -88,6 +88,7 @@ def test_a_notebook_is_thin(source):
 @pytest.mark.parametrize("source", PAIRS, ids=lambda path: path.stem)
 def test_every_figure_has_a_caption_a_name_and_alt_text(source):
     for cell in jupytext.read(source).cells:
+        assert "incorrectly_encoded_metadata" not in cell.metadata
         if settings := cell.metadata.get("mystnb"):
             assert settings["figure"]["caption"]
             assert settings["figure"]["name"].startswith("fig-")
