@@ -118,7 +118,7 @@ def map_grid(config: ExperimentConfig, items: int, *, home: Path) -> Record:
                     at = {"reading": reading, "perplexity": perplexity, "start": _named(start)}
                     frames.append(_points_frame(points, kinds).assign(**at))
                     row = {
-                        "used_perplexity": effective_perplexity(perplexity, len(both)),
+                        "used_perplexity": effective_perplexity(float(perplexity), len(both)),
                         "trustworthiness": trustworthiness(both, points),
                         "mixing": _map_mixing(points, len(seen)),
                     }
@@ -188,13 +188,13 @@ def _gaussian_like(vectors: np.ndarray, items: int, generator: np.random.Generat
     return (vectors.mean(axis=0) + weights @ centred).astype(np.float32)
 
 
-def _map(both: np.ndarray, perplexity: float, start: int | None, seed: int) -> np.ndarray:
+def _map(both: np.ndarray, perplexity: int, start: int | None, seed: int) -> np.ndarray:
     # So few points: a second thread costs more than it gives, and with one alone a map is the
     # same on every number of cores.
     with threadpool_limits(1):
         if start is None:
-            return tsne(both, perplexity=perplexity, seed=seed)
-        return tsne(both, perplexity=perplexity, seed=seed + start, start="random")
+            return tsne(both, perplexity=float(perplexity), seed=seed)
+        return tsne(both, perplexity=float(perplexity), seed=seed + start, start="random")
 
 
 def _map_mixing(points: np.ndarray, pictures: int) -> float:

@@ -36,6 +36,7 @@ from songtitle.text import clean_title, tokenize
 
 TILED = 60  # test photos that are cut into tiles: 84 tiles each, searched at every beam size
 SENTENCES = tuple(name for name, each in DEFINITIONS.items() if each.average == "sentences")
+RANKED = 250  # songs whose titles are ranked by likelihood: the work grows with their square
 CONTROLS = ("zeros", "noise", "one constant title", "random words, lengths as said")
 
 
@@ -135,7 +136,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Record:
     settings = pick(config, "seed", "replicates", "draws", "crop", "standardise_timbre")
     settings |= {"beams": list(config.beam_sizes), "data": fingerprint(config, home)}
     settings |= {"definitions": {name: asdict(DEFINITIONS[name]) for name in SENTENCES}}
-    settings |= {"search": asdict(config.search), "tiled": TILED}
+    settings |= {"search": asdict(config.search), "tiled": TILED, "ranked": RANKED}
     settings["records"] = [record.key for record in (*trained, *cut.values())]
     return run_stage("samples", compute, settings=settings, inputs=[words, known], home=home)
 
@@ -233,17 +234,17 @@ def _retrieved(
     songs: SongSet,
     config: ExperimentConfig,
 ) -> Iterator[dict[str, Any]]:
-    titles = [hearing.vocabulary.encode(words) for words in songs.titles]
+    titles = [hearing.vocabulary.encode(words) for words in songs.titles[:RANKED]]
     likely = log_likelihoods(
         hearing.model.decoder,
-        memory,
+        memory[:RANKED],
         titles,
         bos_id=hearing.vocabulary.bos_id,
         eos_id=hearing.vocabulary.eos_id,
     )
     table = likely.double().cpu().numpy()
     for ranking, values in zip(RANKINGS, (table, prior_free(table)), strict=True):
-        yield lead | {"ranking": ranking} | ranked(values, seed=config.seed)
+        yield lead | {"ranking": ranking, "items": len(titles)} | ranked(values, seed=config.seed)
 
 
 def _joined(
