@@ -174,7 +174,8 @@ def preset(name: str, **changes: Any) -> ExperimentConfig:
             config = replace(config, model=replace(config.model, **{key: value}))
         else:
             config = replace(config, **{key: _fitting(key, value, getattr(config, key))})
-    if any(config.crop % size for size in config.tile_sizes):
+    cut = changes.get("tile_sizes") is not None  # training on shards crops, and cuts no tiles
+    if cut and any(config.crop % size for size in config.tile_sizes):
         fits = [config.crop // 4, config.crop]
         msg = (
             f"tile_sizes: expected sizes that divide the {config.crop}-pixel crop, such as {fits}, "
