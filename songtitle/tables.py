@@ -1,6 +1,6 @@
 """Tables and notes that look right twice: as HTML in a notebook, as numbered MyST in the book."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from numbers import Number
 from typing import Any
@@ -57,12 +57,11 @@ class Note:
 def made_by(records: Sequence[Any], config: Any) -> Note:
     """Which preset, commit, data and machine made a page, from its records and settings."""
     first = records[0].provenance
-    modified = " with uncommitted changes" if first["modified"] else ""
     keys = ", ".join(f"{record.stage} {record.key}" for record in records)
     return Note(
         f"A {config.name} run on small data, not a reproduction",
         f"Preset {config.name}, seed {config.seed}. Pictures: Tux Paint stamps; songs: folk tunes "
-        f"rendered from scores. Commit {first['commit']}{modified}, songtitle "
+        f"rendered from scores. Commit {_commit(first)}, songtitle "
         f"{first['songtitle']}, Python {first['python']}, {first['system']}, {first['cores']} "
         f"cores. Record: {keys}.",
         kind="warning",
@@ -72,11 +71,15 @@ def made_by(records: Sequence[Any], config: Any) -> Note:
 def origin(record: Any) -> str:
     """When, by which code and under which key a record was made, as a sentence."""
     made = record.provenance
-    modified = " with uncommitted changes" if made["modified"] else ""
     return (
         f"Record {record.stage} {record.key}, made {made['started'][:10]} by commit "
-        f"{made['commit']}{modified}."
+        f"{_commit(made)}."
     )
+
+
+def _commit(made: Mapping[str, Any]) -> str:
+    """The commit of a provenance, and whether the code was that commit's."""
+    return f"{made['commit']}{' with uncommitted changes' if made['modified'] else ''}"
 
 
 def _broken(cell: str) -> str:

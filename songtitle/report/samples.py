@@ -9,6 +9,7 @@ import pandas as pd
 from songtitle.claims import paper_table
 from songtitle.experiment.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
 from songtitle.metrics import DEFINITIONS
+from songtitle.report.truth import points
 from songtitle.stages import Record
 from songtitle.tables import Note, origin
 
@@ -84,7 +85,7 @@ def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
         if len(beside):
             scores = beside["score"].to_dict()
             rows.append(
-                [*lead, QUICK, *(_points(scores[k]) if k in scores else None for k in beams)]
+                [*lead, QUICK, *(points(scores[k]) if k in scores else None for k in beams)]
             )
         printed = _printed(str(name), first.tiles)
         if printed in theirs.index:
@@ -108,7 +109,7 @@ def samples_definitions(record: Record) -> pd.DataFrame:
                     name,
                     DEFINITIONS[key].name,
                     *(
-                        f"{_points(c['score'])} ({_points(c['chance'])}, "
+                        f"{points(c['score'])} ({points(c['chance'])}, "
                         f"{_signed(c['score'] - c['chance'])})"
                         for c in cells
                     ),
@@ -122,9 +123,9 @@ def samples_join(record: Record) -> pd.DataFrame:
     rows = [
         [
             f"{row['beam_size']}",
-            _points(row["own"], 2),
-            _points(row["broken"], 2),
-            f"{_signed(row['mean'], 2)} [{_points(row['low'], 2)}, {_points(row['high'], 2)}]",
+            points(row["own"], 2),
+            points(row["broken"], 2),
+            f"{_signed(row['mean'], 2)} [{points(row['low'], 2)}, {points(row['high'], 2)}]",
             f"{row['p']:.3f}",
         ]
         for row in record.result["join"]
@@ -137,7 +138,7 @@ def samples_controls(record: Record) -> pd.DataFrame:
     found = pd.DataFrame(record.result["controls"])
     beams = sorted(set(found["beam_size"]))
     real = samples_cells(record).set_index(["input", "beam_size"])["score"]
-    rows = [["their own timbre", *(_points(real[OWN, k], 2) for k in beams)]]
+    rows = [["their own timbre", *(points(real[OWN, k], 2) for k in beams)]]
     for name, cells in found.groupby("control", sort=False):
         rows.append([name, *(_lead(cells[cells["beam_size"] == k]) for k in beams)])
     return pd.DataFrame(rows, columns=["Given to the decoder", *(f"k = {k}" for k in beams)])
@@ -200,7 +201,7 @@ def samples_facts(record: Record) -> dict[str, str]:
         for k in (1, 5):
             cell = found.loc[(name, k)]
             for value in ("score", "low", "high", "chance"):
-                said[f"{key}.{k}.{value}"] = _points(cell[value], 2)
+                said[f"{key}.{k}.{value}"] = points(cell[value], 2)
             said[f"{key}.{k}.gain"] = _signed(cell["gain"], 2)
             said[f"{key}.{k}.clear"] = f"{cell['clear']:.0f}"
     return said
@@ -215,8 +216,8 @@ def samples_conclusion(record: Record) -> Note:
     apart = join["p"] < LEVEL
     joined = (
         f"Timbre of another song makes {_signed(-join['mean'], 2)} points of difference "
-        f"(95 % interval of own less other {_points(join['low'], 2)} to "
-        f"{_points(join['high'], 2)}, p = {join['p']:.3f}): "
+        f"(95 % interval of own less other {points(join['low'], 2)} to "
+        f"{points(join['high'], 2)}, p = {join['p']:.3f}): "
         + ("the join matters to the score." if apart else "the join is not seen in the score.")
     )
     paper = paper_table(4).loc["msd"]
@@ -279,12 +280,12 @@ def _printed(name: str, tiles: float) -> str:
 
 
 def _score(row: Any) -> str:
-    return f"{_points(row.score)} [{_points(row.low)}, {_points(row.high)}]"
+    return f"{points(row.score)} [{points(row.low)}, {points(row.high)}]"
 
 
 def _chance(row: Any) -> str:
     luck = f"p {row.p:.3f}" if row.seeds == 1 else f"{row.clear} of {row.seeds} seeds"
-    return f"{_points(row.chance)} ({_signed(row.gain)}, {luck})"
+    return f"{points(row.chance)} ({_signed(row.gain)}, {luck})"
 
 
 def _lead(cells: pd.DataFrame) -> str:
@@ -292,7 +293,7 @@ def _lead(cells: pd.DataFrame) -> str:
     p of the seeds."""
     score, lead, low, high = (cells[name].mean() for name in ("score", "difference", "low", "high"))
     return (
-        f"{_points(score, 2)}\n({_signed(lead, 2)} [{_points(low, 2)}, {_points(high, 2)}], "
+        f"{points(score, 2)}\n({_signed(lead, 2)} [{points(low, 2)}, {points(high, 2)}], "
         f"p {_luck(cells['p'])})"
     )
 
@@ -313,10 +314,6 @@ def _range(values: pd.Series, digits: int) -> str:
 
 def _whole(tiles: float) -> int | None:
     return None if pd.isna(tiles) else int(tiles)
-
-
-def _points(value: float, digits: int = 1) -> str:
-    return f"{100 * value + 0.0:.{digits}f}"
 
 
 def _signed(value: float, digits: int = 1) -> str:

@@ -41,11 +41,11 @@ def beaten(record: Record, *, level: float = 0.05) -> dict[str, str]:
         others = cells.iloc[1:]
         best = others.loc[others["score"].idxmax()]
         key = f"{_short(str(name))}.{beam_size}"
-        said[f"{key}.real"] = _points(cells.iloc[0]["score"])
+        said[f"{key}.real"] = points(cells.iloc[0]["score"])
         said[f"{key}.count"] = str(int(cleared(others, level=level).sum()))
         said[f"{key}.of"] = str(len(others))
         said[f"{key}.best"] = best["control"]
-        said[f"{key}.best_score"] = _points(best["score"])
+        said[f"{key}.best_score"] = points(best["score"])
     return said
 
 
@@ -79,10 +79,10 @@ def replicates(record: Record) -> pd.DataFrame:
             row["input"],
             f"{row['beam_size']}",
             row["seeds"],
-            _points(row["score"]),
-            _points(row["score_spread"]),
-            f"± {_points((row['score_high'] - row['score_low']) / 2)}",
-            f"± {_points(row['within'])}",
+            points(row["score"]),
+            points(row["score_spread"]),
+            f"± {points((row['score_high'] - row['score_low']) / 2)}",
+            f"± {points(row['within'])}",
             f"{_signed(row['gain'])} {_interval(row, 'gain_')}",
         ]
         for row in record.result["summary"]
@@ -100,7 +100,7 @@ def paired(record: Record) -> pd.DataFrame:
             f"{row['beam_size']}",
             f"{_signed(row['mean'], 2)} {_interval(row, digits=2)}",
             f"{row['p']:.3f}",
-            _points(row["spread"]),
+            points(row["spread"]),
         ]
         for row in record.result["paired"]
     ]
@@ -134,7 +134,7 @@ def length_split(record: Record) -> pd.DataFrame:
             DEFINITIONS[row["definition"]].name,
             f"{row['first']} → {row['second']}",
             f"{row['first_words']:.2f} → {row['second_words']:.2f}",
-            f"{_points(row['first_score'])} → {_points(row['second_score'])}",
+            f"{points(row['first_score'])} → {points(row['second_score'])}",
             *(
                 f"{_signed(row[part])}\n{_interval(row, f'{part}_')}"
                 for part in ("change", "length", "content")
@@ -193,7 +193,7 @@ def seeds_note(record: Record) -> Note:
     wider = sum(over_seeds > over_items for over_seeds, over_items, _ in cells)
     text = (
         f"The interval over seeds is the wider one in {wider} of {len(cells)} rows. They differ "
-        f"most for {name}: ± {_points(seeds)} points over seeds, ± {_points(items)} over items."
+        f"most for {name}: ± {points(seeds)} points over seeds, ± {points(items)} over items."
     )
     return Note("Which luck is larger", text)
 
@@ -258,7 +258,7 @@ def _holds_nothing(row: Any, part: str) -> bool:
 
 
 def _control_cell(row: pd.Series) -> str:
-    cell = f"{_points(row['score'])} {_interval(row)}"
+    cell = f"{points(row['score'])} {_interval(row)}"
     if pd.isna(row["difference"]):
         return cell
     return f"{cell}\n({_signed(row['difference'])}, p {row['p']:.3f})"
@@ -274,7 +274,8 @@ def _rank_cell(row: dict[str, Any], name: str) -> str:
     )
 
 
-def _points(value: float, digits: int = 1) -> str:
+def points(value: float, digits: int = 1) -> str:
+    """A score in [0, 1] as percent points; never minus 0."""
     return f"{100 * value + 0.0:.{digits}f}"
 
 
