@@ -242,7 +242,9 @@ def _read(
     with _opened(path, endless=endless) as file:
         wanted = math.inf if duration is None else math.ceil(duration * file.samplerate)
         stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-        buffer = np.empty((int(min(wanted, size)), file.channels), dtype=np.float32)
+        size = int(min(wanted, size))
+        buffer = np.empty((size, file.channels), dtype=np.float32)
+        mix = _Mixer(size, file.channels, channel)
         checked = file.subtype in ("FLOAT", "DOUBLE")  # other samples are numbers by themselves
         not_finite = (
             f"{path}: expected finite samples, got infinite ones or NaN; "
@@ -256,7 +258,7 @@ def _read(
                     break
                 if checked and not np.isfinite(block).all():
                     raise InputError(not_finite)
-                pieces.append(stream.resample_chunk(_mix(block, channel)))
+                pieces.append(stream.resample_chunk(mix(block)))
                 read += len(block)
         except soundfile.SoundFileError:
             broke_off = True
@@ -268,18 +270,37 @@ def _read(
         return _Sound(clip, read, broke_off, to_the_last)
 
 
-def _mix(
-    block: Float[np.ndarray, "samples channels"], channel: Channel
-) -> Float[np.ndarray, " samples"]:
-    count = block.shape[1]
-    if channel != "mean":
-        return block[:, 1 if channel == "right" and count > 1 else 0].copy()
-    # numpy's mean over an axis as short as this takes twenty times as long.
-    mono = block[:, 0] + block[:, 1] if count > 1 else block[:, 0].copy()
-    for other in range(2, count):
-        mono += block[:, other]
-    mono *= 1 / count
-    return mono
+class _Mixer:
+    """Blocks of up to `size` samples made mono, each in the memory of the one before."""
+
+    def __init__(self, size: int, channels: int, channel: Channel) -> None:
+        self._sums = np.empty(size * channels, dtype=np.float32)
+        self._mono = np.empty(size, dtype=np.float32)
+        self._channels = channels
+        # The one channel to take; None for the mean of all.
+        self._one = None if channel == "mean" else int(channel == "right" and channels > 1)
+
+    def __call__(
+        self, block: Float[np.ndarray, "samples channels"]
+    ) -> Float[np.ndarray, " samples"]:
+        mono = self._mono[: len(block)]
+        if self._one is not None:
+            np.copyto(mono, block[:, self._one])
+        elif self._channels == 2:
+            # Every neighbour added to every sample and half of the sums thrown away: adding in the
+            # order of memory is a third of the time of picking the two channels apart first.
+            flat = block.reshape(-1)
+            sums = self._sums[: len(flat) - 1]
+            with np.errstate(over="ignore"):  # of a sum that is thrown away
+                np.add(flat[:-1], flat[1:], out=sums)
+            np.multiply(sums[::2], np.float32(0.5), out=mono)
+        else:
+            # numpy's mean over an axis as short as this takes twenty times as long.
+            np.copyto(mono, block[:, 0])
+            for other in range(1, self._channels):
+                mono += block[:, other]
+            mono *= 1 / self._channels
+        return mono
 
 
 class StraightFile(soundfile.SoundFile):
