@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: book test check bench setup data notebooks lock clean
+.PHONY: book test check bench setup data notebooks pairs course lock clean test-book pdf serve links
 
 book: data              ## run the notebooks, build the book, print the page to open
 	@$(BIN)/python -m songtitle run
@@ -22,6 +22,21 @@ check: setup            ## lint, types, floors, notebook pairs
 
 bench: setup            ## every speed against its peer or limit; exits 1 where a bound is missed
 	@$(BIN)/python -m benchmarks
+
+test-book: setup         ## the built book in Chromium; needs `make book` first
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/book -n 2
+
+pdf: setup              ## the whole book as book/_build/songtitle.pdf; needs `make book` first
+	@$(BIN)/python -m songtitle.pdf
+
+course: setup           ## student versions of the notebooks and what grades them, in handouts/
+	@$(BIN)/python -m songtitle course handouts
+
+serve: setup            ## read the built book at http://127.0.0.1:8000
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
+
+links: setup            ## do the links that leave the book still lead somewhere? (asks the network)
+	@$(BIN)/jupyter-book build book --builder linkcheck -q
 
 setup: .venv/done       ## the environment: hashed pins, and songtitle itself
 
@@ -40,7 +55,11 @@ data: setup             ## the captioned pictures (the tunes come with the packa
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-notebooks: setup        ## write each .ipynb from its .py
+PRESET ?= quick
+notebooks: data         ## run the notebooks and no more: make notebooks PRESET=tiny
+	@$(BIN)/python -m songtitle run --preset $(PRESET) --no-book
+
+pairs: setup            ## write each .ipynb from its .py
 	@$(BIN)/jupytext --quiet --to ipynb --update notebooks/*.py
 
 lock: setup             ## solve pyproject.toml anew into requirements.lock

@@ -9,14 +9,14 @@
 # %% [markdown]
 # # Corpora: how long is a caption, how long is a title?
 #
-# The paper trains on captions and is tested on titles. Before any model, two facts about words
-# bear on every score that follows: captions and titles differ in **length**, and they share few
-# **words**. This page counts both.
+# The paper trains on {term}`captions <caption>` and is tested on titles. Before any model, two
+# facts about words bear on every score that follows: captions and titles differ in **length**,
+# and they share few **words**. This page counts both.
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -41,11 +41,11 @@ tables.made_by([record, words], config)
 # The tunes are rendered from scores with a seeded choice of instrument; they are not recordings.
 # What they sound like is ours; their titles are the composers' and collectors'.
 
-# The paper's own corpora are counted beside them, wherever they can be had: whole, where `fetch`
-# has brought them; else as samples of real rows. [The paper's corpora](07_paper_corpora) tells
-# which files these are.
+# The paper's own {term}`corpora <corpus>` are counted beside them, wherever they can be had: whole,
+# where `fetch` has brought them; else as samples of real rows. {doc}`07_paper_corpora` tells which
+# files these are.
 
-# %% mystnb={"figure": {"caption": "Figure 5 of the paper, redone: how many words a caption or a title has. Above: the stand-ins of this book. Below: the paper's own corpora, or what there is of them.", "name": "fig-5"}, "image": {"alt": "Six bar charts of length in words: above, captions of stamps and the titles of two collections of tunes; below, captions of Conceptual Captions and titles of Million Song and of the Free Music Archive. Each names its number of examples, its mean and its longest."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Figure 5 of the paper, redone: how many words a caption or a title has. Above: the stand-ins of this book. Below: the paper's own corpora, or what there is of them.", "name": "fig-5"}, "image": {"alt": "Six bar charts of length in words: above, captions of stamps and the titles of two collections of tunes; below, captions of Conceptual Captions and titles of Million Song and of the Free Music Archive."}} tags=["hide-input"]
 figure, axes = plt.subplots(2, 3, figsize=(12, 7.2), layout="constrained")
 for (name, lengths), axis in zip(report.panels(record, answers), axes.flat, strict=True):
     plots.length_distribution(lengths, name=name, ax=axis)
@@ -69,10 +69,10 @@ tables.Table(report.table_2(record), name="tab-2", caption="Table 2. Titles afte
 
 # %% [markdown]
 # Cleaning lowercases, moves a trailing article to the front ("Garden of Daisies, The") and drops
-# asides and punctuation. The paper also drops titles with named entities or words outside an
-# English dictionary. That rule is **not applied here**: on folk tunes, most of which are named
-# after people and places, it would leave little. What it does to real titles, and what it cannot
-# have done to the paper's, is on [its own page](07_paper_corpora).
+# asides and punctuation. The paper also drops titles with {term}`named entities <named entity>`
+# or words outside an English dictionary. That rule is **not applied here**: on folk tunes, most
+# of which are named after people and places, it would leave little. What it does to real titles,
+# and what it cannot have done to the paper's, is on {doc}`07_paper_corpora`.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -87,7 +87,8 @@ tables.Table(
 # %% [markdown]
 # ## What the decoder can say
 #
-# The decoder can only say words that occur at least twice in the training captions.
+# The {term}`decoder` is the half of the captioner that writes. It can only say words that occur at
+# least twice in the training captions; they are its {term}`vocabulary`.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -98,14 +99,84 @@ tables.Table(
 )
 
 # %% [markdown]
+# ## What it means
+#
+# A caption is one kind of text, a title is another. A model that learns from the one and is asked
+# for the other starts behind, before a note is played: {numref}`tab-reach` counts how few words
+# it has for the task, and {numref}`fig-5` how long its answers will be if they are as long as
+# what it has read. So a part of every score, high or low, is settled here. How much of it is
+# length is the question of {doc}`10_length`. What the paper's own lists hold is the question of
+# {doc}`07_paper_corpora`. From words to pictures and sound: {doc}`02_inputs`.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. A title of three words is answered by a caption of six words that contains all three. What is
-#    its unigram precision? What if the caption has three words, of which two are right?
-# 2. Which share of the test titles could *any* decoder with this vocabulary name in full? Which
-#    words would have to be in the captions to double it? (`songs.json` in `record.folder` and
-#    `vocabulary.json` in `words.folder` hold both lists.)
-# 3. Run this page with `-p seed 1`. Which numbers move, which do not, and why?
+# ```{exercise} Precision by hand
+# :label: ex-01-1
+#
+# A title of three words is answered by a caption of six words that contains all three. What is its
+# {term}`unigram` precision? What if the caption has three words, of which two are right? Which answer
+# does precision prefer, and which would you?
+# ```
+#
+# ```{solution} ex-01-1
+# :label: sol-01-1
+# :class: dropdown
+#
+# $3/6$, and $2/3$. Precision prefers the second, though only the first holds the whole title: every
+# word too many costs, a word that is missing does not, as long as the answer is not shorter than the
+# title. That is why the lengths on this page matter before any model is trained.
+# ```
+#
+# ```{exercise} As far as the words reach
+# :label: ex-01-2
+#
+# A decoder can only say words that it knows. `songs.json` in `record.folder` holds the test titles
+# (`tokens` of each), `vocabulary.json` in `words.folder` the known `words`. Compute `nameable`: the
+# share of test titles all of whose words are known, between 0 and 1.
+# ```
+#
+# ```{solution-start} ex-01-2
+# :label: sol-01-2
+# :class: dropdown
+# ```
+#
+# No decoder with this vocabulary can name a larger share in full, whatever it hears. The same number
+# stands in {numref}`tab-reach`.
+
+# %% tags=["solution"]
+import json
+songs = json.loads(record.file("songs.json").read_text("utf-8"))
+known = set(json.loads(words.file("vocabulary.json").read_text("utf-8"))["words"])
+nameable = sum(set(song["tokens"]) <= known for song in songs) / len(songs)
+nameable
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert 0 <= nameable <= 1
+
+# %% tags=["hidden-check", "remove-cell"]
+assert abs(nameable - words.result["known"]["titles of known words only"]) < 1e-9
+
+# %% [markdown]
+# ```{exercise} Another seed
+# :label: ex-01-3
+#
+# Run this page with `-p seed 1`. Before you look: which numbers must move, which cannot, and why?
+# ```
+#
+# ```{solution} ex-01-3
+# :label: sol-01-3
+# :class: dropdown
+#
+# The seed draws the test songs and deals the pictures out to training, validation and test. So what
+# is counted of test titles moves, and so does the decoder's vocabulary, which is made of training
+# captions alone. Lengths are counted over all captions and all titles, and cannot move; nor can
+# anything that was counted in the paper's own corpora.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in (report.facts(record) | report.facts(words)).items():

@@ -9,15 +9,15 @@
 # %% [markdown]
 # # Inputs: what does the network see of a picture, and of a song?
 #
-# A captioner takes pictures. To ask it about a song, the paper makes the song look like one of
-# two things the captioner knows: a **picture** (its spectrogram), or the vector that the decoder
-# receives *after* the picture network (its timbre).
+# A {term}`captioner` takes pictures. To ask it about a song, the paper makes the song look like one
+# of two things the captioner knows: a **picture** (the song's {term}`spectrogram`), or the list of
+# numbers that the {term}`decoder` receives *after* the picture network (the song's {term}`timbre`).
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-song = 0
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+song: int = 0  # which test song to hear and see, counted from 0
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -34,9 +34,10 @@ tables.made_by([record], config)
 # %% [markdown]
 # ## A picture: one crop, many tiles
 #
-# A random square is cropped from the picture or its mirror image. For the in-domain rows of
-# Table 4 the crop is cut into tiles, each captioned on its own; a picture's score is the mean over
-# its tiles. A small tile shows very little of what the caption is about.
+# A random square is cut from the picture or its mirror image: the {term}`crop`. For the rows of
+# {numref}`tab-4` that are about pictures, the crop is cut into {term}`tiles <tile>`, each
+# captioned on its own; a picture's score is the mean over its tiles. A small tile shows very
+# little of what the caption is about.
 
 # %% mystnb={"figure": {"caption": "A test picture, its crop, and the crop as 64 tiles of 32 × 32 pixels.", "name": "fig-tiles"}, "image": {"alt": "Three panels: a whole stamp, the square cropped from it, and the same square under a grid of eight by eight tiles."}} tags=["hide-input"]
 picture, crop = experiment.example_picture(config)
@@ -49,7 +50,8 @@ plots.show_tiles(crop.numpy(), 32, ax=axes[2]);
 # ## A song: sound, then spectrogram
 #
 # Listen to one of the test songs, then look at it. Channels are averaged, the mean (the "DC
-# offset") is removed, and each column is the strength of each frequency in one short window.
+# offset") is removed, and a {term}`Fourier transform` finds how strong each frequency is in one
+# short {term}`window` after another. Each window gives one column, a {term}`frame`.
 
 # %% tags=["hide-input"]
 clip = report.clip_of(record, song)
@@ -72,9 +74,10 @@ plots.mark_span(first * seconds, last * seconds, ax=axis);
 # %% [markdown]
 # The paper states a {glue:text}`paper.spectrogram.n_fft:,.0f`-point transform, a window of
 # {glue:text}`paper.spectrogram.window:.0f` samples and half a window of overlap at
-# {glue:text}`paper.clip.sample_rate:,.0f` Hz, and {glue:text}`paper.spectrogram.bins:.0f` bins by about
-# {glue:text}`paper.spectrogram.frames:,.0f` frames. These do not go together: the stated settings give
-# twice as many frames. The table shows both readings, computed on this very clip.
+# {glue:text}`paper.clip.sample_rate:,.0f` Hz, and {glue:text}`paper.spectrogram.bins:.0f` bins by
+# about {glue:text}`paper.spectrogram.frames:,.0f` frames. These do not go together: the stated
+# settings give twice as many frames. The table shows both readings, computed on this very clip;
+# {doc}`16_detective` tries more.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -86,25 +89,100 @@ tables.Table(
 # %% [markdown]
 # ## A song: timbre
 #
-# The Million Song Dataset describes a song by 12 timbre coefficients over its segments: their
-# 12 means, and the 78 distinct entries of their covariance matrix. Here 12 MFCCs over short frames
-# stand in for them. The 90 numbers are replicated, in a random order, to the width of the decoder.
+# The Million Song Dataset describes a song by 12 timbre coefficients over its segments: their 12
+# means, and the 78 distinct entries of their covariance matrix. Here 12 coefficients of the usual
+# kind ({term}`MFCC`) over short frames stand in for them. The 90 numbers are replicated, in a
+# random order, to the width of the decoder.
 
 # %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers on a scale that is logarithmic beyond ten: twelve means, then seventy-eight covariances, in two colours."}} tags=["hide-input"]
 plots.timbre_bars(timbre.timbre_vector(wave, sample_rate=settings.sample_rate).numpy());
 
 # %% [markdown]
 # The numbers differ in size by orders of magnitude, while the decoder was trained on inputs of
-# unit scale. The paper mentions no scaling; this run standardises each number over the test songs
-# (`standardise_timbre` is the switch).
+# unit scale. The paper mentions no scaling; this run brings each number to one size over the test
+# songs ({term}`standardise`; the switch is `standardise_timbre`). {doc}`12_switchboard` throws it.
 #
+# ## What it means
+#
+# The network now gets songs in a form that it can read. Whether it makes *sense* of them is
+# another matter. It has learnt from photos, where a shape is the same shape when it is moved up
+# or down. In a spectrogram up is a higher tone and right is later: moved, it is another sound.
+# And of the whole clip the network gets one square. So the way from sound to words is narrow.
+# {doc}`03_training` shows the network, {doc}`06_similarity` asks whether songs look like pictures
+# to it, and {doc}`09_controls` whether anything comes through.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. With a sampling rate of 22,050 Hz and a hop of 256 samples, how many milliseconds lie between
-#    two frames? How many seconds of the song does a 256-frame square hold?
-# 2. Change `song` and listen. Which features of the sound can you read off the spectrogram?
-# 3. Which of the 90 numbers would change if the clip were played twice as loud? And which of the
-#    pixels?
+# ```{exercise} Frames
+# :label: ex-02-1
+#
+# A frame begins every `hop` samples, and only windows that fit whole count. Write
+# `frames(samples, window, hop)`. Then compute `step_ms`, the milliseconds between two frames at
+# `22050` samples a second and a hop of `256`.
+# ```
+#
+# ```{solution-start} ex-02-1
+# :label: sol-02-1
+# :class: dropdown
+# ```
+#
+# The first window needs `window` samples, each further one `hop` more. A frame stands for less than
+# twelve thousandths of a second: far shorter than any note.
+
+# %% tags=["solution"]
+def frames(samples, window, hop):
+    """How many windows fit, one every hop."""
+    return 1 + (samples - window) // hop
+
+step_ms = 1000 * 256 / 22_050
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert frames(512, 512, 256) == 1
+assert frames(768, 512, 256) == 2
+
+# %% tags=["hidden-check", "remove-cell"]
+assert frames(len(wave), settings.window_length, settings.hop_length) == spectrogram.shape[-1]
+assert frames(1023, 512, 256) == 2
+
+# %% tags=["hidden-check", "remove-cell"]
+assert abs(step_ms - 11.60998) < 1e-3
+
+# %% [markdown]
+# ```{exercise} Twice as loud
+# :label: ex-02-2
+#
+# The clip is played twice as loud. Which pixels of its spectrogram change? Which of the 90 numbers?
+# ```
+#
+# ```{solution} ex-02-2
+# :label: sol-02-2
+# :class: dropdown
+#
+# No pixel: levels are counted from the clip's own loudest bin, and all levels rise alike. Of timbre
+# only the first mean: twice the amplitude adds the same number of decibels to every mel band, and only
+# the first coefficient measures what all bands have in common. A constant that is added to it leaves
+# its variance and covariances as they were. (Very quiet frames may be cut off at a floor elsewhere.)
+# ```
+#
+# ```{exercise} Why seventy-eight?
+# :label: ex-02-3
+#
+# A covariance matrix of 12 coefficients has $12 \times 12$ entries. Why are only 78 of them kept, and
+# how many would there be with 20 coefficients?
+# ```
+#
+# ```{solution} ex-02-3
+# :label: sol-02-3
+# :class: dropdown
+#
+# The matrix is the same on both sides of its diagonal: 12 variances and $12 \cdot 11 / 2 = 66$ pairs.
+# With 20 coefficients, $20 + 20 \cdot 19 / 2 = 210$.
+# ```
 
 # %% tags=["remove-cell"]
 for name in ("clip.sample_rate", "image.crop", *(f"spectrogram.{n}" for n in ("n_fft", "window", "bins", "frames"))):

@@ -9,19 +9,23 @@
 # %% [markdown]
 # # Training: does the captioner look at the picture?
 #
-# A captioner can lower its loss in two ways: by learning what captions are like, and by looking at
-# the picture. Only the second could ever carry over to music. This page draws the model, trains
-# it, and separates the two with controls.
+# A {term}`captioner` can get better in two ways: by learning what captions are like, and by looking
+# at the picture. Only the second could ever carry over to music. This page draws the model, trains
+# it, and parts the two with {term}`controls <control>`.
+#
+# The model has two halves. The {term}`encoder` turns a picture into a list of numbers; it comes
+# trained, and stays as it is. The {term}`decoder`, here an {term}`LSTM` unless the box above says
+# otherwise, reads that list once and writes word after word.
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-encoder = None  # the preset's own; or one such as "resnet18"
-decoder = None  # "lstm", "attention" or "transformer"
-compared_encoders = None  # the preset's own; or a list
-compared_decoders = None
-again = False  # True: train what is compared here, in place of showing the published comparison
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+encoder: str = None  # picture network, such as "resnet18"; None: the preset's own
+decoder: str = None  # "lstm", "attention" or "transformer"; None: the preset's own
+compared_encoders: list[str] = None  # encoders to compare; None: the preset's own
+compared_decoders: list[str] = None  # decoders to compare; None: the preset's own
+again: bool = False  # True: train the compared models here; False: show what was published
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -55,11 +59,11 @@ plots.draw_captioner(boxes["spectrogram"], ["a", "title"], decoder=boxes["decode
 # %% [markdown]
 # ## Perplexity by epoch
 #
-# Perplexity is the number of words the model hesitates between at each step, on captions it has
-# not seen. The two horizontal lines are the controls: a **unigram** model knows how frequent each
-# word is and nothing else; with **permuted pictures** the trained captioner is shown the wrong
-# picture for each caption. The distance from the second line to the curve's lowest point is what
-# the picture contributes.
+# {term}`Perplexity <perplexity>` is the number of words the model hesitates between at each step,
+# on captions it has not seen ({term}`held-out data`). The two horizontal lines are the controls:
+# a **unigram** model knows how frequent each word is and nothing else; with **permuted pictures**
+# the trained captioner is shown the wrong picture for each caption. The distance from the second
+# line to the curve's lowest point is what the picture contributes.
 
 # %% mystnb={"figure": {"caption": "Figure 6 of the paper, redone: perplexity by epoch, with two controls.", "name": "fig-6"}, "image": {"alt": "Perplexity against epoch: one curve for training, one for validation, and two horizontal lines for the controls, the unigram model and permuted pictures."}} tags=["hide-input"]
 controls = {
@@ -76,15 +80,17 @@ tables.Table(
 )
 
 # %% [markdown]
-# A word that occurs once in the training captions counts as unknown, `<unk>`, for all models
-# alike. The paper's curve flattens at about the seventh epoch on millions of pictures. On hundreds,
-# the captioner starts to learn its training captions by heart much sooner; the epoch with the
-# lowest validation perplexity is the one kept.
+# A word that occurs once in the training captions counts as
+# {term}`unknown <unknown word>` for all models alike. The paper's curve flattens at about the
+# seventh {term}`epoch` on millions of pictures. On hundreds, the captioner starts to learn its
+# training captions by heart much sooner ({term}`overfitting`); the epoch with the lowest validation
+# perplexity is the one kept.
 #
 # ## Another encoder, another decoder
 #
-# The paper closes by asking for attention, for transformers, and for shallower encoders. Below, each
-# encoder feeds each decoder; all pairs train alike on the same captions. The LSTM reads the picture
+# The paper closes by asking for {term}`attention`, for {term}`transformers <transformer>`, and for
+# shallower encoders. Below, each encoder feeds each decoder; all pairs train alike on the same
+# captions. The LSTM reads the picture
 # as one vector. The other two attend to its map, a vector for each of its regions, and choose at
 # every word where to look. Pairs other than this page's own stop after two epochs without a better
 # validation loss; the best epoch is kept of all.
@@ -104,15 +110,83 @@ tables.Table(
 # Look for intervals that do not overlap before you call one model better than another: a hundred
 # test pictures separate few of them.
 #
+# ## What it means
+#
+# The distance between the wrong picture and the right one, in {numref}`tab-perplexity`, is what
+# looking is worth. All the rest the model knows from captions alone. Only what it has learnt to do
+# with its input can serve it when the input is a song, so keep this distance in mind: where it is
+# small, there is little to carry over. It says nothing about songs yet. They come next, in
+# {doc}`04_search`. And where the intervals of two models in {numref}`tab-comparison` overlap, these
+# pictures give no reason to prefer one; {doc}`12_switchboard` tries what else might matter.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. A model that gives every word of the vocabulary the same probability has which perplexity?
-# 2. Why is the permuted-pictures line *below* the unigram line? Name something a captioner knows
-#    without any picture that a unigram model does not.
-# 3. Set `weights="none"` in the preset's model (a network that never saw ImageNet). Predict which
-#    of the lines moves, then run it.
-# 4. Run this notebook with `-p decoder transformer`. The whole page changes its model by that one
-#    word: which figures stay as they are, and why?
+# ```{exercise} Perplexity
+# :label: ex-03-1
+#
+# A model gave each word of a caption a probability; you have their natural logarithms. Write
+# `perplexity(log_probs)`: the exponential of their mean with its sign turned. What is it for a model
+# that gives every word of a vocabulary the same probability?
+# ```
+#
+# ```{solution-start} ex-03-1
+# :label: sol-03-1
+# :class: dropdown
+# ```
+#
+# Equal probabilities are $1/V$ each, so the perplexity is $V$: the model hesitates between all the
+# words there are.
+
+# %% tags=["solution"]
+import math
+def perplexity(log_probs):
+    """How many words a model hesitates between, from log-probabilities in nats."""
+    return math.exp(-sum(log_probs) / len(log_probs))
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert abs(perplexity([math.log(0.5)] * 3) - 2) < 1e-9
+
+# %% tags=["hidden-check", "remove-cell"]
+assert abs(perplexity([-math.log(1000)] * 7) - 1000) < 1e-6
+assert abs(perplexity([math.log(0.5), math.log(0.125)]) - 4) < 1e-9
+
+# %% [markdown]
+# ```{exercise} Below without looking
+# :label: ex-03-2
+#
+# With the wrong pictures a trained captioner usually still beats the {term}`unigram` model. Why? Name
+# something that a captioner knows without any picture and a unigram model does not.
+# ```
+#
+# ```{solution} ex-03-2
+# :label: sol-03-2
+# :class: dropdown
+#
+# It knows *order*: how captions begin, which word follows which, when to stop. A unigram model only
+# knows how frequent each word is. Should the line of the wrong pictures lie above the unigram's, the
+# captioner trusts pictures so much that a wrong one misleads it more than order helps.
+# ```
+#
+# ```{exercise} A network that has seen nothing
+# :label: ex-03-3
+#
+# Suppose the picture network had never been trained (`weights="none"` in `ModelConfig`). Which line of
+# the figure cannot move? Which way would you expect the others to go?
+# ```
+#
+# ```{solution} ex-03-3
+# :label: sol-03-3
+# :class: dropdown
+#
+# The unigram line cannot move: it is counted in captions alone. Features of an untrained network say
+# less about a picture, so the distance from the curve's lowest point to the line of the wrong pictures
+# should shrink. If it did not, that distance would not be due to seeing.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.facts(record).items():

@@ -9,17 +9,19 @@
 # %% [markdown]
 # # Search: what do beams and tiles do to the score?
 #
-# A decoder gives probabilities; **search** turns them into words. Greedy search takes the likeliest
-# word at every step. Beam search keeps the *k* likeliest beginnings. The paper reports that every
-# score peaks at *k* = 5 and then falls. This page redoes that table and puts beside every cell what
-# **chance** scores: the same outputs against the wrong references.
+# A {term}`decoder` gives probabilities; **search** turns them into words.
+# {term}`Greedy search <greedy search>` takes the likeliest word at every step.
+# {term}`Beam search <beam search>` keeps the *k* likeliest beginnings. The paper reports that
+# every score peaks at *k* = 5 and then falls. This page redoes that table and puts beside every
+# cell what **chance** scores: the same outputs against the wrong {term}`references <reference>`.
+# What search does at every step, on one song, is drawn on {doc}`15_gallery`.
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-beam_sizes = None  # the preset's own; or a list such as [1, 3]
-tile_sizes = None
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+beam_sizes: list[int] = None  # hypotheses kept, such as [1, 3]; None: the preset's own
+tile_sizes: list[int] = None  # sides in pixels, such as [64, 256]; None: the preset's own
 
 # %% tags=["hide-input"]
 from myst_nb import glue
@@ -34,6 +36,16 @@ scores = experiment.score_table(config)
 tables.made_by([record, pairs], config)
 
 # %% [markdown]
+# ## The score by beam size
+#
+# Each line is one way to feed the network: pictures, cut into tiles of several sizes, and songs, by
+# timbre and by spectrogram. A dashed line of the same colour is what the same outputs score beside
+# the wrong references.
+
+# %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone: BLEU-1 by beam size, with 95 % intervals; chance dashed in the same colour.", "name": "fig-8a"}, "image": {"alt": "BLEU-1 in percent points against beam size, one line with interval bars for each of the inputs of Table 4, and a dashed line of chance in the same colour for each."}} tags=["hide-input"]
+plots.bleu_by_beam(scores);
+
+# %% [markdown]
 # ## Table 4, with chance
 #
 # Each cell of this run has three lines, in percent points:
@@ -44,10 +56,10 @@ tables.made_by([record, pairs], config)
 # (chance, gain, p)      what wrong pairs score, score less chance, and how often luck gains as much
 # ```
 #
-# **Chance** is exact: the mean over all wrong pairings of the same outputs with the same
-# references. *p* is the share of random pairings that score at least as high. Where the gain is
-# nothing to speak of, this run gives no sign that the model heard or saw anything, however high
-# the score.
+# {term}`Chance <chance>` is exact: the mean over all wrong pairings of the same outputs with the
+# same references. {term}`p <p-value>` is the share of random pairings that score at least as
+# high. Where the {term}`gain` is nothing to speak of, this run gives no sign that the model heard
+# or saw anything, however high the score. {term}`BLEU` and {term}`bootstrap` are in the glossary.
 #
 # **Letters** say what the items cannot tell apart. Within a column, the two readings of the same
 # songs are compared with each other, and so are the tilings of the same pictures; two that share a
@@ -66,9 +78,6 @@ tables.Table(
     note=report.signature(scores),
 )
 
-# %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone: BLEU-1 by beam size, with 95 % intervals; chance dashed in the same colour.", "name": "fig-8a"}, "image": {"alt": "BLEU-1 in percent points against beam size, one line with interval bars for each of the inputs of Table 4, and a dashed line of chance in the same colour for each."}} tags=["hide-input"]
-plots.bleu_by_beam(scores);
-
 # %% [markdown]
 # ## What a beam costs
 #
@@ -85,8 +94,8 @@ plots.bleu_per_second(scores);
 # %% [markdown]
 # ## Longer beams, shorter outputs
 #
-# Beam search ranks by summed log-probability, and every further word lowers the sum: wide beams
-# prefer short outputs. Length alone moves BLEU; page 10 takes the two apart.
+# Beam search ranks by summed {term}`log-probability`, and every further word lowers the sum: wide
+# beams prefer short outputs. Length alone moves BLEU; {doc}`10_length` takes the two apart.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -96,15 +105,92 @@ tables.Table(
 )
 
 # %% [markdown]
+# ## What it means
+#
+# Read the gain, not the score. A score may rise and fall with the beam while its gain stays at
+# nothing: then search has changed what is *said*, not what is *heard*. The rows of pictures show
+# how it looks when an input is used; hold the rows of songs against them. A low score with a
+# clear gain would be a better sign of hearing than a high score without one. Why scores move with
+# the beam at all is taken apart in {doc}`10_length`. What scores when nobody listens is measured
+# in {doc}`09_controls`. The titles behind the numbers are on the next page, {doc}`05_titles`.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Run this notebook with `-p beam_sizes "[1, 2, 3]"`. Between which two sizes does most happen?
-# 2. In the paper the 32-pixel tiles score higher than the whole crop. What would you expect of a
-#    captioner that depends on what it sees? What do you find above?
-# 3. A beam of size *k* over *d* steps costs time in proportion to *k d*. The paper reports that
-#    the rate for Million Song falls
-#    {glue:text}`paper.search.msd_rate_drop:.1f`-fold from *k* = 1 to 5 while BLEU rises {glue:text}`paper.search.msd_gain:.1f`-fold. By which
-#    factor did time grow, then, and can beam search alone account for it?
+# ```{exercise} Where greedy search goes wrong
+# :label: ex-04-1
+#
+# The first word is `a` (probability `0.6`) or `the` (`0.4`). After `a` comes `cat` (`0.4`), `dog`
+# (`0.35`) or `hat` (`0.25`); after `the` comes `moon` (`0.9`) or `sun` (`0.1`). Let code find
+# `greedy_title`, the two words of greedy search, and `best_title`, the two words that are likeliest
+# together, each as a list.
+# ```
+#
+# ```{solution-start} ex-04-1
+# :label: sol-04-1
+# :class: dropdown
+# ```
+#
+# Greedy search takes `a`, the likelier first word, and ends at $0.6 \cdot 0.4 = 0.24$. The best title
+# begins with the other word: $0.4 \cdot 0.9 = 0.36$. A beam of two keeps both beginnings and finds it.
+
+# %% tags=["solution"]
+first = {"a": 0.6, "the": 0.4}
+second = {"a": {"cat": 0.4, "dog": 0.35, "hat": 0.25},
+          "the": {"moon": 0.9, "sun": 0.1}}
+start = max(first, key=first.get)
+greedy_title = [start, max(second[start], key=second[start].get)]
+joint = {(one, two): p * q for one, p in first.items() for two, q in second[one].items()}
+best_title = list(max(joint, key=joint.get))
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert len(greedy_title) == len(best_title) == 2
+
+# %% tags=["hidden-check", "remove-cell"]
+assert list(greedy_title) == ["a", "cat"]
+
+# %% tags=["hidden-check", "remove-cell"]
+assert list(best_title) == ["the", "moon"]
+
+# %% [markdown]
+# ```{exercise} Small tiles, high scores
+# :label: ex-04-2
+#
+# In the paper the 32-pixel tiles score higher than the whole crop. What would you expect of a
+# captioner that depends on what it sees? Which column of {numref}`tab-4` should you read to find out?
+# ```
+#
+# ```{solution} ex-04-2
+# :label: sol-04-2
+# :class: dropdown
+#
+# It should do worse on tiles: each shows a small part of what the caption is about. Read the *gain*,
+# not the score. A score may stay high on tiles for reasons that have nothing to do with seeing, such
+# as the length of the answers; the gain over chance cannot.
+# ```
+#
+# ```{exercise} What did the beam cost?
+# :label: ex-04-3
+#
+# The paper reports that BLEU per second for Million Song falls $r$-fold from *k* = 1 to 5, while BLEU
+# rises $g$-fold; `claims.paper("search.msd_rate_drop")` and `claims.paper("search.msd_gain")` have the
+# two numbers. By which factor did time grow? Can beam search alone account for it, if its cost is in
+# proportion to *k* times the number of steps?
+# ```
+#
+# ```{solution} ex-04-3
+# :label: sol-04-3
+# :class: dropdown
+#
+# The rate is $b/t$. From $b_5/t_5 = (b_1/t_1)/r$ and $b_5 = g\,b_1$ follows $t_5/t_1 = r\,g$. With
+# $r$ = {glue:text}`paper.search.msd_rate_drop:.1f` and $g$ = {glue:text}`paper.search.msd_gain:.1f`
+# that is nearly nine. Five hypotheses cost five times as much, less if wider beams stop sooner. So
+# search alone does not account for it: something else was timed, or the code was not batched.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.headline(scores).items():

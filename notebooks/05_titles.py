@@ -10,14 +10,15 @@
 # # Titles: what does it call a song?
 #
 # Scores are averages; titles are what a listener would get. This page shows what the captioner
-# calls songs, from timbre and from spectrograms, beside the true titles, and counts how many
-# *different* titles it gives at all. A model that hears would answer different songs differently.
+# calls songs, from {term}`timbre` and from {term}`spectrograms <spectrogram>`, beside the true
+# titles, and counts how many *different* titles it gives at all. A model that hears would answer
+# different songs differently. To listen to songs and guess along, go to {doc}`15_gallery`.
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-beam_size = 5
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+beam_size: int = 5  # hypotheses that search keeps for each song
 
 # %% tags=["hide-input"]
 from myst_nb import glue
@@ -42,7 +43,8 @@ tables.Table(
 # %% [markdown]
 # ## One song, five hypotheses
 #
-# Beam search returns a list. Here are the five best titles of the first song by either reading.
+# {term}`Beam search <beam search>` returns a list, best first. Here are the five best titles of the
+# first song by either reading.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -65,12 +67,13 @@ tables.Table(
 # ## Table 5, in its context
 #
 # The paper sets its scores beside those of AudioCaps {cite:p}`kim2019`, captions of everyday
-# sounds, in a column headed "k = 1". Its own text says where they come from: "captioning methods on
-# the AudioCaps dataset that use 1-nearest search with audio features". That is no greedy search.
-# A **nearest-neighbour baseline** writes nothing: it looks for the training sound that is most like
-# the new one and repeats its caption. And every test clip of AudioCaps has several captions to
-# match, a song has one title. So the table cannot rank anything; what it can do is stand beside
-# what AudioCaps' captions score when *nobody hears anything*.
+# sounds, in a column headed "k = 1". Its own text says where they come from: "captioning methods
+# on the AudioCaps dataset that use 1-nearest search with audio features". That is no
+# {term}`greedy search`. A {term}`nearest-neighbour <nearest neighbour>` {term}`baseline` writes
+# nothing: it looks for the training sound that is most like the new one and repeats its caption.
+# And every test clip of AudioCaps has several captions to match, a song has one title. So the
+# table cannot rank anything; what it can do is stand beside what AudioCaps' captions score when
+# *nobody hears anything*.
 
 # %% tags=["hide-input"]
 answers = experiment.census("audio_references")
@@ -81,7 +84,7 @@ tables.Table(
     note=report.signature(scores) + " No cell of one column is to be ranked against another's.",
 )
 
-# %% mystnb={"figure": {"caption": "BLEU-1 of captions of sounds by number of references, no model involved; dotted, what the paper quotes for AudioCaps.", "name": "fig-references"}, "image": {"alt": "BLEU-1 in percent points against the number of references of each clip, from one to five: rising lines for another human caption, for one answer given to every clip and for a random caption, and two dotted levels of numbers that the paper quotes."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "BLEU-1 of captions of sounds by number of references, no model involved; dotted, what the paper quotes for AudioCaps.", "name": "fig-references"}, "image": {"alt": "BLEU-1 in percent points against the number of references of each clip, with lines for another human caption, for one answer given to every clip and for a random caption, and two dotted levels of numbers that the paper quotes."}} tags=["hide-input"]
 quoted = {f"AudioCaps, {row.features}": row.audiocaps_1 for row in claims.paper_table(5).itertuples()}
 plots.bleu_by_references(report.reference_curves(answers), quoted=quoted);
 
@@ -90,11 +93,11 @@ report.references_note(answers)
 
 # %% [markdown]
 # With more references there is more to match, and every line rises, that of a caption drawn at
-# random too. BLEU-1 does not read: the one answer for every clip is a handful of frequent words in
-# no order, chosen on other clips. A retrieval baseline has to be read against the random caption,
-# which is what it would do if it were deaf. The baselines themselves cannot be computed again here,
-# since the sounds are not at hand; nor does the paper say whether a sentence or a corpus was scored,
-# so the counts hold both.
+# random too. BLEU-1 does not read: the one answer for every clip is a handful of frequent words
+# in no order, chosen on other clips. A retrieval baseline has to be read against the random
+# caption, which is what it would do if it were deaf. The baselines themselves cannot be computed
+# again here, since the sounds are not at hand; nor does the paper say whether a sentence or a
+# corpus was scored, so the counts hold both.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -106,16 +109,96 @@ tables.Table(
 )
 
 # %% [markdown]
+# ## What it means
+#
+# Among twelve titles one will seem to fit: readers are good at finding sense. The count of
+# different titles in {numref}`tab-variety` is harder to fool. A model that gives most songs one
+# and the same title has learnt what its captions are like, not what songs are like. And
+# {numref}`tab-5` sets side by side what comes from other data, other questions and other numbers
+# of references; it ranks nothing. Do songs at least *look* like pictures to the decoder? That is
+# the question of {doc}`06_similarity`. Would a model that hears nothing score the same? That is
+# {doc}`09_controls`.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Take the most frequent title and give it to *every* song. Which BLEU-1 does that constant
-#    answer reach? Compare it with Table 5.
-# 2. Name your own music: `python -m songtitle title song.mp3`. Does the title change when you
-#    play the song backwards?
-# 3. With five references, which share of its score would the constant answer lose if AudioCaps kept
-#    one caption a clip? And what would the songs' scores gain if each song had five titles?
-# 4. Titles are often given before the music is written (the paper says so in its conclusion). Which
-#    experiment could tell whether *any* system can predict a title from sound better than chance?
+# ```{exercise} One answer for all
+# :label: ex-05-1
+#
+# In the record `experiment.hypotheses(config, "songs: timbre", beams[0])` the file
+# `hypotheses.json` holds, for every song, its tiles (one), of each the best hypotheses, of each
+# `[words, log-probability]`. In the record `experiment.clips(config)` the file `songs.json` holds the
+# true titles (`tokens` of each). Find `common`, the most frequent best title as a list of words, and
+# `constant`: the mean BLEU-1 of answering `common` to *every* song. Compare it with {numref}`tab-5`.
+# ```
+#
+# ```{solution-start} ex-05-1
+# :label: sol-05-1
+# :class: dropdown
+# ```
+#
+# Where the constant answer comes near the captioner's score, that score needs no sound.
+
+# %% tags=["solution"]
+import json
+from collections import Counter
+from songtitle import metrics
+named = experiment.hypotheses(config, "songs: timbre", beams[0])
+said = json.loads(named.file("hypotheses.json").read_text("utf-8"))
+songs = json.loads(experiment.clips(config).file("songs.json").read_text("utf-8"))
+common = list(Counter(tuple(item[0][0][0]) for item in said).most_common(1)[0][0])
+titles = [[song["tokens"]] for song in songs]
+bleu1 = metrics.DEFINITIONS["bleu1"]
+constant = metrics.score([common] * len(titles), titles, bleu1).score
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert 0 <= constant <= 1
+assert isinstance(common, list)
+
+# %% tags=["hidden-check", "remove-cell"]
+import json
+from songtitle import metrics
+songs = json.loads(experiment.clips(config).file("songs.json").read_text("utf-8"))
+pairs = metrics.unigram_pair_scores([common], [song["tokens"] for song in songs])
+assert abs(constant - pairs.mean()) < 1e-9
+
+# %% [markdown]
+# ```{exercise} Backwards
+# :label: ex-05-2
+#
+# Play a song backwards. Can its title by timbre change? Can its title by spectrogram?
+# ```
+#
+# ```{solution} ex-05-2
+# :label: sol-05-2
+# :class: dropdown
+#
+# By timbre hardly: means and covariances of frames do not ask in which order the frames come, and the
+# frames of the reversed clip are the same but for where they are cut. By spectrogram it can: the
+# picture is mirrored, and the square that is cropped out of it holds another part of the song.
+# ```
+#
+# ```{exercise} Can anybody?
+# :label: ex-05-3
+#
+# Titles are often given before the music is written (the paper says so in its conclusion). Which
+# experiment could tell whether *any* listener or system can predict a title from sound better than
+# chance?
+# ```
+#
+# ```{solution} ex-05-3
+# :label: sol-05-3
+# :class: dropdown
+#
+# Forced choice: play a song that nobody in the test knows, without words, and show its title among
+# wrong ones of the same length and the same collection. Chance is then exact. If people do no better,
+# there is nothing in the sound that a system could be blamed for missing; if they do, their gain is
+# what a system has to reach. The wrong titles matter most: a lament among reels is an easy guess.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.headline(scores).items():

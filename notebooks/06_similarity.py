@@ -9,16 +9,18 @@
 # %% [markdown]
 # # Similarity: do songs look like pictures to the decoder?
 #
-# The decoder was trained on vectors of pictures. The paper gives it vectors of songs, draws both
-# on a t-SNE map, and finds the timbre vectors "fully contained" among the pictures, some
-# spectrograms at the border. This page redraws the maps, draws them again with other settings, and
-# puts beside them numbers that do not depend on any map. What could "contained" mean, and is it so?
+# The {term}`decoder` was trained on pictures, each a list of numbers (a vector, an
+# {term}`embedding`). The paper gives it vectors of songs, draws both on a {term}`t-SNE` map, and
+# finds the {term}`timbre` vectors "fully contained" among the pictures, some
+# {term}`spectrograms <spectrogram>` at the border. This page redraws the maps, draws them again
+# with other settings, and puts beside them numbers that do not depend on any map. What could
+# "contained" mean, and is it so?
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-map_items = 240  # points of each of the small maps
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+map_items: int = 240  # points on each of the small maps
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -48,12 +50,12 @@ plots.similarity_map(spectrogram[["x", "y"]].to_numpy(), spectrogram["kind"]);
 # ## The same vectors, nine maps
 #
 # A t-SNE map has two settings that the paper does not state. **Perplexity** is roughly how many
-# neighbours each point tries to keep; the **start** is where the points lie before they move. Below,
-# the very same vectors: a row for each perplexity, a column for each start. Compare the panels of
-# one figure. What is in all nine of them belongs to the data; what comes and goes belongs to the
-# map. Below each panel stand its *trustworthiness* (1: every neighbour on the map is a neighbour in
-# the full space {cite:p}`venna2001`) and how far songs *mix* with pictures on it (1: like a random
-# mixture).
+# neighbours each point tries to keep; the **start** is where the points lie before they move.
+# Below, the very same vectors: a row for each perplexity, a column for each start. Compare the
+# panels of one figure. What is in all nine of them belongs to the data; what comes and goes
+# belongs to the map. Below each panel stand its {term}`trustworthiness` (1: every neighbour on
+# the map is a neighbour in the full space {cite:p}`venna2001`) and how far songs *mix* with
+# pictures on it (1: like a random mixture).
 
 # %% mystnb={"figure": {"caption": "Pictures and standardised timbre: one set of vectors, three perplexities, three starts.", "name": "fig-maps-timbre"}, "image": {"alt": "Nine small t-SNE maps of the same picture and timbre vectors in three rows of perplexity and three columns of starts, with trustworthiness and mixing written below each map."}} tags=["hide-input"]
 plots.map_grid(report.maps_of(grid, "timbre_standardised"));
@@ -82,9 +84,9 @@ tables.Table(
 # - **Mixing**: of the nearest neighbours of a song, how many are pictures, compared with a random
 #   mixture? 1 is a mixture, 0 is apart.
 # - **Classifier**: fit a plane between songs and pictures, and judge it on items that it has not
-#   seen. AUC is how often it puts a song on the right side of a picture: 0.5 is guessing, 1 is
-#   every time {cite:p}`lopezpaz2017`.
-# - **MMD**: how far apart are the two densities? 0 on average for one population
+#   seen. {term}`AUC` is how often it puts a song on the right side of a picture: 0.5 is guessing,
+#   1 is every time {cite:p}`lopezpaz2017`.
+# - {term}`MMD`: how far apart are the two densities? 0 on average for one population
 #   {cite:p}`gretton2012`; *p* is the share of shuffled labels that give as much.
 # - **Inside**: how many songs are as near to a picture as 95 % of pictures are to each other? And
 #   the other way round, how many pictures are as near to a song as songs are to each other? After
@@ -111,7 +113,7 @@ tables.Table(
 report.containment_note(likeness)
 
 # %% [markdown]
-# ## How to read it
+# ## What it means
 #
 # The numbers need not agree, because they ask different things. A small tight cloud in the middle
 # of a wide one is *inside* it, and yet no two of its neighbours are mixed and a plane may part them
@@ -119,17 +121,82 @@ report.containment_note(likeness)
 # hardly anything is there. Look at the two kinds of noise: they carry nothing about any song, and
 # where one of them comes nearer to pictures than songs do, coming near proves nothing. So likeness
 # is necessary for the paper's argument, not enough for it: what the decoder makes of a vector that
-# lies among pictures is asked by {doc}`the scores <05_titles>`, not by a map.
+# lies among pictures is asked by {doc}`the titles <05_titles>` and by the controls of
+# {doc}`09_controls`, where noise is fed to the decoder in the place of songs; not by a map.
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Cover the table. From the nine maps alone, guess mixing and AUC of either reading. Which of
-#    the nine would you have printed to argue that songs are contained, and which to argue against?
-# 2. Draw two clouds of numbers in three dimensions, one inside the other seen from above and apart
-#    seen from the side. Give them to `similarity.contained`, with and without the third dimension.
-# 3. Why does raw timbre have every picture inside it, and no song inside the pictures? Try
-#    `similarity.contained` on one cloud and the same cloud times one hundred.
+# ```{exercise} Which map would you print?
+# :label: ex-06-1
+#
+# Cover the table. From the nine maps of each reading alone, guess mixing and AUC. Which of the nine
+# would you print to argue that songs are contained, and which to argue against it?
+# ```
+#
+# ```{solution} ex-06-1
+# :label: sol-06-1
+# :class: dropdown
+#
+# Whatever you guessed, compare it with {numref}`tab-mixing`. If you could choose two maps that argue
+# for opposite things, then a map is no argument: it was the choice that decided. Only what stands in
+# all nine of them belongs to the data, and even that may be lost from hundreds of dimensions to two.
+# ```
+#
+# ```{exercise} Inside from above, apart from the side
+# :label: ex-06-2
+#
+# Draw `wide`, three hundred points in three dimensions, and `tight`, a smaller cloud: inside `wide` as
+# seen from above (without the third dimension), and apart from it in truth. `similarity.contained`
+# gives the share of its second argument that lies in its first (`.value`).
+# ```
+#
+# ```{solution-start} ex-06-2
+# :label: sol-06-2
+# :class: dropdown
+# ```
+#
+# A map that drops the one direction in which two clouds differ shows one inside the other.
+
+# %% tags=["solution"]
+import numpy as np
+from songtitle import similarity
+generator = np.random.default_rng(0)
+wide = generator.normal(size=(300, 3))
+tight = 0.2 * generator.normal(size=(300, 3)) + [0, 0, 8]
+seen = similarity.contained(wide[:, :2], tight[:, :2]).value
+true = similarity.contained(wide, tight).value
+print(f"from above {seen:.2f}, in three dimensions {true:.2f}")
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert wide.shape == (300, 3) and tight.shape[1] == 3
+
+# %% tags=["hidden-check", "remove-cell"]
+assert similarity.contained(wide[:, :2], tight[:, :2]).value > 0.9
+assert similarity.contained(wide, tight).value < 0.1
+
+# %% [markdown]
+# ```{exercise} Large and small
+# :label: ex-06-3
+#
+# Raw timbre is far larger than the numbers of pictures. Why would you then expect every picture to lie
+# inside raw timbre, and no song inside the pictures, whatever the songs are? Try
+# `similarity.contained` on one cloud and the same cloud times one hundred.
+# ```
+#
+# ```{solution} ex-06-3
+# :label: sol-06-3
+# :class: dropdown
+#
+# Inside means: as near to the other kind as that kind's items are to each other. Items of a huge cloud
+# are far from each other, so near means up to very far, and a small cloud near its middle is inside
+# as a whole. Items of the small cloud are close together, so hardly anything of the huge one is near
+# enough. The measure says so in both directions; it knows nothing of songs.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in (report.facts(record) | report.facts(likeness)).items():

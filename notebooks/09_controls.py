@@ -9,16 +9,16 @@
 # %% [markdown]
 # # Is it true? Controls beside every score
 #
-# A score by itself says nothing about hearing. A captioner can earn BLEU with words that are common
-# in titles, with titles of a fitting length, or with one good guess that it gives to every song.
-# A **control** takes one thing away, the sound, the picture, the right title, and scores what is
-# left. Whatever is left was never due to that thing.
+# A score by itself says nothing about hearing. A {term}`captioner` can earn {term}`BLEU` with
+# words that are common in titles, with titles of a fitting length, or with one good guess that it
+# gives to every song. A {term}`control` takes one thing away, the sound, the picture, the right
+# title, and scores what is left. Whatever is left was never due to that thing.
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-again = False  # train the replicates here, rather than show the published ones
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+again: bool = False  # True: train from several seeds here; False: show what was published
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -51,7 +51,7 @@ tables.made_by([record, ranks, pairs, seeds], config)
 # The figure shows the real input on top. A control whose mark reaches the dashed line of its colour
 # does as well *without* what it lacks.
 
-# %% mystnb={"figure": {"caption": "The real input against nine controls, for both readings of the songs and for whole pictures: BLEU-1 with 95 % intervals (for wrong titles, the range of 95 % of random pairings), at k = 1 and k = 5.", "name": "fig-controls"}, "image": {"alt": "Three panels of marks with interval bars, one row for the real input and one for each control, circles for k = 1 and squares for k = 5; a dashed line falls from each mark of the real input, so that controls which score as high as the real input lie on it or to its right."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The real input against nine controls, for both readings of the songs and for whole pictures: BLEU-1 with 95 % intervals (for wrong titles, the range of 95 % of random pairings), at k = 1 and k = 5.", "name": "fig-controls"}, "image": {"alt": "Three panels of marks with interval bars, one row for the real input and one for each control, circles for k = 1 and squares for k = 5, and a dashed line down from each mark of the real input."}} tags=["hide-input"]
 found = report.frame(record, "rows")
 names = list(dict.fromkeys(found["input"]))
 figure, axes = plt.subplots(1, len(names), figsize=(11, 4.6), sharey=True)
@@ -60,8 +60,8 @@ for name, ax in zip(names, axes):
 
 # %% [markdown]
 # The table has the numbers. In brackets stands how much *more* the real input scores than the
-# control, and *p*: how often chance alone would part the two as far. Many controls are tried at
-# once, so a single *p* a little below 0.05 is not much.
+# control, and {term}`p <p-value>`: how often chance alone would part the two as far. Many
+# controls are tried at once, so a single *p* a little below 0.05 is not much.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -79,8 +79,9 @@ report.controls_note(record)
 # %% [markdown]
 # ## Without words: is the true title likelier than the others?
 #
-# BLEU depends on what search says, how long it is, and how it is cut into tokens. **Self-retrieval**
-# does without: the decoder weighs *every* title of the test for *every* song, and we ask how high
+# BLEU depends on what search says, how long it is, and how it is cut into {term}`tokens <token>`.
+# {term}`Self-retrieval <self-retrieval>` does without: the decoder weighs *every* title of the test
+# for *every* song, and we ask how high
 # the true one ranks. MRR is the mean of 1 / rank, R@10 the share of songs whose true title is among
 # the ten likeliest. Short, common titles are likely for every song; the second ranking takes that
 # lead away, by Bayes' rule. Titles that differ only in words the captioner does not know are the
@@ -143,13 +144,82 @@ tables.Table(
 )
 
 # %% [markdown]
+# ## What it means
+#
+# If the real input leads every control, something of the input reaches the answer. If a control
+# without it does as well, the score is due to what that control still has: a fitting length,
+# common words, one good guess. How finely that can be told is written in the intervals, and in
+# {numref}`tab-power`. The paper printed no control, so its readers cannot know which of these its
+# scores were made of. {doc}`10_length` takes the most likely one apart. {doc}`13_samples` has the
+# same controls on real photos and tracks, and {doc}`14_scoreboard` what became of each claim.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Permuting the inputs and permuting the titles give scores that differ only by luck. Why must
-#    they, for a captioner that answers each song by itself? What would it mean if they did not?
-# 2. Which controls would a captioner clear that has learnt nothing but to say long titles where
-#    titles are long? Which would it not?
-# 3. Run this page with `-p seed 1`. Which of the conclusions you drew from the table survive?
+# ```{exercise} Two ways to be wrong
+# :label: ex-09-1
+#
+# Permuting the inputs and permuting the titles give scores that differ only by luck. Why must they,
+# for a captioner that answers each song by itself? What would it mean if they did not?
+# ```
+#
+# ```{solution} ex-09-1
+# :label: sol-09-1
+# :class: dropdown
+#
+# Such a captioner's answer depends on its own input alone, so permuting inputs permutes the same
+# answers, and either way each answer meets the title of another song. If the scores differed, answers
+# would depend on what else is in the batch. {doc}`17_labs` breaks a captioner in just that way.
+# ```
+#
+# ```{exercise} Every pairing of three
+# :label: ex-09-2
+#
+# Three answers score `pairs = [[0.5, 0, 0], [0, 0.5, 0.5], [0, 0, 1]]` against three titles, row by
+# answer, column by title. Compute `p`, the share of all pairings of answers with titles (the true one
+# among them) whose total is at least the true one's. Can three songs ever reach `p < 0.05`?
+# ```
+#
+# ```{solution-start} ex-09-2
+# :label: sol-09-2
+# :class: dropdown
+# ```
+#
+# The true pairing is the best of all six, and still $p = 1/6$: with three songs nothing can be shown.
+
+# %% tags=["solution"]
+from itertools import permutations
+pairs = [[0.5, 0, 0], [0, 0.5, 0.5], [0, 0, 1]]
+totals = [sum(pairs[i][j] for i, j in enumerate(order)) for order in permutations(range(3))]
+own = sum(pairs[i][i] for i in range(3))
+p = sum(total >= own for total in totals) / len(totals)
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert 0 < p <= 1
+
+# %% tags=["hidden-check", "remove-cell"]
+assert abs(p - 1 / 6) < 1e-9
+
+# %% [markdown]
+# ```{exercise} Long where long is right
+# :label: ex-09-3
+#
+# A captioner has learnt nothing but to say long titles where titles are long. Which controls would it
+# clear? Which not?
+# ```
+#
+# ```{solution} ex-09-3
+# :label: sol-09-3
+# :class: dropdown
+#
+# It clears those that take the length away along with the rest: other items' titles, other items'
+# inputs, noise, zeros, the constant title. It does not clear other titles *of the same length*, nor
+# random words of the true lengths: there its one skill is given to the control as well.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.beaten(record).items():

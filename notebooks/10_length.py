@@ -9,14 +9,15 @@
 # %% [markdown]
 # # Length or content?
 #
-# In the paper every score rises from greedy search to *k* = 5 and falls from there on. A wider beam
-# does two things at once: it finds *other words*, and, since every further word costs
-# log-probability, it stops *sooner*. BLEU answers to both. This page takes them apart.
+# In the paper every score rises from {term}`greedy search` to *k* = 5 and falls from there on. A
+# wider {term}`beam` does two things at once: it finds *other words*, and, since every further
+# word costs {term}`log-probability`, it stops *sooner*. {term}`BLEU` answers to both. This page
+# takes them apart.
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -37,7 +38,7 @@ tables.made_by([scored, record], config)
 # best hypotheses are. Where a score moves, look straight down: does the length move there too? And
 # does chance, which knows nothing of the input, move along with the score?
 
-# %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone with what it leaves out: above, BLEU-1 by beam size with 95 % intervals, chance dashed in the same colour; below, the mean length of the best hypotheses.", "name": "fig-length"}, "image": {"alt": "Two panels over the same beam sizes. Above, one line of BLEU-1 with interval bars for each input of Table 4 and a dashed line of chance for each; below, one line of mean length in words for each input, which falls as the beam grows wider."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone with what it leaves out: above, BLEU-1 by beam size with 95 % intervals, chance dashed in the same colour; below, the mean length of the best hypotheses.", "name": "fig-length"}, "image": {"alt": "Two panels over the same beam sizes. Above, one line of BLEU-1 with interval bars for each input of Table 4 and a dashed line of chance for each; below, one line of mean length in words for each input."}} tags=["hide-input"]
 plots.score_and_length(scores);
 
 # %% [markdown]
@@ -48,7 +49,7 @@ plots.score_and_length(scores);
 # expects a list is scored letter by letter). No word is chosen anew; the rest is length. A curve
 # goes flat where titles have no further words to cut.
 
-# %% mystnb={"figure": {"caption": "Greedy hypotheses cut to their first words: BLEU-1 of words (left) and of letters (right) with 95 % intervals, chance dashed in the same colour.", "name": "fig-prefix"}, "image": {"alt": "Two panels of BLEU-1 against the number of words kept, one line with a shaded interval for each of the two song inputs and for whole pictures, and a dashed line of chance for each; scores by letters lie far above those by words."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Greedy hypotheses cut to their first words: BLEU-1 of words (left) and of letters (right) with 95 % intervals, chance dashed in the same colour.", "name": "fig-prefix"}, "image": {"alt": "Two panels of BLEU-1 against the number of words kept, one line with a shaded interval for each of the two song inputs and for whole pictures, and a dashed line of chance for each."}} tags=["hide-input"]
 found = report.frame(record, "prefixes")
 figure, axes = plt.subplots(1, 2, figsize=(10, 4))
 for (name, rows), ax in zip(found.groupby("definition", sort=False), axes):
@@ -92,14 +93,84 @@ tables.Table(
 )
 
 # %% [markdown]
+# ## What it means
+#
+# Where a change is length alone, no better words were found, only a better length. Where
+# {term}`chance` moves along with the score, the change has nothing to do with any song. So two
+# searches can be compared only when their lengths are printed, or held equal. The paper prints
+# scores without lengths; whether length alone could give its rise and fall is asked in
+# {doc}`11_forensics`. Where the beams come from: {doc}`04_search`.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. `SearchConfig(length_penalty=1)` ranks hypotheses by log-probability per word. Predict what that
-#    does to the lower panel of the first figure, then try it.
-# 2. Write down a captioner whose every beam effect is length alone, and one whose every effect is
-#    words alone. What does the table show for each?
-# 3. The paper prints no lengths. Which single number per cell would have let its readers do this
-#    page's arithmetic?
+# ```{exercise} Per word
+# :label: ex-10-1
+#
+# `SearchConfig(length_penalty=1)` ranks hypotheses by log-probability per word, the end counted as
+# one. Predict what that does to the lower panel of the first figure.
+# ```
+#
+# ```{solution} ex-10-1
+# :label: sol-10-1
+# :class: dropdown
+#
+# A further word no longer lowers the rank by itself, only if it is less likely than the words before
+# it on average. So wide beams have no reason left to prefer short titles, and the lines of the lower
+# panel should fall less, or rise. {doc}`17_labs` tries both ways on the same model.
+# ```
+#
+# ```{exercise} A score from counts
+# :label: ex-10-2
+#
+# BLEU-1 of one sentence needs three counts: words that match, words said, words wanted. Write
+# `bleu1(matches, said, wanted)`: the share of said words that match, times $e^{1 - w/s}$ where fewer
+# words are said ($s$) than wanted ($w$). Which answer to a title of three words scores higher: one
+# word, which is right, or the same word with two wrong ones?
+# ```
+#
+# ```{solution-start} ex-10-2
+# :label: sol-10-2
+# :class: dropdown
+# ```
+#
+# The longer one: $1/3$ against $e^{-2} \approx 0.14$. Two wrong words pay, since they buy off the
+# penalty for being short. Length alone moves the score.
+
+# %% tags=["solution"]
+import math
+def bleu1(matches, said, wanted):
+    """BLEU-1 in [0, 1] of one sentence, from its counts of words."""
+    return matches / said * math.exp(min(0, 1 - wanted / said))
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert abs(bleu1(1, 2, 2) - 0.5) < 1e-9
+
+# %% tags=["hidden-check", "remove-cell"]
+assert abs(bleu1(1, 1, 3) - math.exp(-2)) < 1e-9
+assert abs(bleu1(3, 6, 3) - 0.5) < 1e-9
+
+# %% [markdown]
+# ```{exercise} All length, all words
+# :label: ex-10-3
+#
+# Think of a captioner whose every beam effect is length alone, and of one whose every effect is words
+# alone. What does {numref}`tab-length` show for each?
+# ```
+#
+# ```{solution} ex-10-3
+# :label: sol-10-3
+# :class: dropdown
+#
+# One that always recites the same sentence and only decides where to stop: all of its effect stands
+# under length, nothing under words. One that always says, for instance, four words, others with a
+# wider beam: all under words. And whoever prints one more number per cell, the mean length of the
+# outputs, lets readers see which of the two they are looking at. The paper prints none.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.steps_explained(record).items():

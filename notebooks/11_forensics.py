@@ -9,17 +9,18 @@
 # %% [markdown]
 # # Forensics: what was counted?
 #
-# The paper calls its score "unigram BLEU precision" and prints Table 4. Songs that this book names
-# stay far below it (page *Search*). Something differs: the data, the model, or **what was counted**.
-# This page looks at the last. It is a detective story with a suspect and without a confession: read
-# it to the end before you believe it.
+# The paper calls its score "unigram {term}`BLEU` precision" and prints Table 4. Songs that this
+# book names are scored in {numref}`tab-4`, with the paper's cells below. Where the two differ,
+# something else differs: the data, the model, or **what was counted**. This page looks at the
+# last. It is a detective story with a suspect and without a confession: read it to the end before
+# you believe it.
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-beam_sizes = None  # the preset's own; at least one must be in the paper's Table 4
-draws = None
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+beam_sizes: list[int] = None  # one at least as in Table 4; None: the preset's own
+draws: int = None  # random drawings of each control; None: the preset's own
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -52,7 +53,7 @@ caption, title = report.example_caption(config), report.example_title()
 tables.Table(
     report.definitions(caption, title),
     name="tab-definitions",
-    caption=f"“{' '.join(caption)}” against “{' '.join(title)}”, in percent points.",
+    caption=f"“{tables.plain(' '.join(caption))}” against “{tables.plain(' '.join(title))}”, in percent points.",
     note="NLTK up to 3.2.5 took four orders by default and left out those without a match.",
 )
 
@@ -63,11 +64,12 @@ tables.Table(
 # random and held against titles drawn at random, and against other captions: no model, no picture,
 # no sound. *Whole*, and cut to their first four words, about as long as a title.
 #
-# The first rows are of this book's own pictures and tunes, which stand where the paper has Million
-# Song and FMA. The others, where they are shown, are of **the paper's own kind of text**: captions of
-# Conceptual Captions, titles of Million Song and of FMA, in lower case and split at spaces *as
-# written*, and *cleaned* by this book's rules. The paper's own cleaning is not told in full, and the
-# two differ by points: more than any interval here. The last two columns are what the paper's trained model reached.
+# The first rows are of this book's own pictures and tunes, which stand where the paper has
+# Million Song and FMA. The others, where they are shown, are of **the paper's own kind of text**:
+# captions of Conceptual Captions, titles of Million Song and of FMA, in lower case and split at
+# spaces *as written*, and *cleaned* by this book's rules. The paper's own cleaning is not told in
+# full, and the two differ by points: more than any interval here. The last two columns are what
+# the paper's trained model reached.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -80,16 +82,17 @@ tables.Table(
 # %% [markdown]
 # ## Why would a beam make it better, then worse?
 #
-# The paper's scores rise from greedy search to *k* = 5, then fall. Wide beams prefer short outputs
-# (page *Search*). So cut captions to *n* words and let *n* run: a curve that needs no model. Against
-# titles, letters give a hill: one word is too short (the brevity penalty), a whole caption too long
-# (its letters find no partner), and the top lies where the output is as long as a title. A search
-# whose outputs shrink as *k* grows would walk over that hill from right to left. Against other
-# captions of ten words the curve climbs nearly to its end: there, shrinking only costs. So length
-# alone could give the two rows of songs the form of a rise and a fall, not the rows of pictures
-# their rise. Is the hill high enough? Look for the paper's marks.
+# The paper's scores rise from {term}`greedy search` to *k* = 5, then fall. Wide beams prefer
+# short outputs ({doc}`10_length`). So cut captions to *n* words and let *n* run: a curve that
+# needs no model. Against titles, letters give a hill: one word is too short (the
+# {term}`brevity penalty`), a whole caption too long (its letters find no partner), and the top
+# lies where the output is as long as a title. A search whose outputs shrink as *k* grows would
+# walk over that hill from right to left. Against other captions of ten words the curve climbs
+# nearly to its end: there, shrinking only costs. So length alone could give the two rows of songs
+# the form of a rise and a fall, not the rows of pictures their rise. Is the hill high enough?
+# Look for the paper's marks.
 
-# %% mystnb={"figure": {"caption": "Scores of the first words of random captions, by words (left) and by letters (right). To the right of the line: the paper's cells for the same kind of reference.", "name": "fig-prefixes"}, "image": {"alt": "Panels in pairs. Left, by words: curves that stay low at every length, below all of the paper's marks. Right, by letters: against titles the curves rise steeply to about four words and then sink slowly; against other captions, where these are long, the curve climbs on to about ten words. The paper's greedy marks stand among the letter curves or a little above, its best marks above them."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Scores of the first words of random captions, by words (left) and by letters (right). To the right of the line: the paper's cells for the same kind of reference.", "name": "fig-prefixes"}, "image": {"alt": "Panels in pairs, by words on the left and by letters on the right: score in percent points against the words kept of a random caption, one curve for each kind of reference, and to the right of a line the paper's own cells, greedy and best."}} tags=["hide-input"]
 panels = report.prefix_panels(here, real)
 figure, axes = plt.subplots(len(panels) // 2, 2, figsize=(11, 2.2 * len(panels)), squeeze=False)
 for axis, (name, curves, cells) in zip(axes.flat, panels):
@@ -101,16 +104,17 @@ figure.tight_layout();
 # %% [markdown]
 # ## Every way at once
 #
-# Six definitions; and of a beam's hypotheses one may score the likeliest (*top*), the likeliest per
-# word (*normalised*), the *mean* of all or the *best*, which looks at the answer. (Of wide beams
-# this book keeps the five likeliest; "mean" and "best" are of those.) Each way gives a table like
-# the paper's; the number in each square is its mean distance from the paper's, in points.
+# Six definitions; and of a beam's {term}`hypotheses <hypothesis>` one may score the likeliest
+# (*top*), the likeliest per word (*normalised*), the *mean* of all or the *best*, which looks at
+# the answer. (Of wide beams this book keeps the five likeliest; "mean" and "best" are of those.)
+# Each way gives a table like the paper's; the number in each square is its mean distance from the
+# paper's, in points.
 #
-# Three kinds of control stand to the right. The same outputs beside **wrong references**: what a way
-# gives when the input cannot matter. **Captions alone**, cut to the length that fits best, whole,
-# and as long as this run's outputs are at each *k*.
+# Three kinds of control stand to the right. The same outputs beside **wrong references**: what a
+# way gives when the input cannot matter. **Captions alone**, cut to the length that fits best,
+# whole, and as long as this run's outputs are at each *k*.
 
-# %% mystnb={"figure": {"caption": "Mean distance from the paper's Table 4 in percent points: dark is near. Rows: definitions. Columns: which hypothesis is scored, with right and wrong references, and captions that know nothing.", "name": "fig-forensics"}, "image": {"alt": "Two heat maps with a number in each square, over all cells and over those of songs. Most squares in the rows of letters are darker than those in the rows of words, for outputs with right references, with wrong references and for captions alone."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Mean distance from the paper's Table 4 in percent points: dark is near. Rows: definitions. Columns: which hypothesis is scored, with right and wrong references, and captions that know nothing.", "name": "fig-forensics"}, "image": {"alt": "Two heat maps of the distance from the paper's table in percent points, over all its cells and over those of songs: ways to count in rows, what is scored in columns."}} tags=["hide-input"]
 maps = report.distance_maps(record)
 most = max(distances.to_numpy().max() for _, distances in maps)
 figure, axes = plt.subplots(2, 1, figsize=(12, 9.5), layout="constrained")
@@ -120,10 +124,10 @@ for axis, (name, distances) in zip(axes, maps):
 # %% [markdown]
 # ## How much of that is choosing?
 #
-# Try enough ways and one will fit. So three questions to each winner. How near would as many **blind
-# guesses** have come, each a random number for each kind of input? Does a way that was chosen
-# *without* the Million Song row hold on it, and where does it rank there? And does it beat writing
-# **one number** into every cell?
+# Try enough ways and one will fit. So three questions to each winner. How near would as many
+# **blind guesses** have come, each a random number for each kind of input? Does a way that was
+# chosen *without* the Million Song row hold on it, and where does it rank there? And does it beat
+# writing **one number** into every cell?
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -135,7 +139,10 @@ tables.Table(
 )
 
 # %% [markdown]
-# ## What the numbers say
+# ## What it means
+#
+# First what the numbers say, in words that the records choose. The same definitions on outputs of
+# real photos are on {doc}`13_samples`; what became of the paper's claims is on {doc}`14_scoreboard`.
 
 # %% tags=["hide-input"]
 report.forensic_note(record, here, real)
@@ -143,13 +150,70 @@ report.forensic_note(record, here, real)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Predict, then try: which two-word phrase scores highest by letters against a title of your
-#    choice, without sharing a word? (`songtitle.metrics.score` with
-#    `songtitle.metrics.DEFINITIONS["letters"]`)
-# 2. Run this notebook with `-p draws 5`. Which numbers move, and by how much did their intervals
-#    grow? Which kind of doubt do these intervals *not* cover?
-# 3. You may ask the author of the paper for one file. Which, and what would you do with it? Write
-#    down beforehand which result would change your mind, in either direction.
+# ```{exercise} Nothing in common
+# :label: ex-11-1
+#
+# Find `phrase`, a list of two words, neither of which is in the title “georgia man”, that scores above
+# `0.8` against it by letters: `metrics.score([phrase], [[["georgia", "man"]]],
+# metrics.DEFINITIONS["letters"])` (`from songtitle import metrics`).
+# ```
+#
+# ```{solution-start} ex-11-1
+# :label: sol-11-1
+# :class: dropdown
+# ```
+#
+# An anagram scores all points by letters and none by words.
+
+# %% tags=["solution"]
+from songtitle import metrics
+phrase = ["organ", "image"]
+metrics.score([phrase], [[["georgia", "man"]]], metrics.DEFINITIONS["letters"]).score
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert len(phrase) == 2 and not {"georgia", "man"} & set(phrase)
+
+# %% tags=["hidden-check", "remove-cell"]
+assert metrics.score([phrase], [[["georgia", "man"]]], metrics.DEFINITIONS["letters"]).score > 0.8
+assert len(phrase) == 2 and not {"georgia", "man"} & set(phrase)
+
+# %% [markdown]
+# ```{exercise} Fewer draws
+# :label: ex-11-2
+#
+# Run this notebook with `-p draws 5` in place of the preset's twenty. By about which factor will the
+# intervals of {numref}`tab-content-free` grow? Which kind of doubt do they *not* cover?
+# ```
+#
+# ```{solution} ex-11-2
+# :label: sol-11-2
+# :class: dropdown
+#
+# The standard error of a mean falls with the root of the number of draws, so it doubles; Student's
+# factor adds a little more with so few. The intervals only cover which captions and titles were
+# drawn. They say nothing of how titles were cleaned, of another corpus, or of whether the paper
+# counted this way at all.
+# ```
+#
+# ```{exercise} One file
+# :label: ex-11-3
+#
+# You may ask the author of the paper for one file. Which, and what would you do with it? Write down
+# beforehand which result would change your mind, in either direction.
+# ```
+#
+# ```{solution} ex-11-3
+# :label: sol-11-3
+# :class: dropdown
+#
+# The outputs with their references, line by line. Scoring them by every definition takes seconds. If
+# words give Table 4, the suspicion of this page falls; if letters do, it is confirmed; if neither
+# does, something else was counted. A checkpoint would be worth less: it leaves the counting open.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.facts(record).items():

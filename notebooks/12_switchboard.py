@@ -10,17 +10,18 @@
 # # Assumptions: which of the paper's open questions matter?
 #
 # No paper says everything. Where it is silent, or says two things, whoever rebuilds it must
-# **assume** something: how many captions make a batch, which BLEU is meant, whether timbre is
-# rescaled. Each such choice is a switch. This page lists the switches, then throws them one at a
-# time, and asks of each: does the score move, and does it move *more than luck* would move it?
+# **assume** something: how many captions make a batch, which {term}`BLEU` is meant, whether
+# {term}`timbre` is rescaled. Each such choice is a switch. This page lists the switches, then
+# throws them one at a time, and asks of each: does the score move, and does it move *more than
+# luck* would move it?
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-switches = None  # all of them; or a list of names, such as ["dropout"]
-switch_songs = None  # songs heard again where spectrograms change; the preset's own
-again = False  # True: throw them here, in place of showing what was published
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+switches: list[str] = None  # names such as ["dropout"]; None: all of the preset
+switch_songs: int = None  # songs heard anew for other spectrograms; None: the preset's own
+again: bool = False  # True: throw the switches here; False: show what was published
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -58,16 +59,16 @@ tables.Table(
 # before, so that hard songs are hard on both sides. The bar is the mean of these differences, the
 # line across its end the 95 % interval.
 #
-# Two things can move. The **score** is what a table would print. The **gain** is what the score has
-# over chance, the same answers held against the wrong titles. A switch that lifts the score and
-# leaves the gain where it was has changed the yardstick, not the model: unrelated titles have
-# risen just as far.
+# Two things can move. The **score** is what a table would print. The {term}`gain` is what the
+# score has over {term}`chance`, the same answers held against the wrong titles. A switch that
+# lifts the score and leaves the gain where it was has changed the yardstick, not the model:
+# unrelated titles have risen just as far.
 #
 # Some switches ask for another training, and two trainings differ by luck alone. The shaded band
 # shows how much: it is as wide as the largest change that came from putting the training captions
 # in **another order**. A solid bar stands out from both kinds of luck; a hatched one does not.
 
-# %% mystnb={"figure": {"caption": "What each switch moves, the largest on top. Above: the same answers read otherwise. Below: answers made otherwise. Each panel has a scale of its own.", "name": "fig-tornado"}, "image": {"alt": "Two rows of three tornado plots, for songs by timbre, songs by spectrogram and whole pictures. Each row of a plot is one switch, labelled with the answer before and after; a horizontal bar gives the change of the score in percent points with its interval, solid where it stands out from luck, and a diamond the change of the gain over chance."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "What each switch moves, the largest on top. Above: the same answers read otherwise. Below: answers made otherwise. Each panel has a scale of its own.", "name": "fig-tornado"}, "image": {"alt": "Two rows of three tornado plots, for songs by timbre, songs by spectrogram and whole pictures: a bar for each switch, the change of the score in percent points with its interval, solid where it stands out from luck, and a diamond for the change of the gain over chance."}} tags=["hide-input"]
 panels = report.tornado_panels(board)
 rows = [len(panels[place][1]) + 2 for place in range(0, len(panels), 3)]
 figure = plt.figure(figsize=(11, 1.6 + 0.28 * sum(rows)), layout="constrained")
@@ -97,7 +98,7 @@ tables.Note("In one line", report.switch_summary(board))
 # %% [markdown]
 # ## Who assumes what
 #
-# A **preset** is a set of answers under one name. `paper_literal` takes the paper at its word,
+# A {term}`preset` is a set of answers under one name. `paper_literal` takes the paper at its word,
 # `best_guess` repairs what cannot have been meant, `modern` is what one would build of the same
 # parts today.
 
@@ -111,14 +112,86 @@ tables.Table(
 )
 
 # %% [markdown]
+# ## What it means
+#
+# A silence that moves nothing costs nothing. One that moves the score alone makes two papers
+# impossible to compare, and neither of them wrong. Only a switch that moves the gain bears on
+# whether the model hears. That is the use of the list: a reader who doubts this book can name the
+# assumption that the doubt is about, and throw it. One question of the list, which BLEU was
+# meant, has a page of its own: {doc}`11_forensics`. What happens on the paper's own kind of data
+# is on {doc}`13_samples`.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Throw one switch yourself: run this notebook with `-p switches "['shortest_title']"`. It trains
-#    nothing anew. Before you look: will the score of songs rise or fall, and will the gain?
-# 2. Add an answer of your own to a question in `songtitle/assumptions/questions.py`, such as
-#    `_set("0.5", "model.dropout", 0.5)`, and throw it. Does your bar leave the shaded band?
-# 3. One switch at a time misses switches that only matter *together*. Name two of the list that
-#    might, and say how many runs it would take to try all answers of three questions at once.
+# ```{exercise} Titles of at least three words
+# :label: ex-12-1
+#
+# Before you look at its bar: `shortest_title` forbids answers below a number of words. Will the score
+# of songs rise or fall? Will the gain?
+# ```
+#
+# ```{solution} ex-12-1
+# :label: sol-12-1
+# :class: dropdown
+#
+# Where answers were shorter than titles, longer ones lose the brevity penalty and have more words to
+# match, so the score tends to rise; but so does that of the same answers against wrong titles. The
+# gain rises only if the added words fit their own song better than others. To throw it yourself:
+# `-p switches "['shortest_title']"`; it trains nothing anew.
+# ```
+#
+# ```{exercise} All at once
+# :label: ex-12-2
+#
+# One switch at a time misses those that matter only *together*. `songtitle.assumptions.ASSUMPTIONS`
+# lists the questions, each with one `default` and some `alternatives`. Compute `one_at_a_time`, the
+# number of runs that throw one switch each, and `all_at_once`, the number of ways to answer all
+# questions.
+# ```
+#
+# ```{solution-start} ex-12-2
+# :label: sol-12-2
+# :class: dropdown
+# ```
+#
+# A sum against a product. Nobody tries the product; one at a time is what can be afforded.
+
+# %% tags=["solution"]
+import math
+from songtitle.assumptions import ASSUMPTIONS
+one_at_a_time = sum(len(question.alternatives) for question in ASSUMPTIONS)
+all_at_once = math.prod(1 + len(question.alternatives) for question in ASSUMPTIONS)
+print(f"{one_at_a_time:,} against {all_at_once:,}")
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% tags=["check", "remove-cell"]
+assert 0 < one_at_a_time < all_at_once
+
+# %% tags=["hidden-check", "remove-cell"]
+assert one_at_a_time == sum(len(question.alternatives) for question in ASSUMPTIONS)
+
+# %% tags=["hidden-check", "remove-cell"]
+assert all_at_once == math.prod(1 + len(question.alternatives) for question in ASSUMPTIONS)
+
+# %% [markdown]
+# ```{exercise} May they be compared?
+# :label: ex-12-3
+#
+# Two papers took different answers to a question whose switch lifts the score and leaves the gain
+# where it was. One prints the higher score. What can you say of their models?
+# ```
+#
+# ```{solution} ex-12-3
+# :label: sol-12-3
+# :class: dropdown
+#
+# Nothing. The same model would score higher by the other answer, and so would one that knows nothing:
+# the yardstick is another. Compare gains over chance, or score both in one way.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.switched(board).items():

@@ -10,16 +10,16 @@
 # # Real samples: what comes out on the paper's own kind of data?
 #
 # The other pages work on stamps and folk tunes. This one works on data of the kind the paper had:
-# a captioner trained on real **photos** with captions that people wrote (Flickr8k), asked for the
-# titles of real **Million Song** tracks from their own timbre, and of real clips of the Free Music
-# Archive. It is thousands of times smaller than the paper's run. But it asks the paper's question
-# with nothing made up: does the song help?
+# a {term}`captioner` trained on real **photos** with captions that people wrote (Flickr8k), asked
+# for the titles of real **Million Song** tracks from their own {term}`timbre`, and of real
+# {term}`clips <clip>` of the Free Music Archive. It is thousands of times smaller than the
+# paper's run. But it asks the paper's question with nothing made up: does the song help?
 
 # %% tags=["parameters"]
-preset = "quick"
-seed = 0
-device = "auto"
-again = False  # True: train and name here; it takes the files, and half an hour
+preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+seed: int = 0  # whole number that all random choices are made from
+device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+again: bool = False  # True: train here (takes the files and half an hour); False: show the published
 
 # %% tags=["hide-input"]
 from myst_nb import glue
@@ -34,11 +34,12 @@ report.samples_note(record)
 # %% [markdown]
 # ## Table 4 on real samples
 #
-# One block of lines for each input. *Real samples* is the mean over the seeds with its 95 %
-# interval (Student's *t*, over seeds); tiles were scored for one seed alone, with a bootstrap
-# interval over photos. *Chance* is what the same outputs score against the wrong references, and
-# in how many of the seeds the songs' own titles did better than random ones at *p* < 0.05. With five
-# seeds and no effect at all, one such seed in four lines is to be expected.
+# One block of lines for each input. *Real samples* is the mean over the {term}`seeds <seed>` with
+# its 95 % interval (Student's *t*, over seeds); {term}`tiles <tile>` were scored for one seed
+# alone, with a {term}`bootstrap` interval over photos. {term}`Chance <chance>` is what the same
+# outputs score against the wrong references, and in how many of the seeds the songs' own titles
+# did better than random ones at *p* < 0.05. With five seeds and no effect at all, one such seed
+# in four lines is to be expected.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -53,12 +54,12 @@ tables.Table(
 plots.gains_by_seed(report.samples_gains(record));
 
 # %% [markdown]
-# Photos first: they show what it looks like when a captioner *does* use its input. Then the songs.
-# "Timbre of another" gives each title the numbers of another track, as a join row by row of two
-# lists in different orders would. If a song's own timbre helped, the first of the two rows would lie
-# to the right of the second; the first table below subtracts them title by title. The second says
-# what the captioners learnt of photos at all: a captioner that looks is less surprised by a caption
-# when it sees the photo that belongs to it.
+# Photos first: they show what it looks like when a captioner *does* use its input. Then the
+# songs. "Timbre of another" gives each title the numbers of another track, as a join row by row
+# of two lists in different orders would. If a song's own timbre helped, the first of the two rows
+# would lie to the right of the second; the first table below subtracts them title by title. The
+# second says what the captioners learnt of photos at all: a captioner that looks is less
+# surprised by a caption when it sees the photo that belongs to it.
 
 # %% tags=["hide-input"]
 display(
@@ -76,7 +77,7 @@ display(
 )
 
 # %% [markdown]
-# ## What follows
+# ## What it means
 
 # %% tags=["hide-input"]
 report.samples_conclusion(record)
@@ -85,7 +86,8 @@ report.samples_conclusion(record)
 # ## Without the song
 #
 # What does the row of Million Song score when the decoder is given nothing of the songs? And where
-# does a song's true title rank when no search is made at all?
+# does a song's true title rank when no search is made at all? {doc}`09_controls` explains each of
+# these {term}`controls <control>`.
 
 # %% tags=["hide-input"]
 display(
@@ -107,7 +109,8 @@ display(
 #
 # The same outputs, scored by five definitions of BLEU, with chance in brackets. The level of the
 # scores is made by the definition and by chance, not by the songs: compare each score with the
-# bracket beside it, and then with the paper's column.
+# bracket beside it, and then with the paper's column. How the definitions differ is the story of
+# {doc}`11_forensics`.
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -120,12 +123,55 @@ tables.Table(
 # %% [markdown]
 # ## Exercises
 #
-# 1. Which input of the figure lies clear of chance for every seed? What do the intervals of the ten
-#    clips say, and what do they not say?
-# 2. The captioner knows only the words of photo captions. The record counts how many of the titles'
-#    words are among them. What is the highest BLEU-1 that any system with that vocabulary could reach?
-# 3. You want to show that timbre helps by a quarter of a percent point. The page *Controls* has a
-#    table of how many titles that takes: would 1,000 do?
+# ```{exercise} Clear of chance
+# :label: ex-13-1
+#
+# Which inputs of the figure lie clear of chance for every seed? What do the intervals of the clips,
+# of which there are few, say, and what do they not say?
+# ```
+#
+# ```{solution} ex-13-1
+# :label: sol-13-1
+# :class: dropdown
+#
+# Clear are those all of whose bars lie to the right of the dashed line. A wide interval around chance
+# says that an effect larger than its reach would have shown; a smaller one may or may not be there.
+# No sign of an effect is not a sign of none, and the fewer songs, the less it is one.
+# ```
+#
+# ```{exercise} The most that a vocabulary allows
+# :label: ex-13-2
+#
+# A title has four words, of which the captioner knows two. It may say only the two, or the two and
+# two others. Which scores higher by BLEU-1? What is the highest score for $m$ known words of $n$?
+# ```
+#
+# ```{solution} ex-13-2
+# :label: sol-13-2
+# :class: dropdown
+#
+# Two words: $1 \cdot e^{1 - 4/2} = e^{-1} \approx 0.37$. Four words: $2/4 = 0.5$. In general $m/n$
+# against $e^{1 - n/m}$; with $x = n/m$ that is $1/x$ against $e^{1-x}$, and since $e^{x-1} \ge x$
+# the longer answer never scores less. So no system with that vocabulary has a mean above the mean
+# share of known words.
+# ```
+#
+# ```{exercise} Would a thousand titles do?
+# :label: ex-13-3
+#
+# You want to show that timbre helps by a quarter of a percent point. Differences between two readings
+# of a title spread by $\sigma$ points. About $7.8\,(\sigma/\delta)^2$ titles find a difference of
+# $\delta$ in four of five trials. Up to which $\sigma$ would 1,000 do?
+# ```
+#
+# ```{solution} ex-13-3
+# :label: sol-13-3
+# :class: dropdown
+#
+# $7.8\,(\sigma/0.25)^2 \le 1000$ gives $\sigma \le 0.25\,\sqrt{1000/7.8} \approx 2.8$ points. Single
+# titles score 0 or some tens of points, so differences spread more than that unless both readings
+# answer nearly alike. {doc}`09_controls` has the table for this book's songs.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.samples_facts(record).items():

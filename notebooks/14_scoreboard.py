@@ -9,12 +9,14 @@
 # %% [markdown]
 # # Scoreboard: is it true?
 #
-# A paper says many things: numbers in tables, numbers in sentences, and sentences without numbers.
-# Each of them is either right, or wrong, or cannot be told from here. This page lists what the paper
-# says, one row each, with the numbers that decide and the page where they are shown.
+# A paper says many things: numbers in tables, numbers in sentences, and sentences without
+# numbers. Each of them is either right, or wrong, or cannot be told from here. This page lists
+# what the paper says, one row each, with the numbers that decide and the page where they are
+# shown. The numbers come from {term}`records <record>`, and so do the verdicts: no hand has
+# written them.
 
 # %% tags=["parameters"]
-preset = "quick"  # any will do: nothing is run here, all published records are read
+preset: str = "quick"  # any will do: nothing is run here, all published records are read
 
 # %% tags=["hide-input"]
 from myst_nb import glue
@@ -34,12 +36,12 @@ report.scoreboard_note(found)
 #   number stands beside it, and what would test it;
 # - **inconsistent in the paper**: the paper says two things that cannot both be.
 #
-# A captioner trained on stamps says nothing about a score on Conceptual Captions, however near the
-# two numbers are: such a cell of a table is *not testable here* until somebody makes a record on the
-# paper's corpora. A sentence about how search behaves may be tried on other data; then the verdict
-# says **tested on other data**, and a failure there does not refute what the paper saw.
+# A captioner trained on stamps says nothing about a score on Conceptual Captions, however near
+# the two numbers are: such a cell of a table is *not testable here* until somebody makes a record
+# on the paper's corpora. A sentence about how search behaves may be tried on other data; then the
+# verdict says **tested on other data**, and a failure there does not refute what the paper saw.
 
-# %% mystnb={"figure": {"caption": "Entries of the ledger by verdict: numbers that the paper prints, sentences that can be checked, and relations between its numbers that were worked out again.", "name": "fig-verdicts"}, "image": {"alt": "Three stacked bars, for numbers, sentences and inconsistencies, each cut by verdict into parts that carry their counts. The largest part of the numbers cannot be tested here."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Entries of the ledger by verdict: numbers that the paper prints, sentences that can be checked, and relations between its numbers that were worked out again.", "name": "fig-verdicts"}, "image": {"alt": "Three stacked bars, for numbers, sentences and inconsistencies, each cut by verdict into parts that carry their counts."}} tags=["hide-input"]
 plots.verdict_bars(report.verdict_counts(found));
 
 # %% [markdown]
@@ -80,15 +82,65 @@ report.Scoreboard(
 )
 
 # %% [markdown]
+# ## What it means
+#
+# A verdict is about a sentence, not about its author, and it lasts as long as its record: bring
+# the corpus that a row asks for, and *not testable here* turns into one of the others. Two kinds
+# of row deserve your time. Where the paper stands against itself, no new data can help; its
+# author could. And where nothing is testable, the claim may well be true. What this book can
+# offer is a way to find out: {doc}`../corpora` says where the data are, {doc}`../again` how to
+# run it all on them.
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Choose the verdict *fails* above. Which of these rest on other data than the paper's? For one of
-#    them, think of data on which it would hold.
-# 2. Open `data_manifest/claims.toml`, change what the paper says of the Million Song test vocabulary
-#    in the text to what its Table 3 says, and run this page again. Which rows change, and why more
-#    than one?
-# 3. Find a row whose last column asks for a corpus that you could fetch. What would you count, and
-#    which result would make the claim fail?
+# ```{exercise} Failed, but where?
+# :label: ex-14-1
+#
+# Choose the verdict *fails*. Which of these rest on other data than the paper's? For one of them,
+# think of data on which it would hold.
+# ```
+#
+# ```{solution} ex-14-1
+# :label: sol-14-1
+# :class: dropdown
+#
+# Those marked *tested on other data*. Take a claim of how a score moves with the beam: it would hold
+# where the likeliest short answers happen to be as long as the references. Such a claim may be true
+# where it was made and false here. What fails is its being general.
+# ```
+#
+# ```{exercise} Mend a number
+# :label: ex-14-2
+#
+# In `data_manifest/claims.toml` give the Million Song test vocabulary in the text the value that the
+# paper's Table 3 has. Which rows change when you run this page again, and why more than one?
+# ```
+#
+# ```{solution} ex-14-2
+# :label: sol-14-2
+# :class: dropdown
+#
+# The row of the number itself, and every row of the second table that is worked out from it: text and
+# table now agree, so what was inconsistent no longer is. Rows are computed from the ledger, not
+# written. Undo it afterwards: the ledger holds what the paper prints, not what it should.
+# ```
+#
+# ```{exercise} A test of your own
+# :label: ex-14-3
+#
+# Find a row whose last column asks for a corpus that you could fetch. What would you count, and which
+# result would make the claim fail?
+# ```
+#
+# ```{solution} ex-14-3
+# :label: sol-14-3
+# :class: dropdown
+#
+# Any number of a corpus will do: its size, a mean length, a share of short titles. Write down the
+# count and the tolerance before you look; a claim fails when the count lies outside of it. One that no
+# count could make fail says nothing.
+# ```
 
 # %% tags=["remove-cell"]
 for name, value in report.verdict_facts(found).items():

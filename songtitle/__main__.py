@@ -1,4 +1,4 @@
-"""The command line: `python -m songtitle {fetch,verify,count,run,train,title,status}`."""
+"""The command line: `python -m songtitle COMMAND`, such as fetch, run, title, course or status."""
 
 import argparse
 import ast
@@ -12,7 +12,7 @@ from typing import Any
 
 from songtitle.errors import InputError
 
-COMMANDS = "{fetch,verify,count,run,train,title,status}"
+COMMANDS = "{fetch,verify,count,run,train,title,course,grade,status}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.command(options)
     except InputError as error:
+        if drawn := getattr(error, "drawn", None):  # a cell of a notebook has a traceback
+            colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+            print(drawn(colour=colour), end="", file=sys.stderr)
         print(f"songtitle: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 2)  # one who was stopped says by what
     except KeyboardInterrupt:
@@ -63,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     title.add_argument("--beam-size", type=int, default=5, help="hypotheses kept (default 5)")
     title.add_argument("--json", action="store_true", help="one JSON object a line")
     title.set_defaults(command=_title)
+
+    _add_course(commands.add_parser("course", help="make student versions and hidden checks"))
+    _add_grade(commands.add_parser("grade", help="run and mark what a student handed in"))
 
     status = commands.add_parser("status", help="what is fetched, computed and trained")
     status.set_defaults(command=_status)
@@ -124,6 +130,21 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     data.add_argument("--workers", type=int, metavar="N", help="that decode, for each process")
     data.add_argument("--window", type=int, default=16, metavar="N", help="shards mixed at a time")
     train.set_defaults(command=_train)
+
+
+def _add_course(course: argparse.ArgumentParser) -> None:
+    course.add_argument("folder", type=Path, help="gets student/ to hand out and teacher/ to keep")
+    course.add_argument("notebook", nargs="*", help="some only, such as 04_search (default: all)")
+    course.add_argument("--preset", help="of the student versions, such as tiny (default quick)")
+    course.set_defaults(command=_course)
+
+
+def _add_grade(grade: argparse.ArgumentParser) -> None:
+    grade.description = "A submission runs as you, on this machine: read it first."
+    grade.add_argument("submission", nargs="+", type=Path, help="an .ipynb that was handed in")
+    grade.add_argument("--checks", type=Path, help="its zip in teacher/ (default: this clone's)")
+    grade.add_argument("--json", action="store_true", help="one JSON object a line")
+    grade.set_defaults(command=_grade)
 
 
 def _fetch(options: argparse.Namespace) -> int:
@@ -266,6 +287,41 @@ def _title(options: argparse.Namespace) -> int:
             print(path)
             for title, log_prob in found:
                 print(f"  {log_prob:8.2f}  {title}")
+    return 2 if faults else 0
+
+
+def _course(options: argparse.Namespace) -> int:
+    from songtitle import course
+    from songtitle.presets import preset
+
+    if options.preset is not None:
+        preset(options.preset)
+    for student, checks in course.write(options.folder, options.notebook, preset=options.preset):
+        print(f"{student}  (checks: {checks})")
+    return 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from songtitle import course
+
+    faults = 0
+    for path in options.submission:
+        try:
+            found = course.grade(path, options.checks)
+        except InputError as error:
+            faults += 1
+            print(f"songtitle: {error}", file=sys.stderr)
+            continue
+        if options.json:
+            print(json.dumps({"file": str(path), **asdict(found)}, ensure_ascii=False), flush=True)
+            continue
+        print(f"{path}: {found.total:g} of {found.possible:g} points by checks", flush=True)
+        for name, (got, of) in found.points.items():
+            print(f"  {got:g} of {of:g}  {name}")
+        if found.by_hand:
+            print(f"  to be read by you: {', '.join(found.by_hand)}")
     return 2 if faults else 0
 
 

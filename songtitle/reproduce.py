@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,10 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 
+from songtitle import demo
+from songtitle.devices import check_device
 from songtitle.errors import InputError
 from songtitle.experiment import (
     census,
@@ -43,13 +47,16 @@ from songtitle.experiment.published import RESULTS, published
 from songtitle.experiment.published import publish as publish_record
 from songtitle.experiment.questions import PUBLISHED, present
 from songtitle.manifest import data_home
+from songtitle.pages import figures, runs
 from songtitle.presets import PARTS, PRESETS, ExperimentConfig, preset
-from songtitle.stages import Record
+from songtitle.stages import Record, provenance
+from songtitle.ticker import span, ticking
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "notebooks"
 EXECUTED = ROOT / "book" / "notebooks"
 PAGES = ROOT / "book" / "_build" / "html"
+DEMO = ROOT / "book" / "extra" / "demo" / "model"
 
 # Stages whose findings the book quotes.
 SHORT: tuple[Callable[[ExperimentConfig], Record], ...] = (
@@ -66,6 +73,9 @@ LONG: dict[Callable[[ExperimentConfig], Record], str | None] = {
     samples: "samples",
 }
 
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a traceback
+GO_ON = "the same command goes on at this notebook"
+
 SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
@@ -80,7 +90,23 @@ EXPECTED = (
     *("fig-length", "tab-length", "tab-content-free", "fig-prefixes", "fig-forensics"),
     *("tab-forensics", "tab-assumptions", "fig-tornado", "tab-switchboard", "tab-real"),
     *("fig-verdicts", "tab-scoreboard", "tab-inconsistencies"),
+    *("tab-guessing", "tab-branches", "fig-beam-1", "fig-beam-5", "fig-beam-20"),
+    *("tab-settings", "tab-frames", "fig-settings", "tab-contradictions", "tab-lengths-real"),
+    *("fig-labs", "tab-labs", "tab-answer"),
 )
+
+
+class NotebookError(InputError):
+    """A cell failed. The message is one line; `traceback` has the lines that IPython drew."""
+
+    def __init__(self, message: str, traceback: Iterable[str] = ()):
+        super().__init__(message)
+        self.traceback = list(traceback)
+
+    def drawn(self, *, colour: bool) -> str:
+        """The traceback as text, with the colours of a terminal or without."""
+        text = "".join(f"{line}\n" for line in self.traceback)
+        return text if colour else ANSI.sub("", text)
 
 
 def notebooks() -> list[Path]:
@@ -88,17 +114,27 @@ def notebooks() -> list[Path]:
     return sorted(SOURCES.glob("[0-9][0-9]_*.ipynb"))
 
 
-def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool:
+def execute(
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    *,
+    asked: Mapping[str, Any] | None = None,
+) -> bool:
     """Run one notebook with papermill; False if `output` is already what would come out.
 
     A page that came with the clone does not count: it was made elsewhere. The data home remembers
     what was made here.
 
     The output holds no papermill or timing metadata: two runs that show the same are the same
-    bytes. It replaces an earlier one only when the run has succeeded.
+    bytes. It replaces an earlier one only when the run has succeeded. Which run it is of stands in
+    its metadata: `asked` are the settings of the whole run, where this page knows only a part.
     """
     check_parameters(notebook, parameters)
     key = _key(notebook, parameters)
+    default = {"preset": parameters_of(notebook)["preset"]}
+    about = {"key": key} | _about(default | dict(parameters if asked is None else asked))
+    clock = time.monotonic()
     made_here = data_home() / "pages" / key
     if made_here.exists() and _key_of(output) == key:
         return False
@@ -118,16 +154,16 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool
                 cwd=scratch,
             )
         except papermill.PapermillExecutionError as error:
-            kept = output.with_name(f"{output.stem}.failed.ipynb")
-            shutil.copyfile(result, kept)
-            what = error.evalue if error.ename == "InputError" else f"{error.ename}: {error.evalue}"
-            msg = f"{notebook.name}: cell {error.exec_count} failed: {what} (see {kept})"
+            raise _failure(notebook, result, error) from error
+        except DeadKernelError as error:
+            msg = f"{notebook.name}: its process died, most often for want of memory; free some, "
+            msg += f"or take a smaller preset; {GO_ON}"
             raise InputError(msg) from error
         content = nbformat.read(result, 4)
     content.metadata = {
         "kernelspec": content.metadata["kernelspec"],
         "language_info": {"name": "python"},
-        "songtitle": {"key": key},
+        "songtitle": about | _rests_on(runs.take_records(content)),
     }
     for index, cell in enumerate(content.cells):
         cell["id"] = f"cell-{index}"
@@ -137,12 +173,76 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> bool
             cell.metadata.pop("tags")
         if "outputs" in cell:  # progress bars and warnings, with paths of this machine
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+        figures.describe(cell)
     partial = output.with_suffix(".partial")
     nbformat.write(content, partial)
     os.replace(partial, output)
+    machine = "{system}, {cores} cores, Python {python}".format(**provenance())
+    runs.note_times(output, seconds=time.monotonic() - clock, machine=machine)
     made_here.parent.mkdir(exist_ok=True)
     made_here.touch()
+    _failed(notebook).unlink(missing_ok=True)
     return True
+
+
+def _failed(notebook: Path) -> Path:
+    """Where a notebook is kept as it stood when a cell of it failed."""
+    return data_home() / "failed" / notebook.name
+
+
+def _failure(
+    notebook: Path, result: Path, error: papermill.PapermillExecutionError
+) -> NotebookError:
+    """Keep the notebook as it stood, its traceback readable in any program, and say it in a line.
+
+    What a reader is meant to mend (`InputError`) needs no traceback on the screen.
+    """
+    content = nbformat.read(result, 4)
+    for out in (out for cell in content.cells for out in cell.get("outputs", [])):
+        if out.output_type == "error":
+            out.traceback = [ANSI.sub("", line) for line in out.traceback]
+    kept = _failed(notebook)
+    kept.parent.mkdir(exist_ok=True)
+    nbformat.write(content, kept)
+    said = next((line for line in map(str.strip, str(error.evalue).splitlines()) if line), "")
+    ours = error.ename == "InputError"
+    what = said if ours else f"{error.ename}: {said}" if said else error.ename
+    msg = f"{notebook.name}: cell {error.exec_count} failed: {what}; traceback in {kept}; {GO_ON}"
+    return NotebookError(msg, [] if ours else error.traceback)
+
+
+def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Which run a page is of: the same for every page of one run."""
+    base = preset(asked.get("preset", "quick"))
+    own = {*asdict(base), *PARTS} - {"name"}
+    config = preset(base.name, **{name: value for name, value in asked.items() if name in own})
+    said = config.as_dict() | {part: getattr(config.model, part) for part in PARTS}
+    usual = base.as_dict() | {part: getattr(base.model, part) for part in PARTS}
+    changed = {
+        name: said[name]
+        for name in sorted(own & asked.keys() - {"seed", "device"})
+        if said[name] != usual[name]
+    }
+    made = provenance()
+    facts: dict[str, Any] = {
+        "preset": config.name,
+        "seed": config.seed,
+        "device": check_device(config.device).type,
+        "changed": changed,
+    }
+    return {
+        "run": runs.run_id(ROOT, **facts),
+        **facts,
+        "scale": "small" if config.pictures in runs.SMALL else "paper",
+        "commit": made["commit"],
+        "modified": made["modified"],
+    }
+
+
+def _rests_on(records: list[tuple[str, str]]) -> dict[str, Any]:
+    """The records that a page shows, and the data behind them."""
+    data = runs.data_hashes(records, data_home(), RESULTS)
+    return {"records": [list(each) for each in records], "data": data}
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
@@ -175,9 +275,10 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
     for cell in nbformat.read(notebook, 4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             return {
-                node.targets[0].id: ast.literal_eval(node.value)  # type: ignore[attr-defined]
+                target.id: ast.literal_eval(node.value)  # type: ignore[attr-defined, arg-type]
                 for node in ast.parse(cell.source).body
-                if isinstance(node, ast.Assign)
+                if isinstance(node, ast.Assign | ast.AnnAssign)
+                for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             }
     msg = f"{notebook.name}: expected a cell tagged 'parameters'"
     raise InputError(msg)
@@ -212,29 +313,43 @@ def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
 def run(
     name: str = "quick", *, chosen: Iterable[Path] = (), output: Path = EXECUTED, **changes: Any
 ) -> None:
-    """Run notebooks in order (all of them unless `chosen`), saying what is done and skipped."""
+    """Run notebooks in order (all of them unless `chosen`), a line of progress for each.
+
+    The first that fails ends the run. Those before it are up to date then, so the same call goes
+    on where it stopped.
+    """
     if name not in PRESETS:
         preset(name)
+    chosen = list(chosen)
     whole = not chosen and output == EXECUTED
-    for notebook in list(chosen) or notebooks():
-        if whole and notebook.stem == SCOREBOARD:  # it reads what the others left
-            config = preset(name, seed=changes.get("seed"), device=changes.get("device"))
-            publish(config, again=bool(changes.get("again")))
+    those = chosen or notebooks()
+    start, count, ran = time.monotonic(), len(those), 0
+    for place, notebook in enumerate(those, 1):
         known = parameters_of(notebook)
         parameters = {"preset": name}
         parameters |= {key: value for key, value in changes.items() if value is not None}
         if not chosen:  # what one notebook varies is no business of the others
             parameters = {key: value for key, value in parameters.items() if key in known}
-        print(f"{notebook.stem}: ", end="", flush=True)
-        did = execute(notebook, output / notebook.name, parameters)
-        print("done" if did else "up to date", flush=True)
+        with ticking(f"[{place:>{len(str(count))}}/{count}] {notebook.stem}") as say:
+            if whole and notebook.stem == SCOREBOARD:  # it reads what the others left
+                config = preset(name, seed=changes.get("seed"), device=changes.get("device"))
+                publish(config, again=bool(changes.get("again")))
+            asked = parameters if chosen else {"preset": name, **changes}
+            if execute(notebook, output / notebook.name, parameters, asked=asked):
+                ran += 1
+            else:
+                say("up to date")
+    if count > 1:
+        took = span(time.monotonic() - start)
+        print(f"{ran} run, {count - ran} up to date, in {took}", flush=True)
 
 
 def publish(config: ExperimentConfig, folder: Path = RESULTS, *, again: bool = False) -> None:
     """Copy the records that the book's numbers come from, and Table 4 in full, to `results/`.
 
     A long stage that was published stays as it is, unless it was run `again`. What the census
-    counted here joins its published answers; those it could not count stay.
+    counted here joins its published answers; those it could not count stay. The captioner of the
+    quick run goes into the page that names songs in the reader's browser.
     """
     for stage in SHORT:
         publish_record(stage, config, stage(config), results=folder)
@@ -248,6 +363,8 @@ def publish(config: ExperimentConfig, folder: Path = RESULTS, *, again: bool = F
         if answer.folder != PUBLISHED:
             text = json.dumps(answer.as_dict(), indent=1, ensure_ascii=False)
             (PUBLISHED / f"{name}.json").write_text(text + "\n", "utf-8")
+    if folder == RESULTS and config.name == "quick":
+        demo.write(config, DEMO)
 
 
 def build() -> Path:

@@ -1,57 +1,126 @@
-"""Tables and notes that look right twice: as HTML in a notebook, as numbered MyST in the book."""
+"""Tables and notes that look right twice: as HTML in a notebook, as numbered MyST in the book.
 
-from collections.abc import Mapping, Sequence
-from html import escape
+What comes from data (titles, captions, names of files) is text and nothing else: `plain` writes it
+so that no letter of it is taken for markup. Cells of a `Table` are written so by themselves.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape, unescape
 from numbers import Number
 from typing import Any
 
 import pandas as pd
+
+NO_TITLE = "(no title)"
+RECORDS = "application/vnd.songtitle.records+json"  # which records an output of a page rests on
+
+_MARKUP = frozenset("\\`*_{}[]<>#$|!&~^@%=")  # what MyST may take for markup, wherever it stands
+_DIRECTIONS = re.compile(
+    "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)  # they reach beyond a title
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff\xad]")
+_NUMBERED = re.compile(r"(\d+)([.)])")  # "1. Allegro" is a title, not a list
+
+
+def plain(text: str, empty: str = NO_TITLE) -> str:
+    """Text from data as MyST that shows exactly this text on one line, or `empty` where none is.
+
+    Right-to-left text is isolated, so that it turns nothing beside it around.
+    """
+    text = shown(text, empty)
+    if numbered := _NUMBERED.match(text):
+        number, point = numbered.groups()
+        return f"{number}&#{ord(point)};{_entities(text[numbered.end() :])}"
+    first = text[0]
+    if first.isascii() and not first.isalnum():  # "- ", "+ ", ":::", "(target)=", "--"
+        return f"&#{ord(first)};{_entities(text[1:])}"
+    return _entities(text)
+
+
+def shown(text: str, empty: str = NO_TITLE) -> str:
+    """Text from data as a reader is to see it, for `html.escape` or a figure: one line, no control
+    characters, right-to-left text between U+2068 and U+2069, and `empty` where nothing is seen."""
+    text = _DIRECTIONS.sub("", " ".join(text.split()))
+    text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+    if not _INVISIBLE.sub("", text).strip("\ufffd "):
+        return empty
+    turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
+    return f"\u2068{text}\u2069" if turned else text
+
+
+@dataclass(frozen=True)
+class Markup:
+    """A cell that is MyST on purpose; where no MyST is read stands `bare`, or else `text`."""
+
+    text: str
+    bare: str = ""
 
 
 class Table:
     """A captioned table that a book page can refer to.
 
     A notebook shows the HTML, the book takes the Markdown (MyST's `list-table`, whose caption and
-    anchor `name` are the page's own). `note` stands under the table. Line ends in a cell are kept.
+    anchor `name` are the page's own). Cells are plain text unless they are `Markup`; line ends in
+    a cell are kept, and the parts of a tuple stand on lines of their own. `caption` and `note`
+    (below the table) are MyST: what they hold from data goes through `plain`.
     """
 
     def __init__(self, frame: pd.DataFrame, *, name: str, caption: str, note: str = ""):
         self.frame, self.name, self.caption, self.note = frame, name, caption, note
 
-    def _rows(self) -> list[list[str]]:
-        head = [str(column) for column in self.frame.columns]
-        return [head, *([_text(value) for value in row] for row in self.frame.to_numpy(object))]
+    def __repr__(self) -> str:  # an address in memory would make two runs differ
+        return f"{type(self).__name__}({self.name!r})"
+
+    def _rows(self) -> list[list[Any]]:
+        return [list(self.frame.columns), *self.frame.to_numpy(object).tolist()]
 
     def _repr_markdown_(self) -> str:
         lines = [f"```{{list-table}} {self.caption}", ":header-rows: 1", f":name: {self.name}", ""]
         for row in self._rows():
-            cells = [cell.replace("\n", "<br>") for cell in row]
+            cells = ["<br>".join(_as_myst(part) for part in _parts(value)) for value in row]
             lines += [f"{'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
         return "\n".join([*lines, "```", "", self.note])
 
     def _repr_html_(self) -> str:
-        head, *body = self._rows()
-        cells = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{_broken(cell)}</td>' for cell in row)}</tr>" for row in body
-        )
+        head, *body = [
+            ["<br>".join(_as_html(part) for part in _parts(value)) for value in row]
+            for row in self._rows()
+        ]
+        cells = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
+        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in body)
         return (
-            f"<table><caption>{escape(self.caption)}</caption><thead><tr>{cells}</tr></thead>"
-            f"<tbody>{rows}</tbody></table><p>{escape(self.note)}</p>"
+            f"<table><caption>{_bare(self.caption)}</caption><thead><tr>{cells}</tr></thead>"
+            f"<tbody>{rows}</tbody></table><p>{_bare(self.note)}</p>"
         )
 
 
 class Note:
-    """A boxed remark: plain in a notebook, an admonition in the book."""
+    """A boxed remark: plain in a notebook, an admonition in the book.
 
-    def __init__(self, title: str, text: str, kind: str = "note"):
+    `title` and `text` are MyST: what they hold from data goes through `plain`. `records` are the
+    names and keys of the records that the remark rests on, for the provenance of its page.
+    """
+
+    def __init__(
+        self, title: str, text: str, kind: str = "note", records: Iterable[tuple[str, str]] = ()
+    ):
         self.title, self.text, self.kind = title, text, kind
+        self.records = [list(each) for each in records]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.title!r})"
 
     def _repr_markdown_(self) -> str:
         return f"```{{admonition}} {self.title}\n:class: {self.kind}\n\n{self.text}\n```"
 
     def _repr_html_(self) -> str:
-        return f"<p><strong>{escape(self.title)}.</strong> {escape(self.text)}</p>"
+        return f"<p><strong>{_bare(self.title)}.</strong> {_bare(self.text)}</p>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {RECORDS: self.records} if self.records else {}
 
 
 def made_by(records: Sequence[Any], config: Any) -> Note:
@@ -62,9 +131,10 @@ def made_by(records: Sequence[Any], config: Any) -> Note:
         f"A {config.name} run on small data, not a reproduction",
         f"Preset {config.name}, seed {config.seed}. Pictures: Tux Paint stamps; songs: folk tunes "
         f"rendered from scores. Commit {_commit(first)}, songtitle "
-        f"{first['songtitle']}, Python {first['python']}, {first['system']}, {first['cores']} "
-        f"cores. Record: {keys}.",
+        f"{first['songtitle']}, Python {first['python']}, {plain(first['system'])}, "
+        f"{first['cores']} cores. Record: {plain(keys)}.",
         kind="warning",
+        records=rests_on(records),
     )
 
 
@@ -72,9 +142,14 @@ def origin(record: Any) -> str:
     """When, by which code and under which key a record was made, as a sentence."""
     made = record.provenance
     return (
-        f"Record {record.stage} {record.key}, made {made['started'][:10]} by commit "
+        f"Record {plain(record.stage)} {record.key}, made {made['started'][:10]} by commit "
         f"{_commit(made)}."
     )
+
+
+def rests_on(records: Iterable[Any]) -> list[tuple[str, str]]:
+    """Stage and key of each record, as `Note` takes them."""
+    return [(record.stage, record.key) for record in records]
 
 
 def _commit(made: Mapping[str, Any]) -> str:
@@ -82,8 +157,29 @@ def _commit(made: Mapping[str, Any]) -> str:
     return f"{made['commit']}{' with uncommitted changes' if made['modified'] else ''}"
 
 
-def _broken(cell: str) -> str:
-    return escape(cell).replace("\n", "<br>")
+def _entities(text: str) -> str:
+    return "".join(f"&#{ord(letter)};" if letter in _MARKUP else letter for letter in text)
+
+
+def _parts(value: Any) -> list[Any]:
+    """What stands on lines of their own in a cell."""
+    if isinstance(value, tuple):
+        return [part for each in value for part in _parts(each)]
+    return list(value.split("\n")) if isinstance(value, str) else [value]
+
+
+def _as_myst(part: Any) -> str:
+    return part.text if isinstance(part, Markup) else plain(_text(part), empty="–")
+
+
+def _as_html(part: Any) -> str:
+    text = (part.bare or part.text) if isinstance(part, Markup) else _text(part)
+    return escape(shown(text, empty="–"))
+
+
+def _bare(text: str) -> str:
+    """MyST as it reads in a notebook: what `plain` wrote shows as the text it stands for."""
+    return escape(unescape(text))
 
 
 def _text(value: Any) -> str:
@@ -93,4 +189,4 @@ def _text(value: Any) -> str:
         return f"{value:,.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
     if isinstance(value, Number):
         return f"{value:,}"
-    return str(value) or "–"
+    return str(value)

@@ -40,7 +40,9 @@ ALLOWED = {
 
 
 def plain(text):
-    """Prose without code, roles and addresses."""
+    """Prose without code, roles and addresses; what stands in a directive is prose."""
+    opened = re.compile(r"^(`{3,})\{[^\n]*\n(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
+    text = opened.sub(r"\2", text)
     text = re.sub(r"^```(?!\{)[^\n]*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"\{[\w:]+\}`[^`]*`", " ", text)
     text = re.sub(r"`[^`]*`", " ", text)
@@ -94,6 +96,7 @@ def test_every_number_in_prose_comes_from_a_record_or_the_ledger(path):
         ("{glue:text}`a.b:.1f` points and `0.25` in code", []),
         ("see [page](https://x.org/1.5) and ResNet-152", []),
         ("```\nsleep 0.5\n```\n", []),
+        ("```{exercise}\nIt is `0.6`, not 61.3.\n```\nand `0.4`", ["61.3"]),
     ],
 )
 def test_quoted_numbers_are_found_and_names_are_not(text, numbers):

@@ -45,5 +45,5 @@ def test_the_badge_names_preset_seed_commit_and_record(tmp_path):
 
 def test_a_line_end_in_a_cell_is_a_line_end_in_both_forms():
     table = Table(pd.DataFrame({"files": ["a_1.csv\nb<2>.csv"]}), name="tab-x", caption="X.")
-    assert "a_1.csv<br>b<2>.csv" in table._repr_markdown_()
+    assert "a&#95;1.csv<br>b&#60;2&#62;.csv" in table._repr_markdown_()
     assert "<td>a_1.csv<br>b&lt;2&gt;.csv</td>" in table._repr_html_()

@@ -6,7 +6,8 @@ Each function gives the record of one stage and sees to the stages before it, in
 `similarity`, `likeness` and `map_grid` (songs among pictures), `controls`, `self_retrieval`,
 `differences`, `blind_training` and `replicates` (is it more than chance?), `lengths`,
 `content_free` and `readings` (which BLEU?), `switchboard` (what was left open) and `samples` (real
-photos and songs). Beside them, `census` counts what is here of the paper's own corpora.
+photos and songs). `gallery_songs` and `branches` are what the gallery shows. Beside them, `census`
+counts what is here of the paper's own corpora.
 """
 
 from songtitle.experiment.comparing import comparison
@@ -14,6 +15,7 @@ from songtitle.experiment.contrasts import differences
 from songtitle.experiment.controlled import controls, self_retrieval
 from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS, clips, corpora, vocabulary
 from songtitle.experiment.forensics import content_free, readings
+from songtitle.experiment.gallery import branches, gallery_songs
 from songtitle.experiment.inputs import (
     clip_picture,
     crop_of,
@@ -23,6 +25,7 @@ from songtitle.experiment.inputs import (
     song_features,
     tile_features,
 )
+from songtitle.experiment.labs import LABS, lab
 from songtitle.experiment.learning import training
 from songtitle.experiment.length_effects import lengths
 from songtitle.experiment.maps import likeness, map_grid, similarity
@@ -37,8 +40,10 @@ from songtitle.experiment.switching import switchboard
 __all__ = [
     "CAPTIONS",
     "COLLECTIONS",
+    "LABS",
     "SONG_INPUTS",
     "blind_training",
+    "branches",
     "census",
     "clip_picture",
     "clips",
@@ -49,8 +54,10 @@ __all__ = [
     "crop_of",
     "differences",
     "example_picture",
+    "gallery_songs",
     "hear",
     "hypotheses",
+    "lab",
     "lengths",
     "likeness",
     "map_grid",

@@ -4,9 +4,12 @@ Nothing here computes a result or changes what it is given. Colours are told apa
 colour-blind readers, and markers and line styles by those who print in grey.
 """
 
+from songtitle.plots.alt import alt_of
 from songtitle.plots.corpora import link_survival, title_funnel, two_orders
+from songtitle.plots.data import csv_of, data_of
 from songtitle.plots.diagrams import Box, draw_captioner, draw_pipeline, draw_two_steps
 from songtitle.plots.forensics import distance_map, prefix_curves
+from songtitle.plots.labs import before_and_after
 from songtitle.plots.likeness import map_grid, numbers_by_kind
 from songtitle.plots.numbers import (
     bleu_by_beam,
@@ -24,19 +27,27 @@ from songtitle.plots.pictures import (
     timbre_bars,
 )
 from songtitle.plots.references import bleu_by_references
+from songtitle.plots.said import says
 from songtitle.plots.samples import gains_by_seed
+from songtitle.plots.settings import settings_panels
 from songtitle.plots.speed import growth_lines, ratio_bars
 from songtitle.plots.style import use_house_style
 from songtitle.plots.switchboard import tornado, tornado_legend
+from songtitle.plots.trees import beam_tree
 from songtitle.plots.truth import control_forest, score_and_length, score_by_prefix
 from songtitle.plots.verdicts import verdict_bars
 
 __all__ = [
     "Box",
+    "alt_of",
+    "beam_tree",
+    "before_and_after",
     "bleu_by_beam",
     "bleu_by_references",
     "bleu_per_second",
     "control_forest",
+    "csv_of",
+    "data_of",
     "distance_map",
     "draw_captioner",
     "draw_pipeline",
@@ -51,9 +62,11 @@ __all__ = [
     "perplexity_by_epoch",
     "prefix_curves",
     "ratio_bars",
+    "says",
     "score_and_length",
     "score_by_prefix",
     "seconds_by_beam",
+    "settings_panels",
     "show_picture",
     "show_spectrogram",
     "show_tiles",

@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from songtitle.errors import InputError
+from songtitle.plots.said import says
 from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
+from songtitle.plots.wording import amount
 
 THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
@@ -44,7 +46,21 @@ def title_funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter(THOUSANDS)
     ax.grid(visible=False, axis="y")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(orders), frameon=False)
-    return ax
+    return says(ax, _losses(steps), y="step")
+
+
+def _losses(steps: pd.DataFrame) -> str:
+    """What each order leaves of the titles, and the step that takes most."""
+    parts = []
+    for order, rows in steps.groupby("order", sort=False):
+        titles = rows["titles"].to_numpy()
+        text = f"{order}, {amount(titles[0])} titles become {amount(titles[-1])}"
+        if len(titles) > 1 and (lost := -np.diff(titles)).max() > 0:
+            place = int(np.argmax(lost))
+            share = amount(100 * lost[place] / titles[place])
+            text += f", most of them lost at {rows['step'].iloc[place + 1]} ({share} %)"
+        parts.append(text)
+    return "; ".join(parts)
 
 
 def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None) -> Axes:
@@ -67,7 +83,7 @@ def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None
     ax.invert_yaxis()
     ax.set(xlabel="links that give a picture (%)")
     ax.legend(loc="best")
-    return ax
+    return says(ax, y="domain (links)")
 
 
 def two_orders(
@@ -101,4 +117,13 @@ def two_orders(
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.xaxis.set_major_formatter(THOUSANDS)
     ax.legend(markerscale=2.5)
-    return ax
+    return says(ax, "; ".join(_order(*each) for each in zip(names, years, strict=True)))
+
+
+def _order(name: str, years: Int[np.ndarray, " rows"]) -> str:
+    """How far a list is sorted by year, as far as it is drawn."""
+    span = f"from {years.min()} to {years.max()}"
+    falls = float(np.mean(np.diff(years) < 0)) if len(years) > 1 else 0.0
+    if not falls:
+        return f"in {name} the year never falls from one row to the next, {span}"
+    return f"in {name} the year falls at {amount(100 * falls)} % of the rows, {span}"

@@ -11,6 +11,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 
+from songtitle.plots.said import says
 from songtitle.plots.style import own_axes, require_some
 
 # A diagram's axis is measured in points from its lower left corner, as type is: whether a text
@@ -64,7 +65,7 @@ def draw_pipeline(stages: Sequence[Box], ax: Axes | None = None) -> Axes:
     require_some(stages, "pipeline")
     ax = own_axes(ax, (8.0, (4 + _flow_height(stages)) / 72))
     _flow(ax, stages, _page(ax))
-    return ax
+    return says(ax, in_order(stages))
 
 
 def draw_captioner(
@@ -87,7 +88,8 @@ def draw_captioner(
     left = _Area(0.0, 0.0, 0.27 * page.width, page.height)
     right = _Area(left.right + GAP, 0.0, page.width - left.right - GAP, page.height)
     column = _band(ax, left, "encoder")
-    steps = _band(ax, right, "decoder, one network unrolled over time")
+    about = f"decoder ({decoder.note})" if decoder.note else "decoder"
+    steps = _band(ax, right, f"{about}, one network unrolled over time")
 
     height = (column.height - GAP * (len(encoder) - 1)) / len(encoder)
     stack = [
@@ -113,7 +115,7 @@ def draw_captioner(
     cells = [at(i, cell_y, min(tall, 54.0)) for i in range(len(shown) + 2)]
     inputs = [at(i, steps.y + line, small) for i in range(1, len(shown) + 2)]
     outputs = [at(i, steps.top - small, small) for i in range(1, len(shown) + 2)]
-    _boxes(ax, [decoder] * len(cells), cells, ORANGE)
+    _boxes(ax, [Box(decoder.title, decoder.shape)] * len(cells), cells, ORANGE)
     tokens = [Box(word, "") for word in ["<bos>", *shown, "<eos>"]]
     _boxes(ax, [*tokens[:-1], *tokens[1:]], [*inputs, *outputs], GREEN)
     for cell, below, above in zip(cells[1:], inputs, outputs, strict=True):
@@ -127,7 +129,11 @@ def draw_captioner(
     last, first = stack[-1], cells[0]
     entry = min(max(inputs[0].centre[1], last.y + PAD), last.top - PAD)
     _arrow(ax, (last.right, entry), (first.centre[0], entry), (first.centre[0], first.y))
-    return ax
+    return says(
+        ax,
+        f"encoder: {in_order(encoder)}; decoder: {in_order([decoder])}, which reads "
+        f"<bos> {' '.join(words)} and gives {' '.join(words)} <eos>",
+    )
 
 
 def draw_two_steps(
@@ -164,7 +170,14 @@ def draw_two_steps(
     ax.text(
         middle + 12, foot + between / 2, link, size=9.5, color=INK, va="center", parse_math=False
     )
-    return ax
+    return says(
+        ax, f"{headings[0]}: {in_order(source)}. {headings[1]}, with {link}: {in_order(target)}"
+    )
+
+
+def in_order(stages: Sequence[Box]) -> str:
+    """Stages in words: "Picture (3 × 256 × 256), then Linear (512)"."""
+    return ", then ".join(f"{b.title} ({b.shape})" if b.shape else b.title for b in stages)
 
 
 def _flow(ax: Axes, stages: Sequence[Box], area: _Area, colour: str = BLUE) -> None:

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
+from songtitle.plots.said import says
+from songtitle.plots.style import COLOURS, GREY, MARKERS, ON_A_PICTURE, own_axes, require
+from songtitle.plots.wording import amount, some
 
 LINES = ["-", (0, (7, 1.5)), "-."]
 
@@ -21,7 +23,9 @@ def distance_map(
     values = distances.to_numpy(dtype=float)
     top = float(values.max()) if most is None else most
     # Cividis rises in lightness all along: it reads the same to colour-blind readers and in grey.
-    ax.imshow(values, cmap="cividis", vmin=0, vmax=top, aspect="auto")
+    ax.imshow(
+        values, cmap="cividis", vmin=0, vmax=top, aspect="auto", label="_distance (percent points)"
+    )
     for row, column in np.ndindex(*values.shape):
         value = values[row, column]
         ax.text(
@@ -32,6 +36,7 @@ def distance_map(
             va="center",
             size=8.5,
             color="white" if value < 0.5 * top else "black",
+            gid=f"{ON_A_PICTURE}-{row}-{column}",
         )
     sources, choices = zip(*distances.columns, strict=True)
     ax.set_xticks(range(len(choices)), choices, rotation=40, ha="right", size=8.5)
@@ -52,7 +57,20 @@ def distance_map(
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    return ax
+    ways = [f"{choice}, {source}" for source, choice in distances.columns]
+    near, far = (np.unravel_index(find(values), values.shape) for find in (np.argmin, np.argmax))
+    (near_to, at_most), (far_from, at_least) = (
+        (f"{distances.index[row]} with {ways[column]}", values[row, column])
+        for row, column in (near, far)
+    )
+    return says(
+        ax,
+        f"nearest is {near_to}, {amount(at_most)} percent points; furthest {far_from}, "
+        f"{amount(at_least)}; {int((values < 10).sum())} of {values.size} squares are below 10",
+        x="way",
+        y="definition",
+        columns=ways,
+    )
 
 
 def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -77,7 +95,14 @@ def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = N
             linestyle=LINES[order % len(LINES)], label=f"against {name}", **style,
         )  # fmt: skip
         for k, found in cells[cells["against"] == name].groupby("k"):
-            ax.scatter([marks[str(k)]] * len(found), found["value"], s=48, edgecolor="k", **style)
+            ax.scatter(
+                [marks[str(k)]] * len(found),
+                found["value"],
+                s=48,
+                edgecolor="k",
+                label=f"_the paper, against {name}",
+                **style,
+            )
             if len(found) == 1:
                 value = found["value"].iloc[0]
                 left = order % 2 == 0
@@ -101,4 +126,14 @@ def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = N
     ax.set_ylim(0, 68)
     ax.set_xlim(right=marks["best"] + 1.5)
     ax.grid(visible=False, axis="x")
-    return ax
+    return says(ax, _peaks(curves), x="words kept")
+
+
+def _peaks(curves: pd.DataFrame) -> str:
+    """Where each curve is highest."""
+    parts = []
+    for name, rows in curves.groupby("against", sort=False):
+        top = rows.loc[rows["mean"].idxmax()]
+        words = "all words" if pd.isna(top["words"]) else f"{amount(top['words'], 'kept (words)')}"
+        parts.append(f"{amount(top['mean'])} against {name} ({words})")
+    return f"highest {some(parts)}"

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
+from songtitle.plots.said import says
+from songtitle.plots.style import COLOURS, DENSE, GREY, MARKERS, own_axes, require
 
 _MAPS = ["x", "y", "kind", "perplexity", "start", "trustworthiness", "mixing"]
 _NUMBERS = ["kind", "number", "value", "low", "high", "chance"]
@@ -34,8 +35,10 @@ def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 alpha=0.75,
                 edgecolor="none",
                 label=kind,
+                rasterized=len(maps) > DENSE,
             )
         panel.set(xticks=[], yticks=[])
+        says(panel, panel=f"perplexity {perplexity:g}, {start}", x="t-SNE 1", y="t-SNE 2")
         panel.margins(0.06)
         first = found.iloc[0]
         said = f"trust {first['trustworthiness']:.2f}, mixing {first['mixing']:.2f}"
@@ -54,7 +57,21 @@ def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
         frameon=False,
         markerscale=2,
     )
-    return ax
+    return says(ax, _nine(maps))
+
+
+def _nine(maps: pd.DataFrame) -> str:
+    """What the maps have in common, and where they part."""
+    each = maps.drop_duplicates(["perplexity", "start"])
+    texts = []
+    for name in ("trustworthiness", "mixing"):
+        low, high = each.loc[each[name].idxmin()], each.loc[each[name].idxmax()]
+        ends = [
+            f"{one[name]:.2f} (perplexity {one['perplexity']:g}, {one['start']})"
+            for one in (low, high)
+        ]
+        texts.append(f"{name} lies between {ends[0]} and {ends[1]}")
+    return f"over {len(each)} maps " + ", ".join(texts)
 
 
 def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -82,10 +99,12 @@ def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 markersize=6.5,
                 capsize=2.5,
             )
-        panel.axvline(found["chance"].iloc[0], linestyle="--", color=GREY, lw=1.2)
+        panel.axvline(found["chance"].iloc[0], linestyle="--", color=GREY, lw=1.2, label="_chance")
         panel.set_xlim(-0.06, max(1.06, 1.06 * float(found["high"].max())))
         panel.set_ylim(min(heights.values()) - 0.6, 0.6)
-        panel.set_yticks(list(heights.values()), kinds if column == 0 else [], fontsize=9.5)
+        panel.set_yticks(list(heights.values()), kinds, fontsize=9.5)
+        panel.tick_params(labelleft=column == 0)
+        says(panel, x=name.split(" (")[0], y="kind")
         panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=9)
         panel.set_title(name, fontsize=9.5, parse_math=False)
         panel.grid(visible=False, axis="y")

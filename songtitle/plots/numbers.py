@@ -7,9 +7,13 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
+from scipy.spatial import cKDTree
 
 from songtitle.errors import InputError
-from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
+from songtitle.plots.said import says
+from songtitle.plots.style import COLOURS, DENSE, GREY, MARKERS, own_axes, require
+from songtitle.plots.wording import amount, some
 
 PAPER, CHANCE = "the paper", "chance, same colour"
 
@@ -33,6 +37,11 @@ def length_distribution(lengths: Iterable[int], *, name: str, ax: Axes | None = 
     ax.set(xlabel="length (words)", ylabel="share of examples (%)")
     ax.set_title(name, parse_math=False)
     facts = f"{len(words):,} examples\nmean {words.mean():.2f} words\nlongest {words.max()} words"
+    usual = count[np.argmax(share)]
+    sentence = f"{amount(len(words))} examples of {words.mean():.2f} words on average, most often "
+    says(
+        ax, f"{sentence}{usual} ({amount(100 * share.max() / len(words))} %), at most {words.max()}"
+    )
     ax.text(0.97, 0.95, facts, transform=ax.transAxes, ha="right", va="top", color="0.25", size=9.5)
     ax.grid(visible=False, axis="x")
     return ax
@@ -89,11 +98,24 @@ def similarity_map(
             edgecolor="white",
             linewidth=0.4,
             label=f"{name} ({np.sum(names == name)})",
+            rasterized=len(names) > DENSE,
         )
     ax.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
     ax.set_aspect("equal", adjustable="datalim")
     ax.legend()
-    return ax
+    return says(ax, _neighbours(np.asarray(points, float), names))
+
+
+def _neighbours(points: Float[np.ndarray, "items 2"], names: np.ndarray) -> str:
+    """How many marks of each label have one of their own beside them on the map."""
+    if len(points) < 2:
+        return f"one mark, {names[0]}"
+    own = names[cKDTree(points).query(points, k=2)[1][:, 1]] == names
+    parts = [
+        f"{amount(100 * own[names == name].mean())} % of {np.sum(names == name)} {name}"
+        for name in dict.fromkeys(names)
+    ]
+    return f"the nearest other mark is of the same kind for {some(parts)}"
 
 
 def bleu_by_beam(
@@ -116,15 +138,16 @@ def bleu_by_beam(
         value = 100 * rows["score"].to_numpy()
         reach = [value - 100 * rows["low"].to_numpy(), 100 * rows["high"].to_numpy() - value]
         style = line_style(place)
-        ax.errorbar(
-            rows["beam_size"] + 0.16 * (place - (len(inputs) - 1) / 2),
-            value,
-            yerr=reach,
-            capsize=2.5,
-            label=name,
-            **style,
+        aside = ScaledTranslation(
+            2.4 * (place - (len(inputs) - 1) / 2) / 72, 0, ax.figure.dpi_scale_trans
         )
-        ax.plot(rows["beam_size"], 100 * rows["chance"], "--", color=style["color"], lw=1.2)
+        bars = ax.errorbar(rows["beam_size"], value, yerr=reach, capsize=2.5, label=name, **style)
+        line, caps, reaches = bars.lines
+        for artist in (line, *caps, *reaches):  # on the page: the data keep their beam size
+            artist.set_transform(ax.transData + aside)
+        chance = 100 * rows["chance"]
+        colour = style["color"]
+        ax.plot(rows["beam_size"], chance, "--", color=colour, lw=1.2, label=f"_{name}: chance")
     ax.plot([], [], "--", color=GREY, lw=1.2, label=CHANCE)
     _beam_axis(ax, scores["beam_size"])
     ax.set_ylabel("BLEU-1 (percent points)")
@@ -179,7 +202,8 @@ def _paper_rows(table: pd.DataFrame, ax: Axes) -> None:
     heights = _spread(ends.to_numpy(), gap=2.6)
     for place, (_, row) in enumerate(table.iterrows()):
         name = row["dataset"] if pd.isna(row["tile_size"]) else f"{row['tile_size']:g} px tiles"
-        ax.plot(beams, row[beams].astype(float), color="0.72", lw=0.9, zorder=1)
+        printed = row[beams].astype(float)
+        ax.plot(beams, printed, color="0.72", lw=0.9, zorder=1, label=f"_{PAPER}: {name}")
         ax.text(beams[-1] + 0.5, heights[place], name, fontsize=7.5, color=GREY, va="center")
     ax.plot([], [], color="0.72", lw=0.9, label=PAPER)
 

@@ -6,7 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from songtitle.errors import InputError
-from songtitle.plots.style import COLOURS, GREY, own_axes
+from songtitle.plots.artists import PICTURE
+from songtitle.plots.said import said_of, says
+from songtitle.plots.style import COLOURS, GREY, ON_A_PICTURE, own_axes
+from songtitle.plots.wording import amount
 
 
 def show_spectrogram(
@@ -31,12 +34,21 @@ def show_spectrogram(
         origin="lower",
         aspect="auto",
         cmap="viridis",  # grows evenly in lightness: reads in grey
+        interpolation_stage="data",  # no colour beside those of the scale: a small file
         extent=(start, start + frames * hop_length / sample_rate, -step / 2, (bins - 0.5) * step),
     )
     ax.figure.colorbar(image, ax=ax, label="level (dB, 0 at the peak)", pad=0.02)
     ax.set(xlabel="time (s)", ylabel="frequency (kHz)")
     ax.grid(visible=False)
-    return ax
+    mean = spectrogram.mean(axis=1)
+    loud = int(np.argmax(mean))
+    seconds, top = frames * hop_length / sample_rate, (bins - 1) * step
+    return says(
+        ax,
+        f"{amount(seconds)} s of sound up to {amount(top)} kHz; on average it is loudest at "
+        f"{amount(loud * step)} kHz, {amount(mean[loud])} dB, and at the top it is at "
+        f"{amount(mean[-1])} dB",
+    )
 
 
 def show_picture(image: Float[np.ndarray, "channels height width"], ax: Axes | None = None) -> Axes:
@@ -45,10 +57,18 @@ def show_picture(image: Float[np.ndarray, "channels height width"], ax: Axes | N
     _, height, width = image.shape
     extent = (0, width, height, 0)
     picture = np.clip(image.transpose(1, 2, 0), 0, 1)  # rounding may overshoot by a hair
-    ax.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=1, extent=extent)
+    ax.imshow(
+        picture.squeeze(),
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        extent=extent,
+        interpolation="none",  # a vector file holds these pixels, no more and no fewer
+        label=PICTURE,
+    )
     ax.set(xticks=[], yticks=[], xlabel=f"{width} × {height} pixels")
     ax.grid(visible=False)
-    return ax
+    return says(ax, f"a picture of {width} × {height} pixels")
 
 
 def show_tiles(
@@ -72,17 +92,19 @@ def show_tiles(
         ax.hlines(range(size, height, size), 0, width, color=colour, lw=lw)
     tiles = (height // size) * (width // size)
     ax.set_xlabel(f"{tiles} × ({size} × {size} pixels)")
-    return ax
+    return says(ax, f"{tiles} tiles of {size} × {size} pixels")
 
 
 def mark_span(first: float, last: float, ax: Axes) -> Axes:
     """A frame around the seconds of a spectrogram from `first` to `last`."""
     low, high = ax.get_ylim()
-    for colour, lw in [("black", 4.5), ("white", 2.0)]:
-        ax.add_patch(
-            Rectangle((first, low), last - first, high - low, fill=False, color=colour, lw=lw)
-        )
-    return ax
+    for colour, lw, label in [("black", 4.5, ""), ("white", 2.0, "_shown to the network")]:
+        frame = Rectangle((first, low), last - first, high - low, fill=False, color=colour, lw=lw)
+        frame.set(label=label, gid=ON_A_PICTURE)
+        ax.add_patch(frame)
+    before = said_of(ax).sentence
+    shown = f"the network is shown {amount(first)} to {amount(last)} s"
+    return says(ax, f"{before}; {shown}" if before else shown)
 
 
 def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axes:
@@ -100,4 +122,9 @@ def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axe
     ax.set(xlabel="place among the 90 numbers", ylabel="value (no unit)")
     ax.grid(visible=False, axis="x")
     ax.legend()
-    return ax
+    parts = (("means", timbre[:12]), ("covariances", timbre[12:]))
+    spans = [
+        f"{name} run from {amount(some.min())} to {amount(some.max())}" for name, some in parts
+    ]
+    large = int(np.argmax(np.abs(timbre)))
+    return says(ax, f"the {'; '.join(spans)}; the largest in size stands at place {large}")

@@ -35,7 +35,7 @@ def bleu_by_references(
         )
     counts = sorted(set(curves["references"]))
     for name, value in quoted.items():
-        ax.axhline(value, linestyle=(0, (1, 1.5)), color=GREY, lw=1.2)
+        ax.axhline(value, linestyle=(0, (1, 1.5)), color=GREY, lw=1.2, label=f"_{name}")
         ax.text(counts[-1] + 0.08, value + 0.8, name, fontsize=8.5, color="0.3", ha="right")
     ax.set_xticks(counts)
     ax.set(xlabel="references of each clip", ylabel="BLEU-1 (percent points)")

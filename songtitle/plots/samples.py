@@ -5,7 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle.plots.numbers import legend_below
+from songtitle.plots.said import says
 from songtitle.plots.style import COLOURS, MARKERS, own_axes, require
+from songtitle.plots.wording import amount
 
 
 def gains_by_seed(
@@ -50,4 +52,15 @@ def gains_by_seed(
     ax.set(xlabel="BLEU-1 above chance (percent points)", ylabel="")
     ax.grid(visible=False, axis="y")
     legend_below(ax, drop=0.13)
-    return ax
+    return says(ax, _beyond_chance(gains, names), y="input")
+
+
+def _beyond_chance(gains: pd.DataFrame, names: list[str]) -> str:
+    """How many trainings of each input stand above chance with their whole interval."""
+    clear = gains["gain_low"] > 0
+    parts = []
+    for name in names:
+        own = gains["input"] == name
+        middle = amount(100 * float(gains.loc[own, "gain"].mean()))
+        parts.append(f"{name} {int((clear & own).sum())} of {int(own.sum())} (mean {middle})")
+    return "intervals wholly above chance, and the mean gain in percent points: " + "; ".join(parts)

@@ -9,7 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from songtitle.errors import InputError
+from songtitle.plots.data import one_line
+from songtitle.plots.said import says
 from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
+from songtitle.plots.wording import amount
 
 LABELS = {"seconds": "time (s)", "MB": "memory (MB)"}
 
@@ -44,7 +47,14 @@ def growth_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     _plain_ticks(ax)
     ax.set(xlabel=f"size ({', '.join(counted)})", ylabel=LABELS.get(units[0], units[0]))
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
-    return ax
+    steep, flat = (
+        frame.loc[find(frame["exponent"])] for find in (pd.Series.idxmax, pd.Series.idxmin)
+    )
+    many = f"{len(frame)} lines; the steepest is" if len(frame) > 1 else "the line is"
+    text = f"{many} {steep['what']}, exponent {steep['exponent']:.2f}"
+    if len(frame) > 1:
+        text += f", the flattest {flat['what']}, exponent {flat['exponent']:.2f}"
+    return says(ax, text)
 
 
 def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -71,7 +81,15 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     drawn = np.clip(shares, left, right)
     met, off = shares <= 1, shares < left
     ax.hlines(places, np.minimum(drawn, 1), np.maximum(drawn, 1), color="0.75", lw=1.4, zorder=1)
-    ax.scatter(drawn[off], places[off], s=42, marker="<", color=COLOURS[0], zorder=2)
+    ax.scatter(
+        drawn[off],
+        places[off],
+        s=42,
+        marker="<",
+        color=COLOURS[0],
+        zorder=2,
+        label=f"_met, at or below {left}",
+    )
     ax.scatter(drawn[met & ~off], places[met & ~off], s=42, color=COLOURS[0], zorder=2, label="met")
     ax.scatter(
         drawn[~met],
@@ -102,7 +120,11 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="measured value / its bound (ratio)", ylabel="")
     ax.grid(visible=False, axis="y")
     ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.65 / height), ncols=3, frameon=False)
-    return ax
+    worst = int(np.argmax(shares))
+    text = f"{int(met.sum())} of {len(names)} ratios meet their bound; "
+    text += "the furthest beyond it is " if not met.all() else "the nearest to it is "
+    text += f"{names[worst]}, at {amount(shares[worst])} times its bound"
+    return says(ax, one_line(text), y="measured")
 
 
 def _relative(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:

@@ -8,14 +8,20 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from songtitle.errors import InputError
+from songtitle.plots.inline import keep_in_notebooks
 
 COLOURS = sns.color_palette("colorblind")
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"]
 GREY = "0.45"
+ON_A_PICTURE = "on-a-picture"  # id of text whose ground stays as it is on a dark page
+DENSE = 500  # marks: more are drawn as pixels, so that a page stays small
 
 
 def use_house_style() -> None:
-    """Readable sizes on a white ground, so that a figure also reads on a dark page."""
+    """Readable sizes on a white ground, so that a figure also reads on a dark page.
+
+    In a notebook figures are shown as SVG, with their numbers (CSV) and in words beside them.
+    """
     sns.set_theme(
         context="notebook",
         style="whitegrid",
@@ -35,8 +41,11 @@ def use_house_style() -> None:
             "axes.edgecolor": "0.4",
             "axes.spines.top": False,
             "axes.spines.right": False,
+            "svg.hashsalt": "songtitle",  # the same ids each time
+            "svg.fonttype": "path",  # the same letters on every machine
         },
     )
+    keep_in_notebooks()
 
 
 def own_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:

@@ -10,7 +10,10 @@ from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from songtitle.plots.data import one_line
+from songtitle.plots.said import says
 from songtitle.plots.style import COLOURS, GREY, own_axes, require
+from songtitle.plots.wording import amount
 
 BAR = 0.62  # of the height of a row
 
@@ -24,6 +27,8 @@ GAIN: dict[str, Any] = {
     "linewidth": 0.6,
 }
 UNTOUCHED: dict[str, Any] = {"marker": "_", "s": 60, "color": GREY}
+STANDS_OUT, LUCK = "score: stands out", "score: not told from luck"
+OVER_CHANCE, NOT_TOUCHED = "gain over chance", "not touched"
 
 
 def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None) -> Axes:
@@ -40,13 +45,16 @@ def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None)
     require(changes, ["name", "score_clear", *columns], "changes")
     ax = own_axes(ax)
     if luck:
-        ax.axvspan(-100 * luck, 100 * luck, color="0.9", zorder=0)
+        ax.axvspan(-100 * luck, 100 * luck, color="0.9", zorder=0, label="_another batch order")
     places = np.arange(len(changes))
     value, low, high, gain = (100 * changes[name].to_numpy(float) for name in columns)
     touched = np.isfinite(value)
     clear = changes["score_clear"].eq(True).to_numpy(bool)
-    for chosen, style in ((touched & clear, CLEAR), (touched & ~clear, UNCLEAR)):
-        ax.barh(places[chosen], value[chosen], height=BAR, zorder=2, **style)
+    for chosen, style, label in (
+        (touched & clear, CLEAR, STANDS_OUT),
+        (touched & ~clear, UNCLEAR, LUCK),
+    ):
+        ax.barh(places[chosen], value[chosen], height=BAR, zorder=2, label=label, **style)
     # Rounding can leave an end of the interval a hair inside the change itself.
     reach = [np.maximum(value - low, 0)[touched], np.maximum(high - value, 0)[touched]]
     ax.errorbar(
@@ -59,8 +67,9 @@ def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None)
         capsize=2,
         zorder=3,
     )
-    ax.scatter(gain[touched], places[touched], zorder=4, **GAIN)
-    ax.scatter(np.zeros((~touched).sum()), places[~touched], zorder=4, **UNTOUCHED)
+    ax.scatter(gain[touched], places[touched], zorder=4, label=OVER_CHANCE, **GAIN)
+    away = np.zeros((~touched).sum())
+    ax.scatter(away, places[~touched], zorder=4, label=NOT_TOUCHED, **UNTOUCHED)
     ax.axvline(0, color="0.3", lw=1, zorder=3)
     ax.use_sticky_edges = False  # a bar's foot at 0 needs room on its other side, too
     ax.margins(x=0.08)
@@ -71,17 +80,33 @@ def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None)
     ax.set(xlabel="change (percent points)", ylabel="")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
     ax.grid(visible=False, axis="y")
-    return ax
+    return says(ax, _largest(changes, value, clear & touched), y="switch")
+
+
+def _largest(changes: pd.DataFrame, value: np.ndarray, clear: np.ndarray) -> str:
+    """The switch that moves the score furthest, and how many are more than luck."""
+    touched = np.isfinite(value)
+    if not touched.any():
+        return "no switch touches it"
+    most = int(np.nanargmax(np.abs(value)))
+    low, high = (
+        amount(100 * float(changes[name].iloc[most]))
+        for name in ("score_change_low", "score_change_high")
+    )
+    return (
+        f"moved most by {one_line(str(changes['name'].iloc[most]))}, {amount(value[most])} points "
+        f"({low} to {high}); {int(clear.sum())} of {int(touched.sum())} stand out"
+    )
 
 
 def tornado_legend(figure: Figure) -> Legend:
     """One legend for all tornado plots of a figure, below them."""
     marks = figure.axes[0]
     handles = [
-        Patch(**CLEAR, label="score: stands out"),
-        Patch(**UNCLEAR, label="score: not told from luck"),
-        marks.scatter([], [], **GAIN, label="gain over chance"),
-        marks.scatter([], [], **UNTOUCHED, label="not touched"),
+        Patch(**CLEAR, label=STANDS_OUT),
+        Patch(**UNCLEAR, label=LUCK),
+        marks.scatter([], [], **GAIN, label=OVER_CHANCE),
+        marks.scatter([], [], **UNTOUCHED, label=NOT_TOUCHED),
         Patch(color="0.9", label="another batch order"),
     ]
     return figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)

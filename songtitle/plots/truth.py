@@ -6,7 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from songtitle.plots.numbers import CHANCE, bleu_by_beam, legend_below, line_style
+from songtitle.plots.said import says
 from songtitle.plots.style import COLOURS, MARKERS, own_axes, require
+from songtitle.plots.wording import amount
 
 
 def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -49,7 +51,7 @@ def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 edgecolor=colour,
                 linewidth=1.4,
                 zorder=3,
-                label=f"k = {beam_size}" if fill != "white" else None,
+                label=f"{'_' if fill == 'white' else ''}k = {beam_size}",
             )
     ax.axhline(0.5, color="0.6", lw=0.8)
     ax.set_yticks(range(len(names)), names, parse_math=False)
@@ -59,7 +61,21 @@ def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
     ax.grid(visible=False, axis="y")
     legend_below(ax, drop=0.13)
-    return ax
+    return says(ax, _reaching(controls, names), y="control")
+
+
+def _reaching(controls: pd.DataFrame, names: list[str]) -> str:
+    """How many controls score as high as the real input, and the best of them, by beam size."""
+    parts = []
+    for beam_size, rows in controls.groupby("beam_size"):
+        score = 100 * rows.set_index("control")["score"]
+        real, others = float(score[names[0]]), score.drop(names[0])
+        text = f"at k = {beam_size} {names[0]} {amount(real)} points"
+        if len(others):
+            text += f", reached by {int((others >= real).sum())} of {len(others)} controls"
+            text += f" (highest: {others.idxmax()}, {amount(others.max())})"
+        parts.append(text)
+    return "; ".join(parts)
 
 
 def score_and_length(
@@ -99,9 +115,12 @@ def score_by_prefix(prefixes: pd.DataFrame, ax: Axes | None = None) -> Axes:
         rows = prefixes[prefixes["input"] == name].sort_values("kept")
         style = line_style(place)
         low, high = 100 * rows["low"].to_numpy(float), 100 * rows["high"].to_numpy(float)
-        ax.fill_between(rows["kept"], low, high, color=style["color"], alpha=0.15, lw=0)
+        band = {"color": style["color"], "alpha": 0.15, "lw": 0}
+        ax.fill_between(rows["kept"], low, high, label=f"_{name}", **band)
         ax.plot(rows["kept"], 100 * rows["score"], label=name, **style)
-        ax.plot(rows["kept"], 100 * rows["chance"], "--", color=style["color"], lw=1.2)
+        chance = 100 * rows["chance"]
+        colour = style["color"]
+        ax.plot(rows["kept"], chance, "--", color=colour, lw=1.2, label=f"_{name}: chance")
     ax.plot([], [], "--", color="0.45", lw=1.2, label=CHANCE)
     ax.set(xlabel="words kept", ylabel="BLEU-1 (percent points)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

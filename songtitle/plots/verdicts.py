@@ -3,7 +3,9 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from songtitle.plots.said import says
 from songtitle.plots.style import COLOURS, own_axes, require
+from songtitle.plots.wording import some
 
 HATCHES = ["", "//", "..", "xx", "--", "++"]
 
@@ -36,4 +38,14 @@ def verdict_bars(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     axis.grid(axis="y", visible=False)
     axis.set_xlabel("entries of the ledger")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
-    return axis
+    return says(axis, _parts(counts), y="entries")
+
+
+def _parts(counts: pd.DataFrame) -> str:
+    """The parts of each bar, the largest first."""
+    bars = []
+    for name, row in counts.iterrows():
+        order = row[row > 0].sort_values(ascending=False, kind="stable")
+        parts = some([f"{int(value)} {verdict}" for verdict, value in order.items()])
+        bars.append(f"{name}, {int(row.sum())} in all: {parts}")
+    return "; ".join(bars)

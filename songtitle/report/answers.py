@@ -10,7 +10,7 @@ from songtitle.claims import paper
 from songtitle.errors import InputError
 from songtitle.experiment.questions import WHOLE
 from songtitle.stages import Record
-from songtitle.tables import Note
+from songtitle.tables import Note, rests_on
 
 Answers = Mapping[str, Record]  # of the census, by question
 _STEPS = {  # of the funnel, and what a title that passes has
@@ -46,6 +46,7 @@ def census_note(answers: Answers) -> Note:
         f"Counted on whole corpora: {', '.join(whole) or 'none'}. All others were counted on "
         f"samples of real rows, which are not part of this book. Commit {', '.join(commits)}.",
         kind="warning",
+        records=rests_on(answers.values()),
     )
 
 

@@ -11,6 +11,7 @@ from songtitle.claims import paper, paper_table
 from songtitle.experiment import CAPTIONS, COLLECTIONS
 from songtitle.report.answers import Answers, where
 from songtitle.stages import Record
+from songtitle.tables import shown
 
 HERE, PAPER = "here", "paper"
 _STAND_INS = (CAPTIONS, *COLLECTIONS)
@@ -83,7 +84,9 @@ def table_2(record: Record, count: int = 5) -> pd.DataFrame:
     """Cleaned titles: the first test songs of either collection, and the paper's samples."""
     songs = _read(record, "songs.json")
     ours = {
-        f"{name} ({HERE})": [song["title"] for song in songs if song["collection"] == name][:count]
+        f"{name} ({HERE})": [shown(song["title"]) for song in songs if song["collection"] == name][
+            :count
+        ]
         for name in COLLECTIONS
     }
     theirs = paper_table(2)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from songtitle.claims import paper_table
 from songtitle.report.answers import Answers, need
-from songtitle.tables import Note
+from songtitle.tables import Note, plain
 
 QUESTION = "audio_references"  # of the census
 WHO = {
@@ -62,7 +62,7 @@ def references_note(answers: Answers) -> Note:
         f"AudioCaps' test clips have {found.result['captions_a_clip']} captions each, a song has "
         f"one title. A caption drawn at random, whatever the clip, scores {at('random', 1)} "
         f"against one reference and {at('random', most)} against {most}; the words “"
-        f"{found.result['constant']}”, said of every clip, {at('constant', 1)} and "
+        f"{plain(found.result['constant'])}”, said of every clip, {at('constant', 1)} and "
         f"{at('constant', most)}. The paper quotes {theirs.loc['mfcc', 'audiocaps_1']} and "
         f"{theirs.loc['spectrogram', 'audiocaps_1']} for AudioCaps. Counted on "
         f"{found.result['clips']:,} clips, the captions alone.",

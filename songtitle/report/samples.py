@@ -11,7 +11,7 @@ from songtitle.experiment.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
 from songtitle.metrics import DEFINITIONS
 from songtitle.report.truth import points
 from songtitle.stages import Record
-from songtitle.tables import Note, origin
+from songtitle.tables import Note, origin, rests_on
 
 REAL, BY_CHANCE, QUICK, PRINTED = "real samples", "chance", "the quick run", "the paper"
 LEVEL = 0.05
@@ -31,6 +31,7 @@ def samples_note(record: Record) -> Note:
         f"{said['numbers']} of the 90 numbers, the means and those covariances that the table at "
         f"hand holds. {origin(record)} It holds numbers only: no photo, caption, title or sound.",
         kind="warning",
+        records=rests_on([record]),
     )
 
 

@@ -1,16 +1,14 @@
 """The scoreboard: what became of every claim, as tables that a reader can sort and filter."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
 
 from songtitle.claims import VERDICTS, Verdict
-from songtitle.tables import Note, Table
+from songtitle.tables import Markup, Note, Table
 
 KINDS = {"number": "numbers", "sentence": "sentences", "inconsistency": "inconsistencies"}
-REFERENCE = re.compile(r"\{ref\}`([^`&]+?) &lt;[^`]+?&gt;`")  # as escaped for HTML
 
 
 class Scoreboard(Table):
@@ -19,9 +17,6 @@ class Scoreboard(Table):
     def _repr_markdown_(self) -> str:
         text = super()._repr_markdown_()
         return text.replace(":header-rows: 1", ":header-rows: 1\n:class: scoreboard", 1)
-
-    def _repr_html_(self) -> str:
-        return REFERENCE.sub(r"\1", super()._repr_html_())  # a notebook has no pages to refer to
 
 
 def scoreboard_note(found: Sequence[Verdict]) -> Note:
@@ -34,6 +29,7 @@ def scoreboard_note(found: Sequence[Verdict]) -> Note:
         f"{len(found)} entries were held against {len(records)} published records. Decided by: "
         f"{'; '.join(deciding) or 'none'}.",
         kind="warning",
+        records=[(name, key) for name, key, *_ in map(str.split, records) if key[0] != "("],
     )
 
 
@@ -57,8 +53,8 @@ def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
             each.says,
             _lines(each.verdict, each.scope),
             _lines(each.here, each.why),
-            _lines(_link(each.page), *each.records),
-            each.needs,
+            (_link(each.page), *each.records),
+            Markup(each.needs),
         ]
         for each in sorted(_claims(found), key=_interest)
     ]
@@ -77,7 +73,7 @@ def inconsistency_rows(found: Sequence[Verdict]) -> pd.DataFrame:
             each.weight,
             _lines(each.here, *(f"Source: {source}." for source in each.sources)),
             _link(each.page),
-            each.needs,
+            Markup(each.needs),
         ]
         for each in found
         if each.kind == "inconsistency"
@@ -113,9 +109,10 @@ def _interest(each: Verdict) -> tuple[bool, bool]:
     return not (each.here or each.scope), each.kind != "sentence"
 
 
-def _link(page: str) -> str:
+def _link(page: str) -> Markup:
     notebook, anchor = page.split("#")
-    return f"{{ref}}`{notebook}, {anchor} <{anchor}>`"
+    name = f"{notebook}, {anchor}"
+    return Markup(f"{{ref}}`{name} <{anchor}>`", bare=name)
 
 
 def _lines(*lines: str) -> str:

@@ -19,6 +19,7 @@ from songtitle.report.answers import Answers
 from songtitle.report.corpora import HERE, PAPER
 from songtitle.report.references import references_rows
 from songtitle.stages import Record
+from songtitle.tables import shown
 from songtitle.training import best_checkpoint
 from songtitle.training.checkpoints import MODEL
 
@@ -168,7 +169,7 @@ def named_songs(config: ExperimentConfig, beam_size: int, *, count: int) -> pd.D
     """True titles, the best title by either reading, and a chance title, for the first songs."""
     songs = _read(clips(config), "songs.json")
     shift = np.random.default_rng(config.seed).integers(1, len(songs))
-    columns: dict[str, list[str]] = {"True title": [song["title"] for song in songs[:count]]}
+    columns: dict[str, list[str]] = {"True title": [shown(song["title"]) for song in songs[:count]]}
     for name in SONG_INPUTS:
         best = [item[0][0] for item in _hypotheses(config, name, beam_size)]
         columns[f"From {name.split()[-1]}"] = [_said(found) for found in best[:count]]
@@ -208,16 +209,23 @@ def mixing(record: Record) -> pd.DataFrame:
 
 
 def headline(scores: pd.DataFrame) -> dict[str, str]:
-    """The best cell in domain and out of it, beside chance: what a front page may quote."""
+    """The best cell in domain and out of it, beside chance: what a front page may quote.
+
+    `clear` says how many cells of each side chance does not explain, at 5 % for all of them
+    together (Bonferroni): among many cells some are always high.
+    """
     said: dict[str, str] = {}
     for side in ("pictures", "songs"):
         rows = scores[scores["input"].str.startswith(side)]
         best = rows.loc[rows["score"].idxmax()]
+        clear = int((rows["p"] < 0.05 / len(rows)).sum())
         said |= {
             f"{side}.input": best["input"],
             f"{side}.beam_size": str(best["beam_size"]),
             f"{side}.items": f"{best['items']:,}",
             f"{side}.p": f"{best['p']:.3f}",
+            f"{side}.gain": f"{100 * (best['score'] - best['chance']):+.1f}",
+            f"{side}.clear": f"{clear or 'none'} of {len(rows)}",
         }
         for value in ("score", "low", "high", "chance"):
             said[f"{side}.{value}"] = f"{100 * best[value]:.1f}"

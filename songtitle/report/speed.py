@@ -1,5 +1,6 @@
 """What the benchmarks measured, as tables and as numbers behind figures."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from songtitle.errors import InputError
-from songtitle.tables import Note
+from songtitle.tables import Note, plain
 
 MEASURED = Path(__file__).parents[2] / "results" / "benchmarks"
 
@@ -63,11 +64,18 @@ def speed_note(found: list[dict[str, Any]]) -> Note:
     commits = ", ".join(sorted({str(each["commit"]) for each in made}))
     return Note(
         "Measured once, on one machine: this library's speed, not a reproduction of the paper's",
-        f"{machine['system']}, {machine['cores']} cores, {machine['threads']} threads, "
-        f"{machine['cpu']}, accelerator: {machine['accelerator'] or 'none'}; Python "
-        f"{machine['python']}, {packages}. Commit {commits}. Medians of ways timed in turn; ratios "
-        "carry over to other machines better than times. To measure yours: `make bench`.",
+        f"{plain(machine['system'])}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"{plain(machine['cpu'])}, accelerator: {plain(machine['accelerator'] or 'none')}; Python "
+        f"{machine['python']}, {plain(packages)}. Commit {commits}. Medians of ways timed in "
+        "turn; ratios carry over to other machines better than times. To measure yours: "
+        "`make bench`.",
+        records=[(f"benchmarks/{each['subject']}", _digest(each)) for each in found],
     )
+
+
+def _digest(found: dict[str, Any]) -> str:
+    """A key for what a benchmark left, which has none of its own."""
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _bound(most: float | None, least: float | None, met: bool) -> str:

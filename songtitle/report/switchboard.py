@@ -11,7 +11,7 @@ from songtitle.experiment.switching import YARDSTICK
 from songtitle.metrics import DEFINITIONS
 from songtitle.presets import PRESETS, ExperimentConfig
 from songtitle.stages import Record
-from songtitle.tables import origin
+from songtitle.tables import Markup, origin
 
 # Pages of the book by the name of their file, as a reader of a table knows them.
 PAGES = {
@@ -31,10 +31,10 @@ def open_questions() -> pd.DataFrame:
         [
             each.name,
             ", ".join(each.place),
-            f"{each.question}\n{each.note}" if each.note else each.question,
+            (each.question, Markup(each.note)) if each.note else each.question,
             each.default.label,
             "; ".join(answer.label for answer in each.alternatives),
-            f"[{PAGES[each.page]}]({each.page})" if each.page else HERE,
+            Markup(f"[{PAGES[each.page]}]({each.page})", PAGES[each.page]) if each.page else HERE,
         ]
         for each in ASSUMPTIONS
     ]

@@ -1,0 +1,269 @@
+"""The gallery: test songs to listen to, a quiz of four titles, and one song's beams in full."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.special import comb
+from torch import Tensor
+
+from songtitle.audio import frame_count
+from songtitle.controls import bootstrap_interval
+from songtitle.datasets import tunes
+from songtitle.devices import check_device
+from songtitle.errors import InputError
+from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.corpora import clips
+from songtitle.experiment.inputs import crop_of, hear, song_features
+from songtitle.experiment.learning import training
+from songtitle.experiment.listeners import listener
+from songtitle.experiment.naming import SONG_INPUTS, hypotheses, search, song_titles
+from songtitle.manifest import seeded_order
+from songtitle.metrics import prior_free
+from songtitle.model.captioner import Captioner
+from songtitle.model.likelihood import log_likelihoods
+from songtitle.model.searcher import Searcher
+from songtitle.presets import ExperimentConfig
+from songtitle.shapes import Memory
+from songtitle.stages import Record, run_stage
+from songtitle.vocab import Vocabulary
+
+SHOWN = 24  # songs in the gallery
+CHOICES = 4  # titles of a quiz, one of them true
+BEAMS = 5  # titles shown of each song
+WIDTHS = (1, 5, 20)  # beam sizes whose hypotheses are drawn as a tree
+SECONDS = 10.0  # of a clip, around what the network is shown of it
+READING = SONG_INPUTS[1]  # the spectrogram: what can be heard is what was seen
+RANKINGS = ("likelihood", "likelihood, less what a title gets from all songs")
+
+_TERMS = re.compile(r"copyright|licen[cs]e|permission|commercial|public domain|©", re.IGNORECASE)
+_FIELD = re.compile(r"^[A-Z]:")
+_CREDIT = re.compile(r"^(transcribed|contributed|edited|abc)?\s*(by\b)?\s*", re.IGNORECASE)
+
+
+@once
+def gallery_songs(config: ExperimentConfig, *, home: Path) -> Record:
+    """Some test songs, drawn by the seed: what they are called, and a quiz of four titles each.
+
+    Result `songs`, one row each: `place` among the test songs, `id`, `clip`, `title` as its book
+    prints it, `tokens` as it is scored, those of them that the model can say at all as `known`,
+    `beams` (`[words, log-probability in nats]`, best first),
+    `chance` (another song's title, drawn at random), `choices` (four titles, one of them true, all
+    different and none of them `chance`), `answer` and `pick` (the places in `choices` of the true
+    title and of the one that the model finds likeliest, ties broken by lot), `seconds` (where in
+    the clip the player begins and ends, and where the network's part does), and of the source
+    `book`, `number`, `file`, `transcriber` and `terms` (what the sheet says of its own).
+
+    Result `quiz`: over all `items` test songs, how often the model would pick the true title from
+    `choices` of them, the others drawn at random: `share`, `low`, `high` (95 %, bootstrap over
+    songs) for each of RANKINGS. Blind guessing gets 1 / `choices`, whatever the titles.
+    """
+    songs, trained = clips(config, home=home), training(config, home=home)
+    seen = song_features(config, home=home)
+    said = hypotheses(config, READING, BEAMS, home=home)
+
+    def compute(_: Path) -> dict[str, Any]:
+        rows = read_json(songs.file("songs.json"))
+        sheets = {tune.id: tune for tune in tunes.load()}
+        titles = [sheets[row["id"]].title for row in rows]
+        hearing = listener(config, READING, trained, seen)
+        table = log_likelihoods(
+            hearing.model.decoder,
+            hearing.memory(),
+            [hearing.vocabulary.encode(words) for words in song_titles(songs)],
+            bos_id=hearing.vocabulary.bos_id,
+            eos_id=hearing.vocabulary.eos_id,
+        )
+        likely = table.double().cpu().numpy()
+        found = read_json(said.file("hypotheses.json"))
+        drawn = seeded_order([row["id"] for row in rows], seed=config.seed)[:SHOWN]
+        order = {row["id"]: place for place, row in enumerate(rows)}
+        generator = np.random.default_rng(config.seed)
+        cards = []
+        for place in (order[id] for id in drawn):
+            chance, choices = draw_titles(place, titles, generator)
+            # Equally likely titles are told apart by lot: `choices` are in random order.
+            values = likely[place, choices]
+            path = songs.file("clips") / rows[place]["clip"]
+            cards.append(
+                {
+                    "place": place,
+                    **{key: rows[place][key] for key in ("id", "clip", "tokens")},
+                    "title": titles[place],
+                    "known": [w for w in rows[place]["tokens"] if w in hearing.vocabulary],
+                    "beams": found[place][0],
+                    "chance": titles[chance],
+                    "choices": [titles[each] for each in choices],
+                    "answer": choices.index(place),
+                    "pick": int(values.argmax()),
+                    "seconds": player_span(path, config),
+                    **source_of(sheets[rows[place]["id"]]),
+                }
+            )
+        quiz = [
+            {"ranking": name, "choices": CHOICES, "items": len(rows)} | share_right(values, config)
+            for name, values in zip(RANKINGS, (likely, prior_free(likely)), strict=True)
+        ]
+        return {"songs": cards, "quiz": quiz}
+
+    settings = pick(config, "seed", "clip_seconds", "spectrogram_fit", "crop")
+    settings |= {"spectrogram": asdict(config.spectrogram)}
+    settings |= {"input": READING, "shown": SHOWN, "choices": CHOICES, "beams": BEAMS}
+    inputs = [songs, trained, seen, said]
+    return run_stage("gallery_songs", compute, settings=settings, inputs=inputs, home=home)
+
+
+def draw_titles(
+    own: int, titles: Sequence[str], generator: np.random.Generator
+) -> tuple[int, list[int]]:
+    """The place of a chance title, and the places of CHOICES titles in random order, `own` among
+    them. All of them read differently.
+
+    Raises InputError where there are too few titles.
+    """
+    distinct = {titles[own].casefold(): own}
+    for place in generator.permutation(len(titles)).tolist():
+        distinct.setdefault(titles[place].casefold(), place)
+    others = list(distinct.values())[1:]
+    if len(others) < CHOICES:
+        msg = f"gallery: expected at least {CHOICES + 1} songs with different titles, got "
+        msg += f"{len(distinct)}; take a preset with more songs"
+        raise InputError(msg)
+    choices = [own, *others[1:CHOICES]]
+    return others[0], [choices[place] for place in generator.permutation(CHOICES)]
+
+
+def share_right(
+    likely: Float[np.ndarray, "songs titles"], config: ExperimentConfig
+) -> dict[str, float]:
+    """How often the true title is picked, with a 95 % interval over songs: `share, low, high`."""
+    wins = np.diagonal(quiz_wins(likely, CHOICES)).copy()
+    low, high = bootstrap_interval(wins, generator=np.random.default_rng(config.seed))
+    return {"share": float(wins.mean()), "low": low, "high": high}
+
+
+def quiz_wins(
+    likely: Float[np.ndarray, "songs titles"], choices: int
+) -> Float[np.ndarray, "songs titles"]:
+    """The probability that each title is picked by each song from a quiz that it is in.
+
+    The other `choices - 1` titles are drawn at random without repeats; the likeliest is picked, by
+    lot among equals. The mean of each row is 1 / `choices`: what blind guessing gets.
+    """
+    others = likely.shape[1] - 1
+    ordered = np.sort(likely, axis=1)
+    pairs = list(zip(ordered, likely, strict=True))
+    below = np.stack([np.searchsorted(row, values, side="left") for row, values in pairs])
+    up_to = np.stack([np.searchsorted(row, values, side="right") for row, values in pairs])
+    tied = up_to - below - 1  # without the title itself
+    return sum(
+        comb(tied, equals) * comb(below, choices - 1 - equals) / (equals + 1)
+        for equals in range(choices)
+    ) / comb(others, choices - 1)
+
+
+def player_span(path: Path, config: ExperimentConfig) -> list[float]:
+    """Seconds of a clip: where the player begins and ends, where the network's part does.
+
+    The player plays SECONDS, or the whole clip where it is shorter, with the network's part in its
+    middle where the clip allows. A part longer than SECONDS is played whole.
+    """
+    settings = config.spectrogram
+    rate, hop = settings.sample_rate, settings.hop_length
+    samples = len(hear(path, config))
+    first, last = crop_of(path, config, frame_count(samples, settings))
+    begins = first * hop / rate
+    ends = min(samples, (last - 1) * hop + settings.window_length) / rate
+    length = min(samples / rate, max(SECONDS, ends - begins))
+    start = min(max(0.0, (begins + ends - length) / 2), samples / rate - length)
+    return [round(value, 4) for value in (start, start + length, begins, ends)]
+
+
+def source_of(tune: tunes.Tune) -> dict[str, Any]:
+    """Where a tune was printed, who transcribed it, and what its sheet says about terms."""
+    book, file, _ = tune.id.split("/")
+    lines = tune.abc.splitlines()
+    stated = [line for line in lines if not line.startswith("T:") and _TERMS.search(line)]
+    return {
+        "book": book,
+        "number": tune.number,
+        "file": f"{book}/{file}.abc",
+        "transcriber": transcriber(lines),
+        "terms": [_FIELD.sub("", line).strip() for line in stated],
+    }
+
+
+def transcriber(lines: Sequence[str]) -> str:
+    """The name in the first Z: line that holds one, without addresses and dates; or ""."""
+    for line in (line[2:] for line in lines if line.startswith("Z:")):
+        words = re.sub(r"[\"()<>*,;/]", " ", line).split()
+        kept = [word for word in words if not re.search(r"[@:\d]|^www|\.\w+\.", word)]
+        name = _CREDIT.sub("", " ".join(kept)).strip(" .-")
+        if re.search(r"[^\W\d]{2}", name):
+            return name
+    return ""
+
+
+@once
+def branches(config: ExperimentConfig, place: int, *, home: Path) -> Record:
+    """Every hypothesis of one test song at each of WIDTHS, token by token.
+
+    Result `beams`: beam size (as text) -> hypotheses, best first: `tokens` (words, and `<eos>`
+    where the search reached it), `log_probs` of each in nats, after those before it, and
+    `log_prob`, the sum as the search has it.
+    """
+    trained, seen = training(config, home=home), song_features(config, home=home)
+
+    def compute(_: Path) -> dict[str, Any]:
+        hearing = listener(config, READING, trained, seen)
+        memory = hearing.memory(hearing.features[place : place + 1])
+        beams: dict[str, Any] = {}
+        for width in WIDTHS:
+            settings = replace(config.search, beam_size=width)
+            found = search(hearing.model, memory, hearing.vocabulary, settings)
+            alive = found.log_probs[0].isfinite()
+            ids, sums = found.tokens[0][alive], found.log_probs[0][alive]
+            steps = token_log_probs(hearing.model, memory, ids, hearing.vocabulary)
+            lengths = found.lengths(hearing.vocabulary.eos_id)[0][alive]
+            rows = zip(ids, steps, lengths.tolist(), sums.tolist(), strict=True)
+            beams[str(width)] = [
+                {
+                    "tokens": spell(row[:length], hearing.vocabulary),
+                    "log_probs": gains[:length].tolist(),
+                    "log_prob": total,
+                }
+                for row, gains, length, total in rows
+            ]
+        return {"place": place, "beams": beams}
+
+    settings = pick(config, "seed") | {"search": asdict(config.search), "place": place}
+    settings |= {"input": READING, "widths": list(WIDTHS)}
+    settings["device"] = check_device(config.device).type
+    return run_stage("branches", compute, settings=settings, inputs=[trained, seen], home=home)
+
+
+@torch.inference_mode()
+def token_log_probs(
+    model: Captioner, memory: Memory, ids: Int[Tensor, "beams steps"], vocabulary: Vocabulary
+) -> Float[Tensor, "beams steps"]:
+    """What the decoder gives each token, in nats, after those before it and one row of memory."""
+    step = Searcher(model.decoder)
+    state = model.decoder.start(memory.repeat(len(ids), *[1] * (memory.ndim - 1)))
+    last = torch.full((len(ids),), vocabulary.bos_id, device=ids.device)
+    gains = []
+    for token in ids.unbind(1):
+        scores, state = step(last, state)
+        gains.append(scores.whole().log_softmax(-1).gather(1, token[:, None]).squeeze(1))
+        last = token
+    return torch.stack(gains, dim=1)
+
+
+def spell(ids: Int[Tensor, " steps"], vocabulary: Vocabulary) -> list[str]:
+    """The tokens of some ids: words, and `<eos>` as it is."""
+    names = [vocabulary.decode([each]) or ["<eos>"] for each in ids.tolist()]
+    return [name for (name,) in names]

@@ -1,0 +1,366 @@
+"""The gallery: what is heard, seen and read on its cards is what the network got and said."""
+
+import base64
+import io
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+from sphinx.errors import ExtensionError
+
+from songtitle import experiment
+from songtitle.datasets import tunes
+from songtitle.errors import InputError
+from songtitle.experiment.gallery import (
+    CHOICES,
+    SECONDS,
+    draw_titles,
+    player_span,
+    quiz_wins,
+    source_of,
+    token_log_probs,
+    transcriber,
+)
+from songtitle.experiment.naming import hypotheses
+from songtitle.model.captioner import ModelConfig, build_captioner
+from songtitle.pages.songs import COMMAND, first_songs
+from songtitle.presets import preset
+from songtitle.report import gallery as cards
+from songtitle.report.ogg import checksum, pages_of, with_serial
+from songtitle.vocab import Vocabulary
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '" onerror="alert(1)',
+    "it's </bdi></article> & so on",
+    "שיר של לילה",
+    "🎻 reel 🎶",
+    "",
+    "{ref}`x` $y$ **z**",
+]
+TUNE = "X:7\nT:Licence to Reel\nB:Book\nZ:Transcribed by A. Body <a@b.org> 1999\nK:D\nabc|\n"
+
+
+def song_row(**changes):
+    """A row of the gallery record."""
+    row = {"place": 3, "id": "miscFolk/file/7", "clip": "c.mp3", "title": "The Reel", "number": 7}
+    row |= {"tokens": ["the", "reel"], "known": ["the"], "chance": "A Jig", "answer": 1, "pick": 0}
+    row |= {"beams": [[["the", "boy"], -3.25], [[], -4.0]], "seconds": [0.0, 2.0, 0.4, 1.6]}
+    row |= {"choices": ["One", "The Reel", "Two", "Three"], "book": "miscFolk", "terms": []}
+    return row | {"file": "miscFolk/file.abc", "transcriber": "A. Body"} | changes
+
+
+class Reader(HTMLParser):
+    """Text, tags and attributes of a page; refuses tags that are closed in the wrong order."""
+
+    VOID = ("img", "input", "br")
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def every(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def shown(tiny_home):
+    """The record and the cards of a tiny run."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("SONGTITLE_DATA", str(tiny_home))
+    config = preset("tiny")
+    record = experiment.gallery_songs(config)
+    yield config, record, cards.gallery_cards(record, config)
+    patch.undo()
+
+
+def content(address):
+    return base64.b64decode(address.partition("base64,")[2])
+
+
+def test_the_songs_are_distinct_test_songs_in_an_order_of_the_seed(shown):
+    config, record, gallery = shown
+    known = json.loads(experiment.clips(config).file("songs.json").read_text("utf-8"))
+    songs = record.result["songs"]
+    assert len({song["id"] for song in songs}) == len(songs) == min(24, len(known))
+    assert len(gallery.cards) == len(songs)
+    for song in songs:
+        assert known[song["place"]]["id"] == song["id"]
+        assert known[song["place"]]["tokens"] == song["tokens"]
+    assert [song["place"] for song in songs] != sorted(song["place"] for song in songs)
+
+
+def test_a_player_holds_the_very_clip_within_the_loss_of_vorbis(shown):
+    config, record, gallery = shown
+    folder = experiment.clips(config).file("clips")
+    for song, card in zip(record.result["songs"], gallery.cards, strict=True):
+        (audio,) = Reader(card).every("audio")
+        heard, rate = soundfile.read(io.BytesIO(content(audio["src"])))
+        start, end, begins, ends = song["seconds"]
+        wave = experiment.hear(folder / song["clip"], config).numpy()
+        wave = wave[round(start * rate) : round(end * rate)]
+        assert (rate, heard.shape) == (config.spectrogram.sample_rate, wave.shape)
+        assert np.corrcoef(heard, wave)[0, 1] > 0.97
+        assert float(audio["data-from"]) == pytest.approx(begins - start, abs=0.01)
+        assert float(audio["data-to"]) == pytest.approx(ends - start, abs=0.01)
+        assert 0 <= start <= begins < ends <= end <= start + SECONDS + 1e-3
+
+
+def test_a_picture_is_what_the_network_is_shown_of_its_own_song_and_of_no_other(shown):
+    config, record, gallery = shown
+    folder = experiment.clips(config).file("clips")
+    inputs = [
+        experiment.clip_picture(experiment.hear(folder / s["clip"], config), s["clip"], config)[0]
+        for s in record.result["songs"]
+    ]
+    for place, card in enumerate(gallery.cards):
+        (image,) = Reader(card).every("img")
+        pixels = np.asarray(Image.open(io.BytesIO(content(image["src"]))).convert("L")) / 255
+        away = [float(np.abs(pixels - each.numpy()).mean()) for each in inputs]
+        assert pixels.shape == tuple(inputs[place].shape)
+        assert np.argmin(away) == place
+        assert away[place] < 0.03
+        assert "Spectrogram of song" in image["alt"]
+
+
+def test_the_titles_on_a_card_are_those_that_the_search_found(shown):
+    config, record, gallery = shown
+    found = hypotheses(config, "songs: spectrogram", 5)
+    stored = json.loads(found.file("hypotheses.json").read_text("utf-8"))
+    for song, card in zip(record.result["songs"], gallery.cards, strict=True):
+        assert song["beams"] == stored[song["place"]][0]
+        for words, log_prob in song["beams"]:
+            assert f"<bdi>{' '.join(words) or '(nothing)'}</bdi>" in card
+            assert f"{log_prob:.1f}".replace("-", "−") in card
+
+
+def test_the_chance_title_is_another_song_s_and_no_choice_of_the_quiz(shown):
+    _, record, _ = shown
+    for song in record.result["songs"]:
+        assert song["choices"][song["answer"]] == song["title"]
+        every = [title.casefold() for title in [song["chance"], *song["choices"]]]
+        assert len(set(every)) == CHOICES + 1
+
+
+def test_equal_titles_never_stand_side_by_side_in_a_quiz():
+    titles = ["Reel", "reel", "REEL", "Jig", "", "Air", "air", "March", "Hymn"]
+    for seed, own in itertools.product(range(30), range(len(titles))):
+        chance, choices = draw_titles(own, titles, np.random.default_rng(seed))
+        read = {titles[place].casefold() for place in [chance, *choices]}
+        assert own in choices
+        assert len(read) == len(choices) + 1 == CHOICES + 1
+
+
+def test_too_few_songs_are_refused_with_what_to_do():
+    with pytest.raises(InputError, match=r"expected at least 5 songs .* got 3; take a preset"):
+        draw_titles(0, ["a", "b", "c", "A"], np.random.default_rng(0))
+
+
+def test_the_own_title_stands_at_every_place_of_a_quiz_equally_often():
+    titles = [str(number) for number in range(9)]
+    generator = np.random.default_rng(0)
+    places = [draw_titles(4, titles, generator)[1].index(4) for _ in range(2000)]
+    assert np.bincount(places, minlength=CHOICES) == pytest.approx(500, abs=80)
+
+
+@pytest.mark.parametrize("levels", [3, 50])
+def test_the_chance_of_winning_a_quiz_is_that_of_trying_all_of_them(levels):
+    likely = np.random.default_rng(1).integers(0, levels, (3, 7)).astype(float)
+    wins = quiz_wins(likely, CHOICES)
+    for row, own in itertools.product(range(3), range(7)):
+        won = []
+        for others in itertools.combinations(set(range(7)) - {own}, CHOICES - 1):
+            rivals = likely[row, list(others)]
+            won.append(
+                (rivals <= likely[row, own]).all() / (1 + (rivals == likely[row, own]).sum())
+            )
+        assert wins[row, own] == pytest.approx(np.mean(won))
+
+
+def test_blind_guessing_gets_one_in_four_whatever_the_titles(shown):
+    likely = np.random.default_rng(2).integers(0, 4, (5, 11)).astype(float)
+    assert quiz_wins(likely, CHOICES).mean(1) == pytest.approx(1 / CHOICES)
+    for row in shown[1].result["quiz"]:
+        assert 0 <= row["low"] <= row["share"] <= row["high"] <= 1
+
+
+def test_the_player_holds_all_that_the_network_was_shown(in_tiny_home, tmp_path):
+    config = preset("tiny", clip_seconds=30.0)
+    path = tmp_path / "long.wav"
+    noise = np.random.default_rng(0).normal(0, 0.1, 22_050 * 30)
+    soundfile.write(path, noise, 22_050)
+    start, end, begins, ends = player_span(path, config)
+    assert end - start == pytest.approx(SECONDS, abs=1e-3)
+    assert ends - begins == pytest.approx((255 * 256 + 512) / 22_050, abs=1e-3)
+    assert 0 <= start <= begins < ends <= end <= 30
+    short = tmp_path / "short.wav"
+    soundfile.write(short, noise[:30_000], 22_050)
+    assert player_span(short, config)[:2] == pytest.approx([0, 30_000 / 22_050], abs=1e-3)
+
+
+def test_a_source_names_book_file_number_and_a_transcriber_without_address():
+    found = source_of(tunes.Tune("miscFolk/some/7", "miscFolk", 7, "Licence to Reel", TUNE))
+    assert found == {
+        "book": "miscFolk",
+        "number": 7,
+        "file": "miscFolk/some.abc",
+        "transcriber": "A. Body",
+        "terms": [],
+    }
+    terms = source_of(tunes.Tune("a/b/1", "a", 1, "T", TUNE + "N:no commercial use\n"))["terms"]
+    assert terms == ["no commercial use"]
+    assert "no commercial use" in cards.card_licence(song_row(terms=terms))
+
+
+def test_no_transcriber_is_shown_with_an_address():
+    names = {transcriber(tune.abc.splitlines()) for tune in tunes.load()}
+    assert {"Jack Campin", "John Chambers"} <= names
+    assert not [name for name in names if re.search(r"[@:/<>]|www|\d", name)]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_comes_from_data_reaches_a_card_as_text(text):
+    row = song_row(title=text, chance=text, choices=["a", text, "b", "c"], transcriber=text)
+    row |= {"book": text, "file": text, "terms": [text], "tokens": [text], "known": [text]}
+    row["beams"] = [[[text], -1.0], [[], -2.0]]
+    config, wave = preset("tiny"), torch.randn(44_100, generator=torch.manual_seed(0)) / 10
+    html = cards.Gallery([cards.card(1, row, wave, config)], [text])._repr_html_()
+    page = Reader(html)
+    assert {tag for tag, _ in page.tags} <= {
+        *("article", "audio", "bdi", "code", "details", "div", "fieldset", "figcaption", "figure"),
+        *("h3", "img", "input", "label", "legend", "li", "ol", "p", "span", "summary"),
+    }
+    assert not [name for _, each in page.tags for name in each if name.startswith("on")]
+    seen = text or "(no title)"
+    assert page.text.replace("\u2068", "").replace("\u2069", "").count(seen) >= 4
+
+
+def test_every_control_of_a_card_has_a_name_and_every_id_comes_once(shown):
+    page = Reader(shown[2]._repr_html_())
+    ids = [each["id"] for _, each in page.tags if "id" in each]
+    assert len(ids) == len(set(ids))
+    for _, each in page.tags:
+        assert each.get("aria-labelledby", ids[0]) in ids
+    assert all(each["aria-label"] and "controls" in each for each in page.every("audio"))
+    assert all(each["alt"] and each["width"] and each["height"] for each in page.every("img"))
+    assert len(page.every("legend")) == len(page.every("fieldset")) == len(shown[2].cards)
+    assert not page.every("script") + page.every("style")
+
+
+def test_the_same_sound_gives_the_same_bytes():
+    sound = np.random.default_rng(0).normal(0, 0.1, 22_050).astype(np.float32)
+    assert cards.encode_sound(sound, 22_050, 5) == cards.encode_sound(sound, 22_050, 5)
+
+
+def test_a_stream_under_another_serial_number_keeps_its_sound_and_right_checksums():
+    sound = np.random.default_rng(0).normal(0, 0.1, 22_050)
+    file = io.BytesIO()
+    soundfile.write(file, sound, 22_050, format="OGG", subtype="VORBIS")
+    changed = with_serial(file.getvalue(), 7)
+    for page in pages_of(changed):
+        assert int.from_bytes(page[14:18], "little") == 7
+        assert int.from_bytes(page[22:26], "little") == checksum(page[:22] + bytes(4) + page[26:])
+    before, after = (soundfile.read(io.BytesIO(each))[0] for each in (file.getvalue(), changed))
+    np.testing.assert_array_equal(before, after)
+    # The encoder's own pages pass the same check: it is the standard's checksum.
+    page = next(pages_of(file.getvalue()))
+    assert int.from_bytes(page[22:26], "little") == checksum(page[:22] + bytes(4) + page[26:])
+
+
+@pytest.mark.parametrize("stream", [b"RIFF" + bytes(60), b"OggS", b"OggS" + bytes(22) + b"\x03ab"])
+def test_bytes_that_are_no_ogg_stream_are_refused(stream):
+    with pytest.raises(InputError, match="expected a page at byte 0"):
+        with_serial(stream, 1)
+
+
+def test_every_hypothesis_of_the_trees_adds_up_and_is_what_the_search_found(shown):
+    config, record, _ = shown
+    song = record.result["songs"][0]
+    found = experiment.branches(config, song["place"]).result["beams"]
+    assert [len(found[width]) for width in ("1", "5", "20")] == [1, 5, 20]
+    for beams in found.values():
+        for each in beams:
+            assert len(each["tokens"]) == len(each["log_probs"])
+            assert sum(each["log_probs"]) == pytest.approx(each["log_prob"], abs=1e-3)
+            assert "<eos>" not in each["tokens"][:-1]
+        sums = [each["log_prob"] for each in beams]
+        assert sums == sorted(sums, reverse=True)
+    words = [[w for w in each["tokens"] if w != "<eos>"] for each in found["5"]]
+    assert words == [each for each, _ in song["beams"]]
+
+
+def test_token_log_probabilities_are_those_of_the_logits_under_teacher_forcing():
+    vocabulary = Vocabulary(["a", "b", "c", "d", "e", "f", "g"])
+    torch.manual_seed(0)
+    config = ModelConfig(dim=12)
+    model = build_captioner(config, features=5, vocab=11, pad_id=0, words=["x"] * 11).eval()
+    memory = torch.randn(1, 1, 12)
+    ids = torch.tensor([[4, 5, 2], [6, 2, 2]])
+    got = token_log_probs(model, memory, ids, vocabulary)
+    before = torch.cat([torch.full((2, 1), vocabulary.bos_id), ids[:, :-1]], dim=1)
+    logits = model.decoder(memory.expand(2, -1, -1), before)
+    wanted = logits.log_softmax(-1).gather(2, ids[..., None]).squeeze(2)
+    torch.testing.assert_close(got, wanted)
+
+
+def test_the_gallery_s_tables_hold_the_record_s_numbers(shown):
+    config, record, _ = shown
+    frame = cards.guessing(record, experiment.score_table(preset("tiny", beam_sizes=[5])))
+    right = sum(song["pick"] == song["answer"] for song in record.result["songs"])
+    assert frame["The model"][2] == f"{right} right"
+    assert frame["By chance"].tolist()[:3] == ["25 %", "25 %", "3 of 12"]
+    assert len(frame) == 4
+    facts = cards.gallery_facts(record)
+    assert facts["gallery.songs"] == 12
+    assert facts["gallery.blind"] == 25
+    tree = experiment.branches(config, record.result["songs"][0]["place"])
+    table = cards.tree_table(tree)
+    assert len(table) == 1 + 5 + 20
+    for row in table.itertuples(index=False):
+        gains = re.findall(r"−?\d+\.\d\d", row[4])
+        total = sum(float(gain.replace("−", "-")) for gain in gains)
+        assert total == pytest.approx(
+            float(row[3].replace("−", "-")), abs=0.006 * len(gains) + 0.01
+        )
+    assert len(cards.hypotheses_at(tree, 5)) == 5
+
+
+def page_of(html):
+    output = {"output_type": "display_data", "data": {"text/html": [html[:9], html[9:]]}}
+    return {"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": [output]}]}
+
+
+def test_another_page_shows_the_first_songs_of_the_executed_gallery(tmp_path):
+    path = tmp_path / "15_gallery.ipynb"
+    songs = [f'<article class="song"><p>{n}</p></article>' for n in range(4)]
+    path.write_text(json.dumps(page_of(f'<div class="gallery">{"".join(songs)}</div>')))
+    assert first_songs(path, 3) == songs[:3]
+
+
+def test_a_missing_gallery_stops_the_build_and_names_the_command(tmp_path):
+    with pytest.raises(ExtensionError, match=r"expected 3 songs .* got no such page") as stop:
+        first_songs(tmp_path / "none.ipynb", 3)
+    assert COMMAND in str(stop.value)
+    path = tmp_path / "15_gallery.ipynb"
+    path.write_text(json.dumps(page_of("<p>nothing</p>")))
+    with pytest.raises(ExtensionError, match="got 0 songs"):
+        first_songs(path, 1)

@@ -1,0 +1,29 @@
+"""Laws of the front page's numbers: the best of many is not mistaken for more than chance."""
+
+import pandas as pd
+import pytest
+
+from songtitle.report import headline
+
+
+def scores(p):
+    """A table like Table 4: one picture input, and a song input at several beam sizes."""
+    rows = [("pictures 256×256", 1, 0.30, 0.001)]
+    rows += [("songs: timbre", size, 0.05, each) for size, each in enumerate(p, 1)]
+    frame = pd.DataFrame(rows, columns=["input", "beam_size", "score", "p"])
+    return frame.assign(items=1000, low=0.0, high=1.0, chance=0.04)
+
+
+def test_a_single_score_is_held_to_the_usual_level():
+    assert headline(scores([0.04]))["songs.clear"] == "1 of 1"
+
+
+def test_the_same_p_among_ten_scores_is_nothing():
+    assert headline(scores([0.04] * 10))["songs.clear"] == "none of 10"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_p_below_the_divided_level_is_counted(count):
+    found = headline(scores([0.004] * count + [0.5] * (10 - count)))
+    assert found["songs.clear"] == f"{count} of 10"
+    assert found["songs.gain"] == "+1.0"

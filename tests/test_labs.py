@@ -1,0 +1,100 @@
+"""Labs: the mistakes are those they say, and what a page says of them comes from the record."""
+
+import numpy as np
+import pytest
+import torch
+
+from songtitle import experiment, plots, report
+from songtitle.errors import InputError
+from songtitle.experiment import labs
+from songtitle.presets import preset
+
+
+def side(scores, gains=None):
+    scores = np.array(scores, dtype=float)
+    said = [[[["word"], -1.0]] for _ in scores]
+    return labs.Side(said, scores, scores if gains is None else np.array(gains, dtype=float))
+
+
+@pytest.fixture(scope="module")
+def records(tiny_home):
+    return {name: experiment.lab(preset("tiny"), name, home=tiny_home) for name in experiment.LABS}
+
+
+def test_five_labs_compare_the_same_items_before_and_after(records):
+    assert len(records) == 5
+    for name, record in records.items():
+        assert record.settings["lab"] == name
+        for row in record.result["rows"]:
+            before, after = row["before"], row["after"]
+            assert row["score_change"] == pytest.approx(after["score"] - before["score"])
+            assert row["gain_change"] == pytest.approx(after["gain"] - before["gain"])
+            assert before["chance"] == pytest.approx(before["score"] - before["gain"])
+
+
+def test_counting_letters_and_joining_wrongly_change_no_answer(records):
+    for name in ("letters", "join"):
+        assert all(row["changed"] == 0 for row in records[name].result["rows"])
+
+
+def test_a_lab_touches_only_the_inputs_that_its_mistake_can_reach(records):
+    touched = {n: [row["input"] for row in r.result["rows"]] for n, r in records.items()}
+    assert touched["timbre"] == ["songs: timbre"]
+    assert "songs: timbre" not in touched["batch_norm"]  # it enters behind the projection
+    assert all(name.startswith("songs") for name in touched["join"])
+
+
+def test_what_stands_before_a_mistake_is_what_the_other_pages_have(records, tiny_home):
+    config = preset("tiny", beam_sizes=[labs.BEAM_SIZE])
+    rows = experiment.scores(config, home=tiny_home).result["rows"]
+    known = {row["input"]: row["score"] for row in rows}
+    for name in ("letters", "batch_norm", "join", "timbre"):
+        for row in records[name].result["rows"]:
+            assert row["before"]["score"] == pytest.approx(known[row["input"]], abs=1e-6), name
+
+
+@pytest.mark.parametrize("items", [2, 255, 256, 257, 513, 1000])
+def test_no_batch_is_a_single_item(items):
+    groups = list(labs.batches(torch.arange(items)))
+    assert torch.cat(groups).tolist() == list(range(items))
+    assert 2 <= min(map(len, groups)) <= max(map(len, groups)) <= labs.BATCH
+
+
+def test_an_unknown_lab_is_refused_in_one_line(tiny_home):
+    with pytest.raises(InputError, match="expected one of letters, batch_norm") as error:
+        experiment.lab(preset("tiny"), "window", home=tiny_home)
+    assert "\n" not in str(error.value)
+
+
+def made_up(tiny_record, before, after):
+    from dataclasses import replace
+
+    row = {"input": "songs: timbre"} | labs._compared(before, after, seed=0)
+    return replace(tiny_record, result={"rows": [row]})
+
+
+def test_sentences_follow_the_numbers(records):
+    rng = np.random.default_rng(0)
+    low, high = rng.uniform(0, 0.1, 40), rng.uniform(0.4, 0.5, 40)
+    risen = made_up(records["timbre"], side(low, low - low.mean()), side(high, high - high.mean()))
+    fallen = made_up(records["timbre"], side(high), side(low))
+    level = made_up(records["timbre"], side(low), side(low))
+    assert "the score rises" in report.lab_sentence(risen)
+    assert "the gain over it stays" in report.lab_sentence(risen)
+    assert "the score falls" in report.lab_sentence(fallen)
+    assert "the score stays" in report.lab_sentence(level)
+    assert "Of 1 rises 1 came without any in the gain" in report.lab_note([risen]).text
+    assert "no score rises by: raw timbre" in report.lab_note([fallen]).text
+
+
+def test_table_and_figure_hold_every_row(records):
+    every = list(records.values())
+    rows = sum(len(record.result["rows"]) for record in every)
+    assert len(report.lab_table(every)) == len(report.lab_frame(every)) == rows
+    axis = plots.before_and_after(report.lab_frame(every))
+    assert [text.get_text() for text in axis.get_yticklabels()] == list(
+        report.lab_frame(every)["name"]
+    )
+    assert set(report.lab_reasons(every).split("*Why:*")[1:]) != set()
+    assert "No switch" in report.lab_reasons([])
+    assert report.lab_facts([])["labs.seconds"] == 0

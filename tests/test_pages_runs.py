@@ -1,0 +1,248 @@
+"""Laws of provenance: a page says of which run it is, and no book is made of two."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from test_pages import SETTINGS, build, notebook
+
+from songtitle import reproduce
+from songtitle.errors import InputError
+from songtitle.pages import provenance, runs
+from songtitle.pages.runs import PageRun
+from songtitle.tables import RECORDS, Note
+
+QUICK = {
+    "run": "aaaa11112222",
+    "preset": "quick",
+    "seed": 0,
+    "device": "cpu",
+    "changed": {},
+    "scale": "small",
+    "commit": "0123456789abcdef",
+    "modified": False,
+    "records": [["scores", "4e186867079b35ba"]],
+    "data": {"stamps": "2545dc5c9b3ea69c"},
+}
+TINY = QUICK | {"run": "bbbb11112222", "preset": "tiny"}
+
+
+def write_book(folder: Path, *pages, missing=()):
+    """A book of notebooks 01, 02, ... with these provenances, and a page of prose."""
+    (folder / "notebooks").mkdir(parents=True)
+    names = [f"notebooks/{number:02}_page" for number in range(1, len(pages) + 1)]
+    for name, facts in zip(names, pages, strict=True):
+        content = notebook("text")
+        content.metadata["songtitle"] = {"key": "k"} | (facts or {})
+        if name not in missing:
+            (folder / f"{name}.ipynb").write_text(nbformat.writes(content), "utf-8")
+    files = "".join(f"  - file: {name}\n" for name in names)
+    (folder / "_toc.yml").write_text(f"root: index\nchapters:\n{files}")
+    toc = "".join(f"{name}\n" for name in names)
+    (folder / "index.md").write_text(f"# Prose\n\n```{{toctree}}\n{toc}```\n")
+
+
+def test_every_page_carries_the_badge_and_a_notebook_its_records(tmp_path):
+    write_book(tmp_path, QUICK)
+    times = {"01_page": {"made": "2026-11-24", "seconds": 12.34, "machine": "Linux, 2 <cores>"}}
+    (tmp_path / "notebooks" / runs.TIMES).write_text(json.dumps(times))
+    out, warned = build(tmp_path, draft=False)
+    prose, page = ((out / n).read_text() for n in ("index.html", "notebooks/01_page.html"))
+    for html in (prose, page):
+        assert html.count('<details class="run run-small"') == 1
+        for fact in ("Quick run on small data", "preset quick", "0123456789ab", "aaaa11112222"):
+            assert fact in html
+    assert html.index("</h1>") < html.index("<details")
+    for fact in ("scores 4e18", "stamps 2545", "12 s", "2026-11-24", "2 &lt;cores&gt;", "cpu"):
+        assert fact in page
+    link = page.split('" download')[0].rsplit('"', 1)[1]
+    assert (out / "notebooks" / link).is_file()
+    assert "scores" not in prose
+    assert "computes nothing" in prose
+    assert not warned
+
+
+@pytest.mark.parametrize(
+    ("pages", "missing", "said"),
+    [
+        ([QUICK, TINY], (), r"expected pages of one run, got 2: .*01_page.*tiny.*02_page"),
+        ([QUICK, None], (), r"pages without a run: 02_page; make .*`python -m songtitle run`"),
+        ([QUICK, QUICK], ("notebooks/02_page",), r"pages without a run: 02_page"),
+        ([QUICK, QUICK | {"records": []}], (), r"pages that show no record: 02_page"),
+        (
+            [QUICK, QUICK | {"records": [["comparison", "no such key"]]}],
+            (),
+            r"02_page needs comparison no such key; make .*python -m songtitle run",
+        ),
+        (
+            [QUICK, QUICK | {"run": "c", "changed": {"beam_sizes": [1, 3]}}],
+            (),
+            r"run c \(preset quick, seed 0, cpu, beam_sizes = \[1, 3\]\): 02_page",
+        ),
+        ([TINY, TINY, QUICK], (), r"`python -m songtitle run --preset tiny`"),
+    ],
+)
+def test_a_book_that_is_not_of_one_run_is_refused_by_its_pages(tmp_path, pages, missing, said):
+    write_book(tmp_path, *pages, missing=missing)
+    with pytest.raises(provenance.RunError, match=said) as error:
+        build(tmp_path, draft=False)
+    assert "\n" not in str(error.value)
+
+
+def test_a_draft_of_several_runs_says_so_on_every_page(tmp_path):
+    write_book(tmp_path, QUICK, TINY)
+    out, _ = build(tmp_path, draft=True)
+    for name in ("index", "notebooks/01_page", "notebooks/02_page"):
+        assert '<details class="run run-draft"' in (out / f"{name}.html").read_text()
+
+
+def test_the_jupyter_book_command_refuses_with_a_status_and_the_reason(tmp_path):
+    import subprocess
+    import sys
+
+    write_book(tmp_path, QUICK, TINY)
+    config = "only_build_toc_files: true\nsphinx:\n  config:\n    extensions: "
+    config += "[myst_nb, sphinx_external_toc, sphinx_book_theme, songtitle.pages]\n"
+    (tmp_path / "_config.yml").write_text(config)
+    (tmp_path / "_toc.yml").write_text(f"format: jb-book\n{(tmp_path / '_toc.yml').read_text()}")
+    program = Path(sys.executable).parent / "jupyter-book"
+    done = subprocess.run([program, "build", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "expected pages of one run, got 2" in done.stderr + done.stdout
+    assert not (tmp_path / "_build" / "html" / "index.html").exists()
+
+
+def test_a_paper_scale_run_looks_and_reads_unlike_a_quick_one():
+    quick = provenance.badge(PageRun(preset="quick", run="a"), book=PageRun())
+    paper = provenance.badge(PageRun(preset="modern", run="a", scale="paper"), book=PageRun())
+    assert "Quick run on small data" in quick
+    assert 'class="run run-small"' in quick
+    assert "Paper-scale run" in paper
+    assert 'class="run run-paper"' in paper
+    assert "small data" not in paper
+    style = (reproduce.ROOT / "book" / "_static" / "pages.css").read_text()
+    assert "details.run-paper" in style
+    assert "details.run-draft" in style
+
+
+def test_what_a_badge_takes_from_a_notebook_is_text():
+    evil = PageRun(preset="<b>", run="<b>", device="<b>", machine="<b>", commit="<b>", made="<b>")
+    html = provenance.badge(evil, book=evil, notebook='"><b>')
+    assert "<b>" not in html
+
+
+def test_a_run_has_one_name_for_all_its_pages_and_another_when_anything_changes(tmp_path):
+    for path in ("songtitle/a.py", "songtitle/pages/b.py", "data_manifest/c.csv"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x = 1\n")
+    asked = {"preset": "quick", "seed": 0, "device": "cpu", "changed": {}}
+    first = runs.run_id(tmp_path, **asked)
+    assert first == runs.run_id(tmp_path, **asked)
+    for change in ({"preset": "tiny"}, {"seed": 1}, {"device": "cuda"}, {"changed": {"crop": 128}}):
+        assert runs.run_id(tmp_path, **asked | change) != first
+    (tmp_path / "songtitle/pages/b.py").write_text("x = 2\n")
+    assert runs.run_id(tmp_path, **asked) == first  # how pages look makes no other run
+    for path in ("songtitle/a.py", "data_manifest/c.csv"):
+        (tmp_path / path).write_text("x = 2\n")
+        assert runs.run_id(tmp_path, **asked) != first
+        first = runs.run_id(tmp_path, **asked)
+
+
+def test_records_are_taken_from_outputs_once_each_in_order():
+    content = notebook("a", "b")
+    for cell, records in zip(
+        content.cells[1:], ([["s", "1"], ["t", "2"]], [["s", "1"]]), strict=True
+    ):
+        cell.outputs[0].data[RECORDS] = records
+    assert runs.take_records(content) == [("s", "1"), ("t", "2")]
+    assert RECORDS not in nbformat.writes(content)
+    assert runs.take_records(content) == []
+
+
+def test_data_are_those_of_a_record_and_of_all_it_rests_on(tmp_path):
+    def record(folder, stage, key, **content):
+        folder.mkdir(parents=True)
+        name = "record.json" if folder.name == key else f"{stage}.json"
+        (folder / name).write_text(json.dumps({"stage": stage, "key": key} | content))
+
+    home, results = tmp_path / "home", tmp_path / "results"
+    record(home / "runs" / "scores" / "s1", "scores", "s1", inputs={"corpora": "c1"})
+    record(home / "runs" / "corpora" / "c1", "corpora", "c1", settings={"data": {"x": "f" * 64}})
+    record(results / "census", "clips", "k1", settings={"files": {"y": {"sha256": "e" * 64}}})
+    found = runs.data_hashes([("scores", "s1"), ("clips", "k1"), ("none", "n")], home, results)
+    assert found == {"x": "f" * 16, "y": "e" * 16}
+
+
+def test_times_stand_beside_the_pages_and_not_in_them(tmp_path):
+    write_book(tmp_path, QUICK)
+    page = tmp_path / "notebooks" / "01_page.ipynb"
+    before = page.read_bytes()
+    runs.note_times(page, seconds=3.21, machine="here")
+    runs.note_times(page.with_name("02_page.ipynb"), seconds=1.0, machine="there")
+    assert page.read_bytes() == before
+    found = runs.read_page(page)
+    assert (found.seconds, found.machine, found.preset) == (3.2, "here", "quick")
+    assert found.made.count("-") == 2
+    assert runs.read_page(page.with_name("02_page.ipynb")) is None
+
+
+SHOW = """
+from songtitle.tables import Note
+Note("A", "b", records=[("scores", "4e18")])
+"""
+
+
+def test_an_executed_page_carries_its_run_and_two_are_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "home"))
+    content = nbformat.v4.new_notebook()
+    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    tagged = {"metadata": {"tags": ["parameters"]}}
+    content.cells = [
+        nbformat.v4.new_code_cell('preset = "tiny"\nseed = 0\nbeam_sizes = None', **tagged),
+        nbformat.v4.new_code_cell(SHOW),
+    ]
+    source = tmp_path / "00_test.ipynb"
+    nbformat.write(content, source)
+    given = {"seed": 5, "beam_sizes": "[1, 2]"}
+    for name in ("a", "b"):
+        reproduce.execute(source, tmp_path / name / "00_test.ipynb", given)
+    first, second = (tmp_path / name / "00_test.ipynb" for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    found = runs.read_page(first)
+    assert (found.preset, found.seed, found.changed) == ("tiny", 5, {"beam_sizes": [1, 2]})
+    assert found.records == (("scores", "4e18"),)
+    assert found.seconds > 0
+    carried = nbformat.read(first, 4).metadata["songtitle"]
+    assert not {"made", "seconds", "machine"} & set(carried)
+
+
+def test_pages_of_a_whole_run_are_of_one_run_though_some_know_fewer_settings():
+    asked = {"preset": "tiny", "seed": None, "beam_sizes": "[1, 2]", "again": None}
+    assert reproduce._about(asked)["run"] == reproduce._about(asked | {"song": 3})["run"]
+    assert reproduce._about(asked)["run"] != reproduce._about({"preset": "tiny"})["run"]
+    usual = reproduce._about({"preset": "tiny", "beam_sizes": [1, 3]})
+    assert usual["run"] == reproduce._about({"preset": "tiny"})["run"]
+
+
+def test_the_stages_that_are_shown_as_published_are_those_of_the_runner():
+    assert set(runs.LONG) == {stage.__name__ for stage in reproduce.LONG}
+
+
+def test_a_note_without_records_says_none():
+    assert Note("A", "b")._repr_mimebundle_() == {}
+
+
+def test_the_published_pages_are_of_one_run_and_no_draft():
+    assert not SETTINGS["sphinx"]["config"].get("songtitle_draft")
+    pages = provenance.pages_of(reproduce.ROOT / "book", reproduce.ROOT / "_toc.yml")
+    found = {name: runs.read_page(reproduce.ROOT / "book" / f"{name}.ipynb") for name in pages}
+    book = runs.one_run({Path(name).name: page for name, page in found.items()})
+    assert book is not None
+    runs.check_published({name: page for name, page in found.items() if page}, reproduce.RESULTS)
+
+
+def test_a_book_without_notebooks_has_no_run():
+    assert runs.one_run({}) is None
+    with pytest.raises(InputError, match="pages without a run: x"):
+        runs.one_run({"x": None})
