@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: book test check bench setup data notebooks pairs course lock clean test-book pdf serve links
+.PHONY: book test check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links
 
 book: data              ## run the notebooks, build the book, print the page to open
 	@$(BIN)/python -m songtitle run
@@ -25,6 +25,9 @@ bench: setup            ## every speed against its peer or limit; exits 1 where 
 
 test-book: setup         ## the built book in Chromium; needs `make book` first
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/book -n 2
+
+test-faults: setup       ## kills, full disks, bad servers, hostile files: one table of what survived
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -n 2 --dist loadfile
 
 pdf: setup              ## the whole book as book/_build/songtitle.pdf; needs `make book` first
 	@$(BIN)/python -m songtitle.pdf

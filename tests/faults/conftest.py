@@ -1,0 +1,117 @@
+"""Faults: each test plants one of them many times and counts what survived.
+
+`make test-faults` prints one table (fault, times tried, survived, lost) and exits 1 where anything
+was lost. Counts are small unless `SONGTITLE_SLOW=1`; a whole run at full size is kept in
+`results/faults/faults.json`, which the book shows. Plain `pytest` leaves this folder out.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pytest
+
+from songtitle.stages import provenance
+
+HERE = Path(__file__).parent
+FULL = bool(os.environ.get("SONGTITLE_SLOW"))
+KEPT = HERE.parent.parent / "results" / "faults" / "faults.json"
+NAMED = "fault"  # the property of a test's report that carries its counts
+
+
+@dataclass
+class Fault:
+    """One kind of fault: how often it was planted, and what became of it."""
+
+    group: str  # the part of the suite: stages, disk, downloads, hostile, media, load, supply
+    name: str  # a phrase that ends "What happens when ..."
+    outcome: str  # what the reader gets instead of a loss, a phrase
+    times: int  # how often it is planted in this run
+    tried: int = 0
+    survived: int = 0
+    lost: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def rounds(self) -> range:
+        """The numbers of the times that are still to come."""
+        return range(self.tried, self.times)
+
+    @contextmanager
+    def once(self, what: object = "") -> Iterator[None]:
+        """One time: survived if the block ends in peace; else lost, and the next time goes on."""
+        self.tried += 1
+        try:
+            yield
+        except (Exception, pytest.fail.Exception) as error:
+            self.lost.append(f"{what}: {type(error).__name__}: {error}"[:500])
+        else:
+            self.survived += 1
+
+
+@pytest.fixture
+def fault(record_property):
+    """Make a `Fault`: `fault(group, name, outcome, full=50, small=5)`; checked when the test ends.
+
+    The test fails where something was lost, or where it planted its fault less often than said.
+    """
+    made, started = [], time.monotonic()
+
+    def make(group, name, outcome, *, full, small=None):
+        made.append(Fault(group, name, outcome, full if FULL or small is None else small))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.seconds = round((time.monotonic() - started) / len(made), 1)
+        record_property(NAMED, asdict(each))
+    for each in made:
+        assert not each.lost, f"{each.name}: lost {len(each.lost)} of {each.tried}: {each.lost[:3]}"
+        assert each.tried >= each.times, f"{each.name}: tried {each.tried} of {each.times}"
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Plain `pytest` leaves this folder out."""
+    start = config.invocation_params.dir
+    asked = [(start / argument.split("::")[0]).resolve() for argument in config.args]
+    return None if any(path == HERE or HERE in path.parents for path in asked) else True
+
+
+def counted(reporter):
+    """The counts of all tests of this run, in the order of their names."""
+    reports = [report for each in reporter.stats.values() for report in each]
+    found = {
+        (facts["group"], facts["name"]): facts
+        for report in reports
+        for name, facts in getattr(report, "user_properties", ())
+        if name == NAMED
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    """The table; at full size, and of the whole folder without a failure, its record too."""
+    rows = counted(terminalreporter)
+    if not rows:
+        return
+    write = terminalreporter.write_line
+    wide = max(len(row["name"]) for row in rows)
+    write(f"{'group':<10} {'fault':<{wide}} {'tried':>7} {'survived':>9} {'lost':>5}")
+    for row in rows:
+        lost = len(row["lost"])
+        write(
+            f"{row['group']:<10} {row['name']:<{wide}} {row['tried']:>7,} "
+            f"{row['survived']:>9,} {lost:>5,}"
+        )
+    total = {name: sum(row[name] for row in rows) for name in ("tried", "survived")}
+    lost = sum(len(row["lost"]) for row in rows)
+    write(f"{'':<10} {'all':<{wide}} {total['tried']:>7,} {total['survived']:>9,} {lost:>5,}")
+    whole = [Path(argument).resolve() for argument in config.args] == [HERE]
+    if FULL and whole and exitstatus == 0 and not config.option.keyword:
+        KEPT.parent.mkdir(exist_ok=True)
+        record = {"provenance": provenance(), "rows": [row | {"lost": 0} for row in rows]}
+        KEPT.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
