@@ -25,11 +25,11 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
-break_tokens: bool = True  # true: make the mistake; false: leave it out
-break_batch_norm: bool = True  # likewise
-break_length: bool = True  # likewise
-break_join: bool = True  # likewise
-break_scale: bool = True  # likewise
+break_tokens: bool = True  # true: score strings, letter by letter; false: leave the mistake out
+break_batch_norm: bool = True  # true: keep training mode on; false: leave the mistake out
+break_length: bool = True  # true: rank by the sum; false: leave the mistake out
+break_join: bool = True  # true: join row by row; false: leave the mistake out
+break_scale: bool = True  # true: take timbre unscaled; false: leave the mistake out
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown

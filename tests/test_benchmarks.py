@@ -62,4 +62,5 @@ def test_the_divergence_of_a_map_equals_what_exact_tsne_reports_of_its_own():
     joint = affinities(points, 11)
     assert joint.sum() == pytest.approx(1)
     np.testing.assert_array_equal(joint, joint.T)
-    assert divergence(joint, chart) == pytest.approx(exact.kl_divergence_, rel=1e-5)
+    # Its own is of the step before the last.
+    assert divergence(joint, chart) == pytest.approx(exact.kl_divergence_, rel=1e-3)

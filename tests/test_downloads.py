@@ -166,7 +166,9 @@ def test_a_server_that_always_cuts_at_once_is_left_after_some_tries(home, server
 
 
 SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests were started by
 from pathlib import Path
 from songtitle import manifest, sources
 sources.manifest_folder = lambda: Path(sys.argv[1])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from html import unescape
 from itertools import product
 
 import nbformat
@@ -60,7 +61,7 @@ def test_beam_sizes_given_to_papermill_are_those_of_the_table(executed, in_tiny_
         for out in outputs(nbformat.read(output, 4))
         if ":name: tab-4" in out.get("data", {}).get("text/markdown", "")
     ]
-    (table,) = ["".join(text) for text in tables]
+    (table,) = [unescape("".join(text)) for text in tables]
     assert [word for word in ("k = 1", "k = 2", "k = 3") if word in table] == ["k = 1", "k = 2"]
 
 

@@ -13,6 +13,7 @@ CONTENTS = ["index", "notebooks/09_controls", "glossary", "notebooks/10_length"]
 CONF = """
 extensions = ["myst_parser", "small"]
 numfig = True
+source_suffix = {".md": "markdown"}  # else what another test's extensions registered stays
 """
 
 SMALL = """

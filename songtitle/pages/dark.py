@@ -12,6 +12,7 @@ GROUND = (0x12 / 255,) * 3  # what sphinx-book-theme has behind the text of a da
 BRIGHTEST = 0.93  # what black becomes: white on near-black glares
 MARK, TEXT = 3.0, 4.5  # contrast that WCAG 2.2 AA asks of graphics, and of text
 GREY = 0.06  # spread of red, green and blue up to which a colour counts as grey
+INK = (0.82,) * 3  # what the book's darkest grey text becomes, a little less
 PALE = 0.85  # lightness from which a tint is a ground under text, no mark
 KEPT = "on-a-picture"  # groups whose ground is a picture, which stays as it is
 
@@ -46,7 +47,7 @@ def shade(colour: Colour, *, text: bool, fill: bool) -> Colour:
         found: Colour = (swapped,) * 3
         return _lit(found, TEXT) if text else found
     if fill and not text and light >= PALE:
-        return colorsys.hls_to_rgb(hue, swapped, saturation)
+        return _deep(colorsys.hls_to_rgb(hue, swapped, saturation))
     return _lit(colour, TEXT if text else MARK)
 
 
@@ -62,6 +63,15 @@ def _lit(colour: Colour, least: float) -> Colour:
     # Rounding to 8 bits may take a hair of it away again.
     while contrast(colour, GROUND) < least + 0.05 and light < 1:
         light = min(1.0, light + 0.01)
+        colour = colorsys.hls_to_rgb(hue, light, saturation)
+    return colour
+
+
+def _deep(colour: Colour) -> Colour:
+    """The colour, as much darker as the contrast to text on it asks."""
+    hue, light, saturation = colorsys.rgb_to_hls(*colour)
+    while contrast(colour, INK) < TEXT and light > 0:
+        light = max(0.0, light - 0.01)
         colour = colorsys.hls_to_rgb(hue, light, saturation)
     return colour
 
