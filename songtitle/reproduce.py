@@ -4,7 +4,6 @@ import ast
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from filelock import FileLock
 from nbclient.exceptions import DeadKernelError
 
 from songtitle import demo
@@ -49,7 +49,7 @@ from songtitle.experiment.questions import PUBLISHED, present
 from songtitle.manifest import data_home
 from songtitle.pages import figures, runs
 from songtitle.presets import PARTS, PRESETS, ExperimentConfig, preset
-from songtitle.stages import Record, provenance
+from songtitle.stages import Record, clear_disk_errors, provenance, write_whole
 from songtitle.ticker import span, ticking
 
 ROOT = Path(__file__).parent.parent
@@ -134,14 +134,41 @@ def execute(
     key = _key(notebook, parameters)
     default = {"preset": parameters_of(notebook)["preset"]}
     about = {"key": key} | _about(default | dict(parameters if asked is None else asked))
-    clock = time.monotonic()
     made_here = data_home() / "pages" / key
-    if made_here.exists() and _key_of(output) == key:
-        return False
-    output.parent.mkdir(parents=True, exist_ok=True)
+    with clear_disk_errors(notebook.name, output.parent), _alone(output):
+        if made_here.exists() and _key_of(output) == key:
+            return False
+        output.parent.mkdir(parents=True, exist_ok=True)
+        clock = time.monotonic()
+        content = _run(notebook, output.name, parameters)
+        content.metadata = {
+            "kernelspec": content.metadata["kernelspec"],
+            "language_info": {"name": "python"},
+            "songtitle": about | _rests_on(runs.take_records(content)),
+        }
+        for index, cell in enumerate(content.cells):
+            cell["id"] = f"cell-{index}"
+            for noise in ("papermill", "execution"):
+                cell.metadata.pop(noise, None)
+            if not cell.metadata.get("tags", True):
+                cell.metadata.pop("tags")
+            if "outputs" in cell:  # progress bars and warnings, with paths of this machine
+                cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+            figures.describe(cell)
+        write_whole(output, nbformat.writes(content) + "\n")
+        machine = "{system}, {cores} cores, Python {python}".format(**provenance())
+        with _alone(output.parent):
+            runs.note_times(output, seconds=time.monotonic() - clock, machine=machine)
+        made_here.touch()
+    _failed(notebook).unlink(missing_ok=True)
+    return True
+
+
+def _run(notebook: Path, name: str, parameters: Mapping[str, Any]) -> Any:
+    """What papermill makes of a notebook, run in a folder that is gone afterwards."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
-        result = Path(scratch) / output.name
+        result = Path(scratch) / name
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -159,30 +186,15 @@ def execute(
             msg = f"{notebook.name}: its process died, most often for want of memory; free some, "
             msg += f"or take a smaller preset; {GO_ON}"
             raise InputError(msg) from error
-        content = nbformat.read(result, 4)
-    content.metadata = {
-        "kernelspec": content.metadata["kernelspec"],
-        "language_info": {"name": "python"},
-        "songtitle": about | _rests_on(runs.take_records(content)),
-    }
-    for index, cell in enumerate(content.cells):
-        cell["id"] = f"cell-{index}"
-        for noise in ("papermill", "execution"):
-            cell.metadata.pop(noise, None)
-        if not cell.metadata.get("tags", True):
-            cell.metadata.pop("tags")
-        if "outputs" in cell:  # progress bars and warnings, with paths of this machine
-            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
-        figures.describe(cell)
-    partial = output.with_suffix(".partial")
-    nbformat.write(content, partial)
-    os.replace(partial, output)
-    machine = "{system}, {cores} cores, Python {python}".format(**provenance())
-    runs.note_times(output, seconds=time.monotonic() - clock, machine=machine)
-    made_here.parent.mkdir(exist_ok=True)
-    made_here.touch()
-    _failed(notebook).unlink(missing_ok=True)
-    return True
+        return nbformat.read(result, 4)
+
+
+def _alone(output: Path) -> FileLock:
+    """Held by the one process that writes a page, or the times of a folder's pages."""
+    name = hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:16]
+    folder = data_home() / "pages"
+    folder.mkdir(exist_ok=True)
+    return FileLock(folder / f"{name}.lock")
 
 
 def _failed(notebook: Path) -> Path:
@@ -333,7 +345,8 @@ def run(
         with ticking(f"[{place:>{len(str(count))}}/{count}] {notebook.stem}") as say:
             if whole and notebook.stem == SCOREBOARD:  # it reads what the others left
                 config = preset(name, seed=changes.get("seed"), device=changes.get("device"))
-                publish(config, again=bool(changes.get("again")))
+                with clear_disk_errors("results", RESULTS):
+                    publish(config, again=bool(changes.get("again")))
             asked = parameters if chosen else {"preset": name, **changes}
             if execute(notebook, output / notebook.name, parameters, asked=asked):
                 ran += 1
@@ -357,12 +370,12 @@ def publish(config: ExperimentConfig, folder: Path = RESULTS, *, again: bool = F
         its = preset(name, device=config.device) if name else config
         record = published(stage, its, again=again, results=folder)
         publish_record(stage, its, record, results=folder)
-    score_table(config).to_csv(folder / config.name / "table_4.csv", index=False)
+    write_whole(folder / config.name / "table_4.csv", score_table(config).to_csv(index=False))
     PUBLISHED.mkdir(parents=True, exist_ok=True)
     for name, answer in census().items():
         if answer.folder != PUBLISHED:
             text = json.dumps(answer.as_dict(), indent=1, ensure_ascii=False)
-            (PUBLISHED / f"{name}.json").write_text(text + "\n", "utf-8")
+            write_whole(PUBLISHED / f"{name}.json", text + "\n")
     if folder == RESULTS and config.name == "quick":
         demo.write(config, DEMO)
 

@@ -6,6 +6,7 @@ twice, and any change computes anew beside what is there.
 """
 
 import ast
+import errno
 import hashlib
 import inspect
 import json
@@ -13,9 +14,11 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +27,13 @@ from typing import Any
 from filelock import FileLock
 
 from songtitle import __version__
+from songtitle.errors import InputError
 
 RECORD = "record.json"
+
+# What a disk says that is full, read-only, broken or gone.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
+LITTLE = 1 << 20  # bytes: a disk with less is full
 
 
 @dataclass(frozen=True)
@@ -64,37 +72,112 @@ def run_stage(
     `compute(folder)` writes its files into `folder` and returns its findings; a key `timing` among
     them holds what differs from run to run. It may find files of an interrupted run there, and may
     go on from them.
+
+    A stage whose record is torn, or whose files are not as it left them, is computed anew. Raises
+    InputError where the disk is full, read-only or gone.
     """
     settings = json.loads(json.dumps(dict(settings)))
     keys = {record.stage: record.key for record in inputs}
     version = code_version(compute)
     key = _digest([stage, settings, keys, version])
     runs = home / "runs" / stage
-    runs.mkdir(parents=True, exist_ok=True)
     folder = runs / key
-    if not (folder / RECORD).exists():
+    record = _whole(folder)
+    if record is not None:
+        return record
+    with clear_disk_errors(f"stage {stage}", home):
+        runs.mkdir(parents=True, exist_ok=True)
         with FileLock(runs / f"{key}.lock"):
-            if not (folder / RECORD).exists():
-                partial = runs / f"{key}.partial"
-                partial.mkdir(exist_ok=True)
-                started, clock = datetime.now(UTC), time.perf_counter()
-                result = json.loads(json.dumps(dict(compute(partial))))
-                timing = {"seconds": round(time.perf_counter() - clock, 3)}
-                timing |= result.pop("timing", {})
-                content = {
-                    "stage": stage,
-                    "key": key,
-                    "settings": settings,
-                    "inputs": keys,
-                    "code": version,
-                    "result": result,
-                    "timing": timing,
-                    "provenance": provenance() | {"started": started.isoformat(timespec="seconds")},
-                }
-                (partial / RECORD).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-                shutil.rmtree(folder, ignore_errors=True)  # a folder without a record is no stage
-                os.replace(partial, folder)
-    return read_record(folder)
+            record = _whole(folder)  # another process may have been quicker
+            if record is not None:
+                return record
+            partial = runs / f"{key}.partial"
+            partial.mkdir(exist_ok=True)
+            started, clock = datetime.now(UTC), time.perf_counter()
+            result = json.loads(json.dumps(dict(compute(partial))))
+            timing = {"seconds": round(time.perf_counter() - clock, 3)}
+            timing |= result.pop("timing", {})
+            made = {"started": started.isoformat(timespec="seconds"), "files": _extent(partial)}
+            content = {
+                "stage": stage,
+                "key": key,
+                "settings": settings,
+                "inputs": keys,
+                "code": version,
+                "result": result,
+                "timing": timing,
+                "provenance": provenance() | made,
+            }
+            (partial / RECORD).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+            shutil.rmtree(folder, ignore_errors=True)  # a folder without a whole record is no stage
+            os.replace(partial, folder)
+            return read_record(folder)
+
+
+def _whole(folder: Path) -> Record | None:
+    """The record of a finished stage; None where it is not there or torn, or files are not as they
+    were left."""
+    try:
+        record = read_record(folder)
+        left = record.provenance.get("files")  # earlier records do not say
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return record if left in (None, _extent(folder)) else None
+
+
+def _extent(folder: Path) -> dict[str, Any]:
+    """How many files of a stage there are, of how many bytes together, and a hash of what JSON they
+    hold: other formats are signed, or show for themselves. No names."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    ours = [path for path in paths if path.name != RECORD and not path.name.startswith(".")]
+    read = b"".join(path.read_bytes() for path in ours if path.suffix == ".json")
+    return {
+        "number": len(ours),
+        "bytes": sum(path.stat().st_size for path in ours),
+        "json": hashlib.sha256(read).hexdigest()[:16],
+    }
+
+
+@contextmanager
+def clear_disk_errors(what: str, folder: Path) -> Iterator[None]:
+    """Turn what a disk says, and a file that is gone from `folder`, into one line to act on."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        place = _refused(error, folder)
+        if place is None:
+            raise
+        said = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "no room")
+        msg = f"{what}: {said}: {place}; make room there or bring it back, and run the same again: "
+        msg += "it goes on from what is done"
+        raise InputError(msg) from error
+
+
+def _refused(error: Exception, folder: Path) -> Path | None:
+    """What a disk refused that is full, read-only, broken or gone; None where none did."""
+    name, number = getattr(error, "filename", None), getattr(error, "errno", None)
+    named = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
+    if named and (number in DISK_ERRORS or named.is_relative_to(folder)):
+        return named
+    # Libraries say it in words of their own, or name no file.
+    for place in (folder, Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            if shutil.disk_usage(place).free < LITTLE:
+                return place
+    return folder if number in DISK_ERRORS else None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file that is the old one or the new one at any moment, whoever else writes."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, "utf-8")
+        os.replace(partial, path)
+    finally:
+        with suppress(OSError):  # a disk that refused the one refuses the other
+            partial.unlink(missing_ok=True)
 
 
 def read_record(folder: Path) -> Record:
@@ -105,8 +188,9 @@ def read_record(folder: Path) -> Record:
 def finished(home: Path, stage: str = "*") -> list[Record]:
     """Records of finished stages (of all, or of one by name), oldest first."""
     paths = (home / "runs").glob(f"{stage}/*/{RECORD}")
-    whole = [path for path in paths if path.parent.suffix != ".partial"]
-    return [read_record(path.parent) for path in sorted(whole, key=lambda p: p.stat().st_mtime)]
+    ended = [path for path in paths if path.parent.suffix != ".partial"]
+    records = [_whole(path.parent) for path in sorted(ended, key=lambda p: p.stat().st_mtime)]
+    return [record for record in records if record is not None]
 
 
 def provenance() -> dict[str, Any]:
@@ -126,10 +210,10 @@ def provenance() -> dict[str, Any]:
 
 def _git(*arguments: str) -> str | None:
     here = Path(__file__).parent.parent
+    # Killed while it holds a lock that it need not take, it would leave the clone locked.
+    command = ["git", "--no-optional-locks", *arguments]
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=here, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -187,6 +187,15 @@ def test_times_stand_beside_the_pages_and_not_in_them(tmp_path):
     assert runs.read_page(page.with_name("02_page.ipynb")) is None
 
 
+@pytest.mark.parametrize("torn", ["", '{"01_page": {"ma'])
+def test_times_that_a_kill_tore_are_begun_anew(tmp_path, torn):
+    write_book(tmp_path, QUICK)
+    page = tmp_path / "notebooks" / "01_page.ipynb"
+    (page.parent / runs.TIMES).write_text(torn)
+    runs.note_times(page, seconds=3.21, machine="here")
+    assert runs.read_page(page).seconds == 3.2
+
+
 SHOW = """
 from songtitle.tables import Note
 Note("A", "b", records=[("scores", "4e18")])

@@ -1,9 +1,12 @@
 """Published records: shown where they answer the question asked, and nowhere else."""
 
+import errno
+import os
 from dataclasses import replace
 
 import pytest
 
+from songtitle.errors import InputError
 from songtitle.experiment.published import publish, published
 from songtitle.presets import preset
 from songtitle.stages import Record, run_stage
@@ -60,4 +63,35 @@ def test_publishing_a_published_record_changes_no_byte(tmp_path, config):
     path = publish(first, config, first(config), results=tmp_path)
     before = path.read_bytes()
     publish(first, config, published(first, config, results=tmp_path), results=tmp_path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_torn_record_is_refused_by_name_and_another_is_made_when_asked_again(
+    tmp_path, config, share
+):
+    first = stage_in(tmp_path / "first", 2)
+    path = publish(first, config, first(config), results=tmp_path)
+    whole = path.read_text("utf-8")
+    path.write_text(whole[: int(share * len(whole))], "utf-8")
+    with pytest.raises(InputError, match=r"growing\.json: expected a published record, got a torn"):
+        published(first, config, results=tmp_path)
+    publish(first, config, published(first, config, again=True, results=tmp_path), results=tmp_path)
+    assert path.read_text("utf-8") == whole
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_results_that_cannot_be_written_are_named_and_the_old_ones_stay(
+    tmp_path, config, monkeypatch
+):
+    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
+    path = publish(first, config, first(config), results=tmp_path)
+    before, record = path.read_bytes(), second(config)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("songtitle.stages.os.replace", full)
+    with pytest.raises(InputError, match=r"results of growing: No space left on device: .*; make"):
+        publish(second, config, record, results=tmp_path)
     assert path.read_bytes() == before

@@ -1,5 +1,7 @@
 """Laws of reproducing: bad parameters refused first, same run same bytes, nothing missing."""
 
+import errno
+import os
 import re
 
 import nbformat
@@ -61,6 +63,23 @@ def test_a_failing_cell_ends_in_one_line_and_keeps_the_earlier_output(tmp_path):
     with pytest.raises(InputError, match=r"00_test\.ipynb: cell 3 failed: ZeroDivisionError") as e:
         reproduce.execute(source, output, {"seed": 0})
     assert "\n" not in str(e.value)
+    assert output.read_bytes() == before
+
+
+def test_a_page_that_finds_no_room_is_named_in_one_line_and_the_earlier_one_stays(
+    tmp_path, monkeypatch
+):
+    source = notebook(tmp_path, "print(seed)")
+    output = tmp_path / "out" / "out.ipynb"
+    reproduce.execute(source, output, {"seed": 1})
+    before = output.read_bytes()
+
+    def full(path, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(reproduce, "write_whole", full)
+    with pytest.raises(InputError, match=r"00_test\.ipynb: No space left on device: .*out\.ipynb"):
+        reproduce.execute(source, output, {"seed": 2})
     assert output.read_bytes() == before
 
 

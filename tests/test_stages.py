@@ -1,18 +1,26 @@
 """Laws of stages: done once, done anew after any change, never half done."""
 
+import errno
 import inspect
 import json
 import linecache
+import os
+import shutil
+import subprocess
 
 import pytest
 
+from songtitle import stages
+from songtitle.errors import InputError
 from songtitle.stages import (
     _reachable,
     _versions,
     code_version,
     finished,
+    provenance,
     read_record,
     run_stage,
+    write_whole,
 )
 
 
@@ -71,6 +79,93 @@ def test_an_interrupted_stage_goes_on_with_what_it_had_written(tmp_path):
     record = run_stage("stage", compute, settings={}, home=tmp_path)
     assert attempts == [False, True]
     assert record.result == {"ok": True}
+
+
+@pytest.mark.parametrize("content", ["", '{"stage": "cou', "[]", '{"stage": "count"}'])
+def test_a_stage_whose_record_is_torn_is_computed_anew_and_listed_by_nobody(tmp_path, content):
+    first, calls = counted(tmp_path)
+    first.file("record.json").write_text(content)
+    assert finished(tmp_path) == []
+    second, calls = counted(tmp_path, calls=calls)
+    assert len(calls) == 2
+    assert (second.key, second.result) == (first.key, first.result)
+
+
+@pytest.mark.parametrize("content", [None, "he", "where"], ids=["gone", "cut", "longer"])
+def test_a_stage_whose_files_are_not_as_it_left_them_is_computed_anew(tmp_path, content):
+    record, calls = counted(tmp_path)
+    file = record.file("file.txt")
+    file.unlink() if content is None else file.write_text(content)
+    counted(tmp_path, calls=calls)
+    assert len(calls) == 2
+    assert file.read_text() == "here"
+
+
+def test_a_record_that_says_nothing_of_its_files_stands(tmp_path):
+    record, calls = counted(tmp_path)
+    earlier = json.loads(record.file("record.json").read_text())
+    del earlier["provenance"]["files"]
+    record.file("record.json").write_text(json.dumps(earlier))
+    counted(tmp_path, calls=calls)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_refuses_is_named_in_one_line(tmp_path, number, named):
+    def refused(folder):
+        raise OSError(number, os.strerror(number), *([str(folder / "file")] if named else []))
+
+    with pytest.raises(InputError, match=rf"stage s: {os.strerror(number)}: {tmp_path}.*; make r"):
+        run_stage("s", refused, settings={}, home=tmp_path)
+
+
+def test_a_data_home_that_goes_away_is_named_and_any_other_missing_file_is_a_fault_of_the_code(
+    tmp_path,
+):
+    def gone(folder):
+        shutil.rmtree(tmp_path / "home")
+        (folder / "file").write_text("")
+
+    with pytest.raises(InputError, match=r"stage s: No such file or directory: .*file; make room"):
+        run_stage("s", gone, settings={}, home=tmp_path / "home")
+    with pytest.raises(FileNotFoundError):
+        run_stage("s", lambda _: (tmp_path / "x").read_text(), settings={}, home=tmp_path / "home")
+
+
+def test_a_full_disk_is_named_in_whatever_words_a_library_says_it(tmp_path, monkeypatch):
+    def confused(folder):
+        raise RuntimeError("invalid file\nof size 0")
+
+    with pytest.raises(RuntimeError, match="invalid file"):
+        run_stage("s", confused, settings={}, home=tmp_path)
+    full = shutil._ntuple_diskusage(1 << 30, 1 << 30, 4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(InputError, match=r"stage s: invalid file: .*; make room there") as error:
+        run_stage("s", confused, settings={}, home=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_small_file_is_the_old_one_where_the_new_one_finds_no_room(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    write_whole(path, "old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(stages.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_killed_run_cannot_leave_the_clone_locked(monkeypatch):
+    asked, run = [], subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda c, **how: asked.append(c) or run(c, **how))
+    provenance()
+    assert asked
+    assert all(command[:2] == ["git", "--no-optional-locks"] for command in asked)
 
 
 def test_timing_is_kept_apart_from_what_the_stage_found(tmp_path):

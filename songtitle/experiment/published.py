@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from songtitle.errors import InputError
 from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record
+from songtitle.stages import Record, clear_disk_errors, write_whole
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -22,13 +23,19 @@ def published(
 
     A published record is shown only where it was made with exactly these settings, whatever the
     device; its provenance says when and by which code. Otherwise, or with `again`, the stage runs
-    here. A published record has findings and no files: its folder is that of the results.
+    here. A published record has findings and no files: its folder is that of the results. Raises
+    InputError for one that cannot be read.
     """
     path = _path(stage, config, results)
     if not again and path.is_file():
-        content = json.loads(path.read_text("utf-8"))
-        if content.pop("config", None) == _comparable(config):
-            return Record(**content, folder=path.parent)
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            if content.pop("config", None) == _comparable(config):
+                return Record(**content, folder=path.parent)
+        except (ValueError, TypeError, AttributeError) as error:
+            msg = f"{path}: expected a published record, got a torn file or another; restore it "
+            msg += "from the repository, or delete it, and the stage runs here"
+            raise InputError(msg) from error
     return stage(config)
 
 
@@ -43,8 +50,9 @@ def publish(
     path = _path(stage, config, results)
     if record.folder != path.parent:
         content = record.as_dict() | {"config": _comparable(config)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        with clear_disk_errors(f"results of {stage.__name__}", path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
 
 

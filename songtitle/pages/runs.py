@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from songtitle.errors import InputError
+from songtitle.stages import write_whole
 from songtitle.tables import RECORDS
 
 TIMES = "songtitle-run.json"  # beside executed pages: what differs from run to run
@@ -95,15 +96,21 @@ def data_hashes(records: Iterable[tuple[str, str]], home: Path, results: Path) -
 
 
 def note_times(page: Path, *, seconds: float, machine: str) -> None:
-    """Write beside a page when it was made, how long that took, and on what."""
+    """Write beside a page when it was made, how long that took, and on what.
+
+    One process at a time may do so. A file that is torn is begun anew: times are worth no error.
+    """
     path = page.parent / TIMES
-    times = _read(path) if path.is_file() else {}
+    try:
+        times = _read(path)
+    except (FileNotFoundError, ValueError):
+        times = {}
     times[page.stem] = {
         "made": datetime.now(UTC).date().isoformat(),
         "seconds": round(seconds, 1),
         "machine": machine,
     }
-    path.write_text(json.dumps(dict(sorted(times.items())), indent=1) + "\n", "utf-8")
+    write_whole(path, json.dumps(dict(sorted(times.items())), indent=1) + "\n")
 
 
 def read_page(page: Path) -> PageRun | None:
