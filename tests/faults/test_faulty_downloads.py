@@ -331,8 +331,11 @@ def make_certificate(folder, name, *, start, end, host="IP:127.0.0.1"):
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout"]
     for command in (
         ["req", "-config", "c.cnf", *key, f"{name}.key", "-out", "r.csr", "-subj", f"/CN={name}"],
-        ["ca", "-batch", "-selfsign", "-config", "c.cnf", "-keyfile", f"{name}.key", "-notext"]
-        + ["-in", "r.csr", "-out", f"{name}.crt", "-startdate", start, "-enddate", end],
+        [
+            *("ca", "-batch", "-selfsign", "-config", "c.cnf", "-keyfile", f"{name}.key"),
+            *("-notext", "-in", "r.csr", "-out", f"{name}.crt"),
+            *("-startdate", start, "-enddate", end),
+        ],
     ):
         subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
     return folder / f"{name}.crt", folder / f"{name}.key"

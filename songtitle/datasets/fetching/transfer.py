@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -30,6 +29,7 @@ from urllib3.exceptions import HTTPError
 
 from songtitle import __version__
 from songtitle.datasets.fetching.ledger import write_whole
+from songtitle.datasets.web_pictures.guarded_http import is_public
 from songtitle.errors import InputError
 from songtitle.manifest import check_room
 from songtitle.sources import address_fault, is_local
@@ -352,11 +352,11 @@ def _refuse_web_page(content_type: str, part: Path) -> None:
 def _is_private(host: str) -> bool:
     # By number only: what a name stands for is known to the proxy, where there is one.
     try:
-        return not ip_address(host).is_global
+        return not is_public(host)
     except ValueError:
         pass
     try:  # 127.1, 0x7f000001 and 2130706433 are numbers to the system
-        return not ip_address(socket.inet_aton(host)).is_global
+        return not is_public(socket.inet_ntoa(socket.inet_aton(host)))
     except OSError:
         return is_local(host.removesuffix("."))
 
