@@ -257,8 +257,8 @@ def _value(text: str) -> Any:
     """A value as papermill reads it from the command line: a number, a list, true, or text."""
     if text in ("true", "false"):
         return text == "true"
-    with contextlib.suppress(ValueError, SyntaxError):
-        return ast.literal_eval(text)
+    with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return ast.literal_eval(text)  # the last two: brackets a thousand deep
     return text
 
 

@@ -25,6 +25,7 @@ from songtitle import sources
 from songtitle.errors import InputError
 
 HOME_VARIABLE = "SONGTITLE_DATA"
+LONGEST_NAME = 1 << 20  # bytes that a tar archive may take to describe a member
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def extract(
     written = []
     try:
         # A stream is read once, front to back: a pipe will do, and nothing is unpacked twice.
-        with source, tarfile.open(fileobj=source, mode="r|*") as tar:
+        with source, tarfile.open(fileobj=source, mode="r|*", tarinfo=_Member) as tar:
             for member in tar:
                 target = members(member.name)
                 if target is None or member.isdir():
@@ -170,15 +171,34 @@ def extract(
                 check_room(path.parent, member.size, f"{label}: {member.name}")
                 part = path.with_name(path.name + ".part")
                 content = tar.extractfile(member)
-                with part.open("wb") as out:
-                    if content is not None:
-                        shutil.copyfileobj(content, out)
-                os.replace(part, path)
+                try:
+                    with part.open("wb") as out:
+                        if content is not None:
+                            shutil.copyfileobj(content, out)
+                    os.replace(part, path)
+                finally:
+                    part.unlink(missing_ok=True)
                 written.append(target)
     except (tarfile.TarError, EOFError, zlib.error, LZMAError) as error:
         msg = f"{label}: expected a whole tar archive, got '{error}'; download it again"
         raise InputError(msg) from error
     return written
+
+
+class _Member(tarfile.TarInfo):
+    """A member with a name of sensible length: tarfile reads names into memory, however long."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+        if self.type in _DESCRIPTIONS and self.size > LONGEST_NAME:
+            msg = f"a header of {self.size:,} bytes"
+            raise tarfile.ReadError(msg)
+        return super()._proc_member(tar)  # type: ignore[misc]
+
+
+_DESCRIPTIONS = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
 
 
 def split_by_group(

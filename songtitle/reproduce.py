@@ -266,11 +266,16 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
     known = parameters_of(notebook)
     for name in parameters:
         if name not in known:
-            msg = f"{name}: not a parameter of {notebook.name}; it has {', '.join(known)}"
+            told = name if name.isidentifier() else repr(name)
+            msg = f"{told}: not a parameter of {notebook.name}; it has {', '.join(known)}"
             raise InputError(msg)
     own = set(asdict(PRESETS["quick"])) | set(PARTS)
     changes = {name: value for name, value in parameters.items() if name in own - {"name"}}
-    config = preset(parameters.get("preset", known["preset"]), **changes)
+    named = parameters.get("preset", known["preset"])
+    if not isinstance(named, str):
+        msg = f"preset: expected a name, such as {known['preset']!r}, got {named!r}; mend it"
+        raise InputError(msg)
+    config = preset(named, **changes)
     if config.pictures != "stamps":  # songs of these are no files to render
         msg = f"preset: expected one on the book's own pictures and songs, got {config.name!r}; "
         msg += "page 13 shows its record beside any of those, such as quick"

@@ -219,6 +219,8 @@ def test_an_archive_of_the_stamps_that_is_not_there_is_named(tmp_path, monkeypat
         ("lstm", "lstm"),
         ("0.5", 0.5),
         ("abc[", "abc["),
+        ("{[]: 1}", "{[]: 1}"),
+        ("-" * 20_000 + "1", "-" * 20_000 + "1"),
     ],
 )
 def test_a_value_on_the_command_line_means_what_it_means_to_papermill(text, value):

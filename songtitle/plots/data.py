@@ -16,7 +16,8 @@ from songtitle.plots.artists import Drawn, drawn_in
 from songtitle.plots.said import said_of
 
 MOST = 48  # squares a side of a heat map that the table holds; of larger ones every n-th
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
+# What a spreadsheet would carry out; the wide signs and the semicolon are for some languages.
+FORMULA = re.compile("(^|; ?)(?=[=+\\-@＝＋－＠])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,5 +167,5 @@ def _cell(value: Any) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """Text that no spreadsheet takes for a formula; on one line, since a new one is a new row."""
+    return FORMULA.sub(r"\1'", one_line(text))

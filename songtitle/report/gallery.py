@@ -122,14 +122,14 @@ def reveal(song: Mapping[str, Any]) -> str:
     spoken = set(song["beams"][0][0]) if song["beams"] else set()
     shared = [word for word in words if word in spoken]
     known = [word for word in words if word in set(song["known"])]
-    by = f", transcribed by {escape(song['transcriber'])}" if song["transcriber"] else ""
+    by = f", transcribed by {escape(shown(song['transcriber']))}" if song["transcriber"] else ""
+    file = escape(shown(song["file"]))
     return (
         '<details class="reveal"><summary>Show the true title</summary>'
         f'<p class="song-title">{title(song["title"])}</p>'
         f"<p>Words of it that the model can say: {listed(known)}. "
         f"Words of it in the model’s first title: {listed(shared)}.</p>"
-        f'<p class="song-source">Tune {song["number"]} of <code>{escape(song["file"])}</code>'
-        f"{by}.</p></details>"
+        f'<p class="song-source">Tune {song["number"]} of <code>{file}</code>{by}.</p></details>'
     )
 
 

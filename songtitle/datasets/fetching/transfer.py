@@ -5,19 +5,21 @@ file that an earlier run left. What is there already is asked for no more (RFC 9
 Range and If-Range); a server that cannot go on from there is heard from the beginning.
 """
 
+import contextlib
 import errno
 import json
 import logging
 import os
 import re
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -27,6 +29,7 @@ from urllib3.exceptions import HTTPError
 
 from songtitle import __version__
 from songtitle.datasets.fetching.ledger import write_whole
+from songtitle.datasets.web_pictures.guarded_http import is_public
 from songtitle.errors import InputError
 from songtitle.manifest import check_room
 from songtitle.sources import address_fault, is_local
@@ -34,6 +37,8 @@ from songtitle.sources import address_fault, is_local
 BLOCK = 1 << 18  # bytes at most that a cut can lose
 HEAD = 512  # bytes looked at for a web page
 HOPS = 10  # redirects followed
+SHOWN = 200  # letters at most of what a server says that a message repeats
+NUMBER = "[0-9]{1,18}"  # in a header; `isdigit` and `int` disagree on some others
 AGAIN = {408, 425, 429, 500, 502, 503, 504}  # what a server may say and mean "later"
 
 log = logging.getLogger(__name__)
@@ -57,6 +62,14 @@ class Refused(Exception):
 
 class Stopped(Exception):
     """The caller asked to stop; the part file stays."""
+
+
+class _Session(requests.Session):
+    """A session to which no answer is a redirect: requests would read all of its body, however long
+    it is unpacked, and parse an address that may be none."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class _Again(Exception):
@@ -128,10 +141,12 @@ class Transfer:
             headers["Range"] = f"bytes={start}-"
             if validator:
                 headers["If-Range"] = validator
-        with requests.Session() as session:
+        with _Session() as session:
             try:
                 response = self._open(session, url, headers)
             except (requests.RequestException, HTTPError) as error:
+                if any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)):
+                    raise Refused(_reason(error)) from error
                 raise _Again(_reason(error)) from error
             with response:
                 start, total = self._agree(response, part, start, total)
@@ -149,8 +164,10 @@ class Transfer:
         first = urlsplit(url).hostname or ""
         for _ in range(HOPS):
             if fault := address_fault(url):
-                msg = f"{url!r} is not {fault}"
+                msg = f"{url[:SHOWN]!r} is not {fault}"
                 raise Refused(msg)
+            # As it will be sent: letters and digits of other scripts have become plain ones.
+            url = requests.Request("GET", url).prepare().url or url
             host = urlsplit(url).hostname or ""
             if not is_local(first) and _is_private(host):
                 msg = f"redirected to the private address {host}"
@@ -161,8 +178,12 @@ class Transfer:
             )
             if not response.is_redirect:
                 return response
-            url = urljoin(url, response.headers["Location"])
             response.close()
+            try:
+                url = urljoin(url, response.headers["Location"])
+            except ValueError as error:
+                msg = f"redirected to {response.headers['Location'][:SHOWN]!r}, which is no address"
+                raise Refused(msg) from error
         msg = f"more than {HOPS} redirects"
         raise Refused(msg)
 
@@ -176,18 +197,20 @@ class Transfer:
             msg = "another file than before"
             raise _Again(msg, 0.0)
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            msg = f"{status} {response.reason}"
+            msg = _in_words(status)
             if status in AGAIN:
                 raise _Again(msg, _retry_after(response.headers.get("Retry-After")))
             raise Refused(msg)
         if response.headers.get("Content-Encoding", "identity") != "identity" and not (
             part.name.removesuffix(".part").endswith((".gz", ".tgz"))  # then it may mean the file
         ):
-            msg = f"packed as {response.headers['Content-Encoding']} though not asked for"
+            packing = response.headers["Content-Encoding"][:SHOWN]
+            msg = f"packed as {packing!r} though not asked for"
             raise Refused(msg)
         if status == HTTPStatus.PARTIAL_CONTENT:
             found = re.fullmatch(
-                r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "")
+                rf"bytes ({NUMBER})-({NUMBER})/({NUMBER}|\*)",
+                response.headers.get("Content-Range", ""),
             )
             begun = int(found[1]) if found else None
             whole = int(found[3]) if found and found[3] != "*" else total
@@ -200,7 +223,7 @@ class Transfer:
                 log.info("%s: cannot go on from byte %d; from the beginning", part, start)
             start = 0
             said = response.headers.get("Content-Length", "")
-            whole = int(said) if said.isdigit() else None
+            whole = int(said) if re.fullmatch(NUMBER, said) else None
             ends = whole is not None or "chunked" in response.headers.get("Transfer-Encoding", "")
             if not (ends or self.size or self.checked):
                 msg = "no length given, so that a cut could not be told from the end"
@@ -290,6 +313,8 @@ def _write_origin(part: Path, url: str, response: requests.Response, total: int 
     # A weak ETag must not be used to put parts together (RFC 9110, section 13.1.5).
     tag = response.headers.get("ETag", "")
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
+    if validator and not validator.isprintable():  # could not be sent back
+        validator = None
     table = {"address": url, "validator": validator, "total": total}
     write_whole(_origin(part), json.dumps(table))
 
@@ -327,16 +352,27 @@ def _refuse_web_page(content_type: str, part: Path) -> None:
 def _is_private(host: str) -> bool:
     # By number only: what a name stands for is known to the proxy, where there is one.
     try:
-        return not ip_address(host).is_global
+        return not is_public(host)
     except ValueError:
-        return is_local(host)
+        pass
+    try:  # 127.1, 0x7f000001 and 2130706433 are numbers to the system
+        return not is_public(socket.inet_ntoa(socket.inet_aton(host)))
+    except OSError:
+        return is_local(host.removesuffix("."))
+
+
+def _in_words(status: int) -> str:
+    """A status in the standard's words: a server's own may be long, or move a terminal's cursor."""
+    with contextlib.suppress(ValueError):
+        return f"{status} {HTTPStatus(status).phrase}"
+    return f"status {status}"
 
 
 def _retry_after(value: str | None) -> float | None:
     """Seconds to wait, from a number of seconds or a date (RFC 9110, section 10.2.3)."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(NUMBER, value.strip()):
         return float(value)
     try:
         when = parsedate_to_datetime(value)
@@ -349,10 +385,18 @@ def _retry_after(value: str | None) -> float | None:
 def _reason(error: Exception) -> str:
     """A few words for what went wrong on the way: the error at the bottom has the fewest."""
     names = {"ReadTimeoutError": "no byte for too long", "IncompleteRead": "cut"}
-    inner: BaseException = error
-    while inner.__cause__ or inner.__context__:
-        inner = inner.__cause__ or inner.__context__ or inner
+    *_, inner = _chain(error)
     for each in (error, inner):
         if name := names.get(type(each).__name__):
             return name
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return inner.verify_message
     return getattr(inner, "strerror", None) or type(inner).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it came from, and so on down."""
+    inner: BaseException | None = error
+    while inner:
+        yield inner
+        inner = inner.__cause__ or inner.__context__

@@ -1,5 +1,6 @@
 """Archives, unpacked so that nothing lands outside the folder and no disk is filled by surprise."""
 
+import errno
 import gzip
 import hashlib
 import os
@@ -29,12 +30,14 @@ def unpack(
     """
     folder.mkdir(parents=True, exist_ok=True)
     ways = {"zip": _unpack_zip, "tar": _unpack_tar, "gz": _unpack_gz}
-    torn = (zipfile.BadZipFile, zlib.error, EOFError, LZMAError, NotImplementedError, OSError)
+    broken = (zipfile.BadZipFile, zlib.error, EOFError, LZMAError, UnicodeDecodeError)
+    torn = (*broken, NotImplementedError, OSError)
     try:
         return ways[packing](archive, folder, reserved)
     except torn as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's; bz2 and gzip raise bare ones for broken content
+        # bz2 and gzip raise bare ones for broken content; zipfile seeks to where no file can be.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk's
         msg = f"{archive}: expected a whole {packing} archive, got '{error}'; fetch it again"
         raise InputError(msg) from error
 

@@ -88,7 +88,9 @@ def get(url: str, limits: Limits) -> Answer:
 def is_public(address: str) -> bool:
     """Whether an IP address is a unicast one of the public internet.
 
-    An IPv6 address that carries an IPv4 one (mapped, 6to4 or NAT64) is judged by both.
+    An IPv6 address that carries an IPv4 one (mapped, 6to4 or NAT64) is judged by both. Of the
+    others only those that IANA gives out (2000::/3) count: `is_global` also holds of obsolete ways
+    to carry one, such as ::127.0.0.1, and of sites' own ranges.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
@@ -99,6 +101,8 @@ def is_public(address: str) -> bool:
             return False
         if ip.ipv4_mapped:
             return True
+        if inner is None and ip not in ipaddress.ip_network("2000::/3"):
+            return False
     return ip.is_global and not ip.is_multicast
 
 
