@@ -29,7 +29,7 @@ from songtitle import manifest
 from songtitle.errors import InputError
 
 SAMPLE_RATE = 44_100  # Hz
-LONGEST = 600  # seconds of a tune that is played; the longest of the books takes 295
+LONGEST = 300  # seconds of a tune that is played; the longest of the books takes 295
 PATIENCE = 5  # seconds that a sheet may take to be read; a long one takes a hundredth of one
 PEAK = 0.8  # of full scale: mp3 overshoots what it was given by up to 8 %
 
