@@ -1,17 +1,14 @@
 """Broken media: whatever the bytes are, a result or one line that names the file."""
 
 import json
-import os
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import broken_media
+import captioner
 import pytest
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 10  # seconds that a file may take
 MOST = 1024  # MB that the process that reads may ever hold
 WHAT = {
@@ -33,10 +30,9 @@ class Reader:
     def read(self, kind, seed):
         """Have a file of this kind and seed read; raises AssertionError where that went wrong."""
         if self.process is None:
-            command = [sys.executable, broken_media.__file__, str(self.folder)]
-            environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            command, environment = captioner.python()
             self.process = subprocess.Popen(
-                command,
+                [*command, broken_media.__file__, str(self.folder)],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -103,3 +99,41 @@ def test_the_same_seed_breaks_a_file_the_same_way(reader):
     for kind in broken_media.KINDS:
         found = {broken_media.broken(kind, seed, whole) for seed in (0, 1, 2, 0, 1, 2)}
         assert len(found) == 3
+
+
+def test_a_batch_goes_on_past_broken_files_and_names_each_of_them(fault, reader, tmp_path):
+    each = fault(
+        "media",
+        "broken files lie among those to be named",
+        "titles for all that can be read, one line for each of the others, and exit status 2",
+        full=120,
+        small=24,
+    )
+    captioner.train(tmp_path / "home")
+    songs, wanted = tmp_path / "songs", {}
+    songs.mkdir()
+    for number in each.rounds:  # one in three is whole, one has nothing that could be read
+        kind, whole = ("mp3", "ogg")[number % 2], reader.folder / "whole"
+        path = songs / f"{number:03}.{kind}"
+        found = ((whole / f"0.{kind}").read_bytes(), broken_media.broken(kind, number, whole), b"x")
+        path.write_bytes(found[number % 3])
+        wanted[path] = ("titles", None, "a line")[number % 3]
+    command, environment = captioner.python(tmp_path / "home")
+    done = subprocess.run(
+        [*command, "-m", "songtitle", "title", "--json", *map(str, wanted)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["file"] for answer in answers] == [str(path) for path in wanted]
+    reported = done.stderr.splitlines()
+    for path, answer in zip(wanted, answers, strict=True):
+        with each.once(path.name):
+            lines = [line for line in reported if str(path) in line]
+            got = "titles" if answer.get("titles") else "a line"
+            assert wanted[path] in (None, got)
+            assert lines == ([] if got == "titles" else [f"songtitle: {answer['error']}"])
+    assert done.returncode == 2
+    assert len(reported) == sum("error" in answer for answer in answers)
