@@ -39,8 +39,8 @@ tables.Table(
 # %% [markdown]
 # ## What it means
 #
-# Of {glue:text}`faults.tried:,` faults of {glue:text}`faults.kinds` kinds,
-# {glue:text}`faults.survived:,` were survived and {glue:text}`faults.lost:,` brought a loss. So you
+# Of {glue:text}`faults.tried:,.0f` faults of {glue:text}`faults.kinds:.0f` kinds,
+# {glue:text}`faults.survived:,.0f` were survived and {glue:text}`faults.lost:,.0f` brought a loss. So you
 # may stop a run at any moment, and the same command goes on: a finished {term}`stage` leaves a
 # {term}`record`, and an unfinished one leaves none ({doc}`../again`). You may give it your whole
 # folder of music, and one bad file will not cost you the titles of the others ({doc}`../your_music`).
