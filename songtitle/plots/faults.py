@@ -50,7 +50,8 @@ def fault_dots(faults: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(list(height.values()), list(height), parse_math=False)
     ax.set_ylim(len(sums) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -1 / (len(sums) + 1)), ncols=3, frameon=False)
+    below = (0.5, -1 / (len(sums) + 1))
+    ax.legend(loc="upper center", bbox_to_anchor=below, ncols=3, frameon=False)
     return says(ax, _finding(sums), y="group")
 
 
