@@ -3,11 +3,12 @@
 import io
 import math
 import struct
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
-import resvg_py
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image as pillow
@@ -23,6 +24,29 @@ Resized = Float[Tensor, "*batch channels _ _"]  # an Image of another size than 
 Crop = Float[Tensor, "*batch channels {size} {size}"]
 
 VECTOR_SUFFIXES = (".svg", ".svgz")
+
+_PROBE = 256  # pixels of the box that the first, small drawing must fit
+_PATIENCE = 8  # seconds that a drawing may take; an ordinary one takes a tenth of one
+
+# resvg ends its whole process where a canvas does not fit in memory, or at a line a thousand
+# million wide; so it has one of its own. That prints the size of the small drawing, and the large
+# one where its proportion and number of pixels allow it.
+# Without a dpi, resvg refuses every size given in pt, mm or cm; CSS has 96 px to the inch.
+_DRAWER = """
+import struct, sys
+import resvg_py
+path, (side, probe, most) = sys.argv[1], map(int, sys.argv[2:])
+def draw(**size):
+    return bytes(resvg_py.svg_to_bytes(svg_path=path, dpi=96, **size))
+try:
+    width, height = struct.unpack(">II", draw(width=probe, height=probe)[16:24])
+    sys.stdout.buffer.write(b"%d %d\\n" % (width, height))
+    longest = -(-side * max(width, height) // min(width, height))
+    if min(width, height) > 1 and longest * side <= most:
+        sys.stdout.buffer.write(draw(width=side) if width <= height else draw(height=side))
+except ValueError as error:
+    sys.exit(str(error).splitlines()[0])
+"""
 
 
 def load_picture(
@@ -292,27 +316,29 @@ def _on_white(picture: pillow.Image) -> pillow.Image:
 
 def _draw(path: Path, short_side: int) -> bytes:
     """An SVG as PNG bytes, drawn with its shorter side `short_side` pixels."""
-    probe = 256  # pixels of the box that the first, small drawing must fit
-    width, height = pillow.open(io.BytesIO(_resvg(path, width=probe, height=probe))).size
-    longest = math.ceil(short_side * max(width, height) / min(width, height))
-    # resvg ends the whole process when a canvas does not fit in memory, so it is never asked to.
-    if min(width, height) == 1 or longest * short_side > (pillow.MAX_IMAGE_PIXELS or math.inf):
+    most = pillow.MAX_IMAGE_PIXELS or sys.maxsize
+    arguments = [str(path), *map(str, (short_side, _PROBE, most))]
+    command = [sys.executable, "-P", "-c", _DRAWER, *arguments]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"{path}: expected an SVG that is drawn within {_PATIENCE} s, got one that is not; "
+        msg += "leave it out, or make it simpler"
+        raise InputError(msg) from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").splitlines()
+        reason = said[0] if len(said) == 1 else "one that ends what draws it"
+        msg = f"{path}: expected an SVG that can be drawn, got: {reason}; fetch or repair it"
+        raise InputError(msg)
+    size, _, drawing = done.stdout.partition(b"\n")
+    if not drawing:
+        width, height = map(int, size.split())
         msg = (
-            f"{path}: expected an SVG at most {probe // 2} times as long as wide and a drawing "
+            f"{path}: expected an SVG at most {_PROBE // 2} times as long as wide and a drawing "
             f"of at most {pillow.MAX_IMAGE_PIXELS} pixels, got {width} by {height} in proportion "
             f"at {short_side} pixels; change its viewBox"
         )
         raise InputError(msg)
-    if width <= height:
-        return _resvg(path, width=short_side)
-    return _resvg(path, height=short_side)
-
-
-def _resvg(path: Path, *, width: int | None = None, height: int | None = None) -> bytes:
-    try:
-        # Without a dpi, resvg refuses every size given in pt, mm or cm; CSS has 96 px to the inch.
-        return bytes(resvg_py.svg_to_bytes(svg_path=str(path), dpi=96, width=width, height=height))
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
-        msg = f"{path}: expected an SVG that can be drawn, got: {reason}; fetch or repair it"
-        raise InputError(msg) from error
+    return drawing

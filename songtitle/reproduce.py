@@ -92,7 +92,7 @@ EXPECTED = (
     *("fig-verdicts", "tab-scoreboard", "tab-inconsistencies"),
     *("tab-guessing", "tab-branches", "fig-beam-1", "fig-beam-5", "fig-beam-20"),
     *("tab-settings", "tab-frames", "fig-settings", "tab-contradictions", "tab-lengths-real"),
-    *("fig-labs", "tab-labs"),
+    *("fig-labs", "tab-labs", "fig-faults", "tab-faults"),
 )
 
 
@@ -310,7 +310,7 @@ def _key_of(page: Path) -> str | None:
 
 def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
     """A hash of all that a page is made from: cells, parameters, library, manifests, corpora, what
-    the benchmarks left, and what long stages found when they were last published."""
+    benchmarks and planted faults left, and what long stages found when they were last published."""
     digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
     cells = nbformat.read(notebook, 4).cells
     digest.update("\n".join(f"{cell.cell_type}:{cell.source}" for cell in cells).encode())
@@ -318,6 +318,7 @@ def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
         ("songtitle", "**/*.py"),
         ("data_manifest", "*.*"),
         ("results/benchmarks", "*.json"),
+        ("results/faults", "*.json"),
         *(("results", f"*/{stage.__name__}.json") for stage in LONG),
         *([("results", "*/*.json")] if notebook.stem == SCOREBOARD else []),
     ):

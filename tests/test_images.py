@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image as pillow
 
+from songtitle import images
 from songtitle.errors import InputError
 from songtitle.images import (
     cover,
@@ -372,6 +373,24 @@ def test_the_same_generator_gives_the_same_views_of_a_file():
     views = [load_view(whole, 13, generator=generator(seed)) for seed in (3, 3, 4)]
     assert torch.equal(views[0], views[1])
     assert not torch.equal(views[0], views[2])
+
+
+def test_an_svg_that_would_end_the_process_is_refused(tmp_path):
+    path = tmp_path / "a.svg"
+    path.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="80" viewBox="0 0 60 40"><path'
+        ' d="M5 30 C 20 5, 40 5, 55 30 S 70 10 20 38 Z" stroke="red" fill="none" stroke-width="1e9"'
+        ' stroke-dasharray="4 1"/></svg>'
+    )
+    with pytest.raises(InputError, match=r"a\.svg: expected an SVG that can be drawn, got: one"):
+        load_picture(path, short_side=64)
+
+
+def test_an_svg_that_takes_too_long_is_refused(tmp_path, monkeypatch):
+    path = write_svg(tmp_path / "a.svg", 'width="90" height="60"')
+    monkeypatch.setattr(images, "_PATIENCE", 0.001)
+    with pytest.raises(InputError, match=r"a\.svg: expected an SVG that is drawn within 0\.001 s"):
+        load_picture(path)
 
 
 def test_a_view_of_an_svg_is_drawn_at_its_size(tmp_path):

@@ -149,6 +149,11 @@ def stages(v):
     return [Box("Picture", f"3 × {256 + int(8 * v)}", "crop"), Box("LSTM", "512", "one layer")]
 
 
+def planted(v):
+    rows = [("media", 30, 0), ("media", 2000 + int(8 * v), 0), ("disk", 7, 1)]
+    return pd.DataFrame(rows, columns=["group", "tried", "lost"])
+
+
 def beams(v):
     return [
         {"tokens": ["a", "boy", "<eos>"], "log_probs": [-1.0 - v, -2.0, -0.5]},
@@ -218,6 +223,7 @@ FIGURES = {
     "gains_by_seed": (lambda v: plots.gains_by_seed(gains(v)), [3.1, -0.2, 0.3, 40, "photos"]),
     "growth_lines": (lambda v: plots.growth_lines(growth(v)), [100, 800, 0.1, 0.4, 0.03]),
     "ratio_bars": (lambda v: plots.ratio_bars(ratios(v)), [0.9, 1.5, 1]),
+    "fault_dots": (lambda v: plots.fault_dots(planted(v)), [30, 2000, 2030, 7, "media"]),
     "before_and_after": (
         lambda v: plots.before_and_after(labs(v)),
         [21, 18, 26, 15, 62, 57, 93, 51, "wrong join"],

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -98,6 +99,36 @@ def test_a_sheet_without_notes_is_neither_chosen_nor_rendered(tmp_path, abc):
     with pytest.raises(InputError, match="tune b/f/9: expected an ABC sheet with notes"):
         tunes.render(bad, tmp_path / "x.mp3", program=0)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("note", ["C99999999", "C999999"])
+def test_a_tune_of_hours_is_refused_before_it_is_played(tmp_path, note):
+    long = replace(SCALE, id="b/f/9", abc=SCALE.abc.replace("CDEF", note))
+    with pytest.raises(InputError, match=r"tune b/f/9: expected at most 300 s of music, got \d+ s"):
+        tunes.render(long, tmp_path / "x.mp3", program=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the reader in its place is a shell script")
+@pytest.mark.parametrize(
+    ("does", "message"),
+    [("exec sleep 60", "is read within 0.2 s"), ("printf MThd > $3", "sheet with notes")],
+)
+def test_a_sheet_that_its_reader_hangs_or_dies_on_is_refused(tmp_path, monkeypatch, does, message):
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "abc2midi"
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(manifest, "package_folder", lambda _: tmp_path)
+    monkeypatch.setattr(tunes, "PATIENCE", 0.2)
+    with pytest.raises(InputError, match=f"tune b/f/1: expected .*{message}"):
+        tunes.render(SCALE, tmp_path / "x.mp3", program=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
+def test_a_number_of_any_length_names_a_tune():
+    (tune,) = tunes.read_book(f"X:{'9' * 5000}\nT:Ash\nK:C\n".encode(), "b/f")
+    assert tune.title == "Ash"
 
 
 def test_sheets_played_side_by_side_keep_their_own_notes():

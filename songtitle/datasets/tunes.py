@@ -29,6 +29,8 @@ from songtitle import manifest
 from songtitle.errors import InputError
 
 SAMPLE_RATE = 44_100  # Hz
+LONGEST = 300  # seconds of a tune that is played; the longest of the books takes 295
+PATIENCE = 5  # seconds that a sheet may take to be read; a long one takes a hundredth of one
 PEAK = 0.8  # of full scale: mp3 overshoots what it was given by up to 8 %
 
 # General MIDI programs, counted from 0, that carry a single melody: keys, tuned percussion,
@@ -88,7 +90,7 @@ def read_book(content: bytes, name: str) -> list[Tune]:
         text = content.decode("latin-1")
     tunes = []
     for sheet in re.split(r"^(?=X:)", text.replace("\r\n", "\n"), flags=re.MULTILINE)[1:]:
-        number = int((re.match(r"X:\s*(\d+)", sheet) or [0, 0])[1])
+        number = int((re.match(r"X:\s*(\d{1,18})", sheet) or [0, 0])[1])
         title = re.search(r"^T:[ \t]*(.*?)[ \t]*$", sheet, flags=re.MULTILINE)
         book = name.partition("/")[0]
         tunes.append(Tune(f"{name}/{number}", book, number, title[1] if title else "", sheet))
@@ -218,14 +220,28 @@ def _score(tune: Tune) -> Any:
     with tempfile.TemporaryDirectory() as name:
         sheet, notes = Path(name, "tune.abc"), Path(name, "tune.mid")
         sheet.write_text(tune.abc, encoding="utf-8")
-        subprocess.run(
-            [command, sheet, "-o", notes, "-silent"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        score = symusic.Score(notes) if notes.exists() else None
+        try:
+            subprocess.run(
+                [command, sheet, "-o", notes, "-silent"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=PATIENCE,
+            )
+            score = symusic.Score(notes) if notes.exists() else None
+        except subprocess.TimeoutExpired as error:
+            msg = f"tune {tune.id}: expected an ABC sheet that is read within {PATIENCE} s, got "
+            msg += "one that is not; leave it out"
+            raise InputError(msg) from error
+        except RuntimeError:  # it died while it wrote
+            score = None
     if score is None or not score.note_num():
         msg = f"tune {tune.id}: expected an ABC sheet with notes, got none; leave it out"
+        raise InputError(msg)
+    # The whole of it is played before it is cut, and one note may be written to last for days.
+    seconds = score.to("second").end()
+    if not seconds <= LONGEST:
+        msg = f"tune {tune.id}: expected at most {LONGEST} s of music, got {seconds:.0f} s; "
+        msg += "leave it out or shorten its longest notes"
         raise InputError(msg)
     return score
 

@@ -180,7 +180,7 @@ _FIELDS = frozenset(PageRun.__dataclass_fields__)
 
 def _is_published(stage: str) -> bool:
     """Whether what a page shows of a stage lies in `results`, too."""
-    named = "/" in stage and not stage.startswith("benchmarks/")
+    named = "/" in stage and not stage.startswith(("benchmarks/", "faults/"))
     return named or stage in LONG or stage.startswith("census_")
 
 

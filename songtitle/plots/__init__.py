@@ -8,6 +8,7 @@ from songtitle.plots.alt import alt_of
 from songtitle.plots.corpora import link_survival, title_funnel, two_orders
 from songtitle.plots.data import csv_of, data_of
 from songtitle.plots.diagrams import Box, draw_captioner, draw_pipeline, draw_two_steps
+from songtitle.plots.faults import fault_dots
 from songtitle.plots.forensics import distance_map, prefix_curves
 from songtitle.plots.labs import before_and_after
 from songtitle.plots.likeness import map_grid, numbers_by_kind
@@ -52,6 +53,7 @@ __all__ = [
     "draw_captioner",
     "draw_pipeline",
     "draw_two_steps",
+    "fault_dots",
     "gains_by_seed",
     "growth_lines",
     "length_distribution",

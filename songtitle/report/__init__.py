@@ -25,6 +25,7 @@ from songtitle.report.detective import (
     spectrograms_of,
     suspects,
 )
+from songtitle.report.faults import fault_facts, fault_frame, fault_note, fault_table, faults
 from songtitle.report.forensics import (
     content_free,
     content_free_note,
@@ -159,6 +160,11 @@ __all__ = [
     "example_caption",
     "example_title",
     "facts",
+    "fault_facts",
+    "fault_frame",
+    "fault_note",
+    "fault_table",
+    "faults",
     "five_best",
     "forensic_note",
     "frame",

@@ -1,0 +1,68 @@
+"""What `make test-faults` found: planted faults and what became of them, as table and numbers."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from songtitle.errors import InputError
+from songtitle.tables import Note, plain
+
+KEPT = Path(__file__).parents[2] / "results" / "faults" / "faults.json"
+
+
+def faults(path: Path = KEPT) -> dict[str, Any]:
+    """What the last whole run left: `provenance` and `rows`. Raises InputError where none is."""
+    if not path.is_file():
+        msg = f"{path}: expected what `SONGTITLE_SLOW=1 make test-faults` leaves there, found "
+        msg += "nothing; run it"
+        raise InputError(msg)
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def fault_frame(found: dict[str, Any]) -> pd.DataFrame:
+    """One line for each fault: `group, name, outcome, tried, survived, lost, seconds`."""
+    return pd.DataFrame(found["rows"])
+
+
+def fault_table(found: dict[str, Any]) -> pd.DataFrame:
+    """Every fault, how often it was planted, and what a reader gets instead of a loss."""
+    columns = {
+        "name": "What happens when …",
+        "outcome": "What you get",
+        "tried": "Tried",
+        "survived": "Survived",
+        "lost": "Lost",
+    }
+    return fault_frame(found)[list(columns)].rename(columns=columns).astype(object)
+
+
+def fault_facts(found: dict[str, Any]) -> dict[str, Any]:
+    """What prose may quote: how many kinds there are, and times tried, survived and lost."""
+    frame = fault_frame(found)
+    sums = {f"faults.{name}": int(frame[name].sum()) for name in ("tried", "survived", "lost")}
+    groups = frame.groupby("group")["tried"].sum()
+    by_group = {f"faults.{group}.tried": int(tried) for group, tried in groups.items()}
+    return {"faults.kinds": len(frame), "faults.groups": len(groups)} | sums | by_group
+
+
+def fault_note(found: dict[str, Any]) -> Note:
+    """On what machine, how long and by which code the faults were planted."""
+    made, frame = found["provenance"], fault_frame(found)
+    changed = " with uncommitted changes" if made["modified"] else ""
+    return Note(
+        "Planted once, on one machine: how this library fails, not a reproduction of the paper's",
+        f"Commit {made['commit']}{changed}, songtitle {made['songtitle']}, Python "
+        f"{made['python']}, {plain(made['system'])}, {made['cores']} cores; "
+        f"{frame['seconds'].sum() / 60:.0f} minutes. To plant them on your machine: "
+        "`make test-faults`, a small number of each; with `SONGTITLE_SLOW=1`, as many as here.",
+        records=[("faults/faults", _digest(found))],
+    )
+
+
+def _digest(found: dict[str, Any]) -> str:
+    """A key for what the tests left, which has none of its own."""
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
