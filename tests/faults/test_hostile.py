@@ -204,11 +204,11 @@ def test_no_archive_fills_the_disk_or_the_memory(fault, tmp_path, monkeypatch):
         full=30,
         small=15,
     )
-    big = bytes(64 * MB)
+    big = bytes(40 * MB)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for place in range(8):
-            file.writestr(f"{place}", big[: 8 * MB])
+            file.writestr(f"{place}", big[: 5 * MB])
     bombs = {
         "zip": [make_zip([("big", big)]), buffer.getvalue()],
         "tar": [
