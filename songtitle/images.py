@@ -26,6 +26,7 @@ Crop = Float[Tensor, "*batch channels {size} {size}"]
 VECTOR_SUFFIXES = (".svg", ".svgz")
 
 _PROBE = 256  # pixels of the box that the first, small drawing must fit
+_MEMORY = 1 << 30  # bytes of address space that a drawing may take; an ordinary one takes a tenth
 _PATIENCE = 8  # seconds that a drawing may take; an ordinary one takes a tenth of one
 
 # resvg ends its whole process where a canvas does not fit in memory, or at a line a thousand
@@ -35,7 +36,12 @@ _PATIENCE = 8  # seconds that a drawing may take; an ordinary one takes a tenth 
 _DRAWER = """
 import struct, sys
 import resvg_py
-path, (side, probe, most) = sys.argv[1], map(int, sys.argv[2:])
+path, (side, probe, most, memory) = sys.argv[1], map(int, sys.argv[2:])
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+except (ImportError, ValueError):  # Windows; a lower limit that is there already
+    pass
 def draw(**size):
     return bytes(resvg_py.svg_to_bytes(svg_path=path, dpi=96, **size))
 try:
@@ -317,7 +323,7 @@ def _on_white(picture: pillow.Image) -> pillow.Image:
 def _draw(path: Path, short_side: int) -> bytes:
     """An SVG as PNG bytes, drawn with its shorter side `short_side` pixels."""
     most = pillow.MAX_IMAGE_PIXELS or sys.maxsize
-    arguments = [str(path), *map(str, (short_side, _PROBE, most))]
+    arguments = [str(path), *map(str, (short_side, _PROBE, most, _MEMORY))]
     command = [sys.executable, "-P", "-c", _DRAWER, *arguments]
     try:
         done = subprocess.run(

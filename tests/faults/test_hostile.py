@@ -444,6 +444,33 @@ def test_drawing_an_svg_reaches_for_nothing(fault, tmp_path, listener, monkeypat
             assert came == []
 
 
+HEAVY = [
+    "<g>" * 50_000 + "</g>" * 50_000,  # deeper than a stack
+    '<pattern id="p" width="100000" height="100000" patternUnits="userSpaceOnUse">'
+    '<rect width="99999" height="99999"/></pattern><rect width="9" height="9" fill="url(#p)"/>',
+    '<filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="100000000"/></filter>'
+    '<rect width="900" height="900" filter="url(#f)"/>',  # takes years
+]
+
+
+def test_an_svg_that_ends_what_draws_it_ends_no_more(fault, tmp_path):
+    each = fault(
+        "hostile",
+        "an SVG crashes what draws it, fills its memory, or takes for ever",
+        "one line that names the file; the run goes on with the next",
+        full=6 * len(HEAVY),
+        small=len(HEAVY) - 1,
+    )
+    path = tmp_path / "heavy.svg"
+    for number in each.rounds:
+        inside = HEAVY[number % len(HEAVY)]
+        with each.once(inside[:40]):
+            path.write_text(SVG.format('width="900" height="900"', inside), "utf-8")
+            drawn, line = outcome(lambda: load_picture(path, short_side=9))
+            assert drawn is None
+            assert "heavy.svg" in line
+
+
 # ----------------------------------------------------------------- spreadsheets and pages
 
 FORMULAE = [
