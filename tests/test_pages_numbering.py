@@ -156,3 +156,15 @@ def test_repairing_twice_changes_nothing():
     assert accessible.repaired(once) == once
     assert "doc-biblioentry" not in once
     assert once.count("<td></td>") == 2
+
+
+def test_a_long_signature_is_no_list_of_definitions():
+    opened = '<span class="sig-paren">(</span>'
+    html = (
+        f"<dt>{opened}\n\n<dl>\n<dd><em>a</em>,</dd>\n<dd><em>b</em></dd>\n</dl>\n</dt><dl>x</dl>"
+    )
+    once = accessible.repaired(html)
+    assert once.count('<div class="sig-line">') == 2
+    assert "<dd>" not in once
+    assert once.endswith("</dt><dl>x</dl>")
+    assert accessible.repaired(once) == once

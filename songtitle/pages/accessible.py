@@ -12,6 +12,8 @@ REPAIRS = (
     (re.compile(r'<th class="head(?! stub)'), '<th scope="col" class="head'),
     (re.compile(r'<th class="stub'), '<th scope="row" class="stub'),
 )
+# A signature of many lines is written as a list of definitions without their terms.
+SIGNATURE = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.DOTALL)
 
 
 def repaired(html: str) -> str:
@@ -21,7 +23,13 @@ def repaired(html: str) -> str:
     """
     for wrong, right in REPAIRS:
         html = wrong.sub(right, html)
-    return html
+    return SIGNATURE.sub(_lines, html)
+
+
+def _lines(found: re.Match[str]) -> str:
+    opened, parts = found.groups()
+    parts = parts.replace("<dd>", '<div class="sig-line">').replace("</dd>", "</div>")
+    return f'{opened}<div class="sig-lines">{parts}</div>'
 
 
 def _repair(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -29,6 +37,15 @@ def _repair(app: Any, page: str, template: str, context: dict[str, Any], doctree
     context["default_mode"] = context.get("default_mode") or "auto"
     if body := context.get("body"):
         context["body"] = repaired(body)
+    if contents := context.get("generate_toctree_html"):
+
+        def spoken(*arguments: Any, **options: Any) -> Any:
+            drawn = contents(*arguments, **options)
+            for arrow in drawn.find_all("summary"):  # opens a section, and says nothing by itself
+                arrow["aria-label"] = "Its pages"
+            return drawn
+
+        context["generate_toctree_html"] = spoken
 
 
 def setup(app: Any) -> None:

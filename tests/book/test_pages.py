@@ -49,7 +49,7 @@ def test_the_first_page_is_usable_within_two_seconds(browser, book_url, record_p
         with browser.new_context() as context:  # nothing kept from the visit before
             page = context.new_page()
             page.goto(f"{book_url}/index.html", wait_until="commit")
-            page.locator("h1").first.wait_for(state="visible")
+            page.locator("article h1").first.wait_for(state="visible")
             page.locator("button.search-button__button").first.wait_for(state="visible")
             page.wait_for_load_state("load")
             timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"

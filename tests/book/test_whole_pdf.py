@@ -1,6 +1,8 @@
 """The PDF holds every page, figure and table of the book, and points nowhere it should not."""
 
 import re
+import subprocess
+import sys
 from itertools import pairwise
 
 import lxml.html
@@ -12,9 +14,12 @@ from songtitle import pdf
 
 @pytest.fixture(scope="session")
 def printed(book_html, tmp_path_factory):
-    """The book, printed once."""
+    """The book, printed once, by a process of its own: this one may have a browser already."""
     output = tmp_path_factory.mktemp("pdf") / "songtitle.pdf"
-    sheets = pdf.print_book(book_html, output)
+    printing = "import sys; from pathlib import Path; from songtitle import pdf; "
+    printing += "print(pdf.print_book(*map(Path, sys.argv[1:])))"
+    command = [sys.executable, "-c", printing, str(book_html), str(output)]
+    sheets = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert sheets == len(pypdf.PdfReader(output).pages)
     return output
 
