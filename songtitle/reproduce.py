@@ -317,8 +317,8 @@ def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
     for folder, pattern in (
         ("songtitle", "**/*.py"),
         ("data_manifest", "*.*"),
-        ("results/benchmarks", "*.json"),
-        ("results/faults", "*.json"),
+        *([("results/benchmarks", "*.json")] if notebook.stem == "08_speed" else []),
+        *([("results/faults", "*.json")] if notebook.stem == "18_faults" else []),
         *(("results", f"*/{stage.__name__}.json") for stage in LONG),
         *([("results", "*/*.json")] if notebook.stem == SCOREBOARD else []),
     ):

@@ -35,7 +35,8 @@ def found(tmp_path):
     content = {
         "provenance": made,
         "rows": [
-            dict(zip(columns, row, strict=True), outcome="one line", seconds=60.0) for row in rows
+            dict(zip(columns, row, strict=True), outcome="one line", seconds=60.0, commit="abc")
+            for row in rows
         ],
     }
     path = tmp_path / "faults.json"

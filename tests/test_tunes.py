@@ -2,6 +2,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,6 +130,12 @@ def test_a_sheet_that_its_reader_hangs_or_dies_on_is_refused(tmp_path, monkeypat
 def test_a_number_of_any_length_names_a_tune():
     (tune,) = tunes.read_book(f"X:{'9' * 5000}\nT:Ash\nK:C\n".encode(), "b/f")
     assert tune.title == "Ash"
+
+
+def test_a_sheet_is_not_blamed_for_a_full_disk(monkeypatch):
+    monkeypatch.setattr(tunes.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match="No space left"):
+        tunes._is_playable(tunes.Tune("a/1", "a", 1, "A", "X:1\nK:C\n"))
 
 
 def test_sheets_played_side_by_side_keep_their_own_notes():

@@ -5,11 +5,13 @@ neither package is imported. What `render` gives is a score played by a machine:
 its real title, but no recording of a performance.
 """
 
+import errno
 import hashlib
 import logging
 import math
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -31,6 +33,7 @@ from songtitle.errors import InputError
 SAMPLE_RATE = 44_100  # Hz
 LONGEST = 300  # seconds of a tune that is played; the longest of the books takes 295
 PATIENCE = 5  # seconds that a sheet may take to be read; a long one takes a hundredth of one
+ROOM = 1 << 20  # bytes that a tune's notes may take; a long one's take a hundredth of it
 PEAK = 0.8  # of full scale: mp3 overshoots what it was given by up to 8 %
 
 # General MIDI programs, counted from 0, that carry a single melody: keys, tuned percussion,
@@ -220,6 +223,7 @@ def _score(tune: Tune) -> Any:
     with tempfile.TemporaryDirectory() as name:
         sheet, notes = Path(name, "tune.abc"), Path(name, "tune.mid")
         sheet.write_text(tune.abc, encoding="utf-8")
+        score: Any = None
         try:
             subprocess.run(
                 [command, sheet, "-o", notes, "-silent"],
@@ -227,14 +231,18 @@ def _score(tune: Tune) -> Any:
                 stderr=subprocess.DEVNULL,
                 timeout=PATIENCE,
             )
-            score = symusic.Score(notes) if notes.exists() else None
+            if notes.exists():
+                score = symusic.Score(notes)
         except subprocess.TimeoutExpired as error:
             msg = f"tune {tune.id}: expected an ABC sheet that is read within {PATIENCE} s, got "
             msg += "one that is not; leave it out"
             raise InputError(msg) from error
         except RuntimeError:  # it died while it wrote
-            score = None
-    if score is None or not score.note_num():
+            pass
+        silent = score is None or not score.note_num()
+        if silent and shutil.disk_usage(name).free < ROOM:  # no fault of the sheet's
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+    if silent:
         msg = f"tune {tune.id}: expected an ABC sheet with notes, got none; leave it out"
         raise InputError(msg)
     # The whole of it is played before it is cut, and one note may be written to last for days.

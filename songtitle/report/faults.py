@@ -14,7 +14,10 @@ KEPT = Path(__file__).parents[2] / "results" / "faults" / "faults.json"
 
 
 def faults(path: Path = KEPT) -> dict[str, Any]:
-    """What the last whole run left: `provenance` and `rows`. Raises InputError where none is."""
+    """What runs left, of each fault the one that tried it most: `provenance` and `rows`.
+
+    Raises InputError where there is none.
+    """
     if not path.is_file():
         msg = f"{path}: expected what `SONGTITLE_SLOW=1 make test-faults` leaves there, found "
         msg += "nothing; run it"
@@ -52,13 +55,14 @@ def fault_facts(found: dict[str, Any]) -> dict[str, Any]:
 def fault_note(found: dict[str, Any]) -> Note:
     """On what machine, how long and by which code the faults were planted."""
     made, frame = found["provenance"], fault_frame(found)
-    changed = " with uncommitted changes" if made["modified"] else ""
+    commits = ", ".join(sorted(frame["commit"].unique()))
     return Note(
-        "Planted once, on one machine: how this library fails, not a reproduction of the paper's",
-        f"Commit {made['commit']}{changed}, songtitle {made['songtitle']}, Python "
+        "Planted on one machine: how this library fails, not a reproduction of the paper's",
+        f"Commit {commits}, songtitle {made['songtitle']}, Python "
         f"{made['python']}, {plain(made['system'])}, {made['cores']} cores; "
         f"{frame['seconds'].sum() / 60:.0f} minutes. To plant them on your machine: "
-        "`make test-faults`, a small number of each; with `SONGTITLE_SLOW=1`, as many as here.",
+        "`make test-faults`, a small number of each; with `SONGTITLE_SLOW=1`, at least as many "
+        "as here.",
         records=[("faults/faults", _digest(found))],
     )
 
