@@ -29,10 +29,10 @@ from songtitle.experiment.gallery import (
 )
 from songtitle.experiment.naming import hypotheses
 from songtitle.model.captioner import ModelConfig, build_captioner
+from songtitle.ogg import checksum, pages_of, with_serial
 from songtitle.pages.songs import COMMAND, first_songs
 from songtitle.presets import preset
 from songtitle.report import gallery as cards
-from songtitle.report.ogg import checksum, pages_of, with_serial
 from songtitle.vocab import Vocabulary
 
 HOSTILE = [

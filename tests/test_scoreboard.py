@@ -156,6 +156,21 @@ class Pre(HTMLParser):
         self.text += data if self.inside else ""
 
 
+def told(page):
+    """What the scripts of a page wrote, as JSON, into its `pre`."""
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    done = subprocess.run(
+        [*command, f"--user-data-dir={page.parent / 'profile'}", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    reader = Pre()
+    reader.feed(done.stdout)
+    return json.loads(reader.text)
+
+
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")
 def test_in_a_browser_the_table_sorts_filters_and_is_worked_by_keys(tmp_path):
     cells = "".join(
@@ -170,17 +185,7 @@ def test_in_a_browser_the_table_sorts_filters_and_is_worked_by_keys(tmp_path):
         f"addEventListener('DOMContentLoaded', () => {{ {DRIVER} }});</script></body></html>",
         "utf-8",
     )
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    reader = Pre()
-    reader.feed(done.stdout)
-    assert json.loads(reader.text) == {
+    assert told(page) == {
         "start": "b.two a.one c",
         "up": "a.one b.two c",
         "sorted": "ascending",
@@ -227,17 +232,7 @@ def test_in_a_browser_long_tables_sort_numbers_as_numbers_and_others_are_left_al
         f"addEventListener('DOMContentLoaded', () => {{ {SORTER} }});</script></body></html>",
         "utf-8",
     )
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    reader = Pre()
-    reader.feed(done.stdout)
-    found = json.loads(reader.text)
+    found = told(page)
     numbers = ["−3", "1e-05", "0.5", "9", "61.3 [58, 64]", "1,200 clips"]
     assert found["up"] == [*numbers, "x", "–"]
     assert found["down"] == ["x", *numbers[::-1], "–"]

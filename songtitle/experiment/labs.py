@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from songtitle.assumptions import BOOK, Reading
-from songtitle.controls import bootstrap_interval, paired_difference
+from songtitle.controls import bootstrap_interval
 from songtitle.devices import check_device
 from songtitle.errors import InputError
 from songtitle.experiment.common import once, pick
@@ -27,7 +27,7 @@ from songtitle.experiment.naming import (
     song_titles,
     timbre_door,
 )
-from songtitle.experiment.standing import ROUNDS, Found, own_and_gains
+from songtitle.experiment.standing import Found, changes, own_and_gains
 from songtitle.experiment.switches import BEAM_SIZE, picture_input, whole_items
 from songtitle.metrics import DEFINITIONS, chosen, chosen_pair_scores
 from songtitle.presets import ExperimentConfig
@@ -202,15 +202,5 @@ def _compared(before: Side, after: Side, *, seed: int) -> dict[str, Any]:
         score, gain = float(side.own.mean()), float(side.gains.mean())
         found[label] = {"score": score, "low": low, "high": high}
         found[label] |= {"chance": score - gain, "gain": gain}
-    for label, now, then in (
-        ("score", after.own, before.own),
-        ("gain", after.gains, before.gains),
-    ):
-        it = paired_difference(now, then, rounds=ROUNDS, generator=generator)
-        found |= {
-            f"{label}_change": it.mean,
-            f"{label}_change_low": it.low,
-            f"{label}_change_high": it.high,
-            f"{label}_p": it.p,
-        }
-    return found
+    now, then = (after.own, after.gains), (before.own, before.gains)
+    return found | changes(now, then, generator=generator)

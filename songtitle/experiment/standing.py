@@ -10,6 +10,8 @@ from songtitle.assumptions import Reading
 from songtitle.controls import bootstrap_interval, paired_difference
 from songtitle.metrics import DEFINITIONS, chosen, chosen_pair_scores
 
+OwnAndGains = tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]
+
 ROUNDS = 5000  # random signs behind each p value; enough for a hundred of them to be corrected
 
 Found = list[list[list[Any]]]  # per item, its hypotheses, each [words, log-probability in nats]
@@ -60,7 +62,18 @@ def compare(
     found: dict[str, int | float] = stand(after, references, read_after, generator=generator)
     first = own_and_gains(after, references, read_after)
     second = own_and_gains(before, references, read_before)
-    for name, now, then in zip(("score", "gain"), first, second, strict=True):
+    return found | changes(first, second, generator=generator)
+
+
+def changes(
+    after: OwnAndGains, before: OwnAndGains, *, generator: np.random.Generator
+) -> dict[str, float]:
+    """The paired differences of scores and of gains between two ways over the same items.
+
+    Keys are `score_change` and `gain_change`, with `_low`, `_high`, and `score_p`, `gain_p`.
+    """
+    found: dict[str, float] = {}
+    for name, now, then in zip(("score", "gain"), after, before, strict=True):
         it = paired_difference(now, then, rounds=ROUNDS, generator=generator)
         found |= {
             f"{name}_change": it.mean,
@@ -71,9 +84,7 @@ def compare(
     return found
 
 
-def own_and_gains(
-    found: Found, references: Sequence[Sequence[str]], read: Reading
-) -> tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]:
+def own_and_gains(found: Found, references: Sequence[Sequence[str]], read: Reading) -> OwnAndGains:
     """What each item scores on its own reference, and how far that is above its mean on the others.
 
     The mean of the latter is the gain over chance of `controls.against_chance`.

@@ -15,8 +15,8 @@ from PIL import Image as pillow
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.gallery import RANKINGS, READING
 from songtitle.experiment.inputs import clip_picture, hear
+from songtitle.ogg import with_serial
 from songtitle.presets import ExperimentConfig
-from songtitle.report.ogg import with_serial
 from songtitle.shapes import Image, Waveform
 from songtitle.sources import read_source
 from songtitle.stages import Record

@@ -75,6 +75,22 @@ def fault(record_property):
         assert each.tried >= each.times, f"{each.name}: tried {each.tried} of {each.times}"
 
 
+@pytest.fixture(scope="module")
+def runs():
+    """The server of small runs."""
+    import small_runs  # brings torch
+
+    return small_runs.server()
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    """The home of a run that nothing disturbed."""
+    import small_runs
+
+    return small_runs.undisturbed()
+
+
 def pytest_ignore_collect(collection_path, config):
     """Plain `pytest` leaves this folder out."""
     start = config.invocation_params.dir

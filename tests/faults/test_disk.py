@@ -18,18 +18,6 @@ GROUP = "disk"
 MB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def runs():
-    """The server of small runs."""
-    return small_runs.server()
-
-
-@pytest.fixture(scope="module")
-def undisturbed():
-    """The home of a run that nothing disturbed."""
-    return small_runs.undisturbed()
-
-
 class Disk:
     """A disk in memory that can be made small, read-only, and be pulled out."""
 

@@ -34,18 +34,6 @@ GROUP = "stages"
 IN_A_ROW = 3  # kills of one run, before it may go on to its end
 
 
-@pytest.fixture(scope="module")
-def runs():
-    """The server of small runs."""
-    return small_runs.server()
-
-
-@pytest.fixture(scope="module")
-def undisturbed():
-    """The home of a run that nothing disturbed."""
-    return small_runs.undisturbed()
-
-
 def check_equal(home, undisturbed):
     """Records equal those of an undisturbed run, as do their files, and nothing else lies there."""
     assert small_runs.findings(home) == small_runs.findings(undisturbed)
