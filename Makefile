@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: book test check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links
+.PHONY: book test check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links audit
 
 book: data              ## run the notebooks, build the book, print the page to open
 	@$(BIN)/python -m songtitle run
@@ -41,19 +41,24 @@ serve: setup            ## read the built book at http://127.0.0.1:8000
 links: setup            ## do the links that leave the book still lead somewhere? (asks the network)
 	@$(BIN)/jupyter-book build book --builder linkcheck -q
 
+audit: setup            ## known holes in what is pinned, as OSV lists them (asks the network)
+	@$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --vulnerability-service osv --progress-spinner off
+
 setup: .venv/done       ## the environment: hashed pins, and songtitle itself
 
 data: setup             ## the captioned pictures (the tunes come with the packages)
 	@$(BIN)/python -m songtitle fetch
 
-# uv installs the lock in half a minute; where it cannot, pip does the same in four.
+# uv installs the lock in half a minute; where it cannot, pip does the same in four. Compiled here,
+# once: a notebook imports a few thousand modules, and not every reader lets Python keep what it
+# compiles.
 .venv/done: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "songtitle needs Python 3.11 or later; say which with PYTHON=..., such as make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "setting up .venv (about 6 GB, most of it torch) ..."
 	@sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --require-hashes -r .venv/uv.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock \
 	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

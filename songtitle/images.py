@@ -3,7 +3,6 @@
 import io
 import math
 import struct
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -17,42 +16,12 @@ from torch import Generator, Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as transforms
 
+from songtitle import svg
 from songtitle.errors import InputError
 from songtitle.shapes import Image
 
 Resized = Float[Tensor, "*batch channels _ _"]  # an Image of another size than the argument's
 Crop = Float[Tensor, "*batch channels {size} {size}"]
-
-VECTOR_SUFFIXES = (".svg", ".svgz")
-
-_PROBE = 256  # pixels of the box that the first, small drawing must fit
-_MEMORY = 1 << 30  # bytes of address space that a drawing may take; an ordinary one takes a tenth
-_PATIENCE = 8  # seconds that a drawing may take; an ordinary one takes a tenth of one
-
-# resvg ends its whole process where a canvas does not fit in memory, or at a line a thousand
-# million wide; so it has one of its own. That prints the size of the small drawing, and the large
-# one where its proportion and number of pixels allow it.
-# Without a dpi, resvg refuses every size given in pt, mm or cm; CSS has 96 px to the inch.
-_DRAWER = """
-import struct, sys
-import resvg_py
-path, (side, probe, most, memory) = sys.argv[1], map(int, sys.argv[2:])
-try:
-    import resource
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-except (ImportError, ValueError):  # Windows; a lower limit that is there already
-    pass
-def draw(**size):
-    return bytes(resvg_py.svg_to_bytes(svg_path=path, dpi=96, **size))
-try:
-    width, height = struct.unpack(">II", draw(width=probe, height=probe)[16:24])
-    sys.stdout.buffer.write(b"%d %d\\n" % (width, height))
-    longest = -(-side * max(width, height) // min(width, height))
-    if min(width, height) > 1 and longest * side <= most:
-        sys.stdout.buffer.write(draw(width=side) if width <= height else draw(height=side))
-except ValueError as error:
-    sys.exit(str(error).splitlines()[0])
-"""
 
 
 def load_picture(
@@ -62,8 +31,8 @@ def load_picture(
 
     PNG, JPEG and whatever else Pillow reads keep their own size, turned upright as their EXIF
     says. An SVG has no pixels of its own: it is drawn in proportion, its shorter side
-    `short_side` pixels; one without a stated size is drawn as large as what it shows. (Lettering
-    in an SVG takes the fonts of the machine that draws it.)
+    `short_side` pixels; one without a stated size is drawn as large as what it shows, and pictures
+    that it names elsewhere are left out. (Lettering takes the fonts of the machine that draws it.)
 
     Raises `InputError` naming the file when it is missing, broken, larger than Pillow's limit for
     decompression bombs, or an SVG too thin to draw.
@@ -71,8 +40,8 @@ def load_picture(
     path = Path(path)
     _check_file(path)
     _check_side("short_side", short_side)
-    if path.suffix.lower() in VECTOR_SUFFIXES:
-        picture = _on_white(pillow.open(io.BytesIO(_draw(path, short_side))))
+    if path.suffix.lower() in svg.SUFFIXES:
+        picture = _draw(path, short_side)
     else:
         picture = _read(path, str(path))
     return _pixels(picture).contiguous().float() / 255
@@ -100,9 +69,8 @@ def load_view(
     if not isinstance(source, bytes):
         path = Path(source)
         _check_file(path)
-        if path.suffix.lower() in VECTOR_SUFFIXES:
-            drawn = _on_white(pillow.open(io.BytesIO(_draw(path, size))))
-            return _view(_pixels(drawn), size, generator, str(path))
+        if path.suffix.lower() in svg.SUFFIXES:
+            return _view(_pixels(_draw(path, size)), size, generator, str(path))
         name, source = str(path), path.read_bytes()
     pixels = _ordinary_jpeg(source)
     if pixels is None:
@@ -320,31 +288,6 @@ def _on_white(picture: pillow.Image) -> pillow.Image:
     return pillow.alpha_composite(white, layer).convert("RGB")
 
 
-def _draw(path: Path, short_side: int) -> bytes:
-    """An SVG as PNG bytes, drawn with its shorter side `short_side` pixels."""
-    most = pillow.MAX_IMAGE_PIXELS or sys.maxsize
-    arguments = [str(path), *map(str, (short_side, _PROBE, most, _MEMORY))]
-    command = [sys.executable, "-P", "-c", _DRAWER, *arguments]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        msg = f"{path}: expected an SVG that is drawn within {_PATIENCE} s, got one that is not; "
-        msg += "leave it out, or make it simpler"
-        raise InputError(msg) from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").splitlines()
-        reason = said[0] if len(said) == 1 else "one that ends what draws it"
-        msg = f"{path}: expected an SVG that can be drawn, got: {reason}; fetch or repair it"
-        raise InputError(msg)
-    size, _, drawing = done.stdout.partition(b"\n")
-    if not drawing:
-        width, height = map(int, size.split())
-        msg = (
-            f"{path}: expected an SVG at most {_PROBE // 2} times as long as wide and a drawing "
-            f"of at most {pillow.MAX_IMAGE_PIXELS} pixels, got {width} by {height} in proportion "
-            f"at {short_side} pixels; change its viewBox"
-        )
-        raise InputError(msg)
-    return drawing
+def _draw(path: Path, short_side: int) -> pillow.Image:
+    drawing = svg.draw(path, short_side, most=pillow.MAX_IMAGE_PIXELS or sys.maxsize)
+    return _on_white(pillow.open(io.BytesIO(drawing)))

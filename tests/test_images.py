@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image as pillow
 
-from songtitle import images
+from songtitle import svg
 from songtitle.errors import InputError
 from songtitle.images import (
     cover,
@@ -143,8 +143,8 @@ def bad_file(folder: Path, kind: str) -> Path:
         ("text", "got one that cannot be read; fetch it again"),
         ("empty", "got one that cannot be read; fetch it again"),
         ("cut", "got one that cannot be read; fetch it again"),
-        ("open", "never closed; fetch or repair it"),
-        ("nothing", "empty"),
+        ("open", "broken XML: no element found: line 1, column 61; fetch or repair it"),
+        ("nothing", "broken XML: no element found: line 1, column 0"),
         ("thin", "change its viewBox"),
     ],
 )
@@ -388,7 +388,7 @@ def test_an_svg_that_would_end_the_process_is_refused(tmp_path):
 
 def test_an_svg_that_takes_too_long_is_refused(tmp_path, monkeypatch):
     path = write_svg(tmp_path / "a.svg", 'width="90" height="60"')
-    monkeypatch.setattr(images, "_PATIENCE", 0.001)
+    monkeypatch.setattr(svg, "_PATIENCE", 0.001)
     with pytest.raises(InputError, match=r"a\.svg: expected an SVG that is drawn within 0\.001 s"):
         load_picture(path)
 
@@ -408,7 +408,7 @@ def test_a_view_of_an_svg_is_drawn_at_its_size(tmp_path):
         ("text", "got one that cannot be read; fetch it again"),
         ("empty", "got one that cannot be read; fetch it again"),
         ("cut", "got one that cannot be read; fetch it again"),
-        ("open", "never closed; fetch or repair it"),
+        ("open", "broken XML: no element found: line 1, column 61; fetch or repair it"),
         ("thin", "change its viewBox"),
     ],
 )

@@ -77,7 +77,6 @@ def test_kills_at_random_moments_leave_no_trace_in_the_last_checkpoint(tmp_path)
 if __name__ == "__main__":
     import torch
     import torch._dynamo  # the optimiser asks for it at the first step
-    import torch.utils.tensorboard
     from training_examples import train
 
     torch.set_num_threads(1)

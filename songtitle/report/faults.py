@@ -19,7 +19,7 @@ def faults(path: Path = KEPT) -> dict[str, Any]:
     Raises InputError where there is none.
     """
     if not path.is_file():
-        msg = f"{path}: expected what `SONGTITLE_SLOW=1 make test-faults` leaves there, found "
+        msg = f"{path}: expected what `make test-faults` leaves there, found "
         msg += "nothing; run it"
         raise InputError(msg)
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -61,8 +61,7 @@ def fault_note(found: dict[str, Any]) -> Note:
         f"Commit {commits}, songtitle {made['songtitle']}, Python "
         f"{made['python']}, {plain(made['system'])}, {made['cores']} cores; "
         f"{frame['seconds'].sum() / 60:.0f} minutes. To plant them on your machine: "
-        "`make test-faults`, a small number of each; with `SONGTITLE_SLOW=1`, at least as many "
-        "as here.",
+        "`make test-faults`; in a few minutes and less often, with `SONGTITLE_FAULTS=few`.",
         records=[("faults/faults", _digest(found))],
     )
 

@@ -6,6 +6,7 @@ Nothing of it enters a checkpoint.
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,41 @@ from tqdm import tqdm
 
 from songtitle.training.progress import Progress
 from songtitle.training.steps import Update
+
+
+class _Curves:
+    """Curves as TensorBoard reads them, written at once by whoever draws them.
+
+    `torch.utils.tensorboard` writes from a thread, where a full disk ends the thread, not the run.
+    What earlier files of the folder have from step `start` on is dropped in favour of this one.
+    """
+
+    def __init__(self, folder: Path, *, start: int):
+        # Imported here: commands that train nothing need not wait for TensorBoard.
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        self.event, self.summary = Event, Summary
+        folder.mkdir(parents=True, exist_ok=True)
+        # TensorBoard reads files in the order of their names.
+        self.file = RecordWriter((folder / f"events.out.tfevents.{time.time_ns()}").open("xb"))
+        self._write(file_version="brain.Event:2")
+        self._write(step=start, session_log=SessionLog(status=SessionLog.START))
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """One point more of each curve."""
+        named = [self.summary.Value(tag=name, simple_value=values[name]) for name in values]
+        self._write(step=step, summary=self.summary(value=named))
+
+    def _write(self, **content: Any) -> None:
+        self.file.write(self.event(wall_time=time.time(), **content).SerializeToString())
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
 
 
 class Reporter:
@@ -25,15 +61,11 @@ class Reporter:
     def __init__(
         self, folder: Path, progress: Progress, *, epochs: int, total: int | None, bar: bool | None
     ):
-        # Imported here: commands that train nothing need not wait for TensorBoard.
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.folder, self.epochs, self.summary = folder, epochs, Summary
-        # Events after the checkpoint that a resumed run starts from come again: TensorBoard drops
-        # the old ones. Epochs are few, and written anew from the history.
-        self.steps = SummaryWriter(str(folder / "logs" / "steps"), purge_step=progress.step + 1)
-        self.by_epoch = SummaryWriter(str(folder / "logs" / "epochs"), purge_step=0)
+        self.folder, self.epochs = folder, epochs
+        # Steps after the checkpoint that a resumed run starts from come again. Epochs are few, and
+        # written anew from the history.
+        self.steps = _Curves(folder / "logs" / "steps", start=progress.step + 1)
+        self.by_epoch = _Curves(folder / "logs" / "epochs", start=0)
         for row in progress.history:
             self.epoch(row)
         done = progress.examples + (progress.epoch - 1) * (total or 0)
@@ -59,10 +91,7 @@ class Reporter:
             "gradient norm": found.norm,
             "learning rate": rate,
         }
-        # One event, in half the time of an add_scalar for each.
-        named = [self.summary.Value(tag=name, simple_value=values[name]) for name in values]
-        writer: Any = self.steps.file_writer  # typed as None
-        writer.add_summary(self.summary(value=named), after.step)
+        self.steps.add(after.step, values)
         if not self.bar.disable:
             self.bar.set_description(f"epoch {after.epoch}/{self.epochs}", refresh=False)
             self.bar.set_postfix_str(f"{found.nats / tokens:.3f} nats per token", refresh=False)
@@ -70,8 +99,8 @@ class Reporter:
 
     def epoch(self, row: dict[str, Any]) -> None:
         """One finished epoch more: a row of the history."""
-        for side in ("train", "valid"):
-            self.by_epoch.add_scalar(f"perplexity/{side}", row[f"{side}_perplexity"], row["epoch"])
+        values = {f"perplexity/{side}": row[f"{side}_perplexity"] for side in ("train", "valid")}
+        self.by_epoch.add(row["epoch"], values)
 
     def saved(self, after: Progress) -> None:
         """A checkpoint was written: the seconds since the one before it go to the log."""

@@ -85,7 +85,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
         "one line names the folder; nothing that was finished changes, nothing half-written "
         "counts, and with room the same command goes on to equal records",
         full=40,
-        small=6,
+        few=6,
     )
     draw = random.Random(int(time.time()))
     with disk(tmp_path / "disk") as made:
@@ -128,7 +128,7 @@ def test_songs_are_not_left_out_where_temporary_files_find_no_room(
             "the folder for temporary files is full",
             "one line names the folder; no song is taken for one that cannot be played",
             full=5,
-            small=2,
+            few=2,
         )
         for number in each.rounds:
             made.limit((number + 1) * 4096)  # pages: for nothing, for a sheet, for its notes too
@@ -155,7 +155,7 @@ def test_a_read_only_data_home_is_refused_in_one_line_and_no_byte_of_it_changes(
             "the disk becomes read-only, before a run or in the middle of it",
             "one line names the folder; writable again, the same command goes on to equal records",
             full=10,
-            small=2,
+            few=2,
         )
         for number in each.rounds:
             home = small_runs.draw_pictures(made.path / f"home {number}")
@@ -196,7 +196,7 @@ def test_a_data_home_that_goes_away_in_the_middle_ends_the_run_in_one_line(
         "the disk is pulled out, or the data home moved away, in the middle of a run",
         "one line names what is gone; brought back, the same command goes on to equal records",
         full=12,
-        small=2,
+        few=2,
     )
     draw = random.Random(int(time.time()))
     for number in each.rounds:
@@ -238,13 +238,62 @@ def test_a_data_home_may_have_any_name(fault, runs, undisturbed, tmp_path):
         "the data home has spaces, quotes or letters beyond ASCII in its name",
         "the run ends as under a plain name, in equal records",
         full=len(ODD_NAMES),
-        small=2,
+        few=2,
     )
     for number in each.rounds:
         home = small_runs.draw_pictures(tmp_path / ODD_NAMES[number] / ODD_NAMES[-number - 1])
         with each.once(home):
             runs.finish(home)
             check_equal(home, undisturbed)
+
+
+@contextmanager
+def disk_without_case(image, place):
+    """A disk at `place`, kept in the file `image`, that takes `a` and `A` for the same and tells
+    names in small letters; skipped where this machine or user can have none."""
+
+    def do(*command):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    device = None
+    with image.open("wb") as file:
+        file.truncate(64 * MB)
+    try:
+        device = do("losetup", "--find", "--show", image)
+        do("mkntfs", "--quiet", "--fast", "--force", device)
+        do("lowntfs-3g", device, place, "-o", "ignore_case")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs ntfs-3g, and a user who may mount")
+    else:
+        try:
+            yield
+        finally:
+            do("umount", place)
+    finally:
+        if device:
+            do("losetup", "--detach", device)
+
+
+def test_a_data_home_may_lie_on_a_disk_that_ignores_case(fault, runs, undisturbed, tmp_path):
+    each = fault(
+        GROUP,
+        "the data home lies on a disk that ignores case and forgets it",
+        "the run ends as on any other, in equal records and files",
+        full=5,
+        few=1,
+    )
+    place = tmp_path / "disk"
+    place.mkdir()
+    whole = small_runs.contents(undisturbed)
+    with disk_without_case(tmp_path / "image", place):
+        for number in each.rounds:
+            home = small_runs.draw_pictures(place / f"Home {number}")
+            with each.once(f"round {number}"):
+                runs.finish(home)
+                assert small_runs.findings(home) == small_runs.findings(undisturbed)
+                told = small_runs.contents(home)
+                assert told == {name.lower(): content for name, content in whole.items()}
+                assert not small_runs.unfinished(home)
 
 
 def folders_of_names(undisturbed):
@@ -306,7 +355,7 @@ def test_a_broken_file_is_computed_again_or_named(fault, runs, undisturbed, tmp_
         "its stage is computed again, to equal bytes, or one line names it, and deleted it comes "
         "again; all other files stay as they are",
         full=len(CASES),
-        small=10,
+        few=10,
     )
     cases = CASES if each.times == len(CASES) else CASES[:: len(CASES) // 10][:10]
     for pattern, damage in cases:

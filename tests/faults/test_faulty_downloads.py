@@ -75,7 +75,7 @@ def test_a_file_that_is_cut_anywhere_arrives_whole(fault, home, server):  # noqa
         "a connection is cut at a random byte",
         "it goes on from that byte: the file is whole, and no byte is sent twice",
         full=500,
-        small=15,
+        few=15,
     )
     for number in each.rounds:
         rng = random.Random(number)
@@ -102,7 +102,7 @@ def test_a_server_that_falls_silent_is_asked_for_the_rest(fault, ask, server):  
         "a server falls silent in the middle of a file",
         "after the timeout it is asked for the rest only",
         full=20,
-        small=2,
+        few=2,
     )
     patient = TransferConfig(tries=4, first_wait=0.002, timeout=0.25)
     for number in each.rounds:
@@ -119,7 +119,7 @@ def test_a_slow_server_is_heard_to_the_end(fault, ask):
         "a server is slow",
         "it is heard to the end, however long that takes, and asked once",
         full=20,
-        small=2,
+        few=2,
     )
     hasty = TransferConfig(tries=2, first_wait=0.002, timeout=0.3)
     for number in each.rounds:
@@ -138,7 +138,7 @@ def test_a_file_of_another_hash_replaces_nothing(fault, ask):
         "a file comes with one bit wrong",
         "it is thrown away; the good file that was there stays",
         full=300,
-        small=15,
+        few=15,
     )
     for number in each.rounds:
         rng = random.Random(number)
@@ -156,7 +156,7 @@ def test_a_file_of_another_length_replaces_nothing(fault, ask):
         "a file of the wrong length comes",
         "it is refused, by its header or when the byte too many comes; the old file stays",
         full=200,
-        small=10,
+        few=10,
     )
     for number in each.rounds:
         rng = random.Random(number)
@@ -175,7 +175,7 @@ def test_a_lie_about_the_length_replaces_nothing(fault, ask):
         "a server announces more bytes than it sends",
         "it is asked again, then left; the old file stays",
         full=50,
-        small=4,
+        few=4,
     )
     for number in each.rounds:
         rng = random.Random(number)
@@ -192,7 +192,7 @@ def test_a_no_is_taken_at_its_word(fault, ask):
         "a server says no (400 to 451, 501)",
         "it is asked once; the line says the status; the old file stays",
         full=60,
-        small=6,
+        few=6,
     )
     statuses = [404, 403, 401, 410, 451, 400, 405, 406, 409, 501, 204, 999]
     for number in each.rounds:
@@ -209,7 +209,7 @@ def test_a_fault_of_the_server_is_waited_out(fault, ask):
         "a server fails for a while (500, 502, 503, 504)",
         "it is asked again until the file comes; one that goes on failing is left",
         full=80,
-        small=6,
+        few=6,
     )
     for number in each.rounds:
         status, times = (500, 502, 503, 504)[number % 4], number % 5
@@ -228,7 +228,7 @@ def test_a_wish_to_wait_is_granted_or_the_server_left(fault, ask, server):  # no
         "a server says 429 with Retry-After",
         "it is given that long; one that asks for an hour is left at once; nonsense is passed over",
         full=60,
-        small=12,
+        few=12,
     )
     hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     past = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
@@ -257,7 +257,7 @@ def test_a_circle_of_redirects_is_left(fault, ask, server):  # noqa: F811
         "redirects lead in a circle",
         "ten are followed, then the address is left; the old file stays",
         full=40,
-        small=4,
+        few=4,
     )
     for number in each.rounds:
         with each.once(number):
@@ -276,7 +276,7 @@ def test_the_body_of_a_redirect_is_not_read(fault, ask, server):  # noqa: F811
         "a redirect carries a body without end, or one that unpacks to gigabytes",
         "the body is left unread",
         full=4,
-        small=2,
+        few=2,
     )
     bodies = [bytes(40 * MB), gzip.compress(bytes(100 * MB), 1) * 100]
     for number in each.rounds:
@@ -296,7 +296,7 @@ def test_a_login_page_is_no_archive(fault, ask):
         "a login page comes instead of a zip",
         "it is known by its type or its first letters and refused; the old file stays",
         full=60,
-        small=6,
+        few=6,
     )
     html = {"Content-Type": "text/html; charset=utf-8"}
     for number in each.rounds:
@@ -406,7 +406,7 @@ def test_a_wrong_certificate_is_never_overlooked(fault, ask, certificates, tmp_p
         "a certificate has expired, is not yet valid, of another host or of an unknown maker",
         "the server is left at once and nothing is asked of it; the old file stays",
         full=24,
-        small=5,
+        few=5,
     )
     known = tmp_path / "known.pem"
     # All but the last are trusted for who made them: it is the date, or the name, that is wrong.
@@ -511,7 +511,7 @@ def test_an_answer_that_is_nonsense_ends_in_one_line(fault, ask):
         "a server answers nonsense (no HTTP, impossible lengths, ranges, addresses)",
         "one printable line that names the file; the old file stays",
         full=300,
-        small=len(NONSENSE),
+        few=len(NONSENSE),
     )
     for number in each.rounds:
         rng = random.Random(number)

@@ -3,6 +3,7 @@
 import ast
 import bz2
 import csv
+import gzip
 import io
 import os
 import pickle
@@ -22,6 +23,7 @@ import pytest
 import torch
 import yaml
 from picture_server import bomb
+from PIL import Image
 from safetensors.torch import save
 from test_downloads import make_zip
 from test_gallery import Reader, song_row
@@ -116,7 +118,7 @@ def test_no_name_in_an_archive_leads_out_of_its_folder(fault, unpacked, tmp_path
         "an archive holds absolute names, or climbs with `..`",
         "it is refused by name; nothing outside its folder is touched",
         full=400,
-        small=32,
+        few=32,
     )
     out = str(tmp_path / "evil")
     climbs = ["../evil", "../../secret", "a/../../evil", "./../evil", "a/b/../../../evil", ".."]
@@ -155,7 +157,7 @@ def test_no_link_or_device_comes_out_of_an_archive(fault, unpacked, tmp_path):
         "an archive holds links (symbolic, hard) or devices",
         "it is refused; no link is made, none is followed",
         full=120,
-        small=24,
+        few=24,
     )
     secret, evil = "../../secret", [("out/evil", b"x")]
     tars = [
@@ -202,7 +204,7 @@ def test_no_archive_fills_the_disk_or_the_memory(fault, tmp_path, monkeypatch):
         "an archive is a bomb",
         "it is refused before the disk is full, and leaves nothing",
         full=30,
-        small=15,
+        few=15,
     )
     big = bytes(40 * MB)
     buffer = io.BytesIO()
@@ -244,7 +246,7 @@ def test_a_damaged_archive_is_taken_whole_or_named(fault, unpacked, tmp_path):
         "an archive is damaged anywhere",
         "it is refused by name, or every file that it lists is there; no half file stays",
         full=1500,
-        small=60,
+        few=60,
     )
     members = [("d/a.txt", random.Random(0).randbytes(300)), ("d/b.txt", b"hello" * 100)]
     whole = [
@@ -312,7 +314,7 @@ def test_a_picture_that_claims_billions_of_pixels_is_not_decoded(fault, tmp_path
         "a picture claims 100,000 x 100,000 pixels",
         "it is refused by its header, in a moment and without the memory",
         full=88,
-        small=22,
+        few=22,
     )
     monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
     try:
@@ -367,7 +369,7 @@ SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {}>{}</svg>'
 )
 RED = '<rect width="9" height="9" fill="red"/>'
-# {0} is an address that listens, {1} a file with a secret.
+# {0} is an address that listens, {1} a file with a secret, {2} a blue picture and {3} its name.
 ATTACKS = [
     '<!DOCTYPE svg [<!ENTITY x SYSTEM "http://{0}/x">]>|<text>&x;</text>',
     '<!DOCTYPE svg [<!ENTITY x SYSTEM "file://{1}">]>|<text>&x;</text>',
@@ -383,6 +385,16 @@ ATTACKS = [
     '|<image xlink:href="http://{0}/x.svg" width="9" height="9"/>',
     '|<image href="//{0}/x.png" width="9" height="9"/>',
     '|<image href="file://{1}" width="9" height="9"/>',
+    '|<image href="{2}" width="9" height="9"/>',
+    '|<image xlink:href=" {2}" width="9" height="9"/>',
+    '|<image href="file://{2}" width="9" height="9"/>',
+    '|<image href="{3}" width="9" height="9"/>',
+    '|<i:image xmlns:i="http://www.w3.org/2000/svg" href="{2}" width="9" height="9"/>',
+    '|<image href="{2}" style="display: inline !important" width="9" height="9"/>',
+    '|<filter id="f"><feImage href="{2}"/></filter><rect width="9" height="9" filter="url(#f)"/>',
+    '<!DOCTYPE svg [<!ENTITY x \'<&#105;mage href="{2}" width="9" height="9"/>\'>]>|&x;',
+    '|<image href="data:image/svg+xml,%3Csvg xmlns=%22http://www.w3.org/2000/svg%22%3E'
+    '%3Cimage href=%22{2}%22/%3E%3C/svg%3E" width="9" height="9"/>',
     '|<image href="data:image/svg+xml,%3Csvg xmlns=%22http://www.w3.org/2000/svg%22%3E'
     '%3Cimage href=%22http://{0}/x.png%22/%3E%3C/svg%3E" width="9" height="9"/>',
     '|<use href="http://{0}/x.svg#a"/>' + RED,
@@ -415,7 +427,7 @@ def test_drawing_an_svg_reaches_for_nothing(fault, tmp_path, listener, monkeypat
         "an SVG refers to entities, scripts, styles, fonts or pictures elsewhere",
         "it is drawn without them or refused; no connection is made, no file is read",
         full=4 * len(ATTACKS),
-        small=len(ATTACKS),
+        few=len(ATTACKS),
     )
 
     def reached(*_, **__):
@@ -424,14 +436,17 @@ def test_drawing_an_svg_reaches_for_nothing(fault, tmp_path, listener, monkeypat
     address, came = listener
     secret = tmp_path / "secret"
     secret.write_text('<svg xmlns="http://www.w3.org/2000/svg"><g id="a">secret</g></svg>')
+    picture = tmp_path / "blue.png"
+    Image.new("RGB", (9, 9), "blue").save(picture)
     monkeypatch.setattr(socket, "getaddrinfo", reached)
     monkeypatch.setattr(socket.socket, "connect", reached)
     for number in each.rounds:
         attack = ATTACKS[number % len(ATTACKS)]
         with each.once(attack[:80]):
-            before, inside = attack.format(address, secret).split("|", 1)
-            path = tmp_path / ("x.svg" if number % 2 else "y.svg")
-            path.write_text(before + SVG.format('width="9" height="9"', inside), "utf-8")
+            before, inside = attack.format(address, secret, picture, picture.name).split("|", 1)
+            text = (before + SVG.format('width="9" height="9"', inside)).encode()
+            path = tmp_path / ("x.svgz" if number % 2 else "y.svg")
+            path.write_bytes(gzip.compress(text) if number % 2 else text)
             drawn, line = outcome(lambda p=path: load_picture(p, short_side=9))
             if drawn is None:
                 assert "secret" not in line.replace(str(tmp_path), "")
@@ -459,7 +474,7 @@ def test_an_svg_that_ends_what_draws_it_ends_no_more(fault, tmp_path):
         "an SVG crashes what draws it, fills its memory, or takes for ever",
         "one line that names the file; the run goes on with the next",
         full=6 * len(HEAVY),
-        small=len(HEAVY) - 1,
+        few=len(HEAVY) - 1,
     )
     path = tmp_path / "heavy.svg"
     for number in each.rounds:
@@ -493,7 +508,7 @@ def test_no_cell_of_a_figures_numbers_is_a_formula(fault):
         "a title begins with =, +, - or @ and reaches a CSV",
         "no spreadsheet takes the cell for a formula, whatever separates its cells",
         full=10 * len(FORMULAE),
-        small=len(FORMULAE),
+        few=len(FORMULAE),
     )
     import matplotlib.pyplot as plt
 
@@ -541,7 +556,7 @@ def test_a_hostile_title_is_text_on_every_page(fault):
         "a title holds HTML, quotes, MyST, control or right-to-left signs, emoji",
         "pages show it as it is: no element, no attribute, no turned neighbour comes of it",
         full=600,
-        small=40,
+        few=40,
     )
     import pandas as pd
     from markdown_it.renderer import RendererHTML
@@ -610,7 +625,7 @@ def test_a_pickle_in_place_of_weights_runs_nothing(fault, tmp_path):
         "a pickle that runs code lies in place of weights or a checkpoint",
         "it is refused unread; nothing of it runs",
         full=240,
-        small=24,
+        few=24,
     )
     train(tmp_path / "run", epochs=1)
     checkpoint = best_checkpoint(tmp_path / "run")
@@ -649,7 +664,7 @@ def test_damaged_weights_are_named(fault, tmp_path):
         "a file of weights is damaged anywhere",
         "it is refused by name, or tensors come and nothing else",
         full=1500,
-        small=80,
+        few=80,
     )
     state = {"weight": torch.arange(15.0).view(3, 5), "bias": torch.ones(3)}
     bodies = {"x.safetensors": save(state)}
@@ -694,7 +709,7 @@ def test_a_parameter_is_never_code(fault, tmp_path):
         "a notebook's parameter is made to look like code",
         "it is refused in one line, or stands in the notebook as the text it is",
         full=400,
-        small=60,
+        few=60,
     )
     search = reproduce.SOURCES / "04_search.ipynb"
     names = list(reproduce.parameters_of(search))
@@ -787,7 +802,7 @@ def test_no_picture_is_asked_for_within_the_readers_network(fault, no_network):
         "a picture's address points at loopback, a private range, link-local or a file",
         "it is refused before anything is sent, however it is written",
         full=len(LOCAL + PRIVATE) * len(FORMS) + len(SCHEMES),
-        small=len(LOCAL + PRIVATE) + len(SCHEMES),
+        few=len(LOCAL + PRIVATE) + len(SCHEMES),
     )
     written = [form.format(host) for form in FORMS for host in LOCAL + PRIVATE]
     first = len(LOCAL + PRIVATE)

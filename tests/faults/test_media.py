@@ -87,7 +87,7 @@ def test_a_broken_file_ends_in_a_result_or_in_one_line_that_names_it(fault, read
         WHAT[kind],
         "what can be read of it, or one line that names it; no crash, no hang, no flood of memory",
         full=200 if kind == "abc" else 360,  # a tune is played, which takes ten times as long
-        small=20,
+        few=20,
     )
     for seed in each.rounds:
         with each.once(f"{kind} of seed {seed}"):
@@ -107,7 +107,7 @@ def test_a_batch_goes_on_past_broken_files_and_names_each_of_them(fault, reader,
         "broken files lie among those to be named",
         "titles for all that can be read, one line for each of the others, and exit status 2",
         full=120,
-        small=24,
+        few=24,
     )
     captioner.train(tmp_path / "home")
     songs, wanted = tmp_path / "songs", {}

@@ -50,7 +50,7 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_records_of_an_undistu
         "the same command goes on: what was finished stays as it is, and all records and files "
         "equal those of an undisturbed run",
         full=50,
-        small=6,
+        few=6,
     )
     clock = time.monotonic()
     runs.finish(small_runs.draw_pictures(tmp_path / "timed"))
@@ -86,7 +86,7 @@ def test_two_runs_at_once_on_one_data_home_share_the_work_and_both_end_right(
         "two runs are started together on one data home and one folder of results",
         "both end right, no stage is computed twice, and records equal those of a run alone",
         full=10,
-        small=2,
+        few=2,
     )
     draw = random.Random(int(time.time()))
     for number in each.rounds:
@@ -170,7 +170,7 @@ def test_a_page_that_is_killed_between_its_cells_is_made_again_from_what_they_le
         "no page is half written; the same command goes on from the finished stages to the "
         "same bytes",
         full=12,
-        small=2,
+        few=2,
     )
     whole, duration = executed
     draw = random.Random(int(time.time()))
@@ -201,7 +201,7 @@ def test_two_runs_of_one_notebook_into_one_folder_make_its_page_once(
         "two runs make the same page at the same time",
         "the second waits and finds it made; its bytes are those of a run alone",
         full=6,
-        small=1,
+        few=1,
     )
     whole, _ = executed
     for number in each.rounds:
@@ -389,7 +389,7 @@ def test_a_change_runs_exactly_the_stages_that_depend_on_it_again(
         "a setting, an input or the code changes after a run",
         "exactly the stages that depend on it run again; all records before stay as they are",
         full=len(CHANGES),
-        small=16,
+        few=16,
     )
     ask, template = asked
     names = list(CHANGES) if each.times == len(CHANGES) else list(CHANGES)[::3]

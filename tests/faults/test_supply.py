@@ -1,11 +1,16 @@
 """The supply chain: what is installed is pinned, and what is imported asks nobody for anything."""
 
+import json
 import os
+import random
 import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -84,7 +89,7 @@ def test_an_exchanged_package_is_not_installed(fault, tmp_path):
         "a file of another content is offered under a pinned name and version",
         "pip refuses it by its hash",
         full=3,
-        small=1,
+        few=1,
     )
     import zipfile
 
@@ -113,6 +118,62 @@ def test_an_exchanged_package_is_not_installed(fault, tmp_path):
             assert done.returncode != 0
             assert "DO NOT MATCH THE HASHES" in done.stderr
             assert not list(out.rglob("songtitle_pinned.py"))
+
+
+@contextmanager
+def list_of_holes(names):
+    """A list of known holes on this machine, in which the named packages have one each."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]
+            of = {
+                "package": asked,
+                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
+            }
+            hole = {"id": "HOLE-1", "details": "a hole", "affected": [of]}
+            body = json.dumps({"vulns": [hole]} if asked["name"] in names else {}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def audited(address):
+    """What `make audit` says, asking the list at `address`: its status and its words."""
+    (recipe,) = re.findall(r"^audit:.*\n\t@(.+)", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    program, *arguments = recipe.replace("$(BIN)", str(Path(sys.executable).parent)).split()
+    command = [program, *arguments, "--osv-url", address]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_known_hole_in_a_pinned_package_is_named(fault):
+    each = fault(
+        "supply",
+        "a pinned package has a hole that is on a public list",
+        "`make audit` names it and ends with an error",
+        full=20,
+        few=2,
+    )
+    with list_of_holes([]) as address:
+        assert audited(address)[0] == 0
+    # Pins for some other system or Python are not installed here, nor asked for.
+    pins = [each.split("==")[0] for each in entries() if " ; " not in each.split("\n")[0]]
+    for name in random.Random(int(time.time())).sample(pins, len(each.rounds)):
+        with each.once(name), list_of_holes([name]) as address:
+            status, said = audited(address)
+            assert status == 1
+            assert re.search(rf"^{name} +\S+ +HOLE-1", said, re.M), said[-300:]
 
 
 IMPORT_EACH = """
@@ -177,7 +238,7 @@ def test_the_command_line_is_there_at_once_without_network(fault, tmp_path):
         "there is no network at the start",
         "`import songtitle` and `python -m songtitle --help` are done within 2 s (medians)",
         full=20 * len(LIGHT),
-        small=3 * len(LIGHT),
+        few=3 * len(LIGHT),
     )
     (tmp_path / "sitecustomize.py").write_text(STRICT)
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}

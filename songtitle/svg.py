@@ -1,0 +1,108 @@
+"""SVG drawings, each drawn by a process of its own: a drawing may take that down, and no more.
+
+resvg ends its whole process where a canvas does not fit in memory, or at a line a thousand million
+wide. It fetches nothing, but draws any picture of this machine that a drawing names: such names are
+taken out first.
+"""
+
+import gzip
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import resvg_py
+
+from songtitle.errors import InputError
+
+SUFFIXES = (".svg", ".svgz")
+
+_PROBE = 256  # pixels of the box that the first, small drawing must fit
+_MEMORY = 1 << 30  # bytes of address space that a drawing may take; an ordinary one takes a tenth
+_PATIENCE = 8  # seconds that a drawing may take; an ordinary one takes a tenth of one
+
+
+def draw(path: Path, short_side: int, *, most: int) -> bytes:
+    """An SVG as PNG bytes, drawn in proportion, its shorter side `short_side` pixels.
+
+    Of what a drawing refers to, only what stands within its own file is drawn. Raises InputError
+    naming the file where it cannot be drawn, takes too long or too much memory, or would have more
+    than `most` pixels.
+    """
+    command = [sys.executable, "-P", "-m", __name__, str(path), str(short_side), str(most)]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"{path}: expected an SVG that is drawn within {_PATIENCE} s, got one that is not; "
+        msg += "leave it out, or make it simpler"
+        raise InputError(msg) from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").splitlines()
+        reason = said[0] if len(said) == 1 else "one that ends what draws it"
+        msg = f"{path}: expected an SVG that can be drawn, got: {reason}; fetch or repair it"
+        raise InputError(msg)
+    size, _, drawing = done.stdout.partition(b"\n")
+    if not drawing:
+        width, height = map(int, size.split())
+        msg = (
+            f"{path}: expected an SVG at most {_PROBE // 2} times as long as wide and a drawing "
+            f"of at most {most} pixels, got {width} by {height} in proportion at {short_side} "
+            "pixels; change its viewBox"
+        )
+        raise InputError(msg)
+    return drawing
+
+
+def _main(path: str, short_side: int, most: int) -> None:
+    """Print the size of a small drawing, and the large one where its proportion and number of
+    pixels allow it."""
+    source = _by_itself(path)
+    width, height = struct.unpack(">II", _drawn(source, width=_PROBE, height=_PROBE)[16:24])
+    sys.stdout.buffer.write(b"%d %d\n" % (width, height))
+    longest = -(-short_side * max(width, height) // min(width, height))
+    if min(width, height) > 1 and longest * short_side <= most:
+        side = {"width" if width <= height else "height": short_side}
+        sys.stdout.buffer.write(_drawn(source, **side))
+
+
+def _drawn(source: dict[str, Any], **size: Any) -> bytes:
+    # Without a dpi, resvg refuses every size given in pt, mm or cm; CSS has 96 px to the inch.
+    return bytes(resvg_py.svg_to_bytes(**source, dpi=96, **size))
+
+
+def _by_itself(path: str) -> dict[str, Any]:
+    """What resvg is to draw: the file as it is, or its text without names of pictures elsewhere."""
+    with open(path, "rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"  # whatever the file is called
+        file.seek(0)
+        root = ElementTree.parse(gzip.GzipFile(fileobj=file) if zipped else file).getroot()
+    named = [(each, name) for each in root.iter() for name in each.attrib if _leads_out(each, name)]
+    for element, name in named:
+        del element.attrib[name]
+    return {"svg_string": ElementTree.tostring(root, "unicode")} if named else {"svg_path": path}
+
+
+def _leads_out(element: ElementTree.Element, name: str) -> bool:
+    """Whether an attribute names a picture to draw that is not in the file itself."""
+    own = element.attrib[name].lstrip().startswith(("data:", "#"))
+    of_picture = element.tag.rpartition("}")[2] in ("image", "feImage")
+    return of_picture and name.rpartition("}")[2] == "href" and not own
+
+
+if __name__ == "__main__":
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    except (ImportError, ValueError):  # Windows; a lower limit that is there already
+        pass
+    try:
+        _main(sys.argv[1], *map(int, sys.argv[2:]))
+    except ElementTree.ParseError as error:
+        sys.exit(f"broken XML: {error}")
+    except (ValueError, EOFError, OSError) as error:  # of resvg, and of gzip
+        sys.exit(str(error).splitlines()[0])
