@@ -22,12 +22,12 @@ device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import claims, experiment, plots, presets, report, tables
+from songtitle import census, claims, experiment, plots, presets, report, tables
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
 record, words = experiment.corpora(config), experiment.vocabulary(config)
-answers = experiment.census()
+answers = census.answers()
 tables.made_by([record, words], config)
 
 # %% [markdown]

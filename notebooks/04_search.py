@@ -26,12 +26,12 @@ tile_sizes: list[int] = None  # sides in pixels, such as [64, 256]; None: the pr
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import claims, experiment, plots, presets, report, tables
+from songtitle import claims, evidence, experiment, plots, presets, report, tables
 
 plots.use_house_style()
 changes = {"beam_sizes": beam_sizes, "tile_sizes": tile_sizes}
 config = presets.preset(preset, seed=seed, device=device, **changes)
-record, pairs = experiment.scores(config), experiment.differences(config)
+record, pairs = experiment.scores(config), evidence.differences(config)
 scores = experiment.score_table(config)
 tables.made_by([record, pairs], config)
 

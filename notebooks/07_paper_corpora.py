@@ -22,10 +22,10 @@ preset: str = "quick"  # any will do: nothing here is trained
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import experiment, plots, report, tables
+from songtitle import census, plots, report, tables
 
 plots.use_house_style()
-answers = experiment.census()
+answers = census.answers()
 report.census_note(answers)
 
 # %% tags=["hide-input"]

@@ -24,13 +24,13 @@ again: bool = False  # True: train from several seeds here; False: show what was
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import evidence, experiment, plots, presets, report, tables
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
-record, ranks = experiment.controls(config), experiment.self_retrieval(config)
-pairs = experiment.differences(config)
-seeds = experiment.published(experiment.replicates, config, again=again)
+record, ranks = evidence.controls(config), evidence.self_retrieval(config)
+pairs = evidence.differences(config)
+seeds = experiment.published(evidence.replicates, config, again=again)
 tables.made_by([record, ranks, pairs, seeds], config)
 
 # %% [markdown]

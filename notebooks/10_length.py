@@ -23,11 +23,11 @@ device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import experiment, metrics, plots, presets, report, tables
+from songtitle import evidence, experiment, metrics, plots, presets, report, tables
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
-scored, record = experiment.scores(config), experiment.lengths(config)
+scored, record = experiment.scores(config), evidence.lengths(config)
 scores = experiment.score_table(config)
 tables.made_by([scored, record], config)
 

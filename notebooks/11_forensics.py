@@ -26,13 +26,13 @@ draws: int = None  # random drawings of each control; None: the preset's own
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import census, evidence, plots, presets, report, tables
 
 plots.use_house_style()
 changes = {"beam_sizes": beam_sizes, "draws": draws}
 config = presets.preset(preset, seed=seed, device=device, **changes)
-here, record = experiment.content_free(config), experiment.readings(config)
-real = experiment.census("content_free").get("content_free")
+here, record = evidence.content_free(config), evidence.readings(config)
+real = census.answers("content_free").get("content_free")
 tables.made_by([here, record], config)
 
 # %% [markdown]

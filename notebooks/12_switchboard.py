@@ -27,12 +27,12 @@ again: bool = False  # True: throw the switches here; False: show what was publi
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import evidence, experiment, plots, presets, report, tables
 
 plots.use_house_style()
 changes = {"switches": switches, "switch_songs": switch_songs}
 config = presets.preset(preset, seed=seed, device=device, **changes)
-board = experiment.published(experiment.switchboard, config, again=again)
+board = experiment.published(evidence.switchboard, config, again=again)
 tables.made_by([board], config)
 
 # %% [markdown]

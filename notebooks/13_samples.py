@@ -24,11 +24,11 @@ again: bool = False  # True: train here (takes the files and half an hour); Fals
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import evidence, experiment, plots, presets, report, tables
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
-record = experiment.published(experiment.samples, presets.preset("samples"), again=again)
+record = experiment.published(evidence.samples, presets.preset("samples"), again=again)
 report.samples_note(record)
 
 # %% [markdown]

@@ -35,12 +35,12 @@ break_scale: bool = True  # true: take timbre unscaled; false: leave the mistake
 from IPython.display import Markdown
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import evidence, experiment, plots, presets, report, tables
 
 plots.use_house_style()
 config = presets.preset(preset, seed=seed, device=device)
 thrown = [break_tokens, break_batch_norm, break_length, break_join, break_scale]
-labs = [experiment.lab(config, name) for name, on in zip(experiment.LABS, thrown) if on]
+labs = [evidence.lab(config, name) for name, on in zip(evidence.LABS, thrown) if on]
 tables.made_by(labs or [experiment.training(config)], config)
 
 # %% [markdown]

@@ -219,10 +219,9 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _count(options: argparse.Namespace) -> int:
-    from songtitle import report
-    from songtitle.experiment import census
+    from songtitle import census, report
 
-    for name, found in census(*options.name).items():
+    for name, found in census.answers(*options.name).items():
         if options.json:
             print(json.dumps(found.as_dict(), ensure_ascii=False))
             continue

@@ -20,32 +20,33 @@ import papermill
 from filelock import FileLock
 from nbclient.exceptions import DeadKernelError
 
-from songtitle import demo
+from songtitle import census, demo
+from songtitle.census.questions import PUBLISHED, present
 from songtitle.devices import check_device
 from songtitle.errors import InputError
-from songtitle.experiment import (
-    census,
-    comparison,
+from songtitle.evidence import (
     content_free,
     controls,
-    corpora,
     differences,
     lengths,
-    likeness,
     readings,
     replicates,
     samples,
+    self_retrieval,
+    switchboard,
+)
+from songtitle.experiment import (
+    comparison,
+    corpora,
+    likeness,
     score_table,
     scores,
-    self_retrieval,
     similarity,
-    switchboard,
     training,
     vocabulary,
 )
 from songtitle.experiment.published import RESULTS, published
 from songtitle.experiment.published import publish as publish_record
-from songtitle.experiment.questions import PUBLISHED, present
 from songtitle.manifest import data_home
 from songtitle.pages import figures, runs
 from songtitle.presets import PARTS, PRESETS, ExperimentConfig, preset
@@ -378,7 +379,7 @@ def publish(config: ExperimentConfig, folder: Path = RESULTS, *, again: bool = F
         publish_record(stage, its, record, results=folder)
     write_whole(folder / config.name / "table_4.csv", score_table(config).to_csv(index=False))
     PUBLISHED.mkdir(parents=True, exist_ok=True)
-    for name, answer in census().items():
+    for name, answer in census.answers().items():
         if answer.folder != PUBLISHED:
             text = json.dumps(answer.as_dict(), indent=1, ensure_ascii=False)
             write_whole(PUBLISHED / f"{name}.json", text + "\n")

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from songtitle import report
+from songtitle.census import answers as count
+from songtitle.census.questions import PUBLISHED, QUESTIONS, SAMPLE, WHOLE, present
 from songtitle.errors import InputError
-from songtitle.experiment import census as count
-from songtitle.experiment.questions import PUBLISHED, QUESTIONS, SAMPLE, WHOLE, present
 
 NAMES = ("fma_names", "song_names")  # a minute each: tests of the funnel hold their shares
 
@@ -17,7 +17,7 @@ NAMES = ("fma_names", "song_names")  # a minute each: tests of the funnel hold t
 def home(tmp_path, monkeypatch):
     """A data home without samples beside it and nothing published."""
     monkeypatch.delenv("SONGTITLE_REAL_DATA", raising=False)
-    monkeypatch.setattr("songtitle.experiment.questions.PUBLISHED", tmp_path / "published")
+    monkeypatch.setattr("songtitle.census.questions.PUBLISHED", tmp_path / "published")
     return tmp_path / "home"
 
 

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songtitle import experiment, plots, report
+from songtitle import evidence, experiment, plots, report
+from songtitle.census import questions
+from songtitle.census.random_captions import content_free_rows, of_samples, random_pairs
 from songtitle.errors import InputError
-from songtitle.experiment import forensics, questions
-from songtitle.experiment.beginnings import LENGTHS, mean_bleu, pair_up
-from songtitle.experiment.distances import by_luck, distances, left_out, one_number
-from songtitle.experiment.random_captions import content_free_rows, of_samples, random_pairs
+from songtitle.evidence import forensics
+from songtitle.evidence.distances import by_luck, distances, left_out, one_number
 from songtitle.metrics import CHOICES, DEFINITIONS, chosen, chosen_scores, score
+from songtitle.metrics.beginnings import LENGTHS, mean_bleu, pair_up
 from songtitle.presets import preset
 
 WORDS = st.sampled_from(["a", "bb", "a", "cab", "dab", "é"])
@@ -243,7 +244,7 @@ def without_samples(in_tiny_home, tmp_path, monkeypatch):
 
 def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samples):
     config = preset("tiny", draws=2)
-    here, record = experiment.content_free(config), experiment.readings(config)
+    here, record = evidence.content_free(config), evidence.readings(config)
     result = record.result
     assert result["cells"]["all"] == 4  # two tile sizes and two kinds of songs, greedy
     assert result["tried"] == {forensics.OURS: 24, forensics.CAPTIONS_HERE: 72, "in all": 96}
@@ -277,7 +278,7 @@ def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samp
 
 def test_the_note_follows_the_numbers(without_samples):
     config = preset("tiny", draws=2)
-    here, record = experiment.content_free(config), experiment.readings(config)
+    here, record = evidence.content_free(config), evidence.readings(config)
     for flat, said in ((0.0, "no nearer than"), (1.0, ": nearer than")):
         record.result["one_number"]["all"]["all"] = flat
         assert said in report.forensic_note(record, here, None).text

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from songtitle import experiment, plots, report
+from songtitle import evidence, experiment, plots, report
 from songtitle.errors import InputError
-from songtitle.experiment import labs
+from songtitle.evidence import labs
 from songtitle.presets import preset
 
 
@@ -18,7 +18,7 @@ def side(scores, gains=None):
 
 @pytest.fixture(scope="module")
 def records(tiny_home):
-    return {name: experiment.lab(preset("tiny"), name, home=tiny_home) for name in experiment.LABS}
+    return {name: evidence.lab(preset("tiny"), name, home=tiny_home) for name in evidence.LABS}
 
 
 def test_five_labs_compare_the_same_items_before_and_after(records):
@@ -62,7 +62,7 @@ def test_no_batch_is_a_single_item(items):
 
 def test_an_unknown_lab_is_refused_in_one_line(tiny_home):
     with pytest.raises(InputError, match="expected one of letters, batch_norm") as error:
-        experiment.lab(preset("tiny"), "window", home=tiny_home)
+        evidence.lab(preset("tiny"), "window", home=tiny_home)
     assert "\n" not in str(error.value)
 
 

@@ -11,9 +11,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from songtitle import plots, report
+from songtitle import census, plots, report
+from songtitle.census import references
 from songtitle.errors import InputError
-from songtitle.experiment import census, references
 from songtitle.metrics import sentence_bleu
 from songtitle.stages import Record
 
@@ -162,7 +162,7 @@ def test_real_audiocaps_has_975_clips_of_five_captions_and_more_references_score
     real_data, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(references, "DRAWS", 1)
-    answer = census("audio_references", home=tmp_path)["audio_references"].result
+    answer = census.answers("audio_references", home=tmp_path)["audio_references"].result
     assert (answer["clips"], answer["captions_a_clip"]) == (975, 5)
     assert answer["faults"]["skipped"] == 0
     json.dumps(answer)

@@ -10,10 +10,11 @@ import torch
 from songtitle import presets, report
 from songtitle.datasets.loaders import Loader
 from songtitle.errors import InputError
-from songtitle.experiment import corpora, samples
+from songtitle.evidence import samples
+from songtitle.evidence.real_songs import row_by_row, timbre_memory
+from songtitle.experiment import corpora
 from songtitle.experiment.common import read_json
 from songtitle.experiment.material import photos_at, tracks_with_timbre
-from songtitle.experiment.real_songs import row_by_row, timbre_memory
 from songtitle.training import TrainingConfig
 
 

@@ -272,7 +272,7 @@ def test_what_a_stage_can_reach_is_read_and_not_imported():
 
     code = (
         "import sys\n"
-        "from songtitle.experiment import measures\n"
+        "from songtitle.census import measures\n"
         "from songtitle.stages import _reachable\n"
         "reached = _reachable(measures.links)\n"
         "assert 'songtitle.datasets.web_pictures.worker' in reached\n"

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from songtitle import experiment, plots, report
+from songtitle import evidence, experiment, plots, report
 from songtitle.assumptions import ASSUMPTIONS, BOOK, Reading, Settings, apply, open_answers
 from songtitle.controls import against_chance
 from songtitle.errors import InputError
-from songtitle.experiment.standing import compare, own_and_gains, stand
-from songtitle.experiment.switches import hears, kind, spread, touched, trains
-from songtitle.experiment.switching import YARDSTICK, mark_clear
+from songtitle.evidence.standing import compare, own_and_gains, stand
+from songtitle.evidence.switches import hears, kind, spread, touched, trains
+from songtitle.evidence.switching import YARDSTICK, mark_clear
 from songtitle.metrics import CHOICES, DEFINITIONS, unigram_pair_scores
 from songtitle.presets import PRESETS, preset
 
@@ -144,13 +144,13 @@ def test_songs_heard_again_lie_evenly_among_all(total, count):
 
 @pytest.fixture(scope="module")
 def board(tiny_home):
-    return experiment.switchboard(TINY, home=tiny_home)
+    return evidence.switchboard(TINY, home=tiny_home)
 
 
 def test_every_switch_of_a_run_leaves_a_record_of_its_own(board, tiny_home):
     config = TINY
     asked = open_answers(config)
-    records = [experiment.switch(config, q.name, a.label, home=tiny_home) for q, a in asked]
+    records = [evidence.switch(config, q.name, a.label, home=tiny_home) for q, a in asked]
     assert len({record.key for record in records}) == len(asked) == len(board.result["changes"])
     assert [each["label"] for each in board.result["changes"]] == [a.label for _, a in asked]
 
@@ -202,7 +202,7 @@ def test_the_default_stands_where_table_4_has_it(board, tiny_home):
 
 def test_a_question_that_a_page_decides_cannot_be_thrown(tiny_home):
     with pytest.raises(InputError, match=r"settings.*page 07_paper_corpora"):
-        experiment.switch(TINY, "song_rows", "row by row", home=tiny_home)
+        evidence.switch(TINY, "song_rows", "row by row", home=tiny_home)
 
 
 def test_tables_hold_every_change_and_every_preset(board):

@@ -14,9 +14,10 @@ import torch
 from matplotlib.collections import PathCollection
 from torch import nn
 
-from songtitle import experiment, plots, report
+from songtitle import evidence, experiment, plots, report
 from songtitle.errors import InputError
-from songtitle.experiment import contrasts, controlled, length_effects, listeners, retraining
+from songtitle.evidence import contrasts, controlled, length_effects, retraining
+from songtitle.experiment import listeners
 from songtitle.experiment.listeners import Listener
 from songtitle.metrics import DEFINITIONS
 from songtitle.model.captioner import Captioner
@@ -377,7 +378,7 @@ def test_a_change_is_explained_by_the_parts_whose_intervals_leave_out_nothing(
 
 def test_a_whole_run_leaves_every_control_for_every_input(in_tiny_home):
     config = preset("tiny")
-    rows = pd.DataFrame(experiment.controls(config).result["rows"])
+    rows = pd.DataFrame(evidence.controls(config).result["rows"])
     assert len(rows) == 3 * 2 * (1 + len(controlled.CONTROLS))
     real = rows[rows["control"] == controlled.REAL].set_index(["input", "beam_size"])
     table = experiment.score_table(config).set_index(["input", "beam_size"])
@@ -388,7 +389,7 @@ def test_a_whole_run_leaves_every_control_for_every_input(in_tiny_home):
 
 def test_a_captioner_trained_without_pictures_says_one_thing(in_tiny_home):
     config = preset("tiny")
-    blind = experiment.blind_training(config)
+    blind = evidence.blind_training(config)
     name = listeners.controlled_inputs(config)[-1]
     seen = listeners.features_record(config, name, home=in_tiny_home)
     deaf = listeners.listener(config, name, blind, seen)
@@ -401,19 +402,19 @@ def test_a_captioner_trained_without_pictures_says_one_thing(in_tiny_home):
 
 def test_a_whole_run_splits_every_beam_effect_and_finds_letters_for_every_cell(in_tiny_home):
     config = preset("tiny")
-    steps = experiment.lengths(config).result["steps"]
+    steps = evidence.lengths(config).result["steps"]
     assert len(steps) == 3 * 2
     for row in steps:
         assert row["length"] + row["content"] == pytest.approx(row["change"])
         assert row["first_score"] + row["change"] == pytest.approx(row["second_score"])
-    found = experiment.differences(config).result
+    found = evidence.differences(config).result
     assert all(row["letters"] for row in found["letters"])
     assert len(found["letters"]) == len(experiment.scores(config).result["rows"])
 
 
 def test_replicates_of_a_whole_run_start_from_other_weights(in_tiny_home):
     config = preset("tiny")
-    record = experiment.replicates(config)
+    record = evidence.replicates(config)
     assert sorted({row["seed"] for row in record.result["rows"]}) == [0, 1]
     trained = [
         experiment.training(retraining.patient(config, seed=seed)).result["history"][0]

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from songtitle.census.questions import WHOLE
 from songtitle.claims import paper
 from songtitle.errors import InputError
-from songtitle.experiment.questions import WHOLE
 from songtitle.stages import Record
 from songtitle.tables import Note, rests_on
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from songtitle.census.random_captions import CLEANED, OTHERS, WRITTEN
 from songtitle.claims import paper_table
+from songtitle.evidence.forensics import AGAINST, AS_LONG, CAPTIONS_HERE, REAL_CAPTIONS, WRONG
 from songtitle.experiment.corpora import COLLECTIONS
-from songtitle.experiment.forensics import AGAINST, AS_LONG, CAPTIONS_HERE, REAL_CAPTIONS, WRONG
-from songtitle.experiment.random_captions import CLEANED, OTHERS, WRITTEN
 from songtitle.metrics import CHOICES, DEFINITIONS, score
 from songtitle.stages import Record
 from songtitle.tables import Note

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from songtitle.experiment.labs import BATCH, BEAM_SIZE
+from songtitle.evidence.labs import BATCH, BEAM_SIZE
 from songtitle.metrics import DEFINITIONS
 from songtitle.stages import Record
 from songtitle.tables import Note

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from songtitle.claims import paper_table
-from songtitle.experiment.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
+from songtitle.evidence.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
 from songtitle.metrics import DEFINITIONS
 from songtitle.report.truth import points
 from songtitle.stages import Record

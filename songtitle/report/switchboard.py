@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from songtitle.assumptions import ASSUMPTIONS, BOOK, Assumption, Settings, taken
-from songtitle.experiment.switches import BEAM_SIZE
-from songtitle.experiment.switching import YARDSTICK
+from songtitle.evidence.switches import BEAM_SIZE
+from songtitle.evidence.switching import YARDSTICK
 from songtitle.metrics import DEFINITIONS
 from songtitle.presets import PRESETS, ExperimentConfig
 from songtitle.stages import Record

@@ -246,7 +246,9 @@ def note_what_is_computed(file):
         return run_stage(stage, with_a_note, **options)
 
     for name, module in list(sys.modules.items()):
-        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
+        if name.startswith(("songtitle.experiment", "songtitle.evidence")) and hasattr(
+            module, "run_stage"
+        ):
             module.run_stage = noted
 
 

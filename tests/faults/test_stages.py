@@ -361,7 +361,9 @@ def asked(tmp_path_factory):
         return stages.run_stage(stage, stub, **options)
 
     for name, module in list(sys.modules.items()):
-        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
+        if name.startswith(("songtitle.experiment", "songtitle.evidence")) and hasattr(
+            module, "run_stage"
+        ):
             patch.setattr(module, "run_stage", stubbed)
     patch.setattr(stamps, "fetch", wraps(stamps.fetch)(lambda home: home))
     # Sources are read and understood once, not once for every edit.

@@ -5,28 +5,15 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from songtitle.datasets.web_pictures.guarded_http import Limits
+from songtitle.datasets.web_pictures.work import Work
 from songtitle.errors import InputError
 
 DISTRIBUTORS = ("multiprocessing", "ray", "pyspark")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """How the shards are made; `worker` does it."""
-
-    limits: Limits
-    min_side: int  # pixels
-    max_pixels: int
-    shard_size: int  # rows
-    threads: int  # of one process
-    retries: int  # of one picture
 
 
 def require(distributor: str) -> None:

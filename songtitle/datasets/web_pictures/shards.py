@@ -34,8 +34,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from songtitle.datasets.web_pictures import addresses
-from songtitle.datasets.web_pictures.distribution import Work, distribute, require
+from songtitle.datasets.web_pictures.distribution import distribute, require
 from songtitle.datasets.web_pictures.guarded_http import Limits
+from songtitle.datasets.web_pictures.work import Work
 from songtitle.errors import InputError
 from songtitle.rows import Faults
 

@@ -30,9 +30,9 @@ from img2dataset.resizer import Resizer
 from img2dataset.writer import WebDatasetSampleWriter
 from PIL import Image, UnidentifiedImageError
 
-from songtitle.datasets.web_pictures.distribution import Work
 from songtitle.datasets.web_pictures.guarded_http import Limits, NotFetchedError, get
 from songtitle.datasets.web_pictures.reasons import TEMPORARY, Reason
+from songtitle.datasets.web_pictures.work import Work
 
 COLUMNS = ["row", "caption", "url"]
 DIGITS = 5  # of a shard's number in its file names

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from songtitle.assumptions import BOOK, Reading, Settings, apply, assumption, reading
 from songtitle.devices import check_device
+from songtitle.evidence.standing import Found, compare
 from songtitle.experiment.common import encoder_settings, once, pick, read_json, write_json
 from songtitle.experiment.comparing import PATIENCE
 from songtitle.experiment.corpora import clips, corpora
@@ -35,7 +36,6 @@ from songtitle.experiment.naming import (
     song_titles,
     timbre_door,
 )
-from songtitle.experiment.standing import Found, compare
 from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
 

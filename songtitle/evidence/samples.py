@@ -17,16 +17,16 @@ from songtitle.controls import (
     unigram_titles,
 )
 from songtitle.datasets.order import generator_for
+from songtitle.evidence.controlled import RANKINGS, ranked
+from songtitle.evidence.real_songs import BROKEN, OWN, SongSet, song_sets
+from songtitle.evidence.retraining import BEAMS, BLEU_1, patient, summarised
 from songtitle.experiment.common import once, pick, read_json
-from songtitle.experiment.controlled import RANKINGS, ranked
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, tile_features
 from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.listeners import Listener, Words, all_scores, chance_of, own_scores
 from songtitle.experiment.material import fingerprint, tracks_with_timbre
 from songtitle.experiment.naming import PERMUTATIONS, held_out_captions
-from songtitle.experiment.real_songs import BROKEN, OWN, SongSet, song_sets
-from songtitle.experiment.retraining import BEAMS, BLEU_1, patient, summarised
 from songtitle.metrics import DEFINITIONS, prior_free, sentence_scores
 from songtitle.model.likelihood import log_likelihoods
 from songtitle.presets import ExperimentConfig

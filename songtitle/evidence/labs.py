@@ -14,6 +14,8 @@ from songtitle.assumptions import BOOK, Reading
 from songtitle.controls import bootstrap_interval
 from songtitle.devices import check_device
 from songtitle.errors import InputError
+from songtitle.evidence.standing import Found, changes, own_and_gains
+from songtitle.evidence.switches import BEAM_SIZE, picture_input, whole_items
 from songtitle.experiment.common import once, pick
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.inputs import features_of, song_features, tile_features, timbre_of
@@ -27,8 +29,6 @@ from songtitle.experiment.naming import (
     song_titles,
     timbre_door,
 )
-from songtitle.experiment.standing import Found, changes, own_and_gains
-from songtitle.experiment.switches import BEAM_SIZE, picture_input, whole_items
 from songtitle.metrics import DEFINITIONS, chosen, chosen_pair_scores
 from songtitle.presets import ExperimentConfig
 from songtitle.search import SearchConfig

@@ -19,6 +19,7 @@ from songtitle.controls import (
     unigram_titles,
 )
 from songtitle.datasets.order import generator_for
+from songtitle.evidence.retraining import BEAMS, BLEU_1, blind_training
 from songtitle.experiment.common import once, pick, read_json
 from songtitle.experiment.corpora import corpora
 from songtitle.experiment.learning import training
@@ -34,7 +35,6 @@ from songtitle.experiment.listeners import (
     references_of,
 )
 from songtitle.experiment.naming import PERMUTATIONS
-from songtitle.experiment.retraining import BEAMS, BLEU_1, blind_training
 from songtitle.metrics import prior_free, recalls, reciprocal_ranks
 from songtitle.model.likelihood import log_likelihoods
 from songtitle.presets import ExperimentConfig

@@ -17,8 +17,7 @@ from songtitle.datasets import conceptual_captions, fma, million_song
 from songtitle.errors import InputError
 
 # As modules: then the constants in them are part of a stage's key.
-from songtitle.experiment import beginnings
-from songtitle.metrics import definitions
+from songtitle.metrics import beginnings, definitions
 from songtitle.metrics.tokens import Unit
 from songtitle.rows import Faults
 from songtitle.text import clean_caption, clean_title, tokenize

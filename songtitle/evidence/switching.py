@@ -7,12 +7,12 @@ import numpy as np
 
 from songtitle.assumptions import BOOK, open_answers, taken
 from songtitle.controls.pairs import holm
+from songtitle.evidence.standing import stand
+from songtitle.evidence.switches import BEAM_SIZE, kind, picture_input, switch, whole_items
 from songtitle.experiment.common import once, pick
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import SONG_INPUTS, held_out_captions, hypotheses, song_titles
-from songtitle.experiment.standing import stand
-from songtitle.experiment.switches import BEAM_SIZE, kind, picture_input, switch, whole_items
 from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
 

@@ -1,4 +1,4 @@
-"""The census: the paper's own corpora, counted wherever they are, whole or as a sample.
+"""The questions of the census, each with the files that answer it and how they are measured.
 
 Each question of the census names the files that answer it. They are looked for in the data home,
 where `fetch` puts whole corpora, then in the folder that SONGTITLE_REAL_DATA names, which may hold
@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from songtitle.census import measures, random_captions, references, repairs
 from songtitle.datasets.conceptual_captions import TABLES
 from songtitle.errors import InputError
-from songtitle.experiment import measures, random_captions, references, repairs
 from songtitle.manifest import data_home, sha256
 from songtitle.stages import Record, run_stage
 
@@ -197,7 +197,7 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
-def census(*names: str, home: Path | None = None) -> dict[str, Record]:
+def answers(*names: str, home: Path | None = None) -> dict[str, Record]:
     """The answers to some questions (all, without names) that can be had, in order.
 
     An answer found before is read from the data home: it has a key made of its files' hashes.
@@ -207,8 +207,8 @@ def census(*names: str, home: Path | None = None) -> dict[str, Record]:
     if unknown:
         msg = f"count: expected some of {', '.join(QUESTIONS)}, got {unknown[0]!r}; pick from these"
         raise InputError(msg)
-    answers = {name: answer(name, home=home) for name in names or QUESTIONS}
-    return {name: record for name, record in answers.items() if record is not None}
+    found = {name: answer(name, home=home) for name in names or QUESTIONS}
+    return {name: record for name, record in found.items() if record is not None}
 
 
 def answer(name: str, *, home: Path | None = None) -> Record | None:

@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from songtitle.census.questions import answer
+from songtitle.census.random_captions import (
+    CLEANED,
+    OTHERS,
+    described,
+    orders_by_unit,
+)
 from songtitle.claims import paper_table
 from songtitle.errors import InputError
-from songtitle.experiment.beginnings import LENGTHS, bleu, mean_bleu, pair_up
-from songtitle.experiment.common import once, pick, read_json
-from songtitle.experiment.corpora import COLLECTIONS, clips, corpora
-from songtitle.experiment.distances import (
+from songtitle.evidence.distances import (
     Cell,
     Cells,
     by_luck,
@@ -29,20 +33,16 @@ from songtitle.experiment.distances import (
     one_number_a_kind,
     sizes,
 )
+from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.corpora import COLLECTIONS, clips, corpora
 from songtitle.experiment.naming import (
     held_out_captions,
     hypotheses,
     input_names,
     song_titles,
 )
-from songtitle.experiment.questions import answer
-from songtitle.experiment.random_captions import (
-    CLEANED,
-    OTHERS,
-    described,
-    orders_by_unit,
-)
 from songtitle.metrics import CHOICES, DEFINITIONS
+from songtitle.metrics.beginnings import LENGTHS, bleu, mean_bleu, pair_up
 from songtitle.presets import ExperimentConfig
 from songtitle.stages import Record, run_stage
 
