@@ -211,9 +211,8 @@ def worker():
     for name in ("img2dataset", "imghdr"):
         if importlib.util.find_spec(name) is None:
             pytest.skip("needs img2dataset, which Python 3.13 and later cannot have")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
-        from songtitle.datasets.web_pictures import worker
+    from songtitle.datasets.web_pictures import worker
+
     return worker
 
 

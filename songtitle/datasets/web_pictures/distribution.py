@@ -90,7 +90,7 @@ def distribute(
 def _variables(max_pixels: int) -> dict[str, str]:
     """What keeps img2dataset's libraries off the network, for this process and its workers."""
     return {
-        "NO_ALBUMENTATIONS_UPDATE": "1",  # else it asks a package index for its latest version
+        "NO_ALBUMENTATIONS_UPDATE": "1",  # on a cluster, img2dataset may come before songtitle
         "WANDB_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
         "OPENCV_IO_MAX_IMAGE_PIXELS": str(max_pixels),  # read by OpenCV when it is loaded
