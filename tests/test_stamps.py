@@ -1,6 +1,8 @@
 import re
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from test_manifest import listed, make_tar
@@ -54,11 +56,46 @@ def listed_paths(folder):
     return [p for p in folder.rglob("*") if p.is_file()]
 
 
+def visible(home):
+    """What lies in a data home, less the lock of fetching."""
+    return sorted(p.name for p in home.iterdir() if p.name != ".stamps.lock")
+
+
 def test_fetch_puts_the_listed_files_and_nothing_else_into_place(tmp_path, collection, archive):
     home = tmp_path / "home"
     assert stamps.fetch(home, archive=archive, files=collection[1]) == home / "stamps"
     assert tree(home / "stamps") == STAMPS
-    assert [p.name for p in home.iterdir()] == ["stamps"]
+    assert visible(home) == ["stamps"]
+
+
+def test_what_a_killed_fetch_left_is_cleared_away(tmp_path, collection, archive):
+    left = tmp_path / "home" / ".stamps.partial" / "stamps" / "animals"
+    left.mkdir(parents=True)
+    (left / "owl.png.part").write_bytes(b"half an o")
+    stamps.fetch(tmp_path / "home", archive=archive, files=collection[1])
+    assert tree(tmp_path / "home" / "stamps") == STAMPS
+    assert visible(tmp_path / "home") == ["stamps"]
+
+
+def test_of_two_fetches_at_once_one_waits_and_opens_no_archive(
+    tmp_path, collection, archive, monkeypatch
+):
+    opened, unpack = [], stamps._unpack
+
+    def slowly(*arguments):
+        opened.append(arguments)
+        time.sleep(0.3)
+        unpack(*arguments)
+
+    monkeypatch.setattr(stamps, "_unpack", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        both = [
+            pool.submit(stamps.fetch, tmp_path / "home", archive=archive, files=collection[1])
+            for _ in range(2)
+        ]
+        assert [each.result() for each in both] == [tmp_path / "home" / "stamps"] * 2
+    assert len(opened) == 1
+    assert tree(tmp_path / "home" / "stamps") == STAMPS
 
 
 def test_fetch_takes_the_archive_that_the_environment_names(
@@ -106,14 +143,14 @@ def test_a_file_that_differs_is_named_with_both_checksums_and_the_old_data_stay(
         stamps.fetch(home, archive=other, files=files, force=True)
     assert "\n" not in str(caught.value)
     assert tree(home / "stamps") == STAMPS
-    assert [p.name for p in home.iterdir()] == ["stamps"]
+    assert visible(home) == ["stamps"]
 
 
 def test_an_archive_without_a_listed_file_is_refused(tmp_path, collection):
     short = make_tar(tmp_path / "short.tar.gz", [("x/stamps/animals/owl.png", b"owl picture")])
     with pytest.raises(InputError, match=r"short\.tar\.gz: expected 9 listed files, 8 are not"):
         stamps.fetch(tmp_path / "home", archive=short, files=collection[1])
-    assert list((tmp_path / "home").iterdir()) == []
+    assert visible(tmp_path / "home") == []
 
 
 def test_a_fetch_killed_while_unpacking_leaves_the_old_data(
@@ -157,7 +194,7 @@ def test_without_a_network_one_line_names_the_sources_and_what_to_do(
         r"download the archive elsewhere and name it in SONGTITLE_STAMPS_ARCHIVE",
         str(caught.value),
     )
-    assert list((tmp_path / "home").iterdir()) == []
+    assert visible(tmp_path / "home") == []
 
 
 def test_where_apt_fails_the_release_archive_is_taken(tmp_path, collection, archive, monkeypatch):

@@ -9,13 +9,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pooch
+from filelock import FileLock
 
 from songtitle import manifest, sources
 from songtitle.errors import InputError
@@ -51,6 +51,8 @@ def fetch(
     release archive by https. Every file is compared with its sha256 in `data_manifest/stamps.csv`
     before anything in `home/stamps` changes.
 
+    Of two processes one fetches and the other waits; what a killed one left is cleared away.
+
     Raises InputError when no archive can be had, and when a file is missing or differs.
     """
     home = home or manifest.data_home()
@@ -60,15 +62,22 @@ def fetch(
         log.info("stamps: %d files are in %s", len(files), folder)
         return folder
     home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".stamps-") as name:
-        scratch = Path(name)
-        source = _obtain(archive, scratch)
-        fresh = scratch / "stamps"
-        _unpack(source, fresh, files)
-        _check(files, fresh, source)
-        if folder.exists():
-            os.replace(folder, scratch / "old")
-        os.replace(fresh, folder)
+    with FileLock(home / ".stamps.lock"):
+        if not force and not any(manifest.verify(files, folder, quick=True)):
+            return folder  # another process was quicker
+        scratch = home / ".stamps.partial"
+        shutil.rmtree(scratch, ignore_errors=True)  # what a fetch left that was killed
+        scratch.mkdir()
+        try:
+            source = _obtain(archive, scratch)
+            fresh = scratch / "stamps"
+            _unpack(source, fresh, files)
+            _check(files, fresh, source)
+            if folder.exists():
+                os.replace(folder, scratch / "old")
+            os.replace(fresh, folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
     log.info("stamps: %d files put into %s", len(files), folder)
     return folder
 

@@ -117,7 +117,7 @@ def counted(reporter):
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
     """The table, and without a failure the record too."""
     rows = counted(terminalreporter)
-    if not rows:
+    if not rows or hasattr(config, "workerinput"):  # a worker knows a part of them
         return
     write = terminalreporter.write_line
     wide = max(len(row["name"]) for row in rows)
