@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from songtitle.disk import write_whole
 from songtitle.errors import InputError
 
 # The names of types are those of the safetensors format.
@@ -106,7 +107,7 @@ class FeatureWriter:
     def flush(self) -> None:
         """Bring all rows to the disk, then promise them in the progress file."""
         _sync(self._file)
-        _write_whole(self._progress, json.dumps({"rows": self._rows}).encode())
+        write_whole(self._progress, json.dumps({"rows": self._rows}))
         self._flushed = time.monotonic()
 
     def finish(self) -> Path:
@@ -233,15 +234,6 @@ def _digest(file: BinaryIO) -> str:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Replace a small file in one step: it is the old one or the new one at any moment."""
-    beside = path.with_name(f"{path.name}.new")
-    with beside.open("wb") as file:
-        file.write(content)
-        _sync(file)
-    os.replace(beside, path)
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

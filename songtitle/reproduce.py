@@ -23,6 +23,7 @@ from nbclient.exceptions import DeadKernelError
 from songtitle import census, demo
 from songtitle.census.questions import PUBLISHED, present
 from songtitle.devices import check_device
+from songtitle.disk import clear_disk_errors, write_whole
 from songtitle.errors import InputError
 from songtitle.evidence import (
     content_free,
@@ -50,7 +51,7 @@ from songtitle.experiment.published import publish as publish_record
 from songtitle.manifest import data_home
 from songtitle.pages import figures, runs
 from songtitle.presets import PARTS, PRESETS, ExperimentConfig, preset
-from songtitle.stages import Record, clear_disk_errors, provenance, write_whole
+from songtitle.stages import Record, provenance
 from songtitle.ticker import span, ticking
 
 ROOT = Path(__file__).parent.parent

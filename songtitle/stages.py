@@ -6,7 +6,6 @@ twice, and any change computes anew beside what is there.
 """
 
 import ast
-import errno
 import hashlib
 import inspect
 import json
@@ -14,11 +13,9 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,13 +24,9 @@ from typing import Any
 from filelock import FileLock
 
 from songtitle import __version__
-from songtitle.errors import InputError
+from songtitle.disk import clear_disk_errors
 
 RECORD = "record.json"
-
-# What a disk says that is full, read-only, broken or gone.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
-LITTLE = 1 << 20  # bytes: a disk with less is full
 
 
 @dataclass(frozen=True)
@@ -136,48 +129,6 @@ def _extent(folder: Path) -> dict[str, Any]:
         "bytes": sum(path.stat().st_size for path in ours),
         "json": hashlib.sha256(read).hexdigest()[:16],
     }
-
-
-@contextmanager
-def clear_disk_errors(what: str, folder: Path) -> Iterator[None]:
-    """Turn what a disk says, and a file that is gone from `folder`, into one line to act on."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        place = _refused(error, folder)
-        if place is None:
-            raise
-        said = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "no room")
-        msg = f"{what}: {said}: {place}; make room there or bring it back, and run the same again: "
-        msg += "it goes on from what is done"
-        raise InputError(msg) from error
-
-
-def _refused(error: Exception, folder: Path) -> Path | None:
-    """What a disk refused that is full, read-only, broken or gone; None where none did."""
-    name, number = getattr(error, "filename", None), getattr(error, "errno", None)
-    named = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
-    if named and (number in DISK_ERRORS or named.is_relative_to(folder)):
-        return named
-    # Libraries say it in words of their own, or name no file.
-    for place in (folder, Path(tempfile.gettempdir())):
-        with suppress(OSError):
-            if shutil.disk_usage(place).free < LITTLE:
-                return place
-    return folder if number in DISK_ERRORS else None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file that is the old one or the new one at any moment, whoever else writes."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, "utf-8")
-        os.replace(partial, path)
-    finally:
-        with suppress(OSError):  # a disk that refused the one refuses the other
-            partial.unlink(missing_ok=True)
 
 
 def read_record(folder: Path) -> Record:

@@ -367,7 +367,18 @@ def test_every_public_name_of_a_package_stands_in_the_reference():
     pages = sorted((ROOT / "book" / "api").glob("*.md"))
     listed = re.findall(r"automodule:: songtitle\.([\w.]+)", "".join(p.read_text() for p in pages))
     assert len(listed) == len(set(listed))
-    shown_here = {"pages", "demo", "course", "pdf", "reproduce", "ticker", "shapes", "ogg"}
+    shown_here = {
+        "pages",
+        "demo",
+        "course",
+        "pdf",
+        "reproduce",
+        "ticker",
+        "shapes",
+        "ogg",
+        "disk",
+        "processes",
+    }
     for path in sorted((ROOT / "songtitle").iterdir()):
         if path.name.startswith("_") or (path.is_file() and path.suffix != ".py"):
             continue

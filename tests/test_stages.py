@@ -10,7 +10,6 @@ import subprocess
 
 import pytest
 
-from songtitle import stages
 from songtitle.errors import InputError
 from songtitle.stages import (
     _reachable,
@@ -20,7 +19,6 @@ from songtitle.stages import (
     provenance,
     read_record,
     run_stage,
-    write_whole,
 )
 
 
@@ -144,20 +142,6 @@ def test_a_full_disk_is_named_in_whatever_words_a_library_says_it(tmp_path, monk
     with pytest.raises(InputError, match=r"stage s: invalid file: .*; make room there") as error:
         run_stage("s", confused, settings={}, home=tmp_path)
     assert "\n" not in str(error.value)
-
-
-def test_a_small_file_is_the_old_one_where_the_new_one_finds_no_room(tmp_path, monkeypatch):
-    path = tmp_path / "results.json"
-    write_whole(path, "old")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(stages.os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_killed_run_cannot_leave_the_clone_locked(monkeypatch):

@@ -21,6 +21,7 @@ from typing import IO, NamedTuple
 from filelock import FileLock
 
 from songtitle.errors import InputError
+from songtitle.processes import end_with_parent
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
 CAPTIONS = ("txt", "json")  # of a JSON object, its "caption"
@@ -120,7 +121,7 @@ def read_heads(
         if new:
             log.info("reading the headers of %d shards", len(new))
         if workers > 1 and len(new) > FAR:
-            with ProcessPoolExecutor(workers) as pool:
+            with ProcessPoolExecutor(workers, initializer=end_with_parent) as pool:
                 for _ in pool.map(_keep, new, repeat(folder), chunksize=4):
                     pass
         else:

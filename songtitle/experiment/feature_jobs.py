@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from songtitle.disk import write_whole
 from songtitle.features import FeatureWriter
 from songtitle.model.encoder import Backbone
 from songtitle.model.encoding import Encoder, Plan, plan_for
@@ -127,8 +128,7 @@ def _plans(
         pictures = len(job.items) * views
         plans[job.name] = plan_for(backbone, pictures=pictures, height=height, width=width)
     text = json.dumps({name: asdict(plan) for name, plan in plans.items()})
-    path.with_suffix(".new").write_text(text, "utf-8")
-    os.replace(path.with_suffix(".new"), path)
+    write_whole(path, text)
     return plans
 
 

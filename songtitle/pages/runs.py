@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from songtitle.disk import write_whole
 from songtitle.errors import InputError
-from songtitle.stages import write_whole
 from songtitle.tables import RECORDS
 
 TIMES = "songtitle-run.json"  # beside executed pages: what differs from run to run

@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 from tqdm import tqdm
 
 from songtitle.errors import InputError
+from songtitle.processes import end_with_parent
 
 CHUNK = 500  # titles that a process tags between two reports
 ALONE = 4_000  # distinct titles below which starting processes takes longer than it saves
@@ -161,7 +162,8 @@ def _map(chunks: list[list[str]], paths: list[str], workers: int) -> Iterator[li
         yield from map(flag, chunks)
         return
     # Spawned, not forked: a fork copies locks that threads of this process may hold.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent)
     try:
         yield from pool.map(flag, chunks)
     finally:

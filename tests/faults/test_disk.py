@@ -168,7 +168,8 @@ def test_a_read_only_data_home_is_refused_in_one_line_and_no_byte_of_it_changes(
                     runs.check(pid, runs.wait(pid), 0, 2)
                 else:
                     runs.kill(pid)
-                    made.lock()
+                    while not locked(made):  # what it had started takes a moment to end
+                        time.sleep(0.001)
                 before = small_runs.as_they_lie(home)
                 pid = runs.start(home)
                 said = runs.check(pid, runs.wait(pid), 2)

@@ -7,7 +7,6 @@ and time of change stay the same. `recorded/NAME/` lists what was unpacked.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from songtitle.disk import write_whole
 from songtitle.errors import InputError
 from songtitle.manifest import File, read_files, write_files
 
@@ -100,16 +100,6 @@ def fingerprint(files: Iterable[Path], against: str) -> str:
         except OSError:
             digest.update(f"{path} is not there\n".encode())
     return digest.hexdigest()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, even if the power goes."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(part, path)
 
 
 def _today() -> str:

@@ -28,8 +28,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from songtitle import __version__
-from songtitle.datasets.fetching.ledger import write_whole
 from songtitle.datasets.web_pictures.guarded_http import is_public
+from songtitle.disk import write_whole
 from songtitle.errors import InputError
 from songtitle.manifest import check_room
 from songtitle.sources import address_fault, is_local

@@ -7,14 +7,12 @@ import contextlib
 import hashlib
 import io
 import logging
-import multiprocessing
 import os
 import re
 import shutil
 import threading
 from collections.abc import Collection, Iterator
 from functools import partial
-from multiprocessing import connection
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from PIL import Image, UnidentifiedImageError
 from songtitle.datasets.web_pictures.guarded_http import Limits, NotFetchedError, get
 from songtitle.datasets.web_pictures.reasons import TEMPORARY, Reason
 from songtitle.datasets.web_pictures.work import Work
+from songtitle.processes import end_with_parent
 
 COLUMNS = ["row", "caption", "url"]
 DIGITS = 5  # of a shard's number in its file names
@@ -40,7 +39,6 @@ SCRATCH = "_tmp"
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP")  # of the others, EPS makes Pillow run Ghostscript
 log = logging.getLogger(__name__)
 _decoding = threading.Lock()  # one picture at a time: decoded, it is many times as big
-_watching = threading.Event()
 
 
 class ShardDownloader(Downloader):
@@ -81,7 +79,7 @@ class ShardDownloader(Downloader):
 
     def download_shard(self, row: tuple[int, str]) -> None:
         """Ask for every picture of the shard; an exception leaves no file of it in `folder`."""
-        _end_with_the_driver()
+        end_with_parent()  # Ray ends its workers itself
         number, source = row
         rows = _rows(Path(source))
         scratch = self.folder / SCRATCH / f"{number}-{os.getpid()}"
@@ -256,20 +254,3 @@ def _patched(downloader: ShardDownloader) -> Iterator[None]:
 def _rows(source: Path) -> int:
     with pa.memory_map(str(source)) as file:
         return pa.ipc.open_file(file).read_all().num_rows
-
-
-def _end_with_the_driver() -> None:
-    """End this process as soon as the one that started it is gone, even by SIGKILL.
-
-    A worker of multiprocessing would finish its shard first. Ray ends its workers itself.
-    """
-    driver = multiprocessing.parent_process()
-    if driver is None or _watching.is_set():
-        return
-    _watching.set()
-
-    def wait() -> None:
-        connection.wait([driver.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
