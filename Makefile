@@ -27,7 +27,7 @@ test-book: setup         ## the built book in Chromium; needs `make book` first
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/book -n 2
 
 test-faults: setup       ## kills, full disks, bad servers, hostile files: one table of what survived
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -n 2 --dist loadfile --no-loadscope-reorder
 
 pdf: setup              ## the whole book as book/_build/songtitle.pdf; needs `make book` first
 	@$(BIN)/python -m songtitle.pdf
