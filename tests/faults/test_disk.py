@@ -269,7 +269,7 @@ def disk_without_case(image, place):
         try:
             yield
         finally:
-            do("umount", place)
+            do("umount", "--lazy", place)
     finally:
         if device:
             do("losetup", "--detach", device)
