@@ -18,6 +18,8 @@ import pytest
 
 from songtitle.stages import provenance
 
+pytest.register_assert_rewrite("small_runs")  # what it finds unequal is told in full
+
 HERE = Path(__file__).parent
 FEW = os.environ.get("SONGTITLE_FAULTS") == "few"
 KEPT = HERE.parent.parent / "results" / "faults" / "faults.json"

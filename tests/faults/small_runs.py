@@ -181,6 +181,13 @@ def unfinished(home):
     return [name for name in names if marks.search(name)]
 
 
+def check_equal(home, undisturbed):
+    """Records equal those of an undisturbed run, as do their files, and nothing else lies there."""
+    assert findings(home) == findings(undisturbed)
+    assert contents(home) == contents(undisturbed)
+    assert not unfinished(home)
+
+
 # -- the server -----------------------------------------------------------------------------------
 
 

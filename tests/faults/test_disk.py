@@ -60,13 +60,6 @@ def disk(path):
         subprocess.run(["umount", "-l", path], capture_output=True, check=False)
 
 
-def check_equal(home, undisturbed):
-    """Records and files are those of an undisturbed run, and nothing else lies there."""
-    assert small_runs.findings(home) == small_runs.findings(undisturbed)
-    assert small_runs.contents(home) == small_runs.contents(undisturbed)
-    assert not small_runs.unfinished(home)
-
-
 def check_kept(home, before, undisturbed):
     """What was finished before stays as it was, and what is finished now is right."""
     after = small_runs.as_they_lie(home)
@@ -102,7 +95,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
                 pid = runs.start(home, limit=largest)
             status = runs.wait(pid)
             if status == 0:
-                check_equal(home, undisturbed)
+                small_runs.check_equal(home, undisturbed)
                 shutil.rmtree(home)
                 home, largest = small_runs.draw_pictures(place / f"home {each.tried}"), 0
                 continue
@@ -114,7 +107,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
         if made:
             made.limit(64 * MB)
         runs.finish(home)
-        check_equal(home, undisturbed)
+        small_runs.check_equal(home, undisturbed)
 
 
 def test_songs_are_not_left_out_where_temporary_files_find_no_room(
@@ -140,7 +133,7 @@ def test_songs_are_not_left_out_where_temporary_files_find_no_room(
                 check_kept(home, {}, undisturbed)
                 made.limit(64 * MB)
                 runs.finish(home, scratch=made.path)
-                check_equal(home, undisturbed)
+                small_runs.check_equal(home, undisturbed)
 
 
 def test_a_read_only_data_home_is_refused_in_one_line_and_no_byte_of_it_changes(
@@ -177,7 +170,7 @@ def test_a_read_only_data_home_is_refused_in_one_line_and_no_byte_of_it_changes(
                 check_kept(home, before, undisturbed)
                 made.lock(read_only=False)
                 runs.finish(home)
-                check_equal(home, undisturbed)
+                small_runs.check_equal(home, undisturbed)
             shutil.rmtree(home)
 
 
@@ -221,7 +214,7 @@ def test_a_data_home_that_goes_away_in_the_middle_ends_the_run_in_one_line(
                     moved.rename(folder)
                     check_kept(home, {}, undisturbed)
                 runs.finish(home)
-                check_equal(home, undisturbed)
+                small_runs.check_equal(home, undisturbed)
 
 
 ODD_NAMES = (
@@ -245,7 +238,7 @@ def test_a_data_home_may_have_any_name(fault, runs, undisturbed, tmp_path):
         home = small_runs.draw_pictures(tmp_path / ODD_NAMES[number] / ODD_NAMES[-number - 1])
         with each.once(home):
             runs.finish(home)
-            check_equal(home, undisturbed)
+            small_runs.check_equal(home, undisturbed)
 
 
 @contextmanager
@@ -379,5 +372,5 @@ def test_a_broken_file_is_computed_again_or_named(fault, runs, undisturbed, tmp_
             after = small_runs.as_they_lie(home)
             own = {name for name in before if name.parts[1] == stage}
             assert all(after[name] == before[name] for name in before.keys() - own)
-            check_equal(home, undisturbed)
+            small_runs.check_equal(home, undisturbed)
         shutil.rmtree(home)

@@ -34,13 +34,6 @@ GROUP = "stages"
 IN_A_ROW = 3  # kills of one run, before it may go on to its end
 
 
-def check_equal(home, undisturbed):
-    """Records equal those of an undisturbed run, as do their files, and nothing else lies there."""
-    assert small_runs.findings(home) == small_runs.findings(undisturbed)
-    assert small_runs.contents(home) == small_runs.contents(undisturbed)
-    assert not small_runs.unfinished(home)
-
-
 def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_records_of_an_undisturbed_one(
     fault, runs, undisturbed, tmp_path
 ):
@@ -75,7 +68,7 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_records_of_an_undistu
             if number % IN_A_ROW == IN_A_ROW - 1 or number == each.times - 1:
                 done = small_runs.findings(home)
                 assert len(runs.finish(home)) == len(whole) - len(done)
-                check_equal(home, undisturbed)
+                small_runs.check_equal(home, undisturbed)
 
 
 def test_two_runs_at_once_on_one_data_home_share_the_work_and_both_end_right(
@@ -99,7 +92,7 @@ def test_two_runs_at_once_on_one_data_home_share_the_work_and_both_end_right(
                 runs.check(pid, runs.wait(pid), 0)
             computed = runs.computed(first) + runs.computed(second)
             assert len(computed) == len(small_runs.findings(undisturbed))
-            check_equal(home, undisturbed)
+            small_runs.check_equal(home, undisturbed)
             assert published(home) == published(undisturbed)
 
 
