@@ -68,7 +68,7 @@ def fault(record_property):
     def make(group, name, outcome, *, full, few=None):
         times = few if FEW and few is not None else full
         if not times:
-            pytest.skip("takes a quarter of an hour: not where SONGTITLE_FAULTS is few")
+            pytest.skip(f"{name}: takes long, and is left out where SONGTITLE_FAULTS is few")
         made.append(Fault(group, name, outcome, times))
         return made[-1]
 

@@ -181,6 +181,15 @@ def unfinished(home):
     return [name for name in names if marks.search(name)]
 
 
+def check_kept(home, before, undisturbed):
+    """What was finished before stays as it was, and what is finished now is right."""
+    after = as_they_lie(home)
+    assert {name: after.get(name) for name in before} == before
+    assert findings(home).items() <= findings(undisturbed).items()
+    for path in (home / "results").rglob("*.json"):
+        json.loads(path.read_text("utf-8"))
+
+
 def check_equal(home, undisturbed):
     """Records equal those of an undisturbed run, as do their files, and nothing else lies there."""
     assert findings(home) == findings(undisturbed)

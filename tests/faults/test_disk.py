@@ -1,6 +1,5 @@
 """Faults of disks and files: full, read-only, gone, oddly named, and files that are torn."""
 
-import json
 import os
 import random
 import shutil
@@ -60,15 +59,6 @@ def disk(path):
         subprocess.run(["umount", "-l", path], capture_output=True, check=False)
 
 
-def check_kept(home, before, undisturbed):
-    """What was finished before stays as it was, and what is finished now is right."""
-    after = small_runs.as_they_lie(home)
-    assert {name: after.get(name) for name in before} == before
-    assert small_runs.findings(home).items() <= small_runs.findings(undisturbed).items()
-    for path in (home / "results").rglob("*.json"):
-        json.loads(path.read_text("utf-8"))
-
-
 def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
     fault, runs, undisturbed, tmp_path
 ):
@@ -103,7 +93,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
                 said = runs.check(pid, status, 2)
                 assert str(home) in said
                 assert "room" in said
-                check_kept(home, before, undisturbed)
+                small_runs.check_kept(home, before, undisturbed)
         if made:
             made.limit(64 * MB)
         runs.finish(home)
@@ -130,7 +120,7 @@ def test_songs_are_not_left_out_where_temporary_files_find_no_room(
                 pid = runs.start(home, scratch=made.path)
                 said = runs.check(pid, runs.wait(pid), 0, 2)
                 assert not said or str(made.path) in said
-                check_kept(home, {}, undisturbed)
+                small_runs.check_kept(home, {}, undisturbed)
                 made.limit(64 * MB)
                 runs.finish(home, scratch=made.path)
                 small_runs.check_equal(home, undisturbed)
@@ -167,7 +157,7 @@ def test_a_read_only_data_home_is_refused_in_one_line_and_no_byte_of_it_changes(
                 pid = runs.start(home)
                 said = runs.check(pid, runs.wait(pid), 2)
                 assert str(home) in said
-                check_kept(home, before, undisturbed)
+                small_runs.check_kept(home, before, undisturbed)
                 made.lock(read_only=False)
                 runs.finish(home)
                 small_runs.check_equal(home, undisturbed)
@@ -212,7 +202,7 @@ def test_a_data_home_that_goes_away_in_the_middle_ends_the_run_in_one_line(
                 else:
                     shutil.rmtree(folder, ignore_errors=True)  # what was begun there since
                     moved.rename(folder)
-                    check_kept(home, {}, undisturbed)
+                    small_runs.check_kept(home, {}, undisturbed)
                 runs.finish(home)
                 small_runs.check_equal(home, undisturbed)
 

@@ -47,9 +47,7 @@ def test_the_quick_run_is_killed_at_any_moment_and_ends_as_if_it_had_not_been(
                 check_equal(home, whole)
                 home = tmp_path / f"begun before {number}"
         with each.once(f"after {moment:.2f} s"):
-            after = small_runs.as_they_lie(home)
-            assert {name: after.get(name) for name in before} == before
-            assert small_runs.findings(home).items() <= small_runs.findings(whole).items()
+            small_runs.check_kept(home, before, whole)
             assert pages.items() <= made(home).items()
             assert without_seconds(made(home)).items() <= without_seconds(made(whole)).items()
             if number == each.times - 1:

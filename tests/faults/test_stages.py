@@ -60,14 +60,11 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_records_of_an_undistu
             if not struck:  # it had only a little left to do: begin another
                 home = small_runs.draw_pictures(tmp_path / f"begun at {time.monotonic_ns()}")
         with each.once(f"after {moment:.2f} s of {duration:.2f} s"):
-            after = small_runs.as_they_lie(home)
-            assert {name: after.get(name) for name in before} == before
-            whole = small_runs.findings(undisturbed)
-            assert small_runs.findings(home).items() <= whole.items()
+            small_runs.check_kept(home, before, undisturbed)
             assert not (small_runs.ROOT / ".git" / "index.lock").exists()
             if number % IN_A_ROW == IN_A_ROW - 1 or number == each.times - 1:
                 done = small_runs.findings(home)
-                assert len(runs.finish(home)) == len(whole) - len(done)
+                assert len(runs.finish(home)) == len(small_runs.findings(undisturbed)) - len(done)
                 small_runs.check_equal(home, undisturbed)
 
 
