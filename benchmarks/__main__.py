@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from songtitle.stages import provenance
+from songtitle.cache import provenance
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "benchmarks"

@@ -358,9 +358,9 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _status(_: argparse.Namespace) -> int:
+    from songtitle.cache import finished
     from songtitle.datasets.fetching import inventory
     from songtitle.manifest import data_home
-    from songtitle.stages import finished
 
     home = data_home()
     print(f"data home: {home}")

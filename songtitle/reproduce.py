@@ -21,7 +21,9 @@ from filelock import FileLock
 from nbclient.exceptions import DeadKernelError
 
 from songtitle import census, demo
+from songtitle.cache import Record, provenance
 from songtitle.census.questions import PUBLISHED, present
+from songtitle.config import ExperimentConfig
 from songtitle.devices import check_device
 from songtitle.disk import clear_disk_errors, write_whole
 from songtitle.errors import InputError
@@ -50,8 +52,7 @@ from songtitle.experiment.published import RESULTS, published
 from songtitle.experiment.published import publish as publish_record
 from songtitle.manifest import data_home
 from songtitle.pages import figures, runs
-from songtitle.presets import PARTS, PRESETS, ExperimentConfig, preset
-from songtitle.stages import Record, provenance
+from songtitle.presets import PARTS, PRESETS, preset
 from songtitle.ticker import span, ticking
 
 ROOT = Path(__file__).parent.parent

@@ -22,8 +22,9 @@ from songtitle.assumptions import (
 )
 from songtitle.audio import PAPER_LITERAL
 from songtitle.claims import paper_table
+from songtitle.config import ExperimentConfig
 from songtitle.errors import InputError
-from songtitle.presets import PRESETS, ExperimentConfig, preset
+from songtitle.presets import PRESETS, preset
 
 ROOT = Path(__file__).parent.parent
 QUICK = PRESETS["quick"]

@@ -13,10 +13,10 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from songtitle import experiment, plots, report
+from songtitle.cache import Record
 from songtitle.errors import InputError
 from songtitle.experiment import maps
 from songtitle.presets import preset
-from songtitle.stages import Record
 
 NUMBERS = ("mixing", "auc", "mmd", "inside", "around")
 

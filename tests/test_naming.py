@@ -2,9 +2,9 @@
 
 import pytest
 
+from songtitle.cache import run_stage
 from songtitle.errors import InputError
 from songtitle.experiment.naming import last_captioner
-from songtitle.stages import run_stage
 
 
 def leave(home, stage, inputs=(), **settings):

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from songtitle.config import ExperimentConfig
 from songtitle.devices import check_device
 from songtitle.errors import InputError
-from songtitle.presets import PRESETS, ExperimentConfig, preset
+from songtitle.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from songtitle.cache import Record, run_stage
 from songtitle.errors import InputError
 from songtitle.experiment.published import publish, published
 from songtitle.presets import preset
-from songtitle.stages import Record, run_stage
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_results_that_cannot_be_written_are_named_and_the_old_ones_stay(
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("songtitle.stages.os.replace", full)
+    monkeypatch.setattr("songtitle.cache.os.replace", full)
     with pytest.raises(InputError, match=r"results of growing: No space left on device: .*; make"):
         publish(second, config, record, results=tmp_path)
     assert path.read_bytes() == before

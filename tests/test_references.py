@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from songtitle import census, plots, report
+from songtitle.cache import Record
 from songtitle.census import references
 from songtitle.errors import InputError
 from songtitle.metrics import sentence_bleu
-from songtitle.stages import Record
 
 SAID = {
     "clip-one-aa": ["a dog barks", "a dog", "dogs bark loudly"],

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from songtitle.stages import run_stage
+from songtitle.cache import run_stage
 from songtitle.tables import Note, Table, made_by
 
 FRAME = pd.DataFrame({"Name": ["a <b>", "c"], "Count": [1234, None], "Share": [0.123456, 2.0]})

@@ -15,6 +15,7 @@ from matplotlib.collections import PathCollection
 from torch import nn
 
 from songtitle import evidence, experiment, plots, report
+from songtitle.cache import run_stage
 from songtitle.errors import InputError
 from songtitle.evidence import contrasts, controlled, length_effects, retraining
 from songtitle.experiment import listeners
@@ -24,7 +25,6 @@ from songtitle.model.captioner import Captioner
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.presets import preset
 from songtitle.search import SearchConfig
-from songtitle.stages import run_stage
 from songtitle.vocab import Vocabulary
 
 BLEU_1 = DEFINITIONS["bleu1"]

@@ -5,8 +5,8 @@ from typing import Any
 
 from songtitle.assumptions.changes import BOOK, Answer, Assumption, Reading, Settings
 from songtitle.assumptions.questions import ASSUMPTIONS
+from songtitle.config import ExperimentConfig
 from songtitle.errors import InputError
-from songtitle.presets import ExperimentConfig
 
 
 def assumption(name: str) -> Assumption:

@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from songtitle.cache import Record, run_stage
 from songtitle.census import measures, random_captions, references, repairs
 from songtitle.datasets.conceptual_captions import TABLES
 from songtitle.errors import InputError
 from songtitle.manifest import data_home, sha256
-from songtitle.stages import Record, run_stage
 
 SAMPLES = "SONGTITLE_REAL_DATA"
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "census"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from songtitle.config import ExperimentConfig
 from songtitle.demo.examples import example_files
 from songtitle.demo.graphs import picture_graph, word_graph
 from songtitle.demo.twin import Twin
@@ -19,7 +20,6 @@ from songtitle.experiment.common import read_json
 from songtitle.experiment.inputs import clip_picture, frozen_backbone, hear
 from songtitle.experiment.learning import load_trained
 from songtitle.manifest import data_home
-from songtitle.presets import ExperimentConfig
 from songtitle.vocab import Vocabulary
 
 INPUT = "songs: spectrogram"

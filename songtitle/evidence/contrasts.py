@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from songtitle.cache import Record, run_stage
 from songtitle.claims import paper
+from songtitle.config import ExperimentConfig
 from songtitle.controls import items_needed, paired_difference, power_of, tie_letters
 from songtitle.experiment.common import once, pick, read_json
 from songtitle.experiment.corpora import clips, corpora
@@ -22,8 +24,6 @@ from songtitle.experiment.naming import (
     song_titles,
 )
 from songtitle.metrics import DEFINITIONS, Definition
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 
 POWER = 0.8  # the probability with which a true difference is to be found
 PAIRED = ("bleu1", "letters")  # the definitions under which timbre and spectrogram are compared

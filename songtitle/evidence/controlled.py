@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls import (
     against_chance,
     best_constant,
@@ -37,9 +39,7 @@ from songtitle.experiment.listeners import (
 from songtitle.experiment.naming import PERMUTATIONS
 from songtitle.metrics import prior_free, recalls, reciprocal_ranks
 from songtitle.model.likelihood import log_likelihoods
-from songtitle.presets import ExperimentConfig
 from songtitle.shapes import Memory
-from songtitle.stages import Record, run_stage
 
 Scores = Float[np.ndarray, " items"]
 

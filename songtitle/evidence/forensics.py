@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from songtitle.cache import Record, run_stage
 from songtitle.census.questions import answer
 from songtitle.census.random_captions import (
     CLEANED,
@@ -21,6 +22,7 @@ from songtitle.census.random_captions import (
     orders_by_unit,
 )
 from songtitle.claims import paper_table
+from songtitle.config import ExperimentConfig
 from songtitle.errors import InputError
 from songtitle.evidence.distances import (
     Cell,
@@ -43,8 +45,6 @@ from songtitle.experiment.naming import (
 )
 from songtitle.metrics import CHOICES, DEFINITIONS
 from songtitle.metrics.beginnings import LENGTHS, bleu, mean_bleu, pair_up
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 
 OURS, WRONG = "this run's outputs", "the same, wrong references"
 CAPTIONS_HERE, REAL_CAPTIONS = "captions of stamps", "real captions"

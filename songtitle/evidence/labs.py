@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from songtitle.assumptions import BOOK, Reading
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls import bootstrap_interval
 from songtitle.devices import check_device
 from songtitle.errors import InputError
@@ -30,9 +32,7 @@ from songtitle.experiment.naming import (
     timbre_door,
 )
 from songtitle.metrics import DEFINITIONS, chosen, chosen_pair_scores
-from songtitle.presets import ExperimentConfig
 from songtitle.search import SearchConfig
-from songtitle.stages import Record, run_stage
 
 BATCH = 256  # items that pass the encoder together
 LABS = ("letters", "batch_norm", "length", "join", "timbre")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls import bootstrap_interval, paired_difference, prefixes
 from songtitle.experiment.common import once, pick, read_json
 from songtitle.experiment.learning import training
@@ -21,8 +23,6 @@ from songtitle.experiment.listeners import (
 )
 from songtitle.experiment.naming import PERMUTATIONS, hypotheses
 from songtitle.metrics import DEFINITIONS
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 
 PEAK = 5  # the beam size at which the paper's scores peak: they rise before it and fall after
 DEFINED = ("bleu1", "letters")  # the definitions under which a beam effect is split

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from songtitle.cache import Record
+from songtitle.config import ExperimentConfig
 from songtitle.datasets.contract import Titled
 from songtitle.datasets.order import generator_for
 from songtitle.experiment.common import read_json
@@ -19,9 +21,7 @@ from songtitle.experiment.material import (
     complete_tracks,
     tracks_with_timbre,
 )
-from songtitle.presets import ExperimentConfig
 from songtitle.shapes import Memory
-from songtitle.stages import Record
 from songtitle.text import clean_title, tokenize
 from songtitle.timbre import fit_standardiser, replicated_order, standardise, timbre_vector
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls import against_chance, replicate_interval
 from songtitle.devices import check_device
 from songtitle.errors import InputError
@@ -24,8 +26,6 @@ from songtitle.experiment.listeners import (
 )
 from songtitle.experiment.naming import PERMUTATIONS
 from songtitle.metrics import DEFINITIONS
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 
 BEAMS = (1, 5)  # greedy, and where the paper's scores peak
 BLEU_1 = DEFINITIONS["bleu1"]

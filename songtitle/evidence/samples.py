@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls import (
     against_chance,
     best_constant,
@@ -29,9 +31,7 @@ from songtitle.experiment.material import fingerprint, tracks_with_timbre
 from songtitle.experiment.naming import PERMUTATIONS, held_out_captions
 from songtitle.metrics import DEFINITIONS, prior_free, sentence_scores
 from songtitle.model.likelihood import log_likelihoods
-from songtitle.presets import ExperimentConfig
 from songtitle.shapes import Memory
-from songtitle.stages import Record, run_stage
 from songtitle.text import clean_title, tokenize
 
 TILED = 60  # test photos that are cut into tiles: 84 tiles each, searched at every beam size

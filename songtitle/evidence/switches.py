@@ -11,6 +11,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from songtitle.assumptions import BOOK, Reading, Settings, apply, assumption, reading
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.devices import check_device
 from songtitle.evidence.standing import Found, compare
 from songtitle.experiment.common import encoder_settings, once, pick, read_json, write_json
@@ -36,8 +38,6 @@ from songtitle.experiment.naming import (
     song_titles,
     timbre_door,
 )
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 
 BEAM_SIZE = 5  # where the paper's scores peak
 

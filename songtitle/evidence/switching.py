@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from songtitle.assumptions import BOOK, open_answers, taken
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls.pairs import holm
 from songtitle.evidence.standing import stand
 from songtitle.evidence.switches import BEAM_SIZE, kind, picture_input, switch, whole_items
@@ -13,8 +15,6 @@ from songtitle.experiment.common import once, pick
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import SONG_INPUTS, held_out_captions, hypotheses, song_titles
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 
 YARDSTICK = "batch_order"  # the question whose answers differ by luck alone
 

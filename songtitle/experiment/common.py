@@ -6,12 +6,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from songtitle.cache import Record
+from songtitle.config import ExperimentConfig
 from songtitle.devices import check_device
 from songtitle.manifest import data_home
 from songtitle.model.encoding import native_precision
 from songtitle.model.weights import weights_digest
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record
 
 
 def once(stage: Callable[..., Record]) -> Callable[..., Record]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.experiment.common import once, pick
 from songtitle.experiment.corpora import corpora
 from songtitle.experiment.inputs import picture_features
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import held_out_captions, hypotheses, scored
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 
 BEAM_SIZE = 5  # where the paper's scores peak
 PATIENCE = 2  # epochs without a better validation loss after which the others stop

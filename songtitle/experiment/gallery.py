@@ -13,6 +13,8 @@ from scipy.special import comb
 from torch import Tensor
 
 from songtitle.audio import frame_count
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls import bootstrap_interval
 from songtitle.datasets import tunes
 from songtitle.devices import check_device
@@ -28,9 +30,7 @@ from songtitle.metrics import prior_free
 from songtitle.model.captioner import Captioner
 from songtitle.model.likelihood import log_likelihoods
 from songtitle.model.searcher import Searcher
-from songtitle.presets import ExperimentConfig
 from songtitle.shapes import Memory
-from songtitle.stages import Record, run_stage
 from songtitle.vocab import Vocabulary
 
 SHOWN = 24  # songs in the gallery

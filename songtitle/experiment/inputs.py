@@ -15,6 +15,8 @@ from songtitle.audio import (
     log_spectrogram,
     spectrogram_image,
 )
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.datasets.order import generator_for
 from songtitle.devices import check_device
 from songtitle.experiment.common import encoder_settings, once, pick, read_json
@@ -25,8 +27,6 @@ from songtitle.features import read_features
 from songtitle.images import load_picture, pad_to, random_crop, random_view, tiles
 from songtitle.manifest import data_home
 from songtitle.model.encoder import Backbone, build_backbone
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 from songtitle.timbre import timbre_vector
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls import unigram_perplexity
 from songtitle.datasets.loaders import Loader
 from songtitle.datasets.order import generator_for
@@ -17,8 +19,6 @@ from songtitle.experiment.common import once, pick, read_json
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, picture_features
 from songtitle.model.captioner import Captioner, build_captioner
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record, run_stage
 from songtitle.training import best_checkpoint, evaluate, fit, load_weights, read_checkpoint
 from songtitle.vocab import SPECIALS, Vocabulary
 

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from songtitle.cache import Record
+from songtitle.config import ExperimentConfig
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.inputs import features_of, song_features, tile_features, timbre_of
 from songtitle.experiment.learning import load_trained
@@ -22,10 +24,8 @@ from songtitle.experiment.naming import (
 )
 from songtitle.metrics import Definition, pair_scores, sentence_scores
 from songtitle.model.captioner import Captioner
-from songtitle.presets import ExperimentConfig
 from songtitle.search import SearchConfig
 from songtitle.shapes import Memory
-from songtitle.stages import Record
 from songtitle.vocab import Vocabulary
 
 AT_ONCE = 256  # inputs searched together, as in `hypotheses`

@@ -10,11 +10,12 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from songtitle.cache import Record, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.experiment.common import once, pick
 from songtitle.experiment.inputs import features_of, picture_features, song_features, timbre_of
 from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.naming import timbre_door
-from songtitle.presets import ExperimentConfig
 from songtitle.similarity import (
     classifier_auc,
     contained,
@@ -25,7 +26,6 @@ from songtitle.similarity import (
     trustworthiness,
     tsne,
 )
-from songtitle.stages import Record, run_stage
 
 READINGS = ("timbre_raw", "timbre_standardised", "spectrogram")
 PERPLEXITIES = (5, 30, 60)

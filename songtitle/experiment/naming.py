@@ -12,6 +12,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from songtitle.cache import Record, finished, run_stage
+from songtitle.config import ExperimentConfig
 from songtitle.controls import against_chance
 from songtitle.datasets.order import generator_for
 from songtitle.devices import check_device
@@ -33,9 +35,7 @@ from songtitle.metrics import unigram_pair_scores
 from songtitle.model.captioner import Captioner
 from songtitle.model.encoder import TimbreDoor
 from songtitle.model.searcher import Searcher
-from songtitle.presets import ExperimentConfig
 from songtitle.search import Hypotheses, SearchConfig
-from songtitle.stages import Record, finished, run_stage
 from songtitle.timbre import fit_standardiser, replicated_order
 from songtitle.training import best_checkpoint, read_checkpoint
 from songtitle.vocab import Vocabulary

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from songtitle.cache import Record
+from songtitle.config import ExperimentConfig
 from songtitle.disk import clear_disk_errors, write_whole
 from songtitle.errors import InputError
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import Record
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 

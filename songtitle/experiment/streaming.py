@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from songtitle.cache import provenance
+from songtitle.config import ExperimentConfig
 from songtitle.datasets.shard_index import find_shards
 from songtitle.datasets.streams import CropView, ShardStream, worker_death
 from songtitle.devices import check_device
@@ -23,8 +25,6 @@ from songtitle.experiment.common import write_json
 from songtitle.manifest import data_home
 from songtitle.model.captioner import Captioner, ModelConfig, build_captioner
 from songtitle.model.encoder import build_backbone
-from songtitle.presets import ExperimentConfig
-from songtitle.stages import provenance
 from songtitle.text import clean_caption, tokenize
 from songtitle.training import best_checkpoint, evaluate, fit
 from songtitle.vocab import SPECIALS, Vocabulary

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from songtitle.cache import Record
 from songtitle.census.questions import WHOLE
 from songtitle.claims import paper
 from songtitle.errors import InputError
-from songtitle.stages import Record
 from songtitle.tables import Note, rests_on
 
 Answers = Mapping[str, Record]  # of the census, by question

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from songtitle.cache import Record
 from songtitle.claims import paper, paper_table
 from songtitle.experiment import CAPTIONS, COLLECTIONS
 from songtitle.report.answers import Answers, where
-from songtitle.stages import Record
 from songtitle.tables import shown
 
 HERE, PAPER = "here", "paper"

@@ -21,7 +21,7 @@ from songtitle.audio import (
     log_spectrogram,
 )
 from songtitle.claims import paper, read_ledger
-from songtitle.presets import ExperimentConfig
+from songtitle.config import ExperimentConfig
 
 # As written first, then what becomes of it when one word after another gives way.
 SETTINGS: dict[str, SpectrogramConfig] = {

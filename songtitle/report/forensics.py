@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from songtitle.cache import Record
 from songtitle.census.random_captions import CLEANED, OTHERS, WRITTEN
 from songtitle.claims import paper_table
 from songtitle.evidence.forensics import AGAINST, AS_LONG, CAPTIONS_HERE, REAL_CAPTIONS, WRONG
 from songtitle.experiment.corpora import COLLECTIONS
 from songtitle.metrics import CHOICES, DEFINITIONS, score
-from songtitle.stages import Record
 from songtitle.tables import Note
 
 KEPT = (None, 4)  # words of a caption in the table: all, and as many as a longish title has

@@ -12,14 +12,14 @@ import soundfile
 from jaxtyping import Float
 from PIL import Image as pillow
 
+from songtitle.cache import Record
+from songtitle.config import ExperimentConfig
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.gallery import RANKINGS, READING
 from songtitle.experiment.inputs import clip_picture, hear
 from songtitle.ogg import with_serial
-from songtitle.presets import ExperimentConfig
 from songtitle.shapes import Image, Waveform
 from songtitle.sources import read_source
-from songtitle.stages import Record
 from songtitle.tables import shown
 
 NOTHING = "(nothing)"

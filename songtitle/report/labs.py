@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from songtitle.cache import Record
 from songtitle.evidence.labs import BATCH, BEAM_SIZE
 from songtitle.metrics import DEFINITIONS
-from songtitle.stages import Record
 from songtitle.tables import Note
 
 NAMES = {

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from songtitle.cache import Record
 from songtitle.errors import InputError
-from songtitle.stages import Record
 from songtitle.tables import Note
 
 KINDS = {

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from songtitle.cache import Record
 from songtitle.claims import paper_table
 from songtitle.evidence.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
 from songtitle.metrics import DEFINITIONS
 from songtitle.report.truth import points
-from songtitle.stages import Record
 from songtitle.tables import Note, origin, rests_on
 
 REAL, BY_CHANCE, QUICK, PRINTED = "real samples", "chance", "the quick run", "the paper"

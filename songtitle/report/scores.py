@@ -10,15 +10,15 @@ import pandas as pd
 from safetensors import safe_open
 
 from songtitle.audio import PAPER_LITERAL, TRUE_SHAPE, frame_count, load_clip
+from songtitle.cache import Record
 from songtitle.claims import paper, paper_table
+from songtitle.config import ExperimentConfig
 from songtitle.experiment import SONG_INPUTS, clips, corpora, hypotheses
 from songtitle.metrics import sentence_bleu
 from songtitle.plots import Box
-from songtitle.presets import ExperimentConfig
 from songtitle.report.answers import Answers
 from songtitle.report.corpora import HERE, PAPER
 from songtitle.report.references import references_rows
-from songtitle.stages import Record
 from songtitle.tables import shown
 from songtitle.training import best_checkpoint
 from songtitle.training.checkpoints import MODEL

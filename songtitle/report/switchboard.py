@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 
 from songtitle.assumptions import ASSUMPTIONS, BOOK, Assumption, Settings, taken
+from songtitle.cache import Record
+from songtitle.config import ExperimentConfig
 from songtitle.evidence.switches import BEAM_SIZE
 from songtitle.evidence.switching import YARDSTICK
 from songtitle.metrics import DEFINITIONS
-from songtitle.presets import PRESETS, ExperimentConfig
-from songtitle.stages import Record
+from songtitle.presets import PRESETS
 from songtitle.tables import Markup, origin
 
 # Pages of the book by the name of their file, as a reader of a table knows them.

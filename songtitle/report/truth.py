@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from songtitle.cache import Record
 from songtitle.controls.pairs import holm
 from songtitle.metrics import DEFINITIONS
-from songtitle.stages import Record
 from songtitle.tables import Note
 
 NONE = "no number"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
+from songtitle.cache import run_stage
 from songtitle.datasets.loaders import Loader
 from songtitle.experiment.inputs import frozen_backbone
 from songtitle.experiment.learning import captioner
 from songtitle.presets import preset
-from songtitle.stages import run_stage
 from songtitle.training import fit
 from songtitle.vocab import Vocabulary
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from songtitle.stages import provenance
+from songtitle.cache import provenance
 
 pytest.register_assert_rewrite("small_runs")  # what it finds unequal is told in full
 

@@ -248,9 +248,9 @@ def list_drawn_pictures(drawn):
 
 def note_what_is_computed(file):
     """Let every stage that is computed, and no other, add its name to a file."""
-    from songtitle import stages
+    from songtitle import cache
 
-    run_stage = stages.run_stage
+    run_stage = cache.run_stage
 
     def noted(stage, compute, **options):
         @wraps(compute)  # so that its key is that of the stage itself

@@ -1,5 +1,6 @@
 """Faults of stages: kills at any moment, two runs at once, and what a change makes run again."""
 
+import functools
 import inspect
 import json
 import random
@@ -8,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
-from functools import cache, wraps
+from functools import wraps
 
 import nbformat
 import pytest
@@ -16,6 +17,7 @@ import small_runs
 
 from songtitle import (
     audio,
+    cache,
     experiment,
     images,
     manifest,
@@ -23,7 +25,6 @@ from songtitle import (
     plots,
     search,
     similarity,
-    stages,
     text,
     timbre,
 )
@@ -105,7 +106,7 @@ CELLS = (
     """
 import time
 from songtitle.manifest import data_home
-from songtitle.stages import run_stage
+from songtitle.cache import run_stage
 
 def stage(name, *inputs):
     def compute(folder):
@@ -231,7 +232,7 @@ def settings(**changes):
 def code(function, old, new):
     """Another text of a function, as its file would have it after an edit."""
     function = inspect.unwrap(function)
-    read, read_module = inspect.getsource, stages._source
+    read, read_module = inspect.getsource, cache._source
     assert old in read(function)
 
     def source(value):
@@ -244,8 +245,8 @@ def code(function, old, new):
 
     def change(config, patch):
         patch.setattr(inspect, "getsource", source)
-        patch.setattr(stages, "_source", module_source)
-        patch.setattr(stages, "_versions", {})
+        patch.setattr(cache, "_source", module_source)
+        patch.setattr(cache, "_versions", {})
         return config
 
     return change
@@ -331,7 +332,7 @@ CHANGES = {
     "code of BLEU": (code(metrics.unigram_pair_scores, "return ", "return 2 * "), {"scores": 1}),
     "code of t-SNE": (code(similarity.tsne, "return ", "return 2 * "), {"similarity": 1}),
     "code of a figure": (code(plots.bleu_by_beam, "return ", "return 2 * "), {}),
-    "code of stages": (code(stages.run_stage, "return ", "return 2 * "), {}),
+    "code of stages": (code(cache.run_stage, "return ", "return 2 * "), {}),
     "a comment": (code(search.beam_search, "    for ", "    # why\n    for "), {}),
     "a docstring": (code(search.beam_search, '"""The', '"""All the'), {}),
 }
@@ -348,7 +349,7 @@ def asked(tmp_path_factory):
             computed.append(stage)
             return {}
 
-        return stages.run_stage(stage, stub, **options)
+        return cache.run_stage(stage, stub, **options)
 
     for name, module in list(sys.modules.items()):
         if name.startswith(("songtitle.experiment", "songtitle.evidence")) and hasattr(
@@ -357,9 +358,9 @@ def asked(tmp_path_factory):
             patch.setattr(module, "run_stage", stubbed)
     patch.setattr(stamps, "fetch", wraps(stamps.fetch)(lambda home: home))
     # Sources are read and understood once, not once for every edit.
-    patch.setattr(inspect, "getsource", cache(inspect.getsource))
+    patch.setattr(inspect, "getsource", functools.cache(inspect.getsource))
     for name in ("_source", "_meaning", "_imports", "provenance"):
-        patch.setattr(stages, name, cache(getattr(stages, name)))
+        patch.setattr(cache, name, functools.cache(getattr(cache, name)))
 
     def ask(config, home):
         computed.clear()

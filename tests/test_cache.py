@@ -10,8 +10,7 @@ import subprocess
 
 import pytest
 
-from songtitle.errors import InputError
-from songtitle.stages import (
+from songtitle.cache import (
     _reachable,
     _versions,
     code_version,
@@ -20,6 +19,7 @@ from songtitle.stages import (
     read_record,
     run_stage,
 )
+from songtitle.errors import InputError
 
 
 def counted(folder, *, name="count", settings=None, inputs=(), calls=None):
@@ -215,12 +215,12 @@ def test_a_stage_depends_on_what_it_names_and_on_what_that_names_and_on_nothing_
     )
     assert {"songtitle.datasets.stamps", "songtitle.manifest"} <= set(reached)  # whole modules
     assert "songtitle.metrics.pairs.unigram_pair_scores" not in reached
-    assert not [name for name in _reachable(training) if name.startswith("songtitle.stages")]
+    assert not [name for name in _reachable(training) if name.startswith("songtitle.cache")]
     assert not [name for name in reached if name.startswith(("songtitle.audio", "songtitle.plots"))]
 
 
 def test_a_helper_counts_with_the_stage_that_calls_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("songtitle.stages._is_ours", inspect.isfunction)
+    monkeypatch.setattr("songtitle.cache._is_ours", inspect.isfunction)
     source = "def helper():\n    return 1\n\ndef stage(x):\n    return helper()\n"
     first = module(tmp_path, monkeypatch, source)
     _versions.clear()
@@ -257,7 +257,7 @@ def test_what_a_stage_can_reach_is_read_and_not_imported():
     code = (
         "import sys\n"
         "from songtitle.census import measures\n"
-        "from songtitle.stages import _reachable\n"
+        "from songtitle.cache import _reachable\n"
         "reached = _reachable(measures.links)\n"
         "assert 'songtitle.datasets.web_pictures.worker' in reached\n"
         "sys.exit('img2dataset' in sys.modules)"
