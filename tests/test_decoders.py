@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from songtitle.model.attention import AttentionDecoder
-from songtitle.model.captioner import Decoder
+from songtitle.model.decoder import Decoder
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.model.transformer import TransformerDecoder, sinusoids
 

@@ -4,12 +4,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from songtitle.model.decoder import Decoder
 from songtitle.shapes import Memory, State, Tokens
 
 Attended = Float[Tensor, "batch steps positions"]  # weights, each row summing to 1
 
 
-class AttentionDecoder(nn.Module):
+class AttentionDecoder(Decoder):
     """Xu et al. 2015, "Show, attend and tell": soft attention.
 
     The state starts from the mean of the memory. At every step a small network scores each
@@ -95,13 +96,6 @@ class AttentionDecoder(nn.Module):
         """One token further: what `output` makes the next logits from, and the new state."""
         out, _, state = self._look_and_go(self.dropout(self.embed(tokens)), state)
         return out, state
-
-    def step(
-        self, tokens: Int[Tensor, " group"], state: State
-    ) -> tuple[Float[Tensor, "group vocab"], State]:
-        """One token further: logits for the next token, and the new state."""
-        out, state = self.advance(tokens, state)
-        return self.output(out), state
 
     def _look_and_go(
         self, word: Float[Tensor, "group dim"], state: State

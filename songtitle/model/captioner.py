@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from songtitle.errors import InputError
 from songtitle.model.attention import AttentionDecoder
+from songtitle.model.decoder import Decoder
 from songtitle.model.encoder import (
     ENCODERS,
     WIDTHS,
@@ -22,7 +23,7 @@ from songtitle.model.encoder import (
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.model.transformer import TransformerDecoder
 from songtitle.model.words import PretrainedEmbedding, read_word_vectors
-from songtitle.shapes import Features, Image, Memory, State, Timbre, Tokens
+from songtitle.shapes import Features, Image, State, Timbre, Tokens
 from songtitle.timbre import TIMBRE_SIZE
 
 DECODERS = ("lstm", "attention", "transformer")
@@ -74,29 +75,6 @@ class ModelConfig:
             looks = self.decoder != "lstm" and self.encoder != "timbre"
             return "map" if looks else "pooled"
         return self.memory
-
-
-@runtime_checkable
-class Decoder(Protocol):
-    """What search and training ask of a decoder."""
-
-    output: nn.Linear  # from the decoder's width to the vocabulary
-
-    def __call__(self, memory: Memory, tokens: Tokens) -> Float[Tensor, "batch steps vocab"]:
-        """Logits under teacher forcing."""
-
-    def start(self, memory: Memory) -> State:
-        """The state before `<bos>`."""
-
-    def advance(
-        self, tokens: Int[Tensor, " group"], state: State
-    ) -> tuple[Float[Tensor, "group dim"], State]:
-        """One token further: what `output` makes the next logits from, and the new state."""
-
-    def step(
-        self, tokens: Int[Tensor, " group"], state: State
-    ) -> tuple[Float[Tensor, "group vocab"], State]:
-        """`output(advance(tokens, state))`: logits one token further, and the new state."""
 
 
 class Captioner(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from songtitle.errors import InputError
-from songtitle.model.captioner import Decoder
+from songtitle.model.decoder import Decoder
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.shapes import Memory, State
 
@@ -56,7 +56,7 @@ def log_likelihoods(
     In float32, on the memory's device. Put the decoder into evaluation mode first. Raises
     InputError for a decoder in training mode and for ids that are not those of words.
     """
-    if getattr(decoder, "training", False):
+    if decoder.training:
         msg = "decoder: expected one in evaluation mode, got training mode; call eval() first"
         raise InputError(msg)
     vocab, songs = decoder.output.out_features, len(memory)

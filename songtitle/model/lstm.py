@@ -5,10 +5,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from songtitle.model.decoder import Decoder
 from songtitle.shapes import Memory, State, Tokens
 
 
-class LSTMDecoder(nn.Module):
+class LSTMDecoder(Decoder):
     """Vinyals et al. 2015: the picture enters at t = -1, then `<bos>` and the words.
 
     A memory of several positions enters as their mean: one position enters as it is. `dropout`
@@ -66,13 +67,6 @@ class LSTMDecoder(nn.Module):
             hidden, (last, cell) = self.lstm(word, before)
         after = {"hidden": last.transpose(0, 1), "cell": cell.transpose(0, 1)}
         return self.dropout(hidden[:, 0]), after
-
-    def step(
-        self, tokens: Int[Tensor, " group"], state: State
-    ) -> tuple[Float[Tensor, "group vocab"], State]:
-        """One token further: logits for the next token, and the new state."""
-        hidden, state = self.advance(tokens, state)
-        return self.output(hidden), state
 
     def _first(self, memory: Memory) -> Float[Tensor, "batch 1 dim"]:
         """What the LSTM reads at t = -1, in the precision of the parameters."""

@@ -8,7 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from songtitle.errors import InputError
-from songtitle.model.captioner import Decoder
+from songtitle.model.decoder import Decoder
 from songtitle.search import Hypotheses, Product, SearchConfig, beam_search, greedy_search
 from songtitle.shapes import Memory, State
 

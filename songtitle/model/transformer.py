@@ -8,12 +8,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from songtitle.model.decoder import Decoder
 from songtitle.shapes import Memory, State, Tokens
 
 Known = Float[Tensor, "group 2 heads _ head_dim"]  # keys and values of some words
 
 
-class TransformerDecoder(nn.Module):
+class TransformerDecoder(Decoder):
     """Vaswani et al. 2017, over the parameters of `torch.nn.TransformerDecoderLayer`.
 
     Normalisation stands before each part (`norm_first`, Xiong et al. 2020: it trains without
@@ -74,13 +75,6 @@ class TransformerDecoder(nn.Module):
         """One token further: what `output` makes the next logits from, and the new state."""
         hidden, state = self._run(tokens.unsqueeze(1), state)
         return hidden[:, 0], state
-
-    def step(
-        self, tokens: Int[Tensor, " group"], state: State
-    ) -> tuple[Float[Tensor, "group vocab"], State]:
-        """One token further: logits for the next token, and the new state."""
-        hidden, state = self.advance(tokens, state)
-        return self.output(hidden), state
 
     def _run(self, tokens: Tokens, state: State) -> tuple[Float[Tensor, "group steps dim"], State]:
         """`tokens` after the words of the state; they come one at a time, or after none."""
