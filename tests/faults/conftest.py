@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 FEW = os.environ.get("SONGTITLE_FAULTS") == "few"
 KEPT = HERE.parent.parent / "results" / "faults" / "faults.json"
 NAMED = "fault"  # the property of a test's report that carries its counts
+SKIPPED = pytest.StashKey[bool]()  # of a test: it found that this machine lacks what it needs
 
 
 @dataclass
@@ -57,11 +58,11 @@ class Fault:
 
 
 @pytest.fixture
-def fault(record_property):
+def fault(request, record_property):
     """Make a `Fault`: `fault(group, name, outcome, full=50, few=5)`; checked when the test ends.
 
     The test fails where something was lost, or where it planted its fault less often than said; it
-    is skipped where none is wanted.
+    is skipped where none is wanted. One that skips itself counts no fault.
     """
     made, started = [], time.monotonic()
 
@@ -73,12 +74,24 @@ def fault(record_property):
         return made[-1]
 
     yield make
-    for each in made:
+    skipped = request.node.stash.get(SKIPPED, False)
+    for each in made if not skipped else []:
         each.seconds = round((time.monotonic() - started) / len(made), 1)
         record_property(NAMED, asdict(each))
     for each in made:
         assert not each.lost, f"{each.name}: lost {len(each.lost)} of {each.tried}: {each.lost[:3]}"
-        assert each.tried >= each.times, f"{each.name}: tried {each.tried} of {each.times}"
+        assert skipped or each.tried >= each.times, (
+            f"{each.name}: tried {each.tried} of {each.times}"
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Tell `fault` of a test that skipped itself."""
+    report = yield
+    if call.when == "call":
+        item.stash[SKIPPED] = report.skipped
+    return report
 
 
 @pytest.fixture(scope="module")
