@@ -2,16 +2,32 @@
 # Both set up .venv first, may be repeated, and skip what is done.
 
 PYTHON ?= python3
+PYTHONS := 3.11 3.12 3.13
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: book test check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links audit
+.PHONY: book test test-versions check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links audit
 
 book: data              ## run the notebooks, build the book, print the page to open
 	@$(BIN)/python -m songtitle run
 
 test: data              ## every test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+# uv takes the interpreters on PATH and pyenv's, else it brings one.
+test-versions: data     ## the fast laws on the oldest and the newest Python, where .venv has another
+	@for version in $(firstword $(PYTHONS)) $(lastword $(PYTHONS)); do \
+	  if $(BIN)/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')"; then continue; fi; \
+	  echo "Python $$version: setting up .venv-$$version ..."; \
+	  test -x .venv-$$version/bin/python \
+	  || PATH="$$(printf '%s:' "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/*/bin)$$PATH" \
+	    $(BIN)/uv venv --quiet --no-project --python $$version .venv-$$version \
+	  || { echo "Python $$version: not run, since this machine has none and uv brings none"; continue; }; \
+	  $(BIN)/uv pip install --quiet --python .venv-$$version --require-hashes -r requirements.lock \
+	  && $(BIN)/uv pip install --quiet --python .venv-$$version --no-deps --no-build-isolation --editable . \
+	  && OMP_NUM_THREADS=1 .venv-$$version/bin/python -m pytest -n auto --dist loadfile -m "not slow" \
+	  || exit 1; \
+	done
 
 check: setup            ## lint, types, floors, notebook pairs
 	@$(BIN)/ruff check .
@@ -53,7 +69,7 @@ data: setup             ## the captioned pictures (the tunes come with the packa
 # once: a notebook imports a few thousand modules, and not every reader lets Python keep what it
 # compiles.
 .venv/done: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "songtitle needs Python 3.11 or later; say which with PYTHON=..., such as make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in sys.argv and "songtitle needs one of Python $(PYTHONS); say which with PYTHON=..., such as make PYTHON=python3.12")' $(PYTHONS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "setting up .venv (about 6 GB, most of it torch) ..."
 	@sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt
@@ -75,4 +91,4 @@ lock: setup             ## solve pyproject.toml anew into requirements.lock
 	  --no-emit-index-url --no-header --extra dev --extra cluster --extra glove pyproject.toml -o requirements.lock
 
 clean:                  ## remove what was built here (the data home stays)
-	rm -rf .venv book/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache songtitle.egg-info
+	rm -rf .venv .venv-* book/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache songtitle.egg-info

@@ -14,8 +14,12 @@ ROOT = Path(__file__).parent.parent
 PAIRS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
+def tables():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
 def project():
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return tables()["project"]
 
 
 def extras():
@@ -70,6 +74,20 @@ def test_conda_installs_the_same_pins_on_a_python_that_the_project_takes():
     assert (
         Version(python.split("=")[1]) in Requirement(f"x{project()['requires-python']}").specifier
     )
+
+
+def test_readme_book_makefile_and_metadata_promise_the_same_pythons():
+    makefile, lint = (ROOT / "Makefile").read_text(), tables()["tool"]
+    promised = re.search(r"^PYTHONS := (.+)$", makefile, re.MULTILINE)[1].split()
+    oldest, newest = Version(promised[0]), Version(promised[-1])
+    taken = Requirement(f"x{project()['requires-python']}").specifier
+    assert promised == [f"3.{minor}" for minor in range(100) if f"3.{minor}" in taken]
+    assert f"--python-version {oldest} " in makefile  # what the lock is solved from
+    assert lint["mypy"]["python_version"] == str(oldest)
+    assert lint["ruff"]["target-version"] == f"py{oldest.major}{oldest.minor}"
+    words = f"Python {', '.join(promised[:-1])} or {newest}"
+    for page in ("README.md", "book/again.md"):
+        assert f"with {words}, git and make" in (ROOT / page).read_text(), page
 
 
 @pytest.mark.parametrize("source", PAIRS, ids=lambda path: path.stem)
