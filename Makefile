@@ -6,7 +6,16 @@ PYTHONS := 3.11 3.12 3.13
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: book test test-versions check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links audit
+# Left out of the fast laws: whole runs of the notebooks and of the benchmarks, and many small ones.
+LONG := notebooks benchmarks streaming training_kills
+# Laws of arithmetic, which processors do in different orders.
+NUMERIC := audio captioner decoders encoder encoding features feature_jobs likelihood norm samples \
+  search searcher similarity streams timbre training training_checkpoints training_processes
+# Instructions allowed to PyTorch, oneDNN and MKL, and threads: a bare x86-64, one of 2013, one
+# without matrix units (AMX and bfloat16), this one.
+CPUS := default:SSE41:SSE4_2:1 avx2:AVX2:AVX2:2 :AVX512_CORE:AVX512:2 :::2
+
+.PHONY: book test test-versions test-cpus check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links audit
 
 book: data              ## run the notebooks, build the book, print the page to open
 	@$(BIN)/python -m songtitle run
@@ -25,8 +34,18 @@ test-versions: data     ## the fast laws on the oldest and the newest Python, wh
 	  || { echo "Python $$version: not run, since this machine has none and uv brings none"; continue; }; \
 	  $(BIN)/uv pip install --quiet --python .venv-$$version --require-hashes -r requirements.lock \
 	  && $(BIN)/uv pip install --quiet --python .venv-$$version --no-deps --no-build-isolation --editable . \
-	  && OMP_NUM_THREADS=1 .venv-$$version/bin/python -m pytest -n auto --dist loadfile -m "not slow" \
+	  && env -u SONGTITLE_REAL_DATA OMP_NUM_THREADS=1 .venv-$$version/bin/python -m pytest \
+	    -n auto --dist loadfile $(LONG:%=--ignore=tests/test_%.py) \
 	  || exit 1; \
+	done
+
+test-cpus: data         ## the laws of arithmetic as other processors and one thread or two do it
+	@for cpu in $(CPUS); do \
+	  echo "$$cpu" | { IFS=: read -r aten onednn mkl threads; \
+	  echo "PyTorch $${aten:-as it is}, oneDNN $${onednn:-as it is}, MKL $${mkl:-as it is}, threads $$threads"; \
+	  env $${aten:+ATEN_CPU_CAPABILITY=$$aten} $${onednn:+ONEDNN_MAX_CPU_ISA=$$onednn} \
+	    $${mkl:+MKL_ENABLE_INSTRUCTIONS=$$mkl} OMP_NUM_THREADS=$$threads \
+	    $(BIN)/python -m pytest $(NUMERIC:%=tests/test_%.py); } || exit 1; \
 	done
 
 check: setup            ## lint, types, floors, notebook pairs
