@@ -19,6 +19,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 again: bool = False  # True: train here (takes the files and half an hour); False: show the published
 
 # %% tags=["hide-input"]
@@ -27,7 +28,7 @@ from myst_nb import glue
 from songtitle import evidence, experiment, plots, presets, report, tables
 
 plots.use_house_style()
-config = presets.preset(preset, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.published(evidence.samples, presets.preset("samples"), again=again)
 report.samples_note(record)
 

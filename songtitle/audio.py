@@ -4,12 +4,12 @@ import io
 import math
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import soundfile
@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from songtitle.errors import InputError
+from songtitle.schema import Above0, Count, OneOf, check
 from songtitle.shapes import Image, Spectrogram, Waveform
 
 Channel = Literal["mean", "left", "right"]
@@ -37,18 +38,6 @@ _SMALL_BLOCK = 4_608  # where the decoder has given up before
 _POINTS_AT_ONCE = 131_072  # of the transform: half a megabyte of samples
 
 
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        msg = f"{name}: expected a whole number from 1 up, got {value!r}; change it"
-        raise InputError(msg)
-
-
-def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        msg = f"{name}: expected one of {', '.join(choices)}, got {value!r}; pick one of them"
-        raise InputError(msg)
-
-
 @dataclass(frozen=True, kw_only=True)
 class SpectrogramConfig:
     """How a clip becomes a spectrogram.
@@ -56,33 +45,35 @@ class SpectrogramConfig:
     Raises `InputError` naming the field when a value makes no spectrogram.
     """
 
-    sample_rate: int = 22_050  # Hz
-    n_fft: int = 512  # points of the transform
-    window_length: int = 512  # samples; shorter windows are zero-padded to n_fft
-    hop_length: int = 256  # samples between frames, 11.6 ms
-    bins: int = 256  # lowest kept, DC included; n_fft // 2 leaves out Nyquist alone
-    window: str = "hann"
-    top_db: float = 80.0  # floor, dB below the loudest bin
-    channel: Channel = "mean"  # how stereo becomes mono
+    sample_rate: Count = 22_050
+    """Samples a second that a clip is resampled to (Hz)."""
+    n_fft: Count = 512
+    """Points of the transform."""
+    window_length: Count = 512
+    """Samples under the window, at most n_fft; a shorter one is zero-padded to n_fft."""
+    hop_length: Count = 256
+    """Samples from one frame to the next: 256 at 22,050 Hz are 11.6 ms."""
+    bins: Count = 256
+    """Lowest frequencies kept, DC included; n_fft // 2 leaves out Nyquist alone."""
+    window: Annotated[str, OneOf(tuple(WINDOWS))] = "hann"
+    """The window that each frame is multiplied by."""
+    top_db: Above0 = 80.0
+    """Floor of the spectrogram, dB below the loudest bin."""
+    channel: Channel = "mean"
+    """How stereo becomes mono: the mean of all channels, or one of them."""
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate", "n_fft", "window_length", "hop_length", "bins"):
-            _check_count(f"SpectrogramConfig.{name}", getattr(self, name))
+        check(self)
         for name, limit, of in (
             ("window_length", self.n_fft, "n_fft"),
             ("bins", self.n_fft // 2 + 1, "n_fft // 2 + 1"),
         ):
             if getattr(self, name) > limit:
                 msg = (
-                    f"SpectrogramConfig.{name}: expected at most {of} = {limit}, "
+                    f"{name}: expected at most {of} = {limit}, "
                     f"got {getattr(self, name)}; make it smaller or n_fft larger"
                 )
                 raise InputError(msg)
-        if not 0 < self.top_db < math.inf:
-            msg = f"SpectrogramConfig.top_db: expected dB above 0, got {self.top_db}; try 80"
-            raise InputError(msg)
-        _check_choice("SpectrogramConfig.window", self.window, WINDOWS)
-        _check_choice("SpectrogramConfig.channel", self.channel, get_args(Channel))
 
 
 TRUE_SHAPE = SpectrogramConfig()
@@ -114,8 +105,7 @@ def load_clip(
     Raises `InputError` naming the file when it is missing, a folder, empty or not music, when
     nothing decodes, or when a sample is not a finite number.
     """
-    _check_count("sample_rate", sample_rate)
-    _check_choice("channel", channel, get_args(Channel))
+    SpectrogramConfig(sample_rate=sample_rate, channel=channel)  # refuses what it would refuse
     if duration is not None and not 0 < duration < math.inf:
         msg = f"duration: expected seconds above 0 or None for all, got {duration}; try 30"
         raise InputError(msg)

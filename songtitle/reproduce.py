@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,14 @@ from nbclient.exceptions import DeadKernelError
 from songtitle import census, demo
 from songtitle.cache import Record, provenance
 from songtitle.census.questions import PUBLISHED, present
-from songtitle.config import ExperimentConfig
+from songtitle.config import (
+    ExperimentConfig,
+    flat,
+    is_setting,
+    nearest,
+    setting,
+    settings,
+)
 from songtitle.devices import check_device
 from songtitle.disk import clear_disk_errors, write_whole
 from songtitle.errors import InputError
@@ -52,7 +58,8 @@ from songtitle.experiment.published import RESULTS, published
 from songtitle.experiment.published import publish as publish_record
 from songtitle.manifest import data_home
 from songtitle.pages import figures, runs
-from songtitle.presets import PARTS, PRESETS, preset
+from songtitle.presets import PRESETS, preset
+from songtitle.schema import brief
 from songtitle.ticker import span, ticking
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +85,12 @@ LONG: dict[Callable[[ExperimentConfig], Record], str | None] = {
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a traceback
 GO_ON = "the same command goes on at this notebook"
+
+# Settings that change no page, and what to take instead.
+NO_PAGE = {
+    "model.fine_tune": "`python -m songtitle train --fine-tune`; pages keep what a network gives",
+    "search.beam_size": "beam_sizes",
+}
 
 SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
 
@@ -229,14 +242,11 @@ def _failure(
 def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Which run a page is of: the same for every page of one run."""
     base = preset(asked.get("preset", "quick"))
-    own = {*asdict(base), *PARTS} - {"name"}
-    config = preset(base.name, **{name: value for name, value in asked.items() if name in own})
-    said = config.as_dict() | {part: getattr(config.model, part) for part in PARTS}
-    usual = base.as_dict() | {part: getattr(base.model, part) for part in PARTS}
+    config = preset(base.name, asked.get("settings"), **_own(asked))
     changed = {
-        name: said[name]
-        for name in sorted(own & asked.keys() - {"seed", "device"})
-        if said[name] != usual[name]
+        name: list(value) if isinstance(value, tuple) else value
+        for name in sorted(settings().keys() - {"seed", "device"})
+        if (value := setting(config, name)) != setting(base, name)
     }
     made = provenance()
     facts: dict[str, Any] = {
@@ -262,36 +272,84 @@ def _rests_on(records: list[tuple[str, str]]) -> dict[str, Any]:
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
     """Refuse, in one line, what papermill would pass over or only stumble on later."""
-    if not notebook.is_file():
-        names = ", ".join(path.stem for path in notebooks())
-        msg = f"{notebook}: no such notebook; expected one of {names}"
-        raise InputError(msg)
     known = parameters_of(notebook)
     for name in parameters:
         if name not in known:
-            told = name if name.isidentifier() else repr(name)
-            msg = f"{told}: not a parameter of {notebook.name}; it has {', '.join(known)}"
-            raise InputError(msg)
-    own = set(asdict(PRESETS["quick"])) | set(PARTS)
-    changes = {name: value for name, value in parameters.items() if name in own - {"name"}}
+            _refuse(name, f"not a parameter of {notebook.name}", known)
     named = parameters.get("preset", known["preset"])
     if not isinstance(named, str):
         msg = f"preset: expected a name, such as {known['preset']!r}, got {named!r}; mend it"
         raise InputError(msg)
-    config = preset(named, **changes)
+    config = preset(named, parameters.get("settings"), **_own(parameters))
     if config.pictures != "stamps":  # songs of these are no files to render
         msg = f"preset: expected one on the book's own pictures and songs, got {config.name!r}; "
         msg += "page 13 shows its record beside any of those, such as quick"
         raise InputError(msg)
-    for name in known.keys() & parameters.keys() - own - {"preset"}:
+    for name, instead in NO_PAGE.items():
+        if setting(config, name) != setting(PRESETS[named], name):
+            msg = f"{name}: expected as the preset has it, for no page reads it, got "
+            raise InputError(msg + f"{brief(setting(config, name))}; take {instead}")
+    for name in known.keys() & parameters.keys() - _own(parameters).keys() - {"preset", "settings"}:
         if type(parameters[name]) is not type(known[name]):
             kind, got = type(known[name]).__name__, parameters[name]
             msg = f"{name}: expected {kind}, such as {known[name]!r}, got {got!r}; mend -p {name}"
             raise InputError(msg)
 
 
+def _own(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those parameters that are settings."""
+    return {name: value for name, value in parameters.items() if is_setting(name)}
+
+
+def _refuse(name: str, what: str, known: Iterable[str]) -> None:
+    told, near = (name, nearest(name, *known)) if name.isidentifier() else (repr(name), "")
+    msg = f"{told}: {what}; it has {', '.join(known)}{near}"
+    raise InputError(msg)
+
+
+def _for_each(
+    name: str, chosen: list[Path], changes: Mapping[str, Any]
+) -> list[tuple[Path, dict[str, Any]]]:
+    """The notebooks to run with the parameters of each; refuses what fits none before any runs."""
+    known = {notebook: parameters_of(notebook) for notebook in chosen or notebooks()}
+    if not chosen:
+        every = list(dict.fromkeys(each for names in known.values() for each in names))
+        for each in placed(every, changes).keys() - set(every):
+            _refuse(each, "not a parameter of any notebook", every)
+    found = []
+    for notebook, names in known.items():
+        parameters = {"preset": name} | placed(names, changes)
+        if not chosen:  # what one notebook varies is no business of the others
+            parameters = {key: value for key, value in parameters.items() if key in names}
+        check_parameters(notebook, parameters)
+        found.append((notebook, parameters))
+    return found
+
+
+def placed(known: Collection[str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes as parameters of a notebook: a setting that is none of them goes into `settings`.
+
+    None leaves a parameter as it is. What has a dot is taken for a setting, to be refused as one.
+    """
+    parameters: dict[str, Any] = {}
+    within: dict[str, Any] = {}
+    for name, value in changes.items():
+        apart = is_setting(name) or re.fullmatch(r"\w+(\.\w+)+", name)
+        if name not in known and "settings" in known and apart:
+            within[name] = value
+        elif value is not None:
+            parameters[name] = value
+    if within:
+        parameters["settings"] = flat(parameters.get("settings", {})) | flat(within)
+    return parameters
+
+
 def parameters_of(notebook: Path) -> dict[str, Any]:
     """Names and defaults in the cell tagged `parameters`."""
+    if not notebook.is_file():
+        names = ", ".join(path.stem for path in notebooks())
+        msg = f"{notebook}: no such notebook; expected one of {names}"
+        raise InputError(msg)
     for cell in nbformat.read(notebook, 4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             return {
@@ -332,31 +390,34 @@ def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
 
 
 def run(
-    name: str = "quick", *, chosen: Iterable[Path] = (), output: Path = EXECUTED, **changes: Any
+    name: str = "quick",
+    changes: Mapping[str, Any] | None = None,
+    *,
+    chosen: Iterable[Path] = (),
+    output: Path = EXECUTED,
 ) -> None:
     """Run notebooks in order (all of them unless `chosen`), a line of progress for each.
+
+    `changes` are parameters of notebooks and settings by dotted name; without `chosen`, each
+    notebook takes those that it has.
 
     The first that fails ends the run. Those before it are up to date then, so the same call goes
     on where it stopped.
     """
     if name not in PRESETS:
         preset(name)
-    chosen = list(chosen)
+    chosen, changes = list(chosen), changes or {}
     whole = not chosen and output == EXECUTED
-    those = chosen or notebooks()
+    those = _for_each(name, chosen, changes)
+    at_large = {"preset": name} | placed(("seed", "device", "settings"), changes)
     start, count, ran = time.monotonic(), len(those), 0
-    for place, notebook in enumerate(those, 1):
-        known = parameters_of(notebook)
-        parameters = {"preset": name}
-        parameters |= {key: value for key, value in changes.items() if value is not None}
-        if not chosen:  # what one notebook varies is no business of the others
-            parameters = {key: value for key, value in parameters.items() if key in known}
+    for place, (notebook, parameters) in enumerate(those, 1):
         with ticking(f"[{place:>{len(str(count))}}/{count}] {notebook.stem}") as say:
             if whole and notebook.stem == SCOREBOARD:  # it reads what the others left
-                config = preset(name, seed=changes.get("seed"), device=changes.get("device"))
+                config = preset(name, at_large.get("settings"), **_own(at_large))
                 with clear_disk_errors("results", RESULTS):
                     publish(config, again=bool(changes.get("again")))
-            asked = parameters if chosen else {"preset": name, **changes}
+            asked = parameters if chosen else at_large
             if execute(notebook, output / notebook.name, parameters, asked=asked):
                 ran += 1
             else:

@@ -26,6 +26,7 @@ from songtitle.experiment.listeners import (
 )
 from songtitle.experiment.naming import PERMUTATIONS
 from songtitle.metrics import DEFINITIONS
+from songtitle.schema import SEEDS
 
 BEAMS = (1, 5)  # greedy, and where the paper's scores peak
 BLEU_1 = DEFINITIONS["bleu1"]
@@ -37,7 +38,8 @@ def patient(config: ExperimentConfig, *, seed: int = 0) -> ExperimentConfig:
     Of every training the best epoch is kept, so the rest of the epochs would only take time.
     """
     settings = config.training
-    settings = replace(settings, seed=settings.seed + seed, patience=settings.patience or PATIENCE)
+    number = (settings.seed + seed) % SEEDS
+    settings = replace(settings, seed=number, patience=settings.patience or PATIENCE)
     return replace(config, training=settings)
 
 

@@ -27,7 +27,8 @@ def variants(config: ExperimentConfig) -> list[ExperimentConfig]:
     """
     found = []
     for encoder, decoder in product(config.compared_encoders, config.compared_decoders):
-        model = replace(config.model, encoder=encoder, decoder=decoder)
+        penalty = config.model.attention_penalty if decoder == "attention" else 0.0
+        model = replace(config.model, encoder=encoder, decoder=decoder, attention_penalty=penalty)
         training = replace(config.training, patience=config.training.patience or PATIENCE)
         other = replace(config, model=model, training=training)
         found.append(config if model == config.model else other)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 
 from songtitle.errors import InputError
@@ -22,6 +23,7 @@ from songtitle.model.encoder import (
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.model.transformer import TransformerDecoder
 from songtitle.model.words import PretrainedEmbedding, read_word_vectors
+from songtitle.schema import Count, From0, OneOf, check
 from songtitle.shapes import Features, Image, Memory, State, Timbre, Tokens
 from songtitle.timbre import TIMBRE_SIZE
 
@@ -33,28 +35,32 @@ MEMORIES = ("auto", "pooled", "map")
 class ModelConfig:
     """What the captioner is made of (paper 4.2 unless noted)."""
 
-    encoder: str = "efficientnet_lite0"  # one of ENCODERS; the paper: resnet152
-    weights: str = "imagenet"  # "imagenet", "imagenet_v2", "none", or the path of a state dict
-    memory: str = (
-        "auto"  # one of MEMORIES; "auto": "pooled" for the lstm, "map" for those that look
-    )
-    fine_tune: bool = False  # the picture network trains too
-    decoder: str = "lstm"  # one of DECODERS
-    dim: int = 512  # embedding, hidden and memory width
-    num_layers: int = 1
-    num_heads: int = 8  # of the transformer; divides dim
-    dropout: float = 0.2  # on embeddings and decoder outputs
-    word_vectors: str = "none"  # "none", "glove", or the path of a text file of vectors
-    attention_penalty: float = 0.0  # weight of doubly stochastic attention; Xu et al. 2015 give 1
+    encoder: Annotated[str, OneOf(ENCODERS)] = "efficientnet_lite0"
+    """The picture network; the paper: resnet152."""
+    weights: str = "imagenet"
+    """Of the picture network: imagenet, imagenet_v2, none, or the path of a state dict."""
+    memory: Annotated[str, OneOf(MEMORIES)] = "auto"
+    """What the decoder reads of a picture; auto: pooled for the lstm, map for those that look."""
+    fine_tune: bool = False
+    """Whether the picture network trains too."""
+    decoder: Annotated[str, OneOf(DECODERS)] = "lstm"
+    """What makes words of it; the paper: lstm."""
+    dim: Count = 512
+    """Width of embeddings, hidden states and memory."""
+    num_layers: Count = 1
+    """Layers of the decoder."""
+    num_heads: Count = 8
+    """Heads of the transformer; divides dim."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of embeddings and decoder outputs that training drops."""
+    word_vectors: str = "none"
+    """Embeddings to begin with: none, glove, or the path of a text file of vectors."""
+    attention_penalty: From0 = 0.0
+    """Weight of doubly stochastic attention, of the attention decoder; Xu et al. 2015 give 1."""
 
     def __post_init__(self) -> None:
-        for name, choices in (("encoder", ENCODERS), ("decoder", DECODERS), ("memory", MEMORIES)):
-            _one_of(name, getattr(self, name), choices)
-        for name in ("dim", "num_layers", "num_heads"):
-            _holds(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        _holds(0 <= self.dropout < 1, "dropout", "from 0 to below 1", self.dropout)
+        check(self)
         penalty = self.attention_penalty
-        _holds(penalty >= 0, "attention_penalty", "0 or more", penalty)
         _holds(
             penalty == 0 or self.decoder == "attention",
             "attention_penalty",
@@ -196,12 +202,6 @@ def _build_decoder(
 def _expect_width(got: int | None, width: int | None, config: ModelConfig) -> None:
     if got is not None and width is not None and got != width:
         msg = f"features: expected {width}, as {config.encoder} gives, got {got}; leave it out"
-        raise InputError(msg)
-
-
-def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        msg = f"{name}: expected one of {', '.join(choices)}, got {value!r}; choose one of these"
         raise InputError(msg)
 
 

@@ -1,13 +1,12 @@
 """The switchboard as tables: what the paper leaves open, who answers how, and what it changes."""
 
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from songtitle.assumptions import ASSUMPTIONS, BOOK, Assumption, Settings, taken
 from songtitle.cache import Record
-from songtitle.config import ExperimentConfig
+from songtitle.config import ExperimentConfig, setting
 from songtitle.evidence.switches import BEAM_SIZE
 from songtitle.evidence.switching import YARDSTICK
 from songtitle.metrics import DEFINITIONS
@@ -225,11 +224,4 @@ def _side(config: ExperimentConfig, question: Assumption) -> str:
         return answer.label
     change = question.default.change
     assert isinstance(change, Settings)
-    values: dict[str, Any] = asdict(config)
-    found = []
-    for field in change.fields:
-        value: Any = values
-        for part in field.split("."):
-            value = value[part]
-        found.append(str(value))
-    return ", ".join(found)
+    return ", ".join(str(setting(config, name)) for name in change.fields)

@@ -311,7 +311,7 @@ CHANGES = {
         settings(compared_decoders=("lstm",)),
         {"picture_features": 1, "tile_features": 1} | TRAINED,
     ),
-    "encoders to compare": (settings(compared_encoders=()), {}),
+    "encoders to compare": (settings(compared_encoders=("resnet18",)), {}),
     "a beam size": (settings(beam_sizes=(1, 5)), {"hypotheses": 3, "scores": 1}),
     "length of a title": (settings(search__max_steps=7), SEARCHED),
     "length penalty": (settings(search__length_penalty=1.0), SEARCHED),
