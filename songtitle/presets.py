@@ -7,7 +7,6 @@ the same parts today. All of them run on the corpora of this version (captioned 
 folk tunes); none is the paper's own data.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -85,12 +84,10 @@ PRESETS: dict[str, ExperimentConfig] = {
 }
 
 
-def preset(
-    name: str, settings: Mapping[str, Any] | str | None = None, /, **changes: Any
-) -> ExperimentConfig:
+def preset(name: str, settings: Any = None, /, **changes: Any) -> ExperimentConfig:
     """A preset by name, with some of its settings changed.
 
-    `settings` are dotted names with values, as `override` takes them. `changes` are named alike,
+    `settings` maps dotted names to values, or is text that does. `changes` are named alike,
     `encoder` and `decoder` short for those of the model; one that is None keeps the preset's own.
     Anything that does not fit raises `InputError` naming it.
     """

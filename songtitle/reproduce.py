@@ -275,7 +275,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
     known = parameters_of(notebook)
     for name in parameters:
         if name not in known:
-            _refuse(name, f"not a parameter of {notebook.name}", known)
+            _refuse(name, f"not a parameter of {notebook.name}; it has", known)
     named = parameters.get("preset", known["preset"])
     if not isinstance(named, str):
         msg = f"preset: expected a name, such as {known['preset']!r}, got {named!r}; mend it"
@@ -303,7 +303,7 @@ def _own(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse(name: str, what: str, known: Iterable[str]) -> None:
     told, near = (name, nearest(name, *known)) if name.isidentifier() else (repr(name), "")
-    msg = f"{told}: {what}; it has {', '.join(known)}{near}"
+    msg = f"{told}: {what} {', '.join(known)}{near}"
     raise InputError(msg)
 
 
@@ -315,7 +315,7 @@ def _for_each(
     if not chosen:
         every = list(dict.fromkeys(each for names in known.values() for each in names))
         for each in placed(every, changes).keys() - set(every):
-            _refuse(each, "not a parameter of any notebook", every)
+            _refuse(each, "not a parameter of any notebook; they have", every)
     found = []
     for notebook, names in known.items():
         parameters = {"preset": name} | placed(names, changes)
