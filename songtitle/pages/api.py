@@ -7,13 +7,6 @@ are written: `Float[Tensor, "batch frames"]` says more here than a link to a cla
 import re
 from typing import Any, get_type_hints
 
-from songtitle.audio import SpectrogramConfig
-from songtitle.config import ExperimentConfig
-from songtitle.model.captioner import ModelConfig
-from songtitle.schema import told
-from songtitle.search import SearchConfig
-from songtitle.training import TrainingConfig
-
 CODE = re.compile(r"`+([^`]+?)`+")
 _EMPHASIS = re.compile(r"(?<![\w*])\*\w[^*\s]*\*(?![\w*])")  # as in *k*
 _SPECIAL = re.compile(r"\\|\*|\||_(?!\w)|(?<!\w)_|\[(?=[^\]]*\]_)|::$", re.MULTILINE)
@@ -86,6 +79,13 @@ def _settle(app: Any, config: Any) -> None:
 
 def _bare() -> None:
     """Let a setting's annotation be its type here: of its range pydantic's repr says little."""
+    from songtitle.audio import SpectrogramConfig
+    from songtitle.config import ExperimentConfig
+    from songtitle.model.captioner import ModelConfig
+    from songtitle.schema import told
+    from songtitle.search import SearchConfig
+    from songtitle.training import TrainingConfig
+
     parts = (SpectrogramConfig, ModelConfig, TrainingConfig, SearchConfig)
     for kind in (ExperimentConfig, *parts):
         told(kind)  # what holds values to their range is made first, and kept
