@@ -15,10 +15,13 @@ NUMERIC := audio captioner decoders encoder encoding features feature_jobs likel
 # without matrix units (AMX and bfloat16), this one.
 CPUS := default:SSE41:SSE4_2:1 avx2:AVX2:AVX2:2 :AVX512_CORE:AVX512:2 :::2
 
-.PHONY: book test test-versions test-cpus check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links audit
+.PHONY: book publish test test-versions test-cpus check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links audit
 
 book: data              ## run the notebooks, build the book, print the page to open
 	@$(BIN)/python -m songtitle run
+
+publish: data           ## as `make book`, then write pages, results and demo into the clone
+	@$(BIN)/python -m songtitle run --publish
 
 test: data              ## every test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile

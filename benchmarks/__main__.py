@@ -1,4 +1,4 @@
-"""`python -m benchmarks [SUBJECT ...]`: measure, print one table, keep it in `results/benchmarks/`.
+"""`python -m benchmarks [SUBJECT ...]`: measure, print one table, keep it for the page on speed.
 
 Every subject runs in a process of its own, so that none inherits another's memory, threads or
 compiled code. Exits 1 when a ratio is not met.
@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from songtitle.cache import provenance
+from songtitle.cache import OWN, code_of_text, provenance
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results" / "benchmarks"
 HELPERS = ("__init__", "__main__", "harness")
 
 
@@ -38,6 +37,7 @@ def measure(subject: str, *, quick: bool = False) -> dict[str, Any]:
         "machine": machine(),
         "provenance": provenance()
         | {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "quick": quick},
+        "code": code_of_text(Path(str(module.__file__)).read_text("utf-8"), module.__name__),
         "rows": [row.as_dict() for row in rows],
         "growth": [each.as_dict() for each in growth],
     }
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.json:
         print(json.dumps(measure(chosen.subject[0], quick=chosen.quick)))
         return 0
-    folder = chosen.output or (None if chosen.quick else RESULTS)
+    folder = chosen.output or (None if chosen.quick else OWN / "benchmarks")
     missed = 0
     for subject in chosen.subject or subjects():
         command = [sys.executable, "-m", "benchmarks", subject, "--json"]

@@ -17,6 +17,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 song: int = 0  # which test song to hear and see, counted from 0
 
 # %% tags=["hide-input"]
@@ -27,7 +28,7 @@ from myst_nb import glue
 from songtitle import audio, claims, experiment, plots, presets, report, tables, timbre
 
 plots.use_house_style()
-config = presets.preset(preset, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.clips(config)
 tables.made_by([record], config)
 
@@ -60,15 +61,15 @@ player.mimetype = "audio/mpeg"
 player
 
 # %% mystnb={"figure": {"caption": "The spectrogram of the song above. The box marks the square that the network is shown.", "name": "fig-spectrogram"}, "image": {"alt": "A spectrogram: time in seconds against frequency in kilohertz, level as brightness. A box marks the frames that the network is shown."}} tags=["hide-input"]
-settings = config.spectrogram
+spectral = config.spectrogram
 wave = experiment.hear(clip, config)
-spectrogram = audio.log_spectrogram(wave, settings)
+spectrogram = audio.log_spectrogram(wave, spectral)
 first, last = experiment.crop_of(clip, config, spectrogram.shape[-1])
 axis = plots.show_spectrogram(
-    spectrogram.numpy(), sample_rate=settings.sample_rate,
-    hop_length=settings.hop_length, n_fft=settings.n_fft,
+    spectrogram.numpy(), sample_rate=spectral.sample_rate,
+    hop_length=spectral.hop_length, n_fft=spectral.n_fft,
 )
-seconds = settings.hop_length / settings.sample_rate
+seconds = spectral.hop_length / spectral.sample_rate
 plots.mark_span(first * seconds, last * seconds, ax=axis);
 
 # %% [markdown]
@@ -95,7 +96,7 @@ tables.Table(
 # random order, to the width of the decoder.
 
 # %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers on a scale that is logarithmic beyond ten: twelve means, then seventy-eight covariances, in two colours."}} tags=["hide-input"]
-plots.timbre_bars(timbre.timbre_vector(wave, sample_rate=settings.sample_rate).numpy());
+plots.timbre_bars(timbre.timbre_vector(wave, sample_rate=spectral.sample_rate).numpy());
 
 # %% [markdown]
 # The numbers differ in size by orders of magnitude, while the decoder was trained on inputs of
@@ -146,7 +147,7 @@ assert frames(512, 512, 256) == 1
 assert frames(768, 512, 256) == 2
 
 # %% tags=["hidden-check", "remove-cell"]
-assert frames(len(wave), settings.window_length, settings.hop_length) == spectrogram.shape[-1]
+assert frames(len(wave), spectral.window_length, spectral.hop_length) == spectrogram.shape[-1]
 assert frames(1023, 512, 256) == 2
 
 # %% tags=["hidden-check", "remove-cell"]

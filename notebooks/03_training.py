@@ -21,6 +21,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 encoder: str = None  # picture network, such as "resnet18"; None: the preset's own
 decoder: str = None  # "lstm", "attention" or "transformer"; None: the preset's own
 compared_encoders: list[str] = None  # encoders to compare; None: the preset's own
@@ -36,7 +37,7 @@ from songtitle import experiment, plots, presets, report, tables
 plots.use_house_style()
 changes = {"encoder": encoder, "decoder": decoder}
 changes |= {"compared_encoders": compared_encoders, "compared_decoders": compared_decoders}
-config = presets.preset(preset, seed=seed, device=device, **changes)
+config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record = experiment.training(config)
 boxes = report.diagram(config, record)
 words = report.example_caption(config)

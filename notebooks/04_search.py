@@ -20,6 +20,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 beam_sizes: list[int] = None  # hypotheses kept, such as [1, 3]; None: the preset's own
 tile_sizes: list[int] = None  # sides in pixels, such as [64, 256]; None: the preset's own
 
@@ -30,7 +31,7 @@ from songtitle import claims, evidence, experiment, plots, presets, report, tabl
 
 plots.use_house_style()
 changes = {"beam_sizes": beam_sizes, "tile_sizes": tile_sizes}
-config = presets.preset(preset, seed=seed, device=device, **changes)
+config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record, pairs = experiment.scores(config), evidence.differences(config)
 scores = experiment.score_table(config)
 tables.made_by([record, pairs], config)
@@ -75,7 +76,7 @@ tables.Table(
     name="tab-4",
     caption="Table 4. BLEU-1 in percent points by input and beam size (k = 1 is greedy search): "
     "score and letters, [interval], (chance, gain, p).",
-    note=report.signature(scores),
+    note=report.signature(record),
 )
 
 # %% [markdown]

@@ -20,6 +20,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 map_items: int = 240  # points on each of the small maps
 
 # %% tags=["hide-input"]
@@ -29,7 +30,7 @@ from myst_nb import glue
 from songtitle import experiment, plots, presets, report, tables
 
 plots.use_house_style()
-config = presets.preset(preset, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.similarity(config)
 likeness = experiment.likeness(config)
 grid = experiment.map_grid(config, map_items)

@@ -18,6 +18,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 again: bool = False  # True: train from several seeds here; False: show what was published
 
 # %% tags=["hide-input"]
@@ -27,7 +28,7 @@ from myst_nb import glue
 from songtitle import evidence, experiment, plots, presets, report, tables
 
 plots.use_house_style()
-config = presets.preset(preset, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device)
 record, ranks = evidence.controls(config), evidence.self_retrieval(config)
 pairs = evidence.differences(config)
 seeds = experiment.published(evidence.replicates, config, again=again)
@@ -70,7 +71,7 @@ tables.Table(
     caption="BLEU-1 in percent points of the real input and of each control, with 95 % intervals; "
     "below each control the lead of the real input over it, and p.",
     note="p: random signs of the items' differences, two-sided; for wrong titles random pairings, "
-    f"one-sided. {report.definition_note('bleu1')}",
+    f"one-sided. {report.definition_note(record)}",
 )
 
 # %% tags=["hide-input"]
@@ -109,7 +110,7 @@ tables.Table(
     name="tab-replicates",
     caption="BLEU-1 in percent points over whole trainings from several seeds; intervals are 95 %.",
     note=f"Over seeds: Student's t; over items: mean half width of the bootstrap intervals. "
-    f"{report.definition_note('bleu1')} {tables.origin(seeds)}",
+    f"{report.definition_note(seeds)} {tables.origin(seeds)}",
 )
 
 # %% tags=["hide-input"]
@@ -130,7 +131,7 @@ tables.Table(
     report.paired(pairs),
     name="tab-paired",
     caption="Timbre less spectrogram on the same songs, in percent points, with 95 % intervals.",
-    note=report.definition_note("bleu1", "letters"),
+    note=report.definition_note(pairs),
 )
 
 # %% tags=["hide-input"]

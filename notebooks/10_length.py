@@ -18,6 +18,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -26,7 +27,7 @@ from myst_nb import glue
 from songtitle import evidence, experiment, metrics, plots, presets, report, tables
 
 plots.use_house_style()
-config = presets.preset(preset, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device)
 scored, record = experiment.scores(config), evidence.lengths(config)
 scores = experiment.score_table(config)
 tables.made_by([scored, record], config)
@@ -73,7 +74,7 @@ tables.Table(
     report.length_split(record),
     name="tab-length",
     caption="Every beam effect split into length and words, in percent points with 95 % intervals.",
-    note=report.definition_note("bleu1", "letters"),
+    note=report.definition_note(record),
 )
 
 # %% tags=["hide-input"]

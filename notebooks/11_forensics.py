@@ -19,6 +19,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 beam_sizes: list[int] = None  # one at least as in Table 4; None: the preset's own
 draws: int = None  # random drawings of each control; None: the preset's own
 
@@ -30,7 +31,7 @@ from songtitle import census, evidence, plots, presets, report, tables
 
 plots.use_house_style()
 changes = {"beam_sizes": beam_sizes, "draws": draws}
-config = presets.preset(preset, seed=seed, device=device, **changes)
+config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 here, record = evidence.content_free(config), evidence.readings(config)
 real = census.answers("content_free").get("content_free")
 tables.made_by([here, record], config)

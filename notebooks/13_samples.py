@@ -19,6 +19,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 again: bool = False  # True: train here (takes the files and half an hour); False: show the published
 
 # %% tags=["hide-input"]
@@ -27,7 +28,7 @@ from myst_nb import glue
 from songtitle import evidence, experiment, plots, presets, report, tables
 
 plots.use_house_style()
-config = presets.preset(preset, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.published(evidence.samples, presets.preset("samples"), again=again)
 report.samples_note(record)
 
@@ -47,7 +48,7 @@ tables.Table(
     name="tab-real",
     caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
     note="In brackets behind a name: test items. The quick run names folk tunes and stamps. "
-    f'{report.definition_note("bleu1")}',
+    f'{report.definition_note(record, "bleu1")}',
 )
 
 # %% mystnb={"figure": {"caption": "BLEU-1 above chance on real data, one mark a seed with its 95 % bootstrap interval.", "name": "fig-samples"}, "image": {"alt": "Gain over chance in percent points, one row for each input: photos whole and in tiles, Million Song tracks with their own timbre, with another track's, and with all ninety numbers, and clips read as spectrograms and as timbre; a dashed line marks chance."}} tags=["hide-input"]
@@ -67,7 +68,7 @@ display(
         report.samples_join(record),
         name="tab-samples-join",
         caption="The same titles with their own timbre and with another track's (percent points).",
-        note=f"p: random signs of the titles' differences. {report.definition_note('bleu1')}",
+        note=f"p: random signs of the titles' differences. {report.definition_note(record, 'bleu1')}",
     ),
     tables.Table(
         report.samples_learnt(record),
@@ -95,7 +96,7 @@ display(
         report.samples_controls(record),
         name="tab-samples-controls",
         caption="Million Song's titles named without the song, and the real input's lead over it.",
-        note=f"Means over seeds; p from lowest to highest. {report.definition_note('bleu1')}",
+        note=f"Means over seeds; p from lowest to highest. {report.definition_note(record, 'bleu1')}",
     ),
     tables.Table(
         report.samples_retrieval(record),
@@ -117,7 +118,7 @@ tables.Table(
     report.samples_definitions(record),
     name="tab-samples-definitions",
     caption="The same outputs under each definition of BLEU, in percent points; chance in brackets.",
-    note=report.definition_note("precision", "bleu1", "nltk_3_2_5", "letters", "letters_precision"),
+    note=report.definition_note(record),
 )
 
 # %% [markdown]

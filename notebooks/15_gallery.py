@@ -17,6 +17,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 
 # %% tags=["hide-input"]
 from myst_nb import glue
@@ -24,7 +25,7 @@ from myst_nb import glue
 from songtitle import experiment, plots, presets, report, tables
 
 plots.use_house_style()
-config = presets.preset(preset, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device)
 record, scores = experiment.gallery_songs(config), experiment.score_table(config)
 tree = experiment.branches(config, record.result["songs"][0]["place"])
 tables.made_by([record, tree], config)

@@ -17,6 +17,7 @@
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
+settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
 song: int = 0  # which test song to hear and see, counted from 0
 
 # %% tags=["hide-input"]
@@ -25,7 +26,7 @@ from myst_nb import glue
 from songtitle import claims, experiment, plots, presets, report, tables
 
 plots.use_house_style()
-config = presets.preset(preset, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.clips(config)
 tables.made_by([record], config)
 

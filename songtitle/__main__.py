@@ -1,8 +1,6 @@
 """The command line: `python -m songtitle COMMAND`, such as fetch, run, title, course or status."""
 
 import argparse
-import ast
-import contextlib
 import json
 import os
 import re
@@ -12,7 +10,18 @@ from typing import Any
 
 from songtitle.errors import InputError
 
-COMMANDS = "{fetch,verify,count,run,train,title,course,grade,status}"
+COMMANDS = "{fetch,verify,count,run,train,settings,title,course,grade,status}"
+NAMES = (
+    "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
+    "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
+)
+TRAIN_FLAGS = (  # settings that `train` has a flag for
+    *("device", "crop", "min_count"),
+    *(f"model.{name}" for name in ("encoder", "weights", "decoder", "fine_tune")),
+    *(f"training.{name}" for name in ("batch_size", "accumulate", "epochs", "checkpoint_every")),
+    *(f"training.{name}" for name in ("seed", "learning_rate", "schedule", "precision")),
+)
+FILES = {"model.weights", "model.word_vectors"}  # settings that may be the path of a file
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,15 +60,26 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run the notebooks and build the book")
     run.add_argument("notebook", nargs="*", help="some notebooks only, such as 04_search; no book")
+    run.description = NAMES
     run.add_argument("--preset", default="quick")
-    run.add_argument("--seed", type=int)
+    run.add_argument("--seed", type=_value)
     run.add_argument("--device", help="auto, cpu, cuda or mps")
-    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    _add_changes(run, "another parameter of a notebook or setting, such as views 1")
     run.add_argument("--output", type=Path, help="folder for executed notebooks (some: here)")
     run.add_argument("--no-book", action="store_true", help="run the notebooks only")
+    run.add_argument(
+        "--publish",
+        action="store_true",
+        help="write pages, results and demo into the clone; what other code published runs again",
+    )
     run.set_defaults(command=_run)
 
     _add_train(commands.add_parser("train", help="train on pictures streamed from shards"))
+
+    listed = commands.add_parser("settings", help="list what -p changes: names, ranges, meaning")
+    listed.add_argument("word", nargs="?", default="", help="those with this in name or meaning")
+    listed.add_argument("--preset", default="quick", help="show its values (default quick)")
+    listed.set_defaults(command=_settings)
 
     title = commands.add_parser("title", help="name audio files")
     title.add_argument("file", nargs="+", type=Path, help="mp3, ogg, flac or wav")
@@ -98,13 +118,14 @@ def _add_fetch(fetch: argparse.ArgumentParser) -> None:
 def _add_train(train: argparse.ArgumentParser) -> None:
     train.description = (
         "Train the captioner on captioned pictures in WebDataset shards. The same command again "
-        "goes on where it was; under `accelerate launch -m` or `torchrun -m` it uses every GPU."
-    )
+        "goes on where it was; under `accelerate launch -m` or `torchrun -m` it uses every GPU. "
+    ) + NAMES
     shards = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
     train.add_argument("--shards", nargs="+", required=True, help=shards)
     train.add_argument("--output", type=Path, required=True, help="folder for what is trained")
     train.add_argument("--valid-shards", nargs="+", help="held out (default: the last shard)")
     train.add_argument("--preset", default="quick", help="settings to begin with (default quick)")
+    _add_changes(train, "another setting, such as model.dim 256")
     model = train.add_argument_group("the model")
     model.add_argument("--encoder", help="such as resnet152")
     model.add_argument("--weights", help="imagenet, none, or the path of a state dict")
@@ -118,14 +139,14 @@ def _add_train(train: argparse.ArgumentParser) -> None:
         ("checkpoint-every", "updates between checkpoints (default: at epochs' ends only)"),
         ("seed", "of order, crops and first weights"),
     ):
-        training.add_argument(f"--{name}", type=int, metavar="N", help=what)
-    training.add_argument("--learning-rate", type=float, metavar="RATE")
-    training.add_argument("--schedule", choices=("constant", "cosine"), help="of that rate")
-    training.add_argument("--precision", choices=("fp32", "bf16"))
+        training.add_argument(f"--{name}", type=_value, metavar="N", help=what)
+    training.add_argument("--learning-rate", type=_value, metavar="RATE")
+    training.add_argument("--schedule", help="of that rate: constant or cosine")
+    training.add_argument("--precision", help="fp32 or bf16")
     training.add_argument("--device", help="auto, cpu, cuda or mps")
     data = train.add_argument_group("the pictures and their captions")
-    data.add_argument("--crop", type=int, metavar="PIXELS", help="side of what the encoder sees")
-    data.add_argument("--min-count", type=int, metavar="N", help="times that make a word known")
+    data.add_argument("--crop", type=_value, metavar="PIXELS", help="side of what the encoder sees")
+    data.add_argument("--min-count", type=_value, metavar="N", help="times that make a word known")
     data.add_argument("--max-tokens", type=int, default=50, metavar="N", help="words of a caption")
     data.add_argument("--workers", type=int, metavar="N", help="that decode, for each process")
     data.add_argument("--window", type=int, default=16, metavar="N", help="shards mixed at a time")
@@ -239,26 +260,41 @@ def _count(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from songtitle import reproduce
 
-    given = {name: _value(text) for name, text in options.p}
-    changes = {"seed": options.seed, "device": options.device} | given
+    given = {"seed": options.seed, "device": options.device}
+    changes = {name: v for name, v in given.items() if v is not None} | _changes(options)
     chosen = [_notebook(name, reproduce.SOURCES) for name in options.notebook]
-    for path in chosen:
-        given = {key: value for key, value in changes.items() if value is not None}
-        reproduce.check_parameters(path, {"preset": options.preset} | given)
     output = options.output or (Path.cwd() if chosen else reproduce.EXECUTED)
-    reproduce.run(options.preset, chosen=chosen, output=output, **changes)
+    if options.publish and (chosen or options.output):
+        msg = "--publish: expected a run of all notebooks, got some or an --output; leave those out"
+        raise InputError(msg)
+    reproduce.run(options.preset, changes, chosen=chosen, output=output, stale=options.publish)
+    if options.publish:
+        reproduce.publish()
     if not chosen and not options.no_book and output == reproduce.EXECUTED:
         print(f"The book is built. Open {reproduce.build().as_uri()}")
     return 0
 
 
+def _add_changes(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=what
+    )
+
+
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    """What `-p` names; the path of a file by its whole name, for notebooks run elsewhere."""
+    given = {name: _value(text) for name, text in options.p}
+    for name in FILES & given.keys():
+        if isinstance(given[name], str) and Path(given[name]).is_file():
+            given[name] = str(Path(given[name]).resolve())
+    return given
+
+
 def _value(text: str) -> Any:
     """A value as papermill reads it from the command line: a number, a list, true, or text."""
-    if text in ("true", "false"):
-        return text == "true"
-    with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return ast.literal_eval(text)  # the last two: brackets a thousand deep
-    return text
+    from songtitle.schema import plain
+
+    return plain(text)
 
 
 def _notebook(name: str, folder: Path) -> Path:
@@ -325,23 +361,20 @@ def _grade(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from songtitle.experiment.streaming import is_main, train_on_shards
     from songtitle.presets import preset
 
-    def given(*names: str) -> dict[str, Any]:
-        return {name: v for name in names if (v := getattr(options, name)) is not None}
-
-    config = preset(options.preset, **given("seed", "device", "crop", "min_count"))
-    model = replace(config.model, **given("encoder", "weights", "decoder", "fine_tune"))
-    trained = ("batch_size", "accumulate", "epochs", "checkpoint_every", "seed")
-    rates = ("learning_rate", "schedule", "precision")
-    training = replace(config.training, **given(*trained, *rates))
+    changes = {
+        name: given
+        for name in ("seed", *TRAIN_FLAGS)
+        if (given := getattr(options, name.rpartition(".")[2])) is not None
+    } | _changes(options)
+    if "crop" in changes:  # nothing of shards is cut into tiles
+        changes.setdefault("tile_sizes", changes["crop"])
     record = train_on_shards(
         options.shards,
         options.output,
-        config=replace(config, model=model, training=training),
+        config=preset(options.preset, changes),
         valid_shards=options.valid_shards,
         workers=options.workers,
         window=options.window,
@@ -354,6 +387,19 @@ def _train(options: argparse.Namespace) -> int:
         for kind, count in record["left_out"]["counts"].items():
             print(f"{count:>9,}  examples left out: {kind}")
         print(options.output / record["best"])
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from songtitle.config import setting, settings
+    from songtitle.presets import preset
+    from songtitle.schema import brief
+
+    config = preset(options.preset)
+    for name, told in settings().items():
+        if options.word.lower() in f"{name} {told.help}".lower():
+            print(f"{name} = {brief(setting(config, name))}")
+            print(f"    {told.help} [{told.expected}]")
     return 0
 
 

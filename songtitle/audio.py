@@ -4,12 +4,11 @@ import io
 import math
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -20,8 +19,7 @@ from torch import Tensor
 
 from songtitle.errors import InputError
 from songtitle.shapes import Image, Spectrogram, Waveform
-
-Channel = Literal["mean", "left", "right"]
+from songtitle.spectrograms import Channel, SpectrogramConfig
 
 # Periodic windows, which is what a spectral analysis wants (and what librosa and SciPy default to).
 WINDOWS: dict[str, Callable[..., Tensor]] = {
@@ -35,65 +33,6 @@ WINDOWS: dict[str, Callable[..., Tensor]] = {
 _BLOCK = 46_080  # samples decoded and mixed at a time, about a second
 _SMALL_BLOCK = 4_608  # where the decoder has given up before
 _POINTS_AT_ONCE = 131_072  # of the transform: half a megabyte of samples
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        msg = f"{name}: expected a whole number from 1 up, got {value!r}; change it"
-        raise InputError(msg)
-
-
-def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        msg = f"{name}: expected one of {', '.join(choices)}, got {value!r}; pick one of them"
-        raise InputError(msg)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpectrogramConfig:
-    """How a clip becomes a spectrogram.
-
-    Raises `InputError` naming the field when a value makes no spectrogram.
-    """
-
-    sample_rate: int = 22_050  # Hz
-    n_fft: int = 512  # points of the transform
-    window_length: int = 512  # samples; shorter windows are zero-padded to n_fft
-    hop_length: int = 256  # samples between frames, 11.6 ms
-    bins: int = 256  # lowest kept, DC included; n_fft // 2 leaves out Nyquist alone
-    window: str = "hann"
-    top_db: float = 80.0  # floor, dB below the loudest bin
-    channel: Channel = "mean"  # how stereo becomes mono
-
-    def __post_init__(self) -> None:
-        for name in ("sample_rate", "n_fft", "window_length", "hop_length", "bins"):
-            _check_count(f"SpectrogramConfig.{name}", getattr(self, name))
-        for name, limit, of in (
-            ("window_length", self.n_fft, "n_fft"),
-            ("bins", self.n_fft // 2 + 1, "n_fft // 2 + 1"),
-        ):
-            if getattr(self, name) > limit:
-                msg = (
-                    f"SpectrogramConfig.{name}: expected at most {of} = {limit}, "
-                    f"got {getattr(self, name)}; make it smaller or n_fft larger"
-                )
-                raise InputError(msg)
-        if not 0 < self.top_db < math.inf:
-            msg = f"SpectrogramConfig.top_db: expected dB above 0, got {self.top_db}; try 80"
-            raise InputError(msg)
-        _check_choice("SpectrogramConfig.window", self.window, WINDOWS)
-        _check_choice("SpectrogramConfig.channel", self.channel, get_args(Channel))
-
-
-TRUE_SHAPE = SpectrogramConfig()
-"""256 bins by about 2,580 frames for a 30 s clip: the size that the paper states."""
-
-PAPER_LITERAL = SpectrogramConfig(sample_rate=44_100, n_fft=1024)
-"""The paper's own words: 44.1 kHz, 1,024 points, a window of 512 that overlaps by half.
-
-With the 256 lowest bins kept this gives about 5,162 frames for a 30 s clip, twice the 2,580
-stated, and shows the frequencies below 11 kHz only.
-"""
 
 
 def load_clip(
@@ -114,8 +53,7 @@ def load_clip(
     Raises `InputError` naming the file when it is missing, a folder, empty or not music, when
     nothing decodes, or when a sample is not a finite number.
     """
-    _check_count("sample_rate", sample_rate)
-    _check_choice("channel", channel, get_args(Channel))
+    SpectrogramConfig(sample_rate=sample_rate, channel=channel)  # refuses what it would refuse
     if duration is not None and not 0 < duration < math.inf:
         msg = f"duration: expected seconds above 0 or None for all, got {duration}; try 30"
         raise InputError(msg)

@@ -1,8 +1,9 @@
-"""Stages: work done once, kept under a hash of all it depends on, with a record of how.
+"""Records: work done once and kept under one key, and whether what is kept is still right.
 
 A stage is a function that fills a folder and returns its findings. Its key is a hash of its name,
-its settings, the keys of its inputs and the code it can reach; the same key is never computed
-twice, and any change computes anew beside what is there.
+its settings, the keys of its inputs and its code; the same key is never computed twice, and any
+change computes anew beside what is there. The same code decides whether a page has to run again
+and whether a published record was made by the code at hand.
 """
 
 import ast
@@ -13,20 +14,30 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import textwrap
 import time
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from songtitle import __version__
-from songtitle.disk import clear_disk_errors
+from songtitle.disk import clear_disk_errors, write_whole
+from songtitle.errors import InputError
+from songtitle.manifest import data_home
 
 RECORD = "record.json"
+ROOT = Path(__file__).resolve().parents[1]  # the clone
+PUBLISHED = ROOT / "results"  # records that came with the clone
+RUN = ROOT / "book" / "_build" / "run"  # what was run here, and the book that is built from it
+OWN = RUN / "results"
+PACKAGES = ("songtitle", "benchmarks")  # whose code counts
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class Record:
     key: str
     settings: dict[str, Any]
     inputs: dict[str, str]  # stage name -> key
-    code: str  # hash of the code the stage can reach
+    code: dict[str, str] | str  # module -> hash of its code; of earlier records one hash of all
     result: dict[str, Any]  # findings: the same for the same key
     timing: dict[str, Any]  # seconds, which differ from run to run
     provenance: dict[str, Any]
@@ -50,6 +61,11 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON has it (the folder, a fact of one machine, left out)."""
         return {name: value for name, value in vars(self).items() if name != "folder"}
+
+    @property
+    def changed(self) -> list[str]:
+        """Modules that are not as they were when the record was made; none where it is current."""
+        return changed_code(self.code)
 
 
 def run_stage(
@@ -71,8 +87,8 @@ def run_stage(
     """
     settings = json.loads(json.dumps(dict(settings)))
     keys = {record.stage: record.key for record in inputs}
-    version = code_version(compute)
-    key = _digest([stage, settings, keys, version])
+    code = code_of(compute)
+    key = digest([stage, settings, keys, code])
     runs = home / "runs" / stage
     folder = runs / key
     record = _whole(folder)
@@ -96,7 +112,7 @@ def run_stage(
                 "key": key,
                 "settings": settings,
                 "inputs": keys,
-                "code": version,
+                "code": code,
                 "result": result,
                 "timing": timing,
                 "provenance": provenance() | made,
@@ -105,6 +121,24 @@ def run_stage(
             shutil.rmtree(folder, ignore_errors=True)  # a folder without a whole record is no stage
             os.replace(partial, folder)
             return read_record(folder)
+
+
+def once(stage: Callable[..., Record]) -> Callable[..., Record]:
+    """Ask a stage for its record once a process: later calls with equal arguments get it again.
+
+    `home` defaults to the data home. A stage whose code was reloaded meanwhile is asked again.
+    """
+    known: dict[Any, Record] = {}
+
+    @wraps(stage)
+    def call(config: Any, *arguments: str | int, home: Path | None = None) -> Record:
+        home = home or data_home()
+        key = (config, arguments, home, *code_of(stage).values())
+        if key not in known:
+            known[key] = stage(config, *arguments, home=home)
+        return known[key]
+
+    return call
 
 
 def _whole(folder: Path) -> Record | None:
@@ -160,143 +194,279 @@ def provenance() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
-    here = Path(__file__).parent.parent
     # Killed while it holds a lock that it need not take, it would leave the clone locked.
     command = ["git", "--no-optional-locks", *arguments]
     try:
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
 
 
-_versions: dict[tuple[Any, ...], str] = {}  # a process asks for the same few again and again
+# --- published records: what a run left for the book, shown where nobody runs it again
 
 
-def code_version(function: Callable[..., Any]) -> str:
-    """A hash of what `function` means, with all the songtitle code that it can reach by name.
+def results() -> dict[str, Path]:
+    """Every published result by its name, such as `quick/scores.json`: what was run here, where its
+    code is current or nothing else is there, else what came with the clone."""
+    found = {
+        path.relative_to(root).as_posix(): path
+        for root in (OWN, PUBLISHED)  # a name that both have: that of the clone, for now
+        for path in sorted(root.glob("*/*.json"))
+    }
+    for name in found:
+        own = OWN / name
+        if own.is_file() and not changed_code(_json(own).get("code")):
+            found[name] = own
+    return dict(sorted(found.items()))
 
-    Functions and classes count with all that they name in turn; of a module that is named as a
-    whole, all of it counts, and all that it imports from songtitle. Comments, docstrings and layout
-    do not count: prose may be improved without a rerun.
+
+def published(
+    stage: Callable[..., Record],
+    config: Any,
+    *,
+    again: bool = False,
+    roots: Iterable[Path] | None = None,
+) -> Record:
+    """The record of a stage that takes long: as it was published, else made here.
+
+    A published record is shown only where it was made with exactly these settings, whatever the
+    device. One that other code made is shown where there is no better; `record.changed` and its
+    provenance say which code. Otherwise, or with `again`, the stage runs here. A published record
+    has findings and no files: its folder is that of the results. Raises InputError for one that
+    cannot be read.
     """
-    function = inspect.unwrap(function)
-    # One closure's code can carry other functions each time it is made.
-    carried = tuple(value for value in _carried(function) if _is_ours(value))
-    key = (function.__code__, *carried)
-    if key not in _versions:
-        _versions[key] = _digest(_reachable(function))
-    return _versions[key]
+    if not again:
+        found = _published(stage.__name__, config, roots)
+        if found:
+            return min(found, key=lambda record: bool(record.changed))
+    return stage(config)
 
 
-def _reachable(function: Callable[..., Any]) -> dict[str, str]:
-    """Qualified name -> meaning, of all that a function can reach."""
-    meanings: dict[str, str] = {}
-    waiting: list[Any] = [function]
-    while waiting:
-        value = waiting.pop()
-        if inspect.ismodule(value):
-            value = value.__name__
-        if isinstance(value, str):  # a module: read, not imported, since some want extras
-            if value not in meanings:
-                source = _source(value)
-                meanings[value] = _meaning(source)
-                waiting += _imports(source)
-            continue
-        value = inspect.unwrap(value)
-        name = f"{value.__module__}.{value.__qualname__}"
-        if name not in meanings:
-            try:
-                source = inspect.getsource(value)
-            except OSError:  # generated, as a dataclass's __init__ is: its class counts
-                source = ""
-            meanings[name] = _meaning(textwrap.dedent(source))
-            waiting += [found for found in _named_values(value) if _is_ours(found)]
-            waiting += _imported_within(value)
-    return meanings
+def publish(stage: Callable[..., Record], config: Any, record: Record, *, root: Path = OWN) -> Path:
+    """Write a record that was made here to where `published` looks; one from there stays.
+
+    `config` is the `ExperimentConfig` that it is of; the file's name is of preset and stage.
+    """
+    path = root / config.name / f"{stage.__name__}.json"
+    if record.file(RECORD).is_file():
+        content = record.as_dict() | {"config": _comparable(config)}
+        with clear_disk_errors(f"results of {stage.__name__}", path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return path
 
 
-def _is_ours(value: Any) -> bool:
-    if inspect.ismodule(value):
-        return value.__name__.startswith("songtitle")
-    value = inspect.unwrap(value)  # a cached function is no function by itself
-    module = str(getattr(value, "__module__", ""))
-    has_source = inspect.isfunction(value) or inspect.isclass(value)
-    # How records are kept changes nothing in them.
-    return has_source and module.startswith("songtitle") and module != __name__
-
-
-def _named_values(value: Any) -> list[Any]:
-    """What the names in the code of a function (or of a class's methods) stand for."""
-    if inspect.isclass(value):
-        methods = [
-            getattr(each, "__func__", getattr(each, "fget", each)) for each in vars(value).values()
-        ]
-        named = [
-            _named_values(inspect.unwrap(each)) for each in methods if inspect.isfunction(each)
-        ]
-        return [*value.__mro__[1:], *(found for names in named for found in names)]
-    names: set[str] = set()
-    codes = [value.__code__]
-    while codes:
-        code = codes.pop()
-        names |= set(code.co_names)
-        codes += [const for const in code.co_consts if inspect.iscode(const)]
-    known = [value.__globals__[name] for name in sorted(names & value.__globals__.keys())]
-    return known + _carried(value)
-
-
-def _imported_within(function: Any) -> list[str]:
-    """Our modules that a function imports when it runs: they stand in it by their full names."""
-    names = function.__code__.co_names if inspect.isfunction(function) else ()
-    return [name for name in names if name.startswith("songtitle.") and _file(name)]
-
-
-def _carried(function: Callable[..., Any]) -> list[Any]:
-    """What a closure holds of the function that made it."""
-    return [cell.cell_contents for cell in function.__closure__ or ()]
-
-
-def _file(module: str) -> Path | None:
-    """Where the source of one of our modules lies; None where there is no such module."""
-    stem = Path(__file__).parent.joinpath(*module.split(".")[1:])
-    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
-
-
-def _source(module: str) -> str:
-    file = _file(module)
-    assert file is not None, module
-    return file.read_text("utf-8")
-
-
-def _imports(source: str) -> list[str]:
+def _published(stage: str, config: Any, roots: Iterable[Path] | None) -> list[Record]:
     found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("songtitle."):
-            inside = [f"{node.module}.{alias.name}" for alias in node.names]
-            found += [name for name in inside if _file(name)] or [str(node.module)]
-        elif isinstance(node, ast.ImportFrom) and node.module == "songtitle":
-            found += [f"songtitle.{alias.name}" for alias in node.names if alias.name[0] != "_"]
+    for root in (OWN, PUBLISHED) if roots is None else roots:
+        path = root / config.name / f"{stage}.json"
+        try:
+            if path.is_file():
+                content = _json(path)
+                if content.pop("config", None) == _comparable(config):
+                    found.append(Record(**content, folder=path.parent))
+        except (ValueError, TypeError, AttributeError) as error:
+            msg = f"{path}: expected a published record, got a torn file or another; restore it "
+            msg += "from the repository, or delete it, and the stage runs here"
+            raise InputError(msg) from error
     return found
 
 
-def _meaning(source: str) -> str:
-    tree = ast.parse(source)
+def _comparable(config: Any) -> dict[str, Any]:
+    return {name: value for name, value in config.as_dict().items() if name != "device"}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text("utf-8"))
+    return content if isinstance(content, dict) else {}
+
+
+# --- the code that a record rests on
+
+
+def code_of(function: Callable[..., Any]) -> dict[str, str]:
+    """Module -> hash of its code, for the module of `function` and all of ours that it imports.
+
+    Modules are followed to the ground, whether they are imported at the top or within a function,
+    and read, not imported. All of a module counts, its constants and tables too; comments,
+    docstrings and layout do not: prose may be improved without a rerun. A package that only passes
+    names on stands for the modules that they come from. A table of `data_manifest/` counts with the
+    module that names it.
+    """
+    function = inspect.unwrap(function)
+    name = function.__module__
+    text = _source(name)
+    if text is None:  # not of this project: a notebook, a script, a test
+        try:
+            text = inspect.getsource(sys.modules[name])
+        except (OSError, TypeError):
+            text = textwrap.dedent(inspect.getsource(function))
+    return code_of_text(text, name)
+
+
+def code_of_text(text: str, name: str = "__main__") -> dict[str, str]:
+    """What `code_of` says of a module with this source, such as the cells of a notebook."""
+    found: dict[str, str] = {}
+    waiting: list[tuple[str, str]] = [(name, text)]
+    while waiting:
+        name, text = waiting.pop()
+        if name in found:
+            continue
+        meaning, imports, tables = _parsed(text)
+        found[name] = meaning
+        found |= {table: _table(table) for table in tables if (ROOT / table).is_file()}
+        for module in (each for wanted in imports for each in _modules(*wanted)):
+            if module not in found:
+                waiting.append((module, _source(module) or ""))
+    return dict(sorted(found.items()))
+
+
+def tables() -> dict[str, str]:
+    """Every table of `data_manifest/` -> its hash."""
+    files = sorted((ROOT / "data_manifest").glob("*.*"))
+    names = [f"data_manifest/{file.name}" for file in files if file.suffix in (".toml", ".csv")]
+    return {name: _table(name) for name in names}
+
+
+def changed_code(code: Any) -> list[str]:
+    """Of the modules and tables that a record rests on, those that are not as they were.
+
+    A record that does not say what it rests on, as earlier ones do not, rests on other code.
+    """
+    if not isinstance(code, Mapping):
+        return ["songtitle"]
+    now = {
+        name: _table(name) if "/" in name else _parsed(_source(name) or "")[0]
+        for name in code
+        if "/" in name or name.split(".")[0] in PACKAGES
+    }
+    return sorted(name for name, meaning in now.items() if meaning != code[name])
+
+
+def digest(value: object) -> str:
+    """A hash, 16 hex digits, of plain values."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+_sources: dict[str, tuple[Any, str | None]] = {}
+
+
+def _source(module: str) -> str | None:
+    """The source of one of our modules, as it was when first asked for; None of others.
+
+    What is edited while a process runs is not what the process runs: only a module that was
+    loaded anew is read anew.
+    """
+    loaded = getattr(sys.modules.get(module), "__spec__", None)
+    if module not in _sources or _sources[module][0] is not loaded:
+        file = _file(module)
+        _sources[module] = (loaded, file.read_text("utf-8") if file else None)
+    return _sources[module][1]
+
+
+def _file(module: str) -> Path | None:
+    parts = module.split(".")
+    if parts[0] not in PACKAGES:
+        return None
+    stem = ROOT.joinpath(*parts)
+    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+
+
+def _modules(module: str, name: str | None) -> list[str]:
+    """Our modules behind `import module`, or behind `from module import name`."""
+    text = _source(module)
+    if text is None:
+        return []
+    if name is None:
+        return [module]
+    if _source(f"{module}.{name}") is not None:
+        return [f"{module}.{name}"]
+    passed_on = _passed_on(text)
+    return _modules(*passed_on[name]) if passed_on and name in passed_on else [module]
+
+
+@cache
+def _passed_on(text: str) -> dict[str, tuple[str, str]] | None:
+    """Name -> where it comes from, of a package that does nothing but pass names on."""
+    body = _without_prose(ast.parse(text)).body
+    if not all(isinstance(node, ast.ImportFrom) or _names_all(node) for node in body):
+        return None
+    nodes = [node for node in body if isinstance(node, ast.ImportFrom)]
+    return {
+        alias.asname or alias.name: (str(node.module), alias.name)
+        for node in nodes
+        for alias in node.names
+    }
+
+
+def _names_all(node: ast.stmt) -> bool:
+    names = node.targets if isinstance(node, ast.Assign) else []
+    return [name.id for name in names if isinstance(name, ast.Name)] == ["__all__"]
+
+
+@cache
+def _parsed(text: str) -> tuple[str, list[tuple[str, str | None]], list[str]]:
+    """Of a source: a hash of its code, what of ours it imports, and the tables that it names."""
+    tree = _without_prose(ast.parse(text))
+    imports: dict[tuple[str, str | None], None] = {}
+    named = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports |= dict.fromkeys((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports |= dict.fromkeys((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named.add(node.value)
+    ours = [wanted for wanted in imports if wanted[0].split(".")[0] in PACKAGES]
+    tables = sorted(name for name in named if name.endswith((".toml", ".csv")))
+    return digest(_plain(tree))[:8], ours, [f"data_manifest/{name}" for name in tables]
+
+
+def _without_prose(tree: ast.Module) -> ast.Module:
+    """The same tree without docstrings, those of attributes included."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_string(body[0]):
-            node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+        if isinstance(body, list):
+            node.body = [each for each in body if not _is_prose(each)]  # type: ignore[attr-defined]
+    return tree
 
 
-def _is_string(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+def _is_prose(node: ast.stmt) -> bool:
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _plain(tree: ast.AST) -> list[Any]:
+    """A syntax tree as plain values in prefix order, the same in every version of Python.
+
+    `ast.dump` is not: what is empty is written by some versions, and left out by others.
+    """
+    said: list[Any] = []
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.AST):
+            fields = {name: getattr(node, name, None) for name in node._fields}
+            full = [name for name, value in fields.items() if value is not None and value != []]
+            said.append([type(node).__name__, *full])
+            waiting += [fields[name] for name in reversed(full)]
+        elif isinstance(node, list):
+            said.append(len(node))
+            waiting += reversed(node)
+        else:
+            said.append([type(node).__name__, node if isinstance(node, str) else repr(node)])
+    return said
+
+
+def _table(name: str) -> str:
+    """A hash of a table of `data_manifest/`; of TOML, comments do not count."""
+    file = ROOT / name
+    return _read_table(file, file.stat().st_mtime_ns) if file.is_file() else ""
+
+
+@cache
+def _read_table(file: Path, changed: int) -> str:
+    text = file.read_text("utf-8")
+    return digest(tomllib.loads(text) if file.suffix == ".toml" else text)[:8]

@@ -25,6 +25,7 @@ from songtitle import sources
 from songtitle.errors import InputError
 
 HOME_VARIABLE = "SONGTITLE_DATA"
+SAMPLES = "SONGTITLE_REAL_DATA"  # names a folder of samples of the paper's corpora
 LONGEST_NAME = 1 << 20  # bytes that a tar archive may take to describe a member
 
 

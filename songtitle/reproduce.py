@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,29 @@ from filelock import FileLock
 from nbclient.exceptions import DeadKernelError
 
 from songtitle import census, demo
-from songtitle.cache import Record, provenance
-from songtitle.census.questions import PUBLISHED, present
-from songtitle.config import ExperimentConfig
+from songtitle.cache import (
+    OWN,
+    PUBLISHED,
+    RECORD,
+    ROOT,
+    RUN,
+    Record,
+    digest,
+    provenance,
+    published,
+    results,
+    tables,
+)
+from songtitle.cache import publish as keep_record
+from songtitle.census.questions import present
+from songtitle.config import (
+    ExperimentConfig,
+    flat,
+    is_setting,
+    nearest,
+    setting,
+    settings,
+)
 from songtitle.devices import check_device
 from songtitle.disk import clear_disk_errors, write_whole
 from songtitle.errors import InputError
@@ -48,18 +67,17 @@ from songtitle.experiment import (
     training,
     vocabulary,
 )
-from songtitle.experiment.published import RESULTS, published
-from songtitle.experiment.published import publish as publish_record
 from songtitle.manifest import data_home
 from songtitle.pages import figures, runs
-from songtitle.presets import PARTS, PRESETS, preset
+from songtitle.presets import PRESETS, preset
+from songtitle.schema import brief
 from songtitle.ticker import span, ticking
 
-ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "notebooks"
-EXECUTED = ROOT / "book" / "notebooks"
-PAGES = ROOT / "book" / "_build" / "html"
-DEMO = ROOT / "book" / "extra" / "demo" / "model"
+BOOK = ROOT / "book"  # prose, and what was published: `jupyter-book build book` needs no run
+DEMO = "extra/demo/model"  # in the book: the captioner that names songs in the reader's browser
+EXECUTED = RUN / "notebooks"
+PAGES = BOOK / "_build" / "html"
 
 # Stages whose findings the book quotes.
 SHORT: tuple[Callable[[ExperimentConfig], Record], ...] = (
@@ -79,7 +97,16 @@ LONG: dict[Callable[[ExperimentConfig], Record], str | None] = {
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a traceback
 GO_ON = "the same command goes on at this notebook"
 
+# Settings that change no page, and what to take instead.
+NO_PAGE = {
+    "model.fine_tune": "`python -m songtitle train --fine-tune`; pages keep what a network gives",
+    "search.beam_size": "beam_sizes",
+}
+
 SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
+
+# Which published results a page reads, beside those of long stages and of the census.
+READS = {"08_speed": "benchmarks/", "18_faults": "faults/", SCOREBOARD: ""}
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
 EXPECTED = (
@@ -134,9 +161,11 @@ def execute(
     its metadata: `asked` are the settings of the whole run, where this page knows only a part.
     """
     check_parameters(notebook, parameters)
-    key = _key(notebook, parameters)
+    code = runs.code_of_page(notebook)
+    key = _key(notebook, parameters, code)
     default = {"preset": parameters_of(notebook)["preset"]}
-    about = {"key": key} | _about(default | dict(parameters if asked is None else asked))
+    of_run = default | dict(parameters if asked is None else asked)
+    about = {"key": key, "code": digest(code)} | _about(of_run)
     made_here = data_home() / "pages" / key
     with clear_disk_errors(notebook.name, output.parent), _alone(output):
         if made_here.exists() and _key_of(output) == key:
@@ -161,7 +190,8 @@ def execute(
         write_whole(output, nbformat.writes(content) + "\n")
         machine = "{system}, {cores} cores, Python {python}".format(**provenance())
         with _alone(output.parent):
-            runs.note_times(output, seconds=time.monotonic() - clock, machine=machine)
+            seconds = time.monotonic() - clock
+            runs.note_times(output, seconds=seconds, machine=machine, code=code)
         made_here.touch()
     _failed(notebook).unlink(missing_ok=True)
     return True
@@ -229,14 +259,11 @@ def _failure(
 def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Which run a page is of: the same for every page of one run."""
     base = preset(asked.get("preset", "quick"))
-    own = {*asdict(base), *PARTS} - {"name"}
-    config = preset(base.name, **{name: value for name, value in asked.items() if name in own})
-    said = config.as_dict() | {part: getattr(config.model, part) for part in PARTS}
-    usual = base.as_dict() | {part: getattr(base.model, part) for part in PARTS}
+    config = preset(base.name, asked.get("settings"), **_own(asked))
     changed = {
-        name: said[name]
-        for name in sorted(own & asked.keys() - {"seed", "device"})
-        if said[name] != usual[name]
+        name: list(value) if isinstance(value, tuple) else value
+        for name in sorted(settings().keys() - {"seed", "device"})
+        if (value := setting(config, name)) != setting(base, name)
     }
     made = provenance()
     facts: dict[str, Any] = {
@@ -246,7 +273,7 @@ def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
         "changed": changed,
     }
     return {
-        "run": runs.run_id(ROOT, **facts),
+        "run": runs.run_id(**facts),
         **facts,
         "scale": "small" if config.pictures in runs.SMALL else "paper",
         "commit": made["commit"],
@@ -256,42 +283,90 @@ def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rests_on(records: list[tuple[str, str]]) -> dict[str, Any]:
     """The records that a page shows, and the data behind them."""
-    data = runs.data_hashes(records, data_home(), RESULTS)
+    data = runs.data_hashes(records, data_home())
     return {"records": [list(each) for each in records], "data": data}
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
     """Refuse, in one line, what papermill would pass over or only stumble on later."""
-    if not notebook.is_file():
-        names = ", ".join(path.stem for path in notebooks())
-        msg = f"{notebook}: no such notebook; expected one of {names}"
-        raise InputError(msg)
     known = parameters_of(notebook)
     for name in parameters:
         if name not in known:
-            told = name if name.isidentifier() else repr(name)
-            msg = f"{told}: not a parameter of {notebook.name}; it has {', '.join(known)}"
-            raise InputError(msg)
-    own = set(asdict(PRESETS["quick"])) | set(PARTS)
-    changes = {name: value for name, value in parameters.items() if name in own - {"name"}}
+            _refuse(name, f"not a parameter of {notebook.name}; it has", known)
     named = parameters.get("preset", known["preset"])
     if not isinstance(named, str):
         msg = f"preset: expected a name, such as {known['preset']!r}, got {named!r}; mend it"
         raise InputError(msg)
-    config = preset(named, **changes)
+    config = preset(named, parameters.get("settings"), **_own(parameters))
     if config.pictures != "stamps":  # songs of these are no files to render
         msg = f"preset: expected one on the book's own pictures and songs, got {config.name!r}; "
         msg += "page 13 shows its record beside any of those, such as quick"
         raise InputError(msg)
-    for name in known.keys() & parameters.keys() - own - {"preset"}:
+    for name, instead in NO_PAGE.items():
+        if setting(config, name) != setting(PRESETS[named], name):
+            msg = f"{name}: expected as the preset has it, for no page reads it, got "
+            raise InputError(msg + f"{brief(setting(config, name))}; take {instead}")
+    for name in known.keys() & parameters.keys() - _own(parameters).keys() - {"preset", "settings"}:
         if type(parameters[name]) is not type(known[name]):
             kind, got = type(known[name]).__name__, parameters[name]
             msg = f"{name}: expected {kind}, such as {known[name]!r}, got {got!r}; mend -p {name}"
             raise InputError(msg)
 
 
+def _own(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those parameters that are settings."""
+    return {name: value for name, value in parameters.items() if is_setting(name)}
+
+
+def _refuse(name: str, what: str, known: Iterable[str]) -> None:
+    told, near = (name, nearest(name, *known)) if name.isidentifier() else (repr(name), "")
+    msg = f"{told}: {what} {', '.join(known)}{near}"
+    raise InputError(msg)
+
+
+def _for_each(
+    name: str, chosen: list[Path], changes: Mapping[str, Any]
+) -> list[tuple[Path, dict[str, Any]]]:
+    """The notebooks to run with the parameters of each; refuses what fits none before any runs."""
+    known = {notebook: parameters_of(notebook) for notebook in chosen or notebooks()}
+    if not chosen:
+        every = list(dict.fromkeys(each for names in known.values() for each in names))
+        for each in placed(every, changes).keys() - set(every):
+            _refuse(each, "not a parameter of any notebook; they have", every)
+    found = []
+    for notebook, names in known.items():
+        parameters = {"preset": name} | placed(names, changes)
+        if not chosen:  # what one notebook varies is no business of the others
+            parameters = {key: value for key, value in parameters.items() if key in names}
+        check_parameters(notebook, parameters)
+        found.append((notebook, parameters))
+    return found
+
+
+def placed(known: Collection[str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes as parameters of a notebook: a setting that is none of them goes into `settings`.
+
+    None leaves a parameter as it is. What has a dot is taken for a setting, to be refused as one.
+    """
+    parameters: dict[str, Any] = {}
+    within: dict[str, Any] = {}
+    for name, value in changes.items():
+        apart = is_setting(name) or re.fullmatch(r"\w+(\.\w+)+", name)
+        if name not in known and "settings" in known and apart:
+            within[name] = value
+        elif value is not None:
+            parameters[name] = value
+    if within:
+        parameters["settings"] = flat(parameters.get("settings", {})) | flat(within)
+    return parameters
+
+
 def parameters_of(notebook: Path) -> dict[str, Any]:
     """Names and defaults in the cell tagged `parameters`."""
+    if not notebook.is_file():
+        names = ", ".join(path.stem for path in notebooks())
+        msg = f"{notebook}: no such notebook; expected one of {names}"
+        raise InputError(msg)
     for cell in nbformat.read(notebook, 4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             return {
@@ -311,52 +386,53 @@ def _key_of(page: Path) -> str | None:
     )
 
 
-def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
-    """A hash of all that a page is made from: cells, parameters, library, manifests, corpora, what
-    benchmarks and planted faults left, and what long stages found when they were last published."""
-    digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
-    cells = nbformat.read(notebook, 4).cells
-    digest.update("\n".join(f"{cell.cell_type}:{cell.source}" for cell in cells).encode())
-    for folder, pattern in (
-        ("songtitle", "**/*.py"),
-        ("data_manifest", "*.*"),
-        *([("results/benchmarks", "*.json")] if notebook.stem == "08_speed" else []),
-        *([("results/faults", "*.json")] if notebook.stem == "18_faults" else []),
-        *(("results", f"*/{stage.__name__}.json") for stage in LONG),
-        *([("results", "*/*.json")] if notebook.stem == SCOREBOARD else []),
-    ):
-        for path in sorted((ROOT / folder).glob(pattern)):
-            digest.update(path.read_bytes())
-    digest.update(present(data_home()).encode())
-    return digest.hexdigest()[:16]
+def _key(notebook: Path, parameters: Mapping[str, Any], code: Mapping[str, str]) -> str:
+    """A hash of all that a page is made from: parameters, cells, the code that they reach, the
+    manifests, the corpora at hand, and what it shows of published results."""
+    cells = [[cell.cell_type, cell.source] for cell in nbformat.read(notebook, 4).cells]
+    long = tuple(f"/{stage.__name__}.json" for stage in LONG)
+    read = ("census/", READS.get(notebook.stem, "census/"))
+    shown = {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in results().items()
+        if name.endswith(long) or name.startswith(read)
+    }
+    return digest([dict(parameters), cells, code, tables(), present(data_home()), shown])
 
 
 def run(
-    name: str = "quick", *, chosen: Iterable[Path] = (), output: Path = EXECUTED, **changes: Any
+    name: str = "quick",
+    changes: Mapping[str, Any] | None = None,
+    *,
+    chosen: Iterable[Path] = (),
+    output: Path = EXECUTED,
+    stale: bool = False,
 ) -> None:
     """Run notebooks in order (all of them unless `chosen`), a line of progress for each.
+
+    `changes` are parameters of notebooks and settings by dotted name; without `chosen`, each
+    notebook takes those that it has. With `stale`, those long stages come first whose published
+    records other code made.
 
     The first that fails ends the run. Those before it are up to date then, so the same call goes
     on where it stopped.
     """
     if name not in PRESETS:
         preset(name)
-    chosen = list(chosen)
+    chosen, changes = list(chosen), changes or {}
     whole = not chosen and output == EXECUTED
-    those = chosen or notebooks()
+    those = _for_each(name, chosen, changes)
+    at_large = {"preset": name} | placed(("seed", "device", "settings"), changes)
     start, count, ran = time.monotonic(), len(those), 0
-    for place, notebook in enumerate(those, 1):
-        known = parameters_of(notebook)
-        parameters = {"preset": name}
-        parameters |= {key: value for key, value in changes.items() if value is not None}
-        if not chosen:  # what one notebook varies is no business of the others
-            parameters = {key: value for key, value in parameters.items() if key in known}
+    if stale:
+        make_stale_again(preset(name, at_large.get("settings"), **_own(at_large)))
+    for place, (notebook, parameters) in enumerate(those, 1):
         with ticking(f"[{place:>{len(str(count))}}/{count}] {notebook.stem}") as say:
             if whole and notebook.stem == SCOREBOARD:  # it reads what the others left
-                config = preset(name, seed=changes.get("seed"), device=changes.get("device"))
-                with clear_disk_errors("results", RESULTS):
-                    publish(config, again=bool(changes.get("again")))
-            asked = parameters if chosen else {"preset": name, **changes}
+                config = preset(name, at_large.get("settings"), **_own(at_large))
+                with clear_disk_errors("results", OWN):
+                    keep(config, again=bool(changes.get("again")))
+            asked = parameters if chosen else at_large
             if execute(notebook, output / notebook.name, parameters, asked=asked):
                 ran += 1
             else:
@@ -366,33 +442,69 @@ def run(
         print(f"{ran} run, {count - ran} up to date, in {took}", flush=True)
 
 
-def publish(config: ExperimentConfig, folder: Path = RESULTS, *, again: bool = False) -> None:
-    """Copy the records that the book's numbers come from, and Table 4 in full, to `results/`.
+def keep(config: ExperimentConfig, *, again: bool = False) -> None:
+    """Keep what a run found where pages and the book look for it: `OWN`, beside the clone's own.
 
-    A long stage that was published stays as it is, unless it was run `again`. What the census
-    counted here joins its published answers; those it could not count stay. The captioner of the
-    quick run goes into the page that names songs in the reader's browser.
+    The records that the book's numbers come from, Table 4 in full, and what the census counted
+    here. A long stage that was published stays as it is, unless it was run `again`. The captioner
+    of the quick run goes into the page that names songs in the reader's browser.
     """
     for stage in SHORT:
-        publish_record(stage, config, stage(config), results=folder)
+        keep_record(stage, config, stage(config))
     for stage, name in LONG.items():
         its = preset(name, device=config.device) if name else config
-        record = published(stage, its, again=again, results=folder)
-        publish_record(stage, its, record, results=folder)
-    write_whole(folder / config.name / "table_4.csv", score_table(config).to_csv(index=False))
-    PUBLISHED.mkdir(parents=True, exist_ok=True)
+        keep_record(stage, its, published(stage, its, again=again))
+    write_whole(OWN / config.name / "table_4.csv", score_table(config).to_csv(index=False))
     for name, answer in census.answers().items():
-        if answer.folder != PUBLISHED:
+        if answer.file(RECORD).is_file():
+            (OWN / "census").mkdir(exist_ok=True)
             text = json.dumps(answer.as_dict(), indent=1, ensure_ascii=False)
-            write_whole(PUBLISHED / f"{name}.json", text + "\n")
-    if folder == RESULTS and config.name == "quick":
-        demo.write(config, DEMO)
+            write_whole(OWN / "census" / f"{name}.json", text + "\n")
+    if config.name == "quick":
+        demo.write(config, RUN / DEMO)
+
+
+def make_stale_again(config: ExperimentConfig) -> None:
+    """Run those long stages again whose published records other code made."""
+    for stage, name in LONG.items():
+        its = preset(name, device=config.device) if name else config
+        with ticking(f"[publish] {stage.__name__}, preset {its.name}") as say:
+            try:
+                if published(stage, its).changed:
+                    keep_record(stage, its, stage(its))
+                else:
+                    say("up to date")
+            except InputError as error:  # samples of the paper's corpora: not everybody has them
+                say(f"stays as it was published: {error}")
+
+
+def publish() -> None:
+    """Write what a run left here to the clone: pages, results, and the browser's captioner."""
+    places = {EXECUTED: BOOK / "notebooks", OWN: PUBLISHED, RUN / DEMO: BOOK / DEMO}
+    for source, target in places.items():
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+
+
+def assemble() -> Path:
+    """The book of this run as a folder to build: the clone's prose, the pages that ran here."""
+    source = RUN / "book"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("_build", "*.ipynb"))
+    shutil.copytree(EXECUTED, source / "notebooks", dirs_exist_ok=True)
+    shutil.copy2(ROOT / "CHANGELOG.md", RUN)  # which a page of the book includes from beside it
+    if (RUN / DEMO).is_dir():
+        shutil.copytree(RUN / DEMO, source / DEMO, dirs_exist_ok=True)
+    return source
 
 
 def build() -> Path:
-    """Build the book, any warning an error, and check that nothing of the paper is missing."""
+    """Build the book of this run, any warning an error, and check that nothing of the paper is
+    missing."""
+    source = assemble().relative_to(ROOT)
     program = shutil.which("jupyter-book", path=str(Path(sys.executable).parent))
-    command = [str(program), "build", "book", "-n", "-W", "--keep-going", "-q"]
+    command = [str(program), "build", str(source), "--path-output", "book"]
+    command += ["-n", "-W", "--keep-going", "-q"]
     if program is None or subprocess.run(command, cwd=ROOT, check=False).returncode:
         msg = f"book: `jupyter-book {' '.join(command[1:])}` failed; its messages are above"
         raise InputError(msg)

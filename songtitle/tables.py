@@ -127,12 +127,13 @@ def made_by(records: Sequence[Any], config: Any) -> Note:
     """Which preset, commit, data and machine made a page, from its records and settings."""
     first = records[0].provenance
     keys = ", ".join(f"{record.stage} {record.key}" for record in records)
+    said = "".join(f" {origin(record)}" for record in records if record.changed)
     return Note(
         f"A {config.name} run on small data, not a reproduction",
         f"Preset {config.name}, seed {config.seed}. Pictures: Tux Paint stamps; songs: folk tunes "
         f"rendered from scores. Commit {_commit(first)}, songtitle "
         f"{first['songtitle']}, Python {first['python']}, {plain(first['system'])}, "
-        f"{first['cores']} cores. Record: {plain(keys)}.",
+        f"{first['cores']} cores. Record: {plain(keys)}.{said}",
         kind="warning",
         records=rests_on(records),
     )
@@ -143,8 +144,16 @@ def origin(record: Any) -> str:
     made = record.provenance
     return (
         f"Record {plain(record.stage)} {record.key}, made {made['started'][:10]} by commit "
-        f"{_commit(made)}."
+        f"{_commit(made)}.{other_code(record.changed)}"
     )
+
+
+def other_code(changed: Sequence[str]) -> str:
+    """A sentence on what has changed since a record was made; empty where nothing has."""
+    if not changed:
+        return ""
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f" Other code than this clone's made it; changed since: {', '.join(changed[:3])}{more}."
 
 
 def rests_on(records: Iterable[Any]) -> list[tuple[str, str]]:

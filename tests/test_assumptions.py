@@ -20,11 +20,11 @@ from songtitle.assumptions import (
     reading,
     taken,
 )
-from songtitle.audio import PAPER_LITERAL
 from songtitle.claims import paper_table
 from songtitle.config import ExperimentConfig
 from songtitle.errors import InputError
 from songtitle.presets import PRESETS, preset
+from songtitle.spectrograms import PAPER_LITERAL
 
 ROOT = Path(__file__).parent.parent
 QUICK = PRESETS["quick"]
@@ -165,21 +165,21 @@ def test_settings_change_no_more_when_json_has_carried_them():
             lambda: apply(
                 QUICK, question(default=Answer("a", Settings((("model.colour", 1),)))), "a"
             ),
-            r"size: expected a field of the settings, got 'model.colour'",
+            r"size: model\.colour: no such setting; .*lists them",
         ),
         (
             lambda: apply(QUICK, question(default=Answer("a", Settings((("views.x", 1),)))), "a"),
-            r"expected a field of the settings, got 'views.x'",
+            r"size: views\.x: no such setting; did you mean views\?",
         ),
         (
             lambda: apply(QUICK, question(default=Answer("a", Settings((("views", True),)))), "a"),
-            r"size: expected int for views, got True",
+            r"size: views: expected a whole number from 1 .*, got True",
         ),
         (
             lambda: apply(
                 QUICK, question(default=Answer("a", Settings((("model.dropout", 1.5),)))), "a"
             ),
-            r"dropout: expected from 0 to below 1, got 1.5",
+            r"size: model\.dropout: expected a number from 0 to below 1, got 1\.5",
         ),
         (lambda: question(place=("section 7",)), r"place such as 'section 4.2', got 'section 7'"),
         (lambda: question(place=()), r"place such as 'section 4.2', got 'nowhere'"),

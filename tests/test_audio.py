@@ -15,16 +15,9 @@ import scipy.signal
 import soundfile
 import torch
 
-from songtitle.audio import (
-    PAPER_LITERAL,
-    TRUE_SHAPE,
-    SpectrogramConfig,
-    frame_count,
-    load_clip,
-    log_spectrogram,
-    spectrogram_image,
-)
+from songtitle.audio import frame_count, load_clip, log_spectrogram, spectrogram_image
 from songtitle.errors import InputError
+from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE, SpectrogramConfig
 
 # Every length another number, so that a mix-up shows.
 SMALL = SpectrogramConfig(
@@ -164,12 +157,12 @@ def test_the_picture_is_grey_from_0_to_1_with_high_frequencies_on_top():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hop_length": 0}, "hop_length: expected a whole number from 1 up, got 0"),
-        ({"n_fft": 512.5}, "n_fft: expected a whole number from 1 up, got 512.5"),
-        ({"sample_rate": True}, "sample_rate: expected a whole number from 1 up, got True"),
+        ({"hop_length": 0}, "hop_length: expected a whole number from 1 .*, got 0"),
+        ({"n_fft": 512.5}, "n_fft: expected a whole number from 1 .*, got 512.5"),
+        ({"sample_rate": True}, "sample_rate: expected a whole number from 1 .*, got True"),
         ({"bins": 258}, r"bins: expected at most n_fft // 2 \+ 1 = 257, got 258"),
         ({"window_length": 513}, "window_length: expected at most n_fft = 512, got 513"),
-        ({"top_db": 0.0}, "top_db: expected dB above 0, got 0.0"),
+        ({"top_db": 0.0}, "top_db: expected a number above 0, got 0.0"),
         ({"window": "gauss"}, "window: expected one of hann, hamming, .* got 'gauss'"),
         ({"channel": "both"}, "channel: expected one of mean, left, right, got 'both'"),
     ],
@@ -417,7 +410,7 @@ def test_a_file_whose_sound_vanishes_in_resampling_has_no_samples(tmp_path):
     [
         ({"duration": 0.0}, "duration: expected seconds above 0 or None for all, got 0.0"),
         ({"duration": float("nan")}, "duration: expected seconds above 0 .* got nan"),
-        ({"sample_rate": 0}, "sample_rate: expected a whole number from 1 up, got 0"),
+        ({"sample_rate": 0}, "sample_rate: expected a whole number from 1 .*, got 0"),
     ],
 )
 def test_a_bad_parameter_is_named(tmp_path, change, message):

@@ -1,25 +1,27 @@
 """Laws of stages: done once, done anew after any change, never half done."""
 
 import errno
-import inspect
 import json
-import linecache
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from songtitle import cache
 from songtitle.cache import (
-    _reachable,
-    _versions,
-    code_version,
+    Record,
     finished,
+    once,
     provenance,
+    publish,
+    published,
     read_record,
     run_stage,
 )
 from songtitle.errors import InputError
+from songtitle.presets import preset
 
 
 def counted(folder, *, name="count", settings=None, inputs=(), calls=None):
@@ -172,94 +174,154 @@ def test_finished_records_come_oldest_first(tmp_path):
     assert read_record(first.folder) == first
 
 
-def module(folder, monkeypatch, source):
-    """The code version of `stage` in a module `plain_module` with this source."""
-    import importlib
-    import sys
-
-    (folder / "plain_module.py").write_text(source)
-    linecache.clearcache()  # inspect reads sources through it
-    monkeypatch.syspath_prepend(folder)
-    sys.modules.pop("plain_module", None)
-    importlib.invalidate_caches()
-    return code_version(importlib.import_module("plain_module").stage)
+# --- published records: shown where they answer the question asked, and nowhere else
 
 
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        (("x + 1", "x + 2"), False),
-        (("    return x + 1", "    # why\n    return (x + 1)"), True),
-        (('"""Doc."""', '"""Other."""'), True),
-    ],
-    ids=["code", "comment and layout", "docstring"],
-)
-def test_code_counts_and_prose_does_not(tmp_path, monkeypatch, change, same):
-    source = 'def stage(x):\n    """Doc."""\n    return x + 1\n'
-    first = module(tmp_path, monkeypatch, source)
-    monkeypatch.setattr("sys.dont_write_bytecode", True)
-    assert (module(tmp_path, monkeypatch, source.replace(*change)) == first) is same
+@pytest.fixture
+def config():
+    return preset("tiny")
 
 
-def test_a_stage_depends_on_what_it_names_and_on_what_that_names_and_on_nothing_else():
-    from songtitle.datasets import stamps
-    from songtitle.experiment import training
-    from songtitle.metrics import corpus_bleu
+def stage_in(home, answer):
+    def growing(config) -> Record:
+        return run_stage("growing", lambda _: {"answer": answer}, settings={}, home=home)
 
-    def compute(folder):
-        return {"score": corpus_bleu([["a"]], [[["a"]]]).score, "home": stamps.load(folder)}
-
-    reached = _reachable(compute)
-    assert {"songtitle.metrics.bleu.corpus_bleu", "songtitle.metrics.bleu.BleuScore"} <= set(
-        reached
-    )
-    assert {"songtitle.datasets.stamps", "songtitle.manifest"} <= set(reached)  # whole modules
-    assert "songtitle.metrics.pairs.unigram_pair_scores" not in reached
-    assert not [name for name in _reachable(training) if name.startswith("songtitle.cache")]
-    assert not [name for name in reached if name.startswith(("songtitle.audio", "songtitle.plots"))]
+    return growing
 
 
-def test_a_helper_counts_with_the_stage_that_calls_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("songtitle.cache._is_ours", inspect.isfunction)
-    source = "def helper():\n    return 1\n\ndef stage(x):\n    return helper()\n"
-    first = module(tmp_path, monkeypatch, source)
-    _versions.clear()
-    assert module(tmp_path, monkeypatch, source.replace("return 1", "return 2")) != first
+def test_what_was_published_is_shown_and_nothing_runs(tmp_path, config):
+    first = stage_in(tmp_path / "first", 2)
+    publish(first, config, first(config), root=tmp_path)
+
+    def growing(config):
+        raise AssertionError("the stage ran")
+
+    found = published(growing, config, roots=[tmp_path])
+    assert (found.result, found.key) == ({"answer": 2}, first(config).key)
 
 
-def test_a_cached_helper_counts_as_well():
-    from songtitle.datasets import tunes
-
-    assert tunes._sound_font is not inspect.unwrap(tunes._sound_font)
-    assert "songtitle.datasets.tunes._sound_font" in _reachable(tunes._synthesizer)
-
-
-def test_a_module_that_is_imported_within_a_function_counts_as_well():
-    from songtitle.search.candidates import best_tokens
-
-    assert "songtitle.search.row_kernel" in _reachable(best_tokens)
+def test_on_another_device_the_same_record_is_shown(tmp_path, config):
+    first = stage_in(tmp_path / "first", 2)
+    publish(first, config, first(config), root=tmp_path)
+    second = stage_in(tmp_path / "second", 3)
+    other = replace(config, device="cpu")
+    assert published(second, other, roots=[tmp_path]).result == {"answer": 2}
 
 
-def test_closures_of_one_code_count_by_what_they_carry():
-    from songtitle.metrics import corpus_bleu, sentence_bleu
-
-    def carrying(measure):
-        return lambda folder: {"found": measure}
-
-    versions = [code_version(carrying(each)) for each in (corpus_bleu, sentence_bleu, corpus_bleu)]
-    assert versions[0] == versions[2] != versions[1]
+@pytest.mark.parametrize("change", [{"seed": 7}, {"replicates": 3}])
+def test_with_other_settings_the_stage_runs_here(tmp_path, config, change):
+    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
+    publish(first, config, first(config), root=tmp_path)
+    assert published(second, replace(config, **change), roots=[tmp_path]).result == {"answer": 3}
 
 
-def test_what_a_stage_can_reach_is_read_and_not_imported():
-    import subprocess
-    import sys
+def test_asked_again_the_stage_runs_here_and_its_record_takes_the_others_place(tmp_path, config):
+    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
+    publish(first, config, first(config), root=tmp_path)
+    found = published(second, config, again=True, roots=[tmp_path])
+    publish(second, config, found, root=tmp_path)
+    assert published(first, config, roots=[tmp_path]).result == {"answer": 3}
 
-    code = (
-        "import sys\n"
-        "from songtitle.census import measures\n"
-        "from songtitle.cache import _reachable\n"
-        "reached = _reachable(measures.links)\n"
-        "assert 'songtitle.datasets.web_pictures.worker' in reached\n"
-        "sys.exit('img2dataset' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+def test_publishing_a_published_record_changes_no_byte(tmp_path, config):
+    first = stage_in(tmp_path / "first", 2)
+    path = publish(first, config, first(config), root=tmp_path)
+    before = path.read_bytes()
+    publish(first, config, published(first, config, roots=[tmp_path]), root=tmp_path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_torn_record_is_refused_by_name_and_another_is_made_when_asked_again(
+    tmp_path, config, share
+):
+    first = stage_in(tmp_path / "first", 2)
+    path = publish(first, config, first(config), root=tmp_path)
+    whole = path.read_text("utf-8")
+    path.write_text(whole[: int(share * len(whole))], "utf-8")
+    with pytest.raises(InputError, match=r"growing\.json: expected a published record, got a torn"):
+        published(first, config, roots=[tmp_path])
+    publish(first, config, published(first, config, again=True, roots=[tmp_path]), root=tmp_path)
+    assert path.read_text("utf-8") == whole
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_results_that_cannot_be_written_are_named_and_the_old_ones_stay(
+    tmp_path, config, monkeypatch
+):
+    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
+    path = publish(first, config, first(config), root=tmp_path)
+    before, record = path.read_bytes(), second(config)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("songtitle.cache.os.replace", full)
+    with pytest.raises(InputError, match=r"results of growing: No space left on device: .*; make"):
+        publish(second, config, record, root=tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_a_record_that_other_code_made_is_shown_and_says_so_and_a_current_one_comes_first(
+    tmp_path, config
+):
+    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
+    path = publish(first, config, first(config), root=tmp_path / "theirs")
+    content = json.loads(path.read_text("utf-8"))
+    content["code"]["songtitle.metrics.bleu"] = "00000000"
+    path.write_text(json.dumps(content), "utf-8")
+    roots = [tmp_path / "ours", tmp_path / "theirs"]
+    found = published(second, config, roots=roots)
+    assert (found.result, found.changed) == ({"answer": 2}, ["songtitle.metrics.bleu"])
+    publish(second, config, second(config), root=tmp_path / "ours")
+    assert published(second, config, roots=roots[::-1]).result == {"answer": 3}
+
+
+def test_a_record_with_an_earlier_kind_of_key_is_shown_as_what_it_is(tmp_path, config):
+    first = stage_in(tmp_path / "first", 2)
+    path = publish(first, config, first(config), root=tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"code": "4f1e"}), "utf-8")
+    assert published(first, config, roots=[tmp_path]).changed == ["songtitle"]
+
+
+def test_a_stage_is_asked_once_a_process_and_again_when_its_code_was_reloaded(
+    tmp_path, monkeypatch
+):
+    asked = []
+
+    @once
+    def growing(config, *, home) -> Record:
+        asked.append(config)
+        return run_stage("growing", lambda _: {}, settings={"c": config}, home=home)
+
+    for _ in range(2):
+        growing("a", home=tmp_path)
+    assert asked == ["a"]
+    growing("b", home=tmp_path)
+    assert asked == ["a", "b"]
+    monkeypatch.setattr(cache, "code_of", lambda stage: {"songtitle.x": "1"})
+    growing("a", home=tmp_path)
+    assert asked == ["a", "b", "a"]
+
+
+def test_what_was_run_here_is_read_before_what_came_with_the_clone_where_it_is_current(
+    tmp_path, monkeypatch
+):
+    own, theirs = tmp_path / "own", tmp_path / "theirs"
+    monkeypatch.setattr(cache, "OWN", own)
+    monkeypatch.setattr(cache, "PUBLISHED", theirs)
+    for root, name, code in [
+        (own, "a", {}), (theirs, "a", {}),  # both current
+        (own, "b", "old"), (theirs, "b", {}),
+        (own, "c", "old"),
+        (theirs, "d", "old"),
+    ]:  # fmt: skip
+        (root / "quick").mkdir(parents=True, exist_ok=True)
+        (root / "quick" / f"{name}.json").write_text(json.dumps({"code": code}))
+    found = {name: path.parents[1].name for name, path in cache.results().items()}
+    assert found == {
+        "quick/a.json": "own",
+        "quick/b.json": "theirs",
+        "quick/c.json": "own",
+        "quick/d.json": "theirs",
+    }

@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 
-from songtitle import report
+from songtitle import cache, report
+from songtitle.cache import PUBLISHED
 from songtitle.census import answers as count
-from songtitle.census.questions import PUBLISHED, QUESTIONS, SAMPLE, WHOLE, present
+from songtitle.census.questions import QUESTIONS, SAMPLE, WHOLE, present
 from songtitle.errors import InputError
 
 NAMES = ("fma_names", "song_names")  # a minute each: tests of the funnel hold their shares
@@ -17,7 +18,8 @@ NAMES = ("fma_names", "song_names")  # a minute each: tests of the funnel hold t
 def home(tmp_path, monkeypatch):
     """A data home without samples beside it and nothing published."""
     monkeypatch.delenv("SONGTITLE_REAL_DATA", raising=False)
-    monkeypatch.setattr("songtitle.census.questions.PUBLISHED", tmp_path / "published")
+    monkeypatch.setattr(cache, "OWN", tmp_path / "own")
+    monkeypatch.setattr(cache, "PUBLISHED", tmp_path / "published")
     return tmp_path / "home"
 
 
@@ -75,8 +77,8 @@ def test_a_corpus_in_the_data_home_comes_before_its_sample(home, monkeypatch):
 def test_a_published_answer_stands_where_nothing_is_here(home):
     put(home, GOOD)
     answer = count("captions_valid", home=home)["captions_valid"]
-    folder = home.parent / "published"
-    folder.mkdir()
+    folder = home.parent / "published" / "census"
+    folder.mkdir(parents=True)
     (folder / "captions_valid.json").write_text(json.dumps(answer.as_dict()), "utf-8")
     shutil.rmtree(home / "conceptual_captions")
     again = count("captions_valid", home=home)["captions_valid"]
@@ -90,11 +92,11 @@ def test_an_unknown_question_is_refused_in_one_line(home):
 
 
 def test_every_published_answer_belongs_to_a_question():
-    published = {path.stem for path in PUBLISHED.glob("*.json")}
+    published = {path.stem for path in (PUBLISHED / "census").glob("*.json")}
     assert published
     assert published <= QUESTIONS.keys()
     for name in published:
-        record = json.loads((PUBLISHED / f"{name}.json").read_text("utf-8"))
+        record = json.loads((PUBLISHED / "census" / f"{name}.json").read_text("utf-8"))
         assert record["settings"]["corpus"] == QUESTIONS[name].corpus
         assert record["provenance"]["commit"]
 

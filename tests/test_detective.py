@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from songtitle.audio import PAPER_LITERAL, TRUE_SHAPE
 from songtitle.claims import paper
 from songtitle.presets import preset
 from songtitle.report import detective
+from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE
 
 
 @pytest.fixture(scope="module")

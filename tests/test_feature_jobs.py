@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from songtitle.experiment import feature_jobs
-from songtitle.experiment.common import encoder_settings
 from songtitle.experiment.feature_jobs import Job, Look, run_jobs
-from songtitle.experiment.inputs import _memories
+from songtitle.experiment.inputs import _memories, encoder_settings
 from songtitle.features import read_features
 from songtitle.model import encoding
 from songtitle.model.captioner import ModelConfig

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songtitle import evidence, experiment, plots, report
+from songtitle import cache, evidence, experiment, plots, report
 from songtitle.census import questions
 from songtitle.census.random_captions import content_free_rows, of_samples, random_pairs
 from songtitle.errors import InputError
@@ -239,7 +239,8 @@ def test_the_more_blind_guesses_the_nearer_the_best_of_them():
 def without_samples(in_tiny_home, tmp_path, monkeypatch):
     """A tiny data home with neither samples nor published answers."""
     monkeypatch.delenv(questions.SAMPLES, raising=False)
-    monkeypatch.setattr(questions, "PUBLISHED", tmp_path)
+    monkeypatch.setattr(cache, "OWN", tmp_path)
+    monkeypatch.setattr(cache, "PUBLISHED", tmp_path)
 
 
 def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samples):

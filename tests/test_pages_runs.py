@@ -1,13 +1,14 @@
 """Laws of provenance: a page says of which run it is, and no book is made of two."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import nbformat
 import pytest
 from test_pages import SETTINGS, build, notebook
 
-from songtitle import reproduce
+from songtitle import cache, reproduce
 from songtitle.errors import InputError
 from songtitle.pages import provenance, runs
 from songtitle.pages.runs import PageRun
@@ -132,21 +133,23 @@ def test_what_a_badge_takes_from_a_notebook_is_text():
     assert "<b>" not in html
 
 
-def test_a_run_has_one_name_for_all_its_pages_and_another_when_anything_changes(tmp_path):
-    for path in ("songtitle/a.py", "songtitle/pages/b.py", "data_manifest/c.csv"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text("x = 1\n")
+def test_a_run_has_one_name_for_all_its_pages_and_another_when_anything_changes(monkeypatch):
     asked = {"preset": "quick", "seed": 0, "device": "cpu", "changed": {}}
-    first = runs.run_id(tmp_path, **asked)
-    assert first == runs.run_id(tmp_path, **asked)
+    first, source, tables = runs.run_id(**asked), cache._source, cache.tables()
+    assert first == runs.run_id(**asked)
     for change in ({"preset": "tiny"}, {"seed": 1}, {"device": "cuda"}, {"changed": {"crop": 128}}):
-        assert runs.run_id(tmp_path, **asked | change) != first
-    (tmp_path / "songtitle/pages/b.py").write_text("x = 2\n")
-    assert runs.run_id(tmp_path, **asked) == first  # how pages look makes no other run
-    for path in ("songtitle/a.py", "data_manifest/c.csv"):
-        (tmp_path / path).write_text("x = 2\n")
-        assert runs.run_id(tmp_path, **asked) != first
-        first = runs.run_id(tmp_path, **asked)
+        assert runs.run_id(**asked | change) != first
+
+    def edited(module):
+        text = source(module) + "\nx = 2\n"
+        monkeypatch.setattr(cache, "_source", lambda n: text if n == module else source(n))
+        return runs.run_id(**asked)
+
+    assert edited("songtitle.plots.style") == first  # how pages look makes no other run
+    assert edited("songtitle.evidence.labs") != first
+    monkeypatch.setattr(cache, "_source", source)
+    monkeypatch.setattr(runs, "tables", lambda: tables | {"data_manifest/stamps.csv": "00000000"})
+    assert runs.run_id(**asked) != first
 
 
 def test_records_are_taken_from_outputs_once_each_in_order():
@@ -160,17 +163,18 @@ def test_records_are_taken_from_outputs_once_each_in_order():
     assert runs.take_records(content) == []
 
 
-def test_data_are_those_of_a_record_and_of_all_it_rests_on(tmp_path):
+def test_data_are_those_of_a_record_and_of_all_it_rests_on(tmp_path, monkeypatch):
     def record(folder, stage, key, **content):
         folder.mkdir(parents=True)
         name = "record.json" if folder.name == key else f"{stage}.json"
         (folder / name).write_text(json.dumps({"stage": stage, "key": key} | content))
 
     home, results = tmp_path / "home", tmp_path / "results"
+    monkeypatch.setattr(runs, "published_records", partial(runs.published_records, [results]))
     record(home / "runs" / "scores" / "s1", "scores", "s1", inputs={"corpora": "c1"})
     record(home / "runs" / "corpora" / "c1", "corpora", "c1", settings={"data": {"x": "f" * 64}})
     record(results / "census", "clips", "k1", settings={"files": {"y": {"sha256": "e" * 64}}})
-    found = runs.data_hashes([("scores", "s1"), ("clips", "k1"), ("none", "n")], home, results)
+    found = runs.data_hashes([("scores", "s1"), ("clips", "k1"), ("none", "n")], home)
     assert found == {"x": "f" * 16, "y": "e" * 16}
 
 
@@ -178,8 +182,8 @@ def test_times_stand_beside_the_pages_and_not_in_them(tmp_path):
     write_book(tmp_path, QUICK)
     page = tmp_path / "notebooks" / "01_page.ipynb"
     before = page.read_bytes()
-    runs.note_times(page, seconds=3.21, machine="here")
-    runs.note_times(page.with_name("02_page.ipynb"), seconds=1.0, machine="there")
+    runs.note_times(page, seconds=3.21, machine="here", code={"a": "1"})
+    runs.note_times(page.with_name("02_page.ipynb"), seconds=1.0, machine="there", code={"b": "2"})
     assert page.read_bytes() == before
     found = runs.read_page(page)
     assert (found.seconds, found.machine, found.preset) == (3.2, "here", "quick")
@@ -192,7 +196,7 @@ def test_times_that_a_kill_tore_are_begun_anew(tmp_path, torn):
     write_book(tmp_path, QUICK)
     page = tmp_path / "notebooks" / "01_page.ipynb"
     (page.parent / runs.TIMES).write_text(torn)
-    runs.note_times(page, seconds=3.21, machine="here")
+    runs.note_times(page, seconds=3.21, machine="here", code={"a": "1"})
     assert runs.read_page(page).seconds == 3.2
 
 
@@ -248,10 +252,45 @@ def test_the_published_pages_are_of_one_run_and_no_draft():
     found = {name: runs.read_page(reproduce.ROOT / "book" / f"{name}.ipynb") for name in pages}
     book = runs.one_run({Path(name).name: page for name, page in found.items()})
     assert book is not None
-    runs.check_published({name: page for name, page in found.items() if page}, reproduce.RESULTS)
+    there = runs.published_records([cache.PUBLISHED])
+    runs.check_published({name: page for name, page in found.items() if page}, there)
 
 
 def test_a_book_without_notebooks_has_no_run():
     assert runs.one_run({}) is None
     with pytest.raises(InputError, match="pages without a run: x"):
         runs.one_run({"x": None})
+
+
+def test_a_page_that_other_code_made_says_so_with_what_has_changed(tmp_path, monkeypatch):
+    notebook = reproduce.SOURCES / "06_similarity.ipynb"
+    code = runs.code_of_page(notebook)
+    page = tmp_path / notebook.name
+    about = {"run": "r", "preset": "quick", "code": cache.digest(code), "records": []}
+    content = nbformat.v4.new_notebook(metadata={"songtitle": about})
+    nbformat.write(content, page)
+    runs.note_times(page, seconds=1.0, machine="here", code=code)
+    current = runs.read_page(page)
+    assert current.changed_code == ()
+    assert "other code" not in provenance.badge(current, book=current, notebook="x")
+    source = cache._source
+    text = source("songtitle.experiment.maps").replace("(5, 30, 60)", "(5, 15, 60)")
+    name = "songtitle.experiment.maps"
+    monkeypatch.setattr(cache, "_source", lambda n: text if n == name else source(n))
+    other = runs.read_page(page)
+    assert other.changed_code == (name,)
+    html = provenance.badge(other, book=other, notebook="x")
+    assert "other code than this clone" in html
+    assert name in html
+
+
+def test_a_page_on_a_published_record_that_other_code_made_says_so(tmp_path, monkeypatch):
+    kept = {"stage": "growing", "key": "k", "code": {"songtitle.metrics.bleu": "00000000"}}
+    there = {("growing", "k"): kept, ("scores", "s"): kept | {"code": {}}}
+    monkeypatch.setattr(runs, "published_records", lambda: there)
+    page = tmp_path / "00_page.ipynb"
+    about = {"run": "r", "preset": "quick", "records": [["growing", "k"], ["scores", "s"]]}
+    nbformat.write(nbformat.v4.new_notebook(metadata={"songtitle": about}), page)
+    found = runs.read_page(page)
+    assert found.other_code == ("growing",)
+    assert "<code>growing</code>" in provenance.badge(found, book=found, notebook="x")

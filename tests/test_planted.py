@@ -12,7 +12,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from songtitle.audio import SpectrogramConfig, load_clip, log_spectrogram, spectrogram_image
+from songtitle.audio import load_clip, log_spectrogram, spectrogram_image
 from songtitle.controls import Chance, against_chance, replicate_interval
 from songtitle.datasets.loaders import Loader
 from songtitle.metrics import reciprocal_ranks, retrieval, unigram_pair_scores
@@ -21,6 +21,7 @@ from songtitle.model.encoder import build_backbone
 from songtitle.model.likelihood import log_likelihoods
 from songtitle.model.searcher import Searcher
 from songtitle.search import SearchConfig
+from songtitle.spectrograms import SpectrogramConfig
 from songtitle.training import TrainingConfig, evaluate, fit
 from songtitle.vocab import Vocabulary
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from songtitle import plots
+from songtitle.cache import ROOT, code_of_text, digest
 from songtitle.errors import InputError
 from songtitle.pages.runs import PageRun, check_published
 from songtitle.report.faults import fault_facts, fault_frame, fault_note, fault_table, faults
@@ -70,9 +71,19 @@ def test_the_note_says_commit_machine_and_minutes_and_names_its_record(found):
     assert note.records[0][0] == "faults/faults"
 
 
+def test_the_note_counts_the_kinds_that_were_tried_on_other_code(found):
+    assert "3 of 3 kinds were tried on other code than this clone's" in fault_note(found).text
+    test = "tests/faults/test_disk.py"
+    code = digest(code_of_text((ROOT / test).read_text("utf-8")))
+    now = {**found, "rows": [row | {"test": test, "code": code} for row in found["rows"]]}
+    assert "other code" not in fault_note(now).text
+    now["rows"][0]["code"] = "0" * 16
+    assert "1 of 3 kinds" in fault_note(now).text
+
+
 def test_a_page_that_rests_on_planted_faults_needs_no_published_key(found, tmp_path):
     (record,) = fault_note(found).records
-    check_published({"18_faults": PageRun(records=(tuple(record),))}, tmp_path)
+    check_published({"18_faults": PageRun(records=(tuple(record),))}, {})
 
 
 def test_without_a_run_the_reader_is_told_how_to_make_one(tmp_path):

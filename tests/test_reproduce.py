@@ -88,8 +88,8 @@ def test_a_page_that_finds_no_room_is_named_in_one_line_and_the_earlier_one_stay
     [
         ({"sead": 1}, r"sead: not a parameter of 04_search\.ipynb; it has preset, seed, device"),
         ({"preset": "slow"}, r"preset: expected one of tiny, quick"),
-        ({"beam_sizes": "abc"}, r"beam_sizes: expected positive whole numbers.*'abc'"),
-        ({"seed": "x"}, r"seed: expected int"),
+        ({"beam_sizes": "abc"}, r"beam_sizes: expected a list of one or more whole.*'abc'"),
+        ({"seed": "x"}, r"seed: expected a whole number"),
     ],
 )
 def test_a_bad_parameter_is_refused_before_anything_runs(tmp_path, parameters, message):

@@ -219,7 +219,7 @@ def test_another_setting_in_the_same_folder_is_refused_by_name(
         (["--decoder", "gru"], "decoder"),
         (["--min-count", "99"], "min_count: expected words that come 99 times or more"),
         (["--max-tokens", "0"], "max_tokens: expected 1 or more, got 0"),
-        (["--crop", "0"], "crop: expected 1 pixel or more, got 0"),
+        (["--crop", "0"], "crop: expected a whole number from 1 to 10^9, got 0"),
         (["--valid-shards", "nowhere.tar"], "nowhere.tar: expected a shard, there is none"),
         (["--preset", "best"], "preset: expected one of"),
     ],

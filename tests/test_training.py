@@ -237,7 +237,7 @@ def test_frozen_weights_stay_as_they_are(tmp_path):
     ],
 )
 def test_a_setting_outside_its_range_is_named(name, value):
-    with pytest.raises(InputError, match=rf"training: expected {name} to be .*got {value}"):
+    with pytest.raises(InputError, match=rf"{name}: expected a .*number .*got {value}; try"):
         TrainingConfig(**{name: value})
 
 

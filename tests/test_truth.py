@@ -541,3 +541,10 @@ def test_a_change_too_small_to_print_is_no_change():
     for part in ("change", "length", "content"):
         row |= {part: 1e-9, f"{part}_low": 1e-10, f"{part}_high": 1e-8}
     assert report.truth.explanation(row) == "no change"
+
+
+def test_a_note_reads_which_bleu_it_was_from_the_record_and_an_earlier_one_does_not_say(tmp_path):
+    named = {"bleu1": {"name": "words", "signature": "brevity:no"}}
+    for settings, said in [({"bleu": named}, "words: `brevity:no`"), ({}, "does not say by which")]:
+        record = run_stage("scores", lambda _: {}, settings=settings, home=tmp_path)
+        assert said in report.definition_note(record)

@@ -1,11 +1,8 @@
 """Switching: settings with another answer to one question, and which answers settings take."""
 
-from dataclasses import fields, is_dataclass, replace
-from typing import Any
-
 from songtitle.assumptions.changes import BOOK, Answer, Assumption, Reading, Settings
 from songtitle.assumptions.questions import ASSUMPTIONS
-from songtitle.config import ExperimentConfig
+from songtitle.config import ExperimentConfig, override, setting
 from songtitle.errors import InputError
 
 
@@ -30,7 +27,11 @@ def apply(config: ExperimentConfig, question: Assumption | str, label: str) -> E
         how = "how results are read" if isinstance(change, Reading) else f"page {question.page}"
         msg = f"{question.name}: expected a matter of settings, got {label!r}, one of {how}"
         raise InputError(msg + "; change another")
-    changed = _with(config, dict(change.values), about=question.name)
+    try:
+        changed = override(config, dict(change.values))
+    except InputError as error:
+        msg = f"{question.name}: {error}"
+        raise InputError(msg) from None
     if changed == config:
         msg = (
             f"{question.name}: expected an answer other than that of preset {config.name}, "
@@ -54,7 +55,7 @@ def taken(config: ExperimentConfig, question: Assumption | str) -> Answer | None
             return answer  # no preset reads otherwise
         if isinstance(answer.change, Settings):
             values = answer.change.values
-            if all(field_of(config, name, about=question.name) == value for name, value in values):
+            if all(setting(config, name) == value for name, value in values):
                 return answer
     return None
 
@@ -82,35 +83,5 @@ def open_answers(config: ExperimentConfig) -> list[tuple[Assumption, Answer]]:
     ]
 
 
-def field_of(config: ExperimentConfig, name: str, *, about: str) -> Any:
-    """The value of a dotted field; `InputError` naming it where there is none."""
-    value: Any = config
-    for part in name.split("."):
-        if not is_dataclass(value) or part not in {each.name for each in fields(value)}:
-            msg = f"{about}: expected a field of the settings, got {name!r}, which is none; mend it"
-            raise InputError(msg)
-        value = getattr(value, part)
-    return value
-
-
 def _known(question: Assumption | str) -> Assumption:
     return assumption(question) if isinstance(question, str) else question
-
-
-def _with(config: ExperimentConfig, values: dict[str, Any], *, about: str) -> ExperimentConfig:
-    """The settings with other values of dotted fields, each of the kind that it had."""
-    parts: dict[str, Any] = {}
-    inner: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
-        before = field_of(config, name, about=about)
-        if type(value) is not type(before) and {type(value), type(before)} != {int, float}:
-            msg = f"{about}: expected {type(before).__name__} for {name}, got {value!r}; mend it"
-            raise InputError(msg)
-        first, _, rest = name.partition(".")
-        if rest:
-            inner.setdefault(first, {})[rest] = value
-        else:
-            parts[first] = value
-    # All of a part at once: it checks that its values go together, and names what does not.
-    parts |= {name: replace(getattr(config, name), **found) for name, found in inner.items()}
-    return replace(config, **parts)

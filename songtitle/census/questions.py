@@ -14,14 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, results, run_stage
 from songtitle.census import measures, random_captions, references, repairs
 from songtitle.datasets.conceptual_captions import TABLES
 from songtitle.errors import InputError
-from songtitle.manifest import data_home, sha256
+from songtitle.manifest import SAMPLES, data_home, sha256
 
-SAMPLES = "SONGTITLE_REAL_DATA"
-PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "census"
 WHOLE, SAMPLE = "data home", "real sample"
 
 
@@ -245,10 +243,8 @@ def files_of(
 
 def published(name: str) -> Record | None:
     """The answer that came with this clone, counted by its makers."""
-    path = PUBLISHED / f"{name}.json"
-    if not path.is_file():
-        return None
-    return Record(**json.loads(path.read_text("utf-8")), folder=PUBLISHED)
+    path = results().get(f"census/{name}.json")
+    return Record(**json.loads(path.read_text("utf-8")), folder=path.parent) if path else None
 
 
 def present(home: Path) -> str:

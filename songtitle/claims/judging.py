@@ -24,6 +24,7 @@ HOLDS, FAILS = "holds", "fails"
 OPEN, INCONSISTENT = "not testable here", "inconsistent in the paper"
 VERDICTS = (HOLDS, FAILS, OPEN, INCONSISTENT)
 RESULTS = CLAIMS.parents[1] / "results"
+Results = Path | Mapping[str, Path]  # a folder of records, or their files by name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Verdict:
     records: tuple[str, ...] = ()  # name, key and commit of each
 
 
-def verdicts(results: Path = RESULTS, ledger: Ledger | None = None) -> list[Verdict]:
+def verdicts(results: Results = RESULTS, ledger: Ledger | None = None) -> list[Verdict]:
     """Every claim and every inconsistency of the ledger, each with its verdict."""
     book = ledger or read_ledger()
     published = _records(results, book)
@@ -54,7 +55,7 @@ def verdicts(results: Path = RESULTS, ledger: Ledger | None = None) -> list[Verd
     return [*claims, *clashes]
 
 
-def verdict(id: str, results: Path = RESULTS, ledger: Ledger | None = None) -> Verdict:
+def verdict(id: str, results: Results = RESULTS, ledger: Ledger | None = None) -> Verdict:
     """The verdict on one entry of the ledger. Raises InputError for a name that is not in it."""
     book = ledger or read_ledger()
     for claim in book.claims:
@@ -68,7 +69,7 @@ def verdict(id: str, results: Path = RESULTS, ledger: Ledger | None = None) -> V
     raise InputError(msg)
 
 
-def _records(results: Path, book: Ledger) -> dict[str, Published]:
+def _records(results: Results, book: Ledger) -> dict[str, Published]:
     found = read_published(results)
     rename_rows(found, book.aliases)
     return found

@@ -58,10 +58,12 @@ class Estimate:
     label: str = ""  # which of several ways to count
 
 
-def read_published(results: Path) -> dict[str, Published]:
-    """Every record below `results`, by its name; one that cannot be read is not there."""
+def read_published(results: Path | Mapping[str, Path]) -> dict[str, Published]:
+    """Every record below a folder, or of these files, by its name; one that cannot be read is not
+    there."""
+    paths = results.glob("*/*.json") if isinstance(results, Path) else results.values()
     found = {}
-    for path in sorted(results.glob("*/*.json")):
+    for path in sorted(paths, key=lambda path: path.parts[-2:]):
         try:
             content = json.loads(path.read_text("utf-8"))
         except (OSError, json.JSONDecodeError):

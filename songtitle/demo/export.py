@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from songtitle.cache import Record, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.demo.examples import example_files
 from songtitle.demo.graphs import picture_graph, word_graph
@@ -31,9 +32,8 @@ def write(config: ExperimentConfig, folder: Path, *, home: Path | None = None) -
     """Write what the page needs of a finished run to `folder`; a file that is right stays.
 
     `picture.onnx` and `word.onnx` (see `graphs`), `model.json` (see `facts`) and three examples.
-    The titles of all test songs are compared with those of the run, which takes a minute or two;
-    where graphs and songs are those of the last time, what was found then stays. Raises
-    InputError for a captioner of other parts than the quick run's.
+    The titles of all test songs are compared with those of the run, which takes a minute or two.
+    Raises InputError for a captioner of other parts than the quick run's.
     """
     home = home or data_home()
     record = training(config, home=home)
@@ -45,9 +45,10 @@ def write(config: ExperimentConfig, folder: Path, *, home: Path | None = None) -
     }
     content = facts(config, vocabulary, home=home)
     content["sha256"] = {name: _sha256(graph) for name, graph in graphs.items()}
-    content["agreement"] = _known(folder / MODEL, content) or agreement(
-        Twin(graphs[PICTURE], graphs[WORD]), vocabulary, config, home=home
-    )
+    twin = Twin(graphs[PICTURE], graphs[WORD])
+    content["agreement"] = agreement(
+        twin, vocabulary, config, sha256=content["sha256"], home=home
+    ).result
     songs = clips(config, home=home)
     names = [song["clip"] for song in read_json(songs.file("songs.json"))]
     chosen = [names[len(names) * third // 3] for third in range(3)]
@@ -96,15 +97,32 @@ def facts(config: ExperimentConfig, vocabulary: Vocabulary, *, home: Path) -> di
 
 
 def agreement(
-    twin: Twin, vocabulary: Vocabulary, config: ExperimentConfig, *, home: Path
-) -> dict[str, Any]:
-    """How often the stored weights give the titles of the run, over all test songs.
+    twin: Twin,
+    vocabulary: Vocabulary,
+    config: ExperimentConfig,
+    *,
+    sha256: Mapping[str, str],
+    home: Path,
+) -> Record:
+    """How often the stored weights, of these hashes, give the titles of the run.
 
-    `same_first` and `same_five` count songs whose best title, or whose five titles in order, are
-    the same; `largest_difference` is between log-probabilities of one title, in nats.
+    Over all test songs, `same_first` and `same_five` count those whose best title, or whose five
+    titles in order, are the same; `largest_difference` is between log-probabilities of one title,
+    in nats.
     """
-    songs = clips(config, home=home)
-    found = read_json(hypotheses(config, INPUT, BEAM_SIZE, home=home).file("hypotheses.json"))
+    before = [hypotheses(config, INPUT, BEAM_SIZE, home=home), clips(config, home=home)]
+
+    def compute(_: Path) -> dict[str, Any]:
+        return _compared(twin, vocabulary, config, *before)
+
+    settings = {"graphs": dict(sha256), "search": asdict(config.search), "seed": config.seed}
+    return run_stage("agreement", compute, settings=settings, inputs=before, home=home)
+
+
+def _compared(
+    twin: Twin, vocabulary: Vocabulary, config: ExperimentConfig, named: Record, songs: Record
+) -> dict[str, Any]:
+    found = read_json(named.file("hypotheses.json"))
     search = replace(config.search, beam_size=BEAM_SIZE)
     first = five = 0
     differences = [0.0]
@@ -124,15 +142,6 @@ def agreement(
         "same_five": int(five),
         "largest_difference": round(float(np.max(differences)), 4),
     }
-
-
-def _known(path: Path, content: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was found the last time, if graphs, songs and settings were the same."""
-    if not path.is_file():
-        return None
-    before = json.loads(path.read_text("utf-8"))
-    same = all(before.get(name) == content[name] for name in content)
-    return before.get("agreement") if same else None
 
 
 def _nearest(sizes: Sequence[int]) -> int:

@@ -8,22 +8,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.claims import paper
 from songtitle.config import ExperimentConfig
 from songtitle.controls import items_needed, paired_difference, power_of, tie_letters
-from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.listeners import Words, own_scores
-from songtitle.experiment.naming import (
-    PERMUTATIONS,
-    SONG_INPUTS,
-    held_out_captions,
-    hypotheses,
-    input_names,
-    song_titles,
-)
-from songtitle.metrics import DEFINITIONS, Definition
+from songtitle.experiment.naming import SONG_INPUTS, hypotheses, input_names
+from songtitle.experiment.scoring import PERMUTATIONS, held_out_captions, song_titles
+from songtitle.metrics import DEFINITIONS, Definition, signatures
 
 POWER = 0.8  # the probability with which a true difference is to be found
 PAIRED = ("bleu1", "letters")  # the definitions under which timbre and spectrogram are compared
@@ -76,7 +70,7 @@ def differences(config: ExperimentConfig, *, home: Path) -> Record:
         return {"letters": letters, "paired": paired}
 
     settings = pick(config, "seed") | {"beams": list(config.beam_sizes), "gap": gap}
-    settings |= {name: asdict(DEFINITIONS[name]) for name in PAIRED}
+    settings["bleu"] = signatures(*PAIRED)
     settings["hypotheses"] = [record.key for record in found.values()]
     return run_stage("differences", compute, settings=settings, inputs=[words, songs], home=home)
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.controls import (
     against_chance,
@@ -22,7 +22,7 @@ from songtitle.controls import (
 )
 from songtitle.datasets.order import generator_for
 from songtitle.evidence.retraining import BEAMS, BLEU_1, blind_training
-from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.corpora import corpora
 from songtitle.experiment.learning import training
 from songtitle.experiment.listeners import (
@@ -36,8 +36,8 @@ from songtitle.experiment.listeners import (
     own_scores,
     references_of,
 )
-from songtitle.experiment.naming import PERMUTATIONS
-from songtitle.metrics import prior_free, recalls, reciprocal_ranks
+from songtitle.experiment.scoring import PERMUTATIONS
+from songtitle.metrics import prior_free, recalls, reciprocal_ranks, signatures
 from songtitle.model.likelihood import log_likelihoods
 from songtitle.shapes import Memory
 
@@ -121,7 +121,7 @@ def controls(config: ExperimentConfig, *, home: Path) -> Record:
         return {"rows": rows, "constants": constants}
 
     settings = pick(config, "seed", "draws", "standardise_timbre") | {"inputs": inputs}
-    settings |= {"beams": list(BEAMS), "definition": asdict(BLEU_1)}
+    settings |= {"beams": list(BEAMS), "bleu": signatures("bleu1")}
     settings |= {"search": asdict(config.search), "seen": [each.key for each in seen.values()]}
     inputs_before = [words, trained, blind]
     return run_stage("controls", compute, settings=settings, inputs=inputs_before, home=home)

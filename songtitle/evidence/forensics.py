@@ -6,14 +6,13 @@ Table 4 is measured, and how near the best of so many ways would come by luck.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.census.questions import answer
 from songtitle.census.random_captions import (
     CLEANED,
@@ -35,15 +34,11 @@ from songtitle.evidence.distances import (
     one_number_a_kind,
     sizes,
 )
-from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.corpora import COLLECTIONS, clips, corpora
-from songtitle.experiment.naming import (
-    held_out_captions,
-    hypotheses,
-    input_names,
-    song_titles,
-)
-from songtitle.metrics import CHOICES, DEFINITIONS
+from songtitle.experiment.naming import hypotheses, input_names
+from songtitle.experiment.scoring import held_out_captions, song_titles
+from songtitle.metrics import CHOICES, DEFINITIONS, signatures
 from songtitle.metrics.beginnings import LENGTHS, bleu, mean_bleu, pair_up
 
 OURS, WRONG = "this run's outputs", "the same, wrong references"
@@ -72,7 +67,7 @@ def content_free(config: ExperimentConfig, *, home: Path) -> Record:
             texts[name] = [song["tokens"] for song in songs if song["collection"] == collection]
         return described({CLEANED: texts}, draws=config.draws, seed=config.seed)
 
-    settings = pick(config, "seed", "draws") | {"definitions": _definitions()}
+    settings = pick(config, "seed", "draws") | {"bleu": signatures(*DEFINITIONS)}
     settings["lengths"] = list(LENGTHS)
     return run_stage("content_free", compute, settings=settings, inputs=[before], home=home)
 
@@ -131,7 +126,7 @@ def readings(config: ExperimentConfig, *, home: Path) -> Record:
             **measured(ways, printed, seed=config.seed),
         }
 
-    settings = pick(config, "seed") | {"definitions": _definitions(), "choices": list(CHOICES)}
+    settings = pick(config, "seed") | {"bleu": signatures(*DEFINITIONS), "choices": list(CHOICES)}
     settings["paper"] = [[*cell, value] for cell, value in printed.items()]
     settings["hypotheses"] = [record.key for record in found.values()]
     settings["real"] = real and [real.key, real.settings["found"]]
@@ -274,7 +269,3 @@ def measured(ways: Iterable[Way], printed: Cells, *, seed: int) -> dict[str, Any
             for source, count in tried.items()
         },
     }
-
-
-def _definitions() -> dict[str, Any]:
-    return {name: asdict(definition) for name, definition in DEFINITIONS.items()}

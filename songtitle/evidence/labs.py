@@ -11,27 +11,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from songtitle.assumptions import BOOK, Reading
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.controls import bootstrap_interval
 from songtitle.devices import check_device
 from songtitle.errors import InputError
 from songtitle.evidence.standing import Found, changes, own_and_gains
 from songtitle.evidence.switches import BEAM_SIZE, picture_input, whole_items
-from songtitle.experiment.common import once, pick
+from songtitle.experiment.common import pick
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.inputs import features_of, song_features, tile_features, timbre_of
 from songtitle.experiment.learning import load_trained, training
-from songtitle.experiment.naming import (
-    SONG_INPUTS,
-    as_words,
-    held_out_captions,
-    hypotheses,
-    search,
-    song_titles,
-    timbre_door,
-)
-from songtitle.metrics import DEFINITIONS, chosen, chosen_pair_scores
+from songtitle.experiment.naming import SONG_INPUTS, as_words, hypotheses, search, timbre_door
+from songtitle.experiment.scoring import held_out_captions, song_titles
+from songtitle.metrics import DEFINITIONS, chosen, chosen_pair_scores, signatures
 from songtitle.search import SearchConfig
 
 BATCH = 256  # items that pass the encoder together
@@ -108,6 +101,7 @@ def lab(config: ExperimentConfig, name: str, *, home: Path) -> Record:
 
     settings: dict[str, Any] = {"lab": name, "inputs": list(touched), "beam_size": BEAM_SIZE}
     settings |= pick(config, "seed", "standardise_timbre")
+    settings["bleu"] = signatures(BOOK.definition)
     settings["device"] = check_device(config.device).type
     settings["records"] = [record.key for record in (*before.values(), *seen.values())]
     return run_stage("lab", compute, settings=settings, inputs=[words, songs, trained], home=home)

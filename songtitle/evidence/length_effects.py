@@ -1,16 +1,16 @@
 """Length effects: what a beam changes by making titles shorter, and what by choosing words."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.controls import bootstrap_interval, paired_difference, prefixes
-from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.learning import training
 from songtitle.experiment.listeners import (
     Words,
@@ -21,8 +21,9 @@ from songtitle.experiment.listeners import (
     listener,
     references_of,
 )
-from songtitle.experiment.naming import PERMUTATIONS, hypotheses
-from songtitle.metrics import DEFINITIONS
+from songtitle.experiment.naming import hypotheses
+from songtitle.experiment.scoring import PERMUTATIONS
+from songtitle.metrics import DEFINITIONS, signatures
 
 PEAK = 5  # the beam size at which the paper's scores peak: they rise before it and fall after
 DEFINED = ("bleu1", "letters")  # the definitions under which a beam effect is split
@@ -117,7 +118,7 @@ def lengths(config: ExperimentConfig, *, home: Path) -> Record:
         return result
 
     settings = pick(config, "seed") | {"inputs": inputs, "steps": steps, "beams": beams}
-    settings |= {key: asdict(DEFINITIONS[key]) for key in DEFINED}
+    settings["bleu"] = signatures(*DEFINED)
     settings["records"] = [record.key for record in (*found.values(), *seen.values())]
     return run_stage("lengths", compute, settings=settings, inputs=[trained], home=home)
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.controls import against_chance, replicate_interval
 from songtitle.devices import check_device
 from songtitle.errors import InputError
-from songtitle.experiment.common import once, pick
+from songtitle.experiment.common import pick
 from songtitle.experiment.comparing import PATIENCE
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, picture_features
@@ -24,8 +24,9 @@ from songtitle.experiment.listeners import (
     listener,
     references_of,
 )
-from songtitle.experiment.naming import PERMUTATIONS
-from songtitle.metrics import DEFINITIONS
+from songtitle.experiment.scoring import PERMUTATIONS
+from songtitle.metrics import DEFINITIONS, signatures
+from songtitle.schema import SEEDS
 
 BEAMS = (1, 5)  # greedy, and where the paper's scores peak
 BLEU_1 = DEFINITIONS["bleu1"]
@@ -37,7 +38,8 @@ def patient(config: ExperimentConfig, *, seed: int = 0) -> ExperimentConfig:
     Of every training the best epoch is kept, so the rest of the epochs would only take time.
     """
     settings = config.training
-    settings = replace(settings, seed=settings.seed + seed, patience=settings.patience or PATIENCE)
+    number = (settings.seed + seed) % SEEDS
+    settings = replace(settings, seed=number, patience=settings.patience or PATIENCE)
     return replace(config, training=settings)
 
 
@@ -109,7 +111,7 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Record:
         return {"rows": rows, "summary": summarised(rows)}
 
     settings = pick(config, "seed", "replicates") | {"beams": list(BEAMS), "inputs": inputs}
-    settings |= {"definition": asdict(BLEU_1)}
+    settings["bleu"] = signatures("bleu1")
     settings["records"] = [record.key for record in (*trained, *seen.values())]
     words = corpora(config, home=home)
     return run_stage("replicates", compute, settings=settings, inputs=[words], home=home)

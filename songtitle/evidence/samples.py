@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.controls import (
     against_chance,
@@ -22,14 +22,14 @@ from songtitle.datasets.order import generator_for
 from songtitle.evidence.controlled import RANKINGS, ranked
 from songtitle.evidence.real_songs import BROKEN, OWN, SongSet, song_sets
 from songtitle.evidence.retraining import BEAMS, BLEU_1, patient, summarised
-from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, tile_features
 from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.listeners import Listener, Words, all_scores, chance_of, own_scores
 from songtitle.experiment.material import fingerprint, tracks_with_timbre
-from songtitle.experiment.naming import PERMUTATIONS, held_out_captions
-from songtitle.metrics import DEFINITIONS, prior_free, sentence_scores
+from songtitle.experiment.scoring import PERMUTATIONS, held_out_captions
+from songtitle.metrics import DEFINITIONS, prior_free, sentence_scores, signatures
 from songtitle.model.likelihood import log_likelihoods
 from songtitle.shapes import Memory
 from songtitle.text import clean_title, tokenize
@@ -135,7 +135,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Record:
 
     settings = pick(config, "seed", "replicates", "draws", "crop", "standardise_timbre")
     settings |= {"beams": list(config.beam_sizes), "data": fingerprint(config, home)}
-    settings |= {"definitions": {name: asdict(DEFINITIONS[name]) for name in SENTENCES}}
+    settings["bleu"] = signatures(*SENTENCES)
     settings |= {"search": asdict(config.search), "tiled": TILED, "ranked": RANKED}
     settings["records"] = [record.key for record in (*trained, *cut.values())]
     return run_stage("samples", compute, settings=settings, inputs=[words, known], home=home)

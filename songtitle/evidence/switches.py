@@ -11,16 +11,17 @@ from jaxtyping import Int
 from torch import Tensor
 
 from songtitle.assumptions import BOOK, Reading, Settings, apply, assumption, reading
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.devices import check_device
 from songtitle.evidence.standing import Found, compare
-from songtitle.experiment.common import encoder_settings, once, pick, read_json, write_json
+from songtitle.experiment.common import pick, read_json, write_json
 from songtitle.experiment.comparing import PATIENCE
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.feature_jobs import Job, Look, run_jobs
 from songtitle.experiment.inputs import (
     clip_picture,
+    encoder_settings,
     features_of,
     frozen_maps,
     hear,
@@ -29,15 +30,8 @@ from songtitle.experiment.inputs import (
     timbre_of,
 )
 from songtitle.experiment.learning import load_trained, training
-from songtitle.experiment.naming import (
-    SONG_INPUTS,
-    as_words,
-    held_out_captions,
-    hypotheses,
-    search,
-    song_titles,
-    timbre_door,
-)
+from songtitle.experiment.naming import SONG_INPUTS, as_words, hypotheses, search, timbre_door
+from songtitle.experiment.scoring import held_out_captions, song_titles
 
 BEAM_SIZE = 5  # where the paper's scores peak
 

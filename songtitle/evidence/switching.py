@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 
 from songtitle.assumptions import BOOK, open_answers, taken
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.controls.pairs import holm
 from songtitle.evidence.standing import stand
 from songtitle.evidence.switches import BEAM_SIZE, kind, picture_input, switch, whole_items
-from songtitle.experiment.common import once, pick
+from songtitle.experiment.common import pick
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.learning import training
-from songtitle.experiment.naming import SONG_INPUTS, held_out_captions, hypotheses, song_titles
+from songtitle.experiment.naming import SONG_INPUTS, hypotheses
+from songtitle.experiment.scoring import held_out_captions, song_titles
+from songtitle.metrics import signatures
 
 YARDSTICK = "batch_order"  # the question whose answers differ by luck alone
 
@@ -60,7 +62,7 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Record:
             "timing": {"each": [record.timing["seconds"] for record in done]},
         }
 
-    settings = pick(config, "seed") | {"changes": named}
+    settings = pick(config, "seed") | {"changes": named, "bleu": signatures(BOOK.definition)}
     settings["records"] = [record.key for record in (*base.values(), *done)]
     inputs_of = [words, songs, trained]
     return run_stage("switchboard", compute, settings=settings, inputs=inputs_of, home=home)

@@ -7,6 +7,7 @@ Each function gives the record of one stage and sees to the stages before it, in
 gallery shows. Whether any of it is more than chance, `songtitle.evidence` asks.
 """
 
+from songtitle.cache import published
 from songtitle.experiment.comparing import comparison
 from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS, clips, corpora, vocabulary
 from songtitle.experiment.gallery import branches, gallery_songs
@@ -21,8 +22,8 @@ from songtitle.experiment.inputs import (
 )
 from songtitle.experiment.learning import training
 from songtitle.experiment.maps import likeness, map_grid, similarity
-from songtitle.experiment.naming import SONG_INPUTS, hypotheses, name_songs, score_table, scores
-from songtitle.experiment.published import published
+from songtitle.experiment.naming import SONG_INPUTS, hypotheses, name_songs
+from songtitle.experiment.scoring import score_table, scores
 
 __all__ = [
     "CAPTIONS",

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
-from songtitle.experiment.common import once, pick
+from songtitle.experiment.common import pick
 from songtitle.experiment.corpora import corpora
 from songtitle.experiment.inputs import picture_features
 from songtitle.experiment.learning import training
-from songtitle.experiment.naming import held_out_captions, hypotheses, scored
+from songtitle.experiment.naming import hypotheses
+from songtitle.experiment.scoring import BLEU, held_out_captions, scored
+from songtitle.metrics import signatures
 
 BEAM_SIZE = 5  # where the paper's scores peak
 PATIENCE = 2  # epochs without a better validation loss after which the others stop
@@ -27,7 +29,8 @@ def variants(config: ExperimentConfig) -> list[ExperimentConfig]:
     """
     found = []
     for encoder, decoder in product(config.compared_encoders, config.compared_decoders):
-        model = replace(config.model, encoder=encoder, decoder=decoder)
+        penalty = config.model.attention_penalty if decoder == "attention" else 0.0
+        model = replace(config.model, encoder=encoder, decoder=decoder, attention_penalty=penalty)
         training = replace(config.training, patience=config.training.patience or PATIENCE)
         other = replace(config, model=model, training=training)
         found.append(config if model == config.model else other)
@@ -79,5 +82,8 @@ def comparison(config: ExperimentConfig, *, home: Path) -> Record:
             )
         return {"rows": rows, "timing": {"rows": times}}
 
-    settings = pick(config, "seed") | {"records": [record.key for record in (*trained, *found)]}
+    settings = pick(config, "seed") | {
+        "bleu": signatures(BLEU),
+        "records": [record.key for record in (*trained, *found)],
+    }
     return run_stage("comparison", compute, settings=settings, inputs=[words], home=home)

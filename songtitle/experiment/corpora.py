@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.datasets import stamps, tunes
 from songtitle.datasets.contract import Captioned
 from songtitle.errors import InputError
-from songtitle.experiment.common import once, pick, read_json, write_json
+from songtitle.experiment.common import pick, read_json, write_json
 from songtitle.experiment.material import STAMPS, TUNES, fingerprint, material
 from songtitle.manifest import split_by_group
 from songtitle.text import clean_caption, clean_title, tokenize

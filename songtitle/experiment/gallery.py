@@ -13,18 +13,19 @@ from scipy.special import comb
 from torch import Tensor
 
 from songtitle.audio import frame_count
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.controls import bootstrap_interval
 from songtitle.datasets import tunes
 from songtitle.devices import check_device
 from songtitle.errors import InputError
-from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.inputs import crop_of, hear, song_features
 from songtitle.experiment.learning import training
 from songtitle.experiment.listeners import listener
-from songtitle.experiment.naming import SONG_INPUTS, hypotheses, search, song_titles
+from songtitle.experiment.naming import SONG_INPUTS, hypotheses, search
+from songtitle.experiment.scoring import song_titles
 from songtitle.manifest import seeded_order
 from songtitle.metrics import prior_free
 from songtitle.model.captioner import Captioner

@@ -9,17 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from songtitle.audio import (
-    frame_count,
-    load_clip,
-    log_spectrogram,
-    spectrogram_image,
-)
-from songtitle.cache import Record, run_stage
+from songtitle.audio import frame_count, load_clip, log_spectrogram, spectrogram_image
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.datasets.order import generator_for
 from songtitle.devices import check_device
-from songtitle.experiment.common import encoder_settings, once, pick, read_json
+from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.feature_jobs import Job, Look, run_jobs
 from songtitle.experiment.material import locate
@@ -27,6 +22,8 @@ from songtitle.features import read_features
 from songtitle.images import load_picture, pad_to, random_crop, random_view, tiles
 from songtitle.manifest import data_home
 from songtitle.model.encoder import Backbone, build_backbone
+from songtitle.model.encoding import native_precision
+from songtitle.model.weights import weights_digest
 from songtitle.timbre import timbre_vector
 
 
@@ -189,3 +186,15 @@ def frozen_backbone(config: ExperimentConfig, memory: str | None = None) -> Back
 def frozen_maps(config: ExperimentConfig) -> Backbone:
     """The picture network of an experiment, giving spatial maps."""
     return frozen_backbone(config, "map")
+
+
+def encoder_settings(config: ExperimentConfig) -> dict[str, Any]:
+    """What features depend on, beside the pictures."""
+    device, model = check_device(config.device), config.model
+    return {
+        "encoder": model.encoder,
+        # By content: a file may move, and a name may come to mean another file.
+        "weights": weights_digest(model.encoder, model.weights),
+        "device": device.type,
+        "precision": native_precision(device),
+    }

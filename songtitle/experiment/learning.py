@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
 from songtitle.controls import unigram_perplexity
 from songtitle.datasets.loaders import Loader
 from songtitle.datasets.order import generator_for
 from songtitle.devices import check_device
-from songtitle.experiment.common import once, pick, read_json
+from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, picture_features
 from songtitle.model.captioner import Captioner, build_captioner

@@ -14,14 +14,8 @@ from songtitle.config import ExperimentConfig
 from songtitle.experiment.corpora import clips, corpora
 from songtitle.experiment.inputs import features_of, song_features, tile_features, timbre_of
 from songtitle.experiment.learning import load_trained
-from songtitle.experiment.naming import (
-    SONG_INPUTS,
-    as_words,
-    held_out_captions,
-    search,
-    song_titles,
-    timbre_door,
-)
+from songtitle.experiment.naming import SONG_INPUTS, as_words, search, timbre_door
+from songtitle.experiment.scoring import held_out_captions, song_titles
 from songtitle.metrics import Definition, pair_scores, sentence_scores
 from songtitle.model.captioner import Captioner
 from songtitle.search import SearchConfig

@@ -10,12 +10,13 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from songtitle.cache import Record, run_stage
+from songtitle.cache import Record, once, run_stage
 from songtitle.config import ExperimentConfig
-from songtitle.experiment.common import once, pick
+from songtitle.experiment.common import pick
 from songtitle.experiment.inputs import features_of, picture_features, song_features, timbre_of
 from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.naming import timbre_door
+from songtitle.schema import SEEDS
 from songtitle.similarity import (
     classifier_auc,
     contained,
@@ -194,7 +195,7 @@ def _map(both: np.ndarray, perplexity: int, start: int | None, seed: int) -> np.
     with threadpool_limits(1):
         if start is None:
             return tsne(both, perplexity=float(perplexity), seed=seed)
-        return tsne(both, perplexity=float(perplexity), seed=seed + start, start="random")
+        return tsne(both, perplexity=float(perplexity), seed=(seed + start) % SEEDS, start="random")
 
 
 def _map_mixing(points: np.ndarray, pictures: int) -> float:

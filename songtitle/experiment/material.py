@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from songtitle.census.questions import SAMPLES
 from songtitle.config import ExperimentConfig
 from songtitle.datasets import flickr8k, fma, hdf5_tracks, prepared_timbre, stamps, tunes
 from songtitle.datasets.clips import choose_test, clip_path
@@ -21,7 +20,7 @@ from songtitle.datasets.contract import Captioned, Titled
 from songtitle.datasets.million_song import covariance_order
 from songtitle.datasets.prepared_timbre import TimbreTable
 from songtitle.errors import InputError
-from songtitle.manifest import lists_hash, sha256
+from songtitle.manifest import SAMPLES, lists_hash, sha256
 from songtitle.rows import Faults
 
 STAMPS, PHOTOS = "Tux Paint stamps", "Flickr8k"

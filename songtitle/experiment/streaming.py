@@ -70,10 +70,9 @@ def train_on_shards(
     is cut. Raises InputError for shards that are not whole, for another setting than before in
     `output`, and as `fit` does.
     """
-    for name, value, what in (("max_tokens", max_tokens, ""), ("crop", config.crop, " pixel")):
-        if value < 1:
-            msg = f"{name}: expected 1{what} or more, got {value}; raise it"
-            raise InputError(msg)
+    if max_tokens < 1:
+        msg = f"max_tokens: expected 1 or more, got {max_tokens}; raise it"
+        raise InputError(msg)
     if workers is None:
         share = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         workers = min(MOST_WORKERS, max(1, share))

@@ -41,7 +41,13 @@ Letters, and no search at all:
 from songtitle.metrics.bleu import SMOOTHINGS, BleuScore, corpus_bleu, sentence_bleu
 from songtitle.metrics.character_f import ChrfScore, chrf, chrf_pair_scores
 from songtitle.metrics.choices import CHOICES, chosen, chosen_pair_scores, chosen_scores
-from songtitle.metrics.definitions import DEFINITIONS, Definition, score, sentence_scores
+from songtitle.metrics.definitions import (
+    DEFINITIONS,
+    Definition,
+    score,
+    sentence_scores,
+    signatures,
+)
 from songtitle.metrics.pairs import pair_scores, unigram_pair_scores
 from songtitle.metrics.ranks import Retrieval, prior_free, recalls, reciprocal_ranks, retrieval
 
@@ -67,5 +73,6 @@ __all__ = [
     "score",
     "sentence_bleu",
     "sentence_scores",
+    "signatures",
     "unigram_pair_scores",
 ]

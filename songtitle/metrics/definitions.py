@@ -72,6 +72,15 @@ DEFINITIONS = {
 }
 
 
+def signatures(*keys: str) -> dict[str, dict[str, str]]:
+    """Key in `DEFINITIONS` -> name and signature, for the settings of a record of scores.
+
+    What stands under a table is read from the record, so that it is of the definition that scored.
+    """
+    chosen = {key: DEFINITIONS[key] for key in keys}
+    return {key: {"name": each.name, "signature": each.signature} for key, each in chosen.items()}
+
+
 def score(
     hypotheses: Sequence[Sequence[str]],
     references: Sequence[Sequence[Sequence[str]]],

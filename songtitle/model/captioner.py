@@ -1,7 +1,6 @@
 """The captioner: an encoder that makes memory, a decoder that turns memory into words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +11,6 @@ from songtitle.errors import InputError
 from songtitle.model.attention import AttentionDecoder
 from songtitle.model.decoder import Decoder
 from songtitle.model.encoder import (
-    ENCODERS,
     WIDTHS,
     Backbone,
     PictureEncoder,
@@ -21,60 +19,11 @@ from songtitle.model.encoder import (
     build_backbone,
 )
 from songtitle.model.lstm import LSTMDecoder
+from songtitle.model.settings import ModelConfig
 from songtitle.model.transformer import TransformerDecoder
 from songtitle.model.words import PretrainedEmbedding, read_word_vectors
 from songtitle.shapes import Features, Image, State, Timbre, Tokens
 from songtitle.timbre import TIMBRE_SIZE
-
-DECODERS = ("lstm", "attention", "transformer")
-MEMORIES = ("auto", "pooled", "map")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """What the captioner is made of (paper 4.2 unless noted)."""
-
-    encoder: str = "efficientnet_lite0"  # one of ENCODERS; the paper: resnet152
-    weights: str = "imagenet"  # "imagenet", "imagenet_v2", "none", or the path of a state dict
-    memory: str = (
-        "auto"  # one of MEMORIES; "auto": "pooled" for the lstm, "map" for those that look
-    )
-    fine_tune: bool = False  # the picture network trains too
-    decoder: str = "lstm"  # one of DECODERS
-    dim: int = 512  # embedding, hidden and memory width
-    num_layers: int = 1
-    num_heads: int = 8  # of the transformer; divides dim
-    dropout: float = 0.2  # on embeddings and decoder outputs
-    word_vectors: str = "none"  # "none", "glove", or the path of a text file of vectors
-    attention_penalty: float = 0.0  # weight of doubly stochastic attention; Xu et al. 2015 give 1
-
-    def __post_init__(self) -> None:
-        for name, choices in (("encoder", ENCODERS), ("decoder", DECODERS), ("memory", MEMORIES)):
-            _one_of(name, getattr(self, name), choices)
-        for name in ("dim", "num_layers", "num_heads"):
-            _holds(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        _holds(0 <= self.dropout < 1, "dropout", "from 0 to below 1", self.dropout)
-        penalty = self.attention_penalty
-        _holds(penalty >= 0, "attention_penalty", "0 or more", penalty)
-        _holds(
-            penalty == 0 or self.decoder == "attention",
-            "attention_penalty",
-            f"0 with decoder {self.decoder!r}, which has no such attention",
-            penalty,
-        )
-        whole = self.decoder != "transformer" or self.dim % self.num_heads == 0
-        _holds(whole, "num_heads", f"a divisor of dim, {self.dim}", self.num_heads)
-        if self.encoder == "timbre":
-            _holds(not self.fine_tune, "fine_tune", "False with encoder 'timbre'", self.fine_tune)
-            _holds(self.memory != "map", "memory", "'pooled' with encoder 'timbre'", self.memory)
-
-    @property
-    def positions(self) -> str:
-        """What `memory` comes to, "pooled" or "map": "auto" is what suits the decoder."""
-        if self.memory == "auto":
-            looks = self.decoder != "lstm" and self.encoder != "timbre"
-            return "map" if looks else "pooled"
-        return self.memory
 
 
 class Captioner(nn.Module):
@@ -174,16 +123,4 @@ def _build_decoder(
 def _expect_width(got: int | None, width: int | None, config: ModelConfig) -> None:
     if got is not None and width is not None and got != width:
         msg = f"features: expected {width}, as {config.encoder} gives, got {got}; leave it out"
-        raise InputError(msg)
-
-
-def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        msg = f"{name}: expected one of {', '.join(choices)}, got {value!r}; choose one of these"
-        raise InputError(msg)
-
-
-def _holds(right: bool, name: str, wanted: str, got: object) -> None:
-    if not right:
-        msg = f"{name}: expected {wanted}, got {got}; change the setting"
         raise InputError(msg)

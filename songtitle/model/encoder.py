@@ -19,14 +19,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from songtitle.errors import InputError
 from songtitle.model.norm import BatchNorm
+from songtitle.model.settings import LITES, RESNETS
 from songtitle.model.weights import network_state, state_mismatch
 from songtitle.shapes import Features, Image, Memory, Timbre
 from songtitle.timbre import TIMBRE_SIZE, standardise, tile_to_width
 
-LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 WIDTHS = dict.fromkeys(LITES, 1280) | dict(zip(RESNETS, (512, 512, 2048, 2048, 2048), strict=True))
-ENCODERS = (*LITES, *RESNETS, "timbre")
 
 
 class Backbone(nn.Module):

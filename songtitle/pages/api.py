@@ -5,7 +5,7 @@ are written: `Float[Tensor, "batch frames"]` says more here than a link to a cla
 """
 
 import re
-from typing import Any
+from typing import Any, get_type_hints
 
 CODE = re.compile(r"`+([^`]+?)`+")
 _EMPHASIS = re.compile(r"(?<![\w*])\*\w[^*\s]*\*(?![\w*])")  # as in *k*
@@ -27,6 +27,7 @@ SETTINGS = {
 def setup(app: Any) -> None:
     """Load autodoc, and let it read docstrings as this project writes them."""
     app.setup_extension("sphinx.ext.autodoc")
+    _bare()
     app.connect("config-inited", _settle)
     app.connect("autodoc-process-docstring", _process)
     app.connect("autodoc-skip-member", _skip)
@@ -74,6 +75,22 @@ def _settle(app: Any, config: Any) -> None:
             setattr(config, name, value)
     # Classes of other libraries have no page here: an annotation is text, not a broken link.
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:.*", ".*")]
+
+
+def _bare() -> None:
+    """Let a setting's annotation be its type here: of its range pydantic's repr says little."""
+    from songtitle.audio import SpectrogramConfig
+    from songtitle.config import ExperimentConfig
+    from songtitle.model.captioner import ModelConfig
+    from songtitle.schema import told
+    from songtitle.search import SearchConfig
+    from songtitle.training import TrainingConfig
+
+    parts = (SpectrogramConfig, ModelConfig, TrainingConfig, SearchConfig)
+    for kind in (ExperimentConfig, *parts):
+        told(kind)  # what holds values to their range is made first, and kept
+        kind.__annotations__ = types = get_type_hints(kind)
+        kind.__init__.__annotations__.update(types)
 
 
 def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

@@ -17,7 +17,7 @@ from songtitle.errors import InputError
 from songtitle.pages.runs import PageRun, check_published, one_run, read_page
 from songtitle.tables import shown
 
-RESULTS = Path(__file__).parents[2] / "results"
+MOST = 6  # modules that are named
 
 
 class RunError(SphinxError):
@@ -40,14 +40,16 @@ def badge(page: PageRun, *, book: PageRun, notebook: str = "", draft: bool = Fal
     `notebook` is the address of the executed notebook, empty for a page that computes nothing.
     """
     kind, said = ("draft", "Draft: its pages may be of different runs") if draft else _kind(page)
-    facts = " · ".join(["preset " + page.preset, "commit " + _commit(page), page.made or "no date"])
+    facts = ["preset " + page.preset, "commit " + _commit(page), page.made or "no date"]
+    facts += ["made by other code than this clone's"] * bool(page.changed_code)
+    facts += ["shows a record of other code"] * bool(page.other_code)
     rows = "".join(
         f"<dt>{escape(name)}</dt><dd>{value}</dd>"
         for name, value in _rows(page if notebook else book, notebook)
     )
     return (
         f'<details class="run run-{kind}" id="provenance"><summary><strong>{said}</strong> '
-        f"<span>{escape(facts)}</span></summary><dl>{rows}</dl></details>"
+        f"<span>{escape(' · '.join(facts))}</span></summary><dl>{rows}</dl></details>"
     )
 
 
@@ -64,7 +66,7 @@ def _check(app: Any) -> None:
     pages = {name: read_page(folder / f"{name}.ipynb") for name in pages_of(folder, contents)}
     try:
         book = one_run({Path(name).name: page for name, page in pages.items()})
-        check_published({Path(n).name: page for n, page in pages.items() if page}, RESULTS)
+        check_published({Path(n).name: page for n, page in pages.items() if page})
     except InputError as error:
         if not app.config.songtitle_draft:
             raise RunError(str(error)) from error
@@ -107,6 +109,17 @@ def _rows(page: PageRun, notebook: str) -> Iterator[tuple[str, str]]:
     if page.changed:
         yield "Changed", ", ".join(_code(f"{k} = {v}") for k, v in page.changed.items())
     yield "Code", f"commit {_code(_commit(page))}"
+    if page.changed_code:
+        more = len(page.changed_code) - MOST
+        changed = ", ".join(map(_code, page.changed_code[:MOST]))
+        said = f"{changed}{f' and {more} more' if more > 0 else ''}"
+        yield "Other code", f"made this page; changed since: {said}"
+    if page.other_code:
+        made = ", ".join(map(_code, page.other_code))
+        yield (
+            "Other code",
+            f"made these records of it: {made}; {_code('make publish')} makes them again",
+        )
     yield "Device", escape(", ".join(filter(None, (page.device, page.machine))))
     if notebook:
         took = "not noted" if page.seconds is None else f"{page.seconds:,.0f} s"

@@ -5,7 +5,6 @@ records, data); the wall time and the date stand in a file beside the pages, so 
 show the same are the same bytes.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from songtitle.cache import OWN, PUBLISHED, ROOT, changed_code, code_of_text, digest, tables
 from songtitle.disk import write_whole
 from songtitle.errors import InputError
 from songtitle.tables import RECORDS
@@ -20,7 +20,7 @@ from songtitle.tables import RECORDS
 TIMES = "songtitle-run.json"  # beside executed pages: what differs from run to run
 SMALL = ("stamps", "photos")  # pictures that come with the book, or samples: nothing of full size
 LONG = ("comparison", "replicates", "switchboard", "samples")  # shown as published, not run anew
-_SHOWN = ("pages", "demo", "course", "pdf", "reproduce", "__main__")  # these compute nothing
+COMPUTING = "import songtitle.census, songtitle.experiment, songtitle.evidence"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,27 +35,23 @@ class PageRun:
     changed: dict[str, Any] = field(default_factory=dict)  # settings that are not the preset's own
     commit: str | None = None
     modified: bool = False  # the code was not that commit's
+    code: str = ""  # hash of the modules that the page was made by
     records: tuple[tuple[str, str], ...] = ()  # stage and key
     data: dict[str, str] = field(default_factory=dict)  # corpus or file -> hash
     made: str = ""  # date, UTC
     seconds: float | None = None  # wall time of the page
     machine: str = ""
+    # What of that differs from the code at hand; empty where the page is current.
+    changed_code: tuple[str, ...] = ()
+    other_code: tuple[str, ...] = ()  # published records on the page that other code made
 
 
-def run_id(root: Path, *, preset: str, seed: int, device: str, changed: Mapping[str, Any]) -> str:
-    """A name for a run: a hash of what its pages have in common.
+def run_id(*, preset: str, seed: int, device: str, changed: Mapping[str, Any]) -> str:
+    """A name for a run, the same for all its pages: a hash of what they have in common.
 
-    Of preset, seed, device and changed settings, the manifests, and the library, less those parts
-    of it that only show. `root` is the checkout.
+    Of preset, seed, device and changed settings, the manifests, and all code that computes.
     """
-    asked = [preset, seed, device, dict(changed)]
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode())
-    library = root / "songtitle"
-    sources = [p for p in library.rglob("*.py") if p.relative_to(library).parts[0] not in _SHOWN]
-    sources = [path for path in sources if path.parent != library or path.stem not in _SHOWN]
-    for path in sorted([*sources, *(root / "data_manifest").glob("*.*")]):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+    return digest([preset, seed, device, dict(changed), code_of_text(COMPUTING), tables()])[:12]
 
 
 def take_records(content: Any) -> list[tuple[str, str]]:
@@ -71,14 +67,14 @@ def take_records(content: Any) -> list[tuple[str, str]]:
     return list(found)
 
 
-def data_hashes(records: Iterable[tuple[str, str]], home: Path, results: Path) -> dict[str, str]:
+def data_hashes(records: Iterable[tuple[str, str]], home: Path) -> dict[str, str]:
     """Hashes (16 hex digits) of the data behind some records, and behind all that those rest on.
 
-    A record is looked for below `home`, then among those published in `results`; what is in
-    neither adds nothing.
+    A record is looked for below `home`, then among those published; what is in neither adds
+    nothing.
     """
     found: dict[str, str] = {}
-    published = _published(results)
+    published = published_records()
     waiting, seen = list(records), set()
     while waiting:
         each = waiting.pop()
@@ -95,8 +91,15 @@ def data_hashes(records: Iterable[tuple[str, str]], home: Path, results: Path) -
     return dict(sorted(found.items()))
 
 
-def note_times(page: Path, *, seconds: float, machine: str) -> None:
-    """Write beside a page when it was made, how long that took, and on what.
+def code_of_page(notebook: Path) -> dict[str, str]:
+    """`code_of_text` of what the cells of a notebook compute and draw."""
+    cells = [cell for cell in _read(notebook)["cells"] if cell["cell_type"] == "code"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    return code_of_text(text, f"notebooks/{notebook.stem}")
+
+
+def note_times(page: Path, *, seconds: float, machine: str, code: Mapping[str, str]) -> None:
+    """Write beside a page when it was made, how long that took, on what, and by which code.
 
     One process at a time may do so. A file that is torn is begun anew: times are worth no error.
     """
@@ -105,6 +108,7 @@ def note_times(page: Path, *, seconds: float, machine: str) -> None:
         times = _read(path)
     except (FileNotFoundError, ValueError):
         times = {}
+    times["code"] = dict(sorted({**times.get("code", {}), **code}.items()))
     times[page.stem] = {
         "made": datetime.now(UTC).date().isoformat(),
         "seconds": round(seconds, 1),
@@ -117,14 +121,28 @@ def read_page(page: Path) -> PageRun | None:
     """How an executed page came about; None where it carries no run, or is not there."""
     if not page.is_file():
         return None
-    carried = _read(page).get("metadata", {}).get("songtitle", {})
+    content = _read(page)
+    carried = content.get("metadata", {}).get("songtitle", {})
     if not carried.get("run"):
         return None
-    times = page.parent / TIMES
-    facts = _read(times).get(page.stem, {}) if times.is_file() else {}
-    known = {name: value for name, value in (carried | facts).items() if name in _FIELDS}
+    times = _read(page.parent / TIMES) if (page.parent / TIMES).is_file() else {}
+    known = {**carried, **times.get(page.stem, {})}
+    known = {name: value for name, value in known.items() if name in _FIELDS}
     known["records"] = tuple((stage, key) for stage, key in carried.get("records", []))
-    return PageRun(**known)
+    source = ROOT / "notebooks" / page.name
+    now = code_of_page(source) if source.is_file() else {}
+    if now and carried.get("code") != digest(now):
+        then = times.get("code", {})
+        differ = sorted(name for name in now if then.get(name) != now[name])
+        known["changed_code"] = tuple(differ) or ("songtitle",)
+    return PageRun(**known, other_code=_made_by_other_code(known["records"]))
+
+
+def _made_by_other_code(records: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Those of some records that were published and that the code at hand did not make."""
+    there = published_records()
+    known = [(stage, there[stage, key]) for stage, key in records if (stage, key) in there]
+    return tuple(stage for stage, content in known if changed_code(content.get("code")))
 
 
 def one_run(pages: Mapping[str, PageRun | None]) -> PageRun | None:
@@ -158,9 +176,11 @@ def one_run(pages: Mapping[str, PageRun | None]) -> PageRun | None:
     return first
 
 
-def check_published(pages: Mapping[str, PageRun], results: Path) -> None:
-    """Raise InputError where a page rests on a published record that `results` does not hold."""
-    there = _published(results)
+def check_published(
+    pages: Mapping[str, PageRun], there: Mapping[tuple[str, str], Any] | None = None
+) -> None:
+    """Raise InputError where a page rests on a published record that is not `there`."""
+    there = published_records() if there is None else there
     faults = [
         f"{name} needs {stage} {key}"
         for name, page in pages.items()
@@ -170,7 +190,7 @@ def check_published(pages: Mapping[str, PageRun], results: Path) -> None:
     if faults:
         msg = (
             f"book: expected published records that pages rest on, there are none of these in "
-            f"{results.name}/: {'; '.join(faults)}; make them with `python -m songtitle run`"
+            f"results/: {'; '.join(faults)}; make them with `python -m songtitle run`"
         )
         raise InputError(msg)
 
@@ -196,10 +216,12 @@ def _some(names: list[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _published(results: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def published_records(
+    roots: Iterable[Path] = (PUBLISHED, OWN),
+) -> dict[tuple[str, str], dict[str, Any]]:
     """Published records by the name they may be asked for (stage, or folder/file) and their key."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for path in sorted(results.glob("*/*.json")):
+    for path in (path for root in roots for path in sorted(root.glob("*/*.json"))):
         content = _read(path)
         if isinstance(content, dict) and content.get("key"):
             key = str(content["key"])

@@ -10,7 +10,7 @@ from songtitle.cache import Record
 from songtitle.census.questions import WHOLE
 from songtitle.claims import paper
 from songtitle.errors import InputError
-from songtitle.tables import Note, rests_on
+from songtitle.tables import Note, other_code, rests_on
 
 Answers = Mapping[str, Record]  # of the census, by question
 _STEPS = {  # of the funnel, and what a title that passes has
@@ -41,10 +41,12 @@ def census_note(answers: Answers) -> Note:
     """What the census rests on: whole corpora or samples, and who counted them when."""
     whole = [name for name, found in answers.items() if where(found) == WHOLE]
     commits = sorted({str(found.provenance["commit"]) for found in answers.values()})
+    changed = sorted({name for found in answers.values() for name in found.changed})
     return Note(
         "Counts of real rows, not a reproduction",
         f"Counted on whole corpora: {', '.join(whole) or 'none'}. All others were counted on "
-        f"samples of real rows, which are not part of this book. Commit {', '.join(commits)}.",
+        f"samples of real rows, which are not part of this book. Commit {', '.join(commits)}."
+        f"{other_code(changed)}",
         kind="warning",
         records=rests_on(answers.values()),
     )

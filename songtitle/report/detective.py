@@ -12,16 +12,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from songtitle.audio import (
-    PAPER_LITERAL,
-    TRUE_SHAPE,
-    SpectrogramConfig,
-    frame_count,
-    load_clip,
-    log_spectrogram,
-)
+from songtitle.audio import frame_count, load_clip, log_spectrogram
 from songtitle.claims import paper, read_ledger
 from songtitle.config import ExperimentConfig
+from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE, SpectrogramConfig
 
 # As written first, then what becomes of it when one word after another gives way.
 SETTINGS: dict[str, SpectrogramConfig] = {

@@ -1,23 +1,22 @@
 """What `make test-faults` found: planted faults and what became of them, as table and numbers."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from songtitle.cache import PUBLISHED, ROOT, code_of_text, digest, results
 from songtitle.errors import InputError
 from songtitle.tables import Note, plain
 
-KEPT = Path(__file__).parents[2] / "results" / "faults" / "faults.json"
 
-
-def faults(path: Path = KEPT) -> dict[str, Any]:
+def faults(path: Path | None = None) -> dict[str, Any]:
     """What runs left, of each fault the one that tried it most: `provenance` and `rows`.
 
     Raises InputError where there is none.
     """
+    path = path or results().get("faults/faults.json", PUBLISHED / "faults" / "faults.json")
     if not path.is_file():
         msg = f"{path}: expected what `make test-faults` leaves there, found "
         msg += "nothing; run it"
@@ -56,16 +55,22 @@ def fault_note(found: dict[str, Any]) -> Note:
     """On what machine, how long and by which code the faults were planted."""
     made, frame = found["provenance"], fault_frame(found)
     commits = ", ".join(sorted(frame["commit"].unique()))
+    older = sum(
+        not row.get("code") or row["code"] != _code_now(row["test"]) for row in found["rows"]
+    )
+    said = f" {older} of {len(frame)} kinds were tried on other code than this clone's."
     return Note(
         "Planted on one machine: how this library fails, not a reproduction of the paper's",
         f"Commit {commits}, songtitle {made['songtitle']}, Python "
         f"{made['python']}, {plain(made['system'])}, {made['cores']} cores; "
         f"{frame['seconds'].sum() / 60:.0f} minutes. To plant them on your machine: "
-        "`make test-faults`; in a few minutes and less often, with `SONGTITLE_FAULTS=few`.",
-        records=[("faults/faults", _digest(found))],
+        f"`make test-faults`; in a few minutes and less often, with `SONGTITLE_FAULTS=few`."
+        f"{said if older else ''}",
+        records=[("faults/faults", digest(found))],
     )
 
 
-def _digest(found: dict[str, Any]) -> str:
-    """A key for what the tests left, which has none of its own."""
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+def _code_now(test: str) -> str | None:
+    """A hash of the code that a file of tests tries, as it is now."""
+    file = ROOT / test
+    return digest(code_of_text(file.read_text("utf-8"))) if file.is_file() else None

@@ -7,7 +7,7 @@ import pandas as pd
 
 from songtitle.cache import Record
 from songtitle.evidence.labs import BATCH, BEAM_SIZE
-from songtitle.metrics import DEFINITIONS
+from songtitle.report.truth import definition_note
 from songtitle.tables import Note
 
 NAMES = {
@@ -61,14 +61,14 @@ def lab_table(records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "Seconds"])
 
 
-def lab_table_note() -> str:
+def lab_table_note(record: Record) -> str:
     """What the numbers of the table mean."""
     return (
         "BLEU-1 in percent points, in brackets chance, the mean over all wrong pairs; changes with "
         "their 95 % intervals over items. The gain is the score less chance. Other answers: items "
         f"whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most {BATCH}. "
-        "Seconds: the lab's own on this machine, training and features at hand. Signature, but "
-        f"for the first lab: `{DEFINITIONS['bleu1'].signature}`."
+        "Seconds: the lab's own on this machine, training and features at hand. For all but the "
+        f"first lab: {definition_note(record)}"
     )
 
 

@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
-from songtitle.audio import PAPER_LITERAL, TRUE_SHAPE, frame_count, load_clip
+from songtitle.audio import frame_count, load_clip
 from songtitle.cache import Record
 from songtitle.claims import paper, paper_table
 from songtitle.config import ExperimentConfig
 from songtitle.experiment import SONG_INPUTS, clips, corpora, hypotheses
-from songtitle.metrics import sentence_bleu
 from songtitle.plots import Box
 from songtitle.report.answers import Answers
 from songtitle.report.corpora import HERE, PAPER
 from songtitle.report.references import references_rows
+from songtitle.report.truth import definition_note
+from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE
 from songtitle.tables import shown
 from songtitle.training import best_checkpoint
 from songtitle.training.checkpoints import MODEL
@@ -92,12 +93,13 @@ def table_5(scores: pd.DataFrame, answers: Answers | None = None) -> pd.DataFram
 
 
 def spectrogram_shapes(clip: Path, config: ExperimentConfig) -> pd.DataFrame:
-    """Bins and frames of a clip under the paper's stated settings and under those that fit."""
+    """Bins and frames of a clip under the paper's stated settings, under those that fit, and under
+    those of `config` where they are neither."""
+    readings = {"as stated": PAPER_LITERAL, "as they give about 2,580 frames": TRUE_SHAPE}
+    if config.spectrogram not in readings.values():
+        readings["as set for this page"] = config.spectrogram
     rows = []
-    for name, settings in (
-        ("as stated", PAPER_LITERAL),
-        ("as they give about 2,580 frames", TRUE_SHAPE),
-    ):
+    for name, settings in readings.items():
         rate = settings.sample_rate
         samples = len(load_clip(clip, sample_rate=rate, duration=config.clip_seconds))
         frames = frame_count(samples, settings)
@@ -158,11 +160,10 @@ def mean_lengths(scores: pd.DataFrame) -> pd.DataFrame:
     return wide.rename(columns=lambda k: f"k = {k}").rename_axis("Input").reset_index()
 
 
-def signature(scores: pd.DataFrame) -> str:
-    """What the numbers of a score table mean, in one line to stand below it."""
-    bleu = sentence_bleu(["a"], [["a"]], max_order=1).signature
-    items = " and ".join(f"{n:,}" for n in sorted(set(scores["items"])))
-    return f"Mean sentence BLEU-1 over {items} test items. Signature: `{bleu}`."
+def signature(record: Record) -> str:
+    """What the numbers of Table 4 mean, in one line to stand below it."""
+    items = " and ".join(f"{n:,}" for n in sorted({row["items"] for row in record.result["rows"]}))
+    return f"Mean over {items} test items. {definition_note(record)}"
 
 
 def named_songs(config: ExperimentConfig, beam_size: int, *, count: int) -> pd.DataFrame:

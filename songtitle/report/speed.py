@@ -1,23 +1,24 @@
 """What the benchmarks measured, as tables and as numbers behind figures."""
 
-import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from songtitle.cache import changed_code, digest, results
 from songtitle.errors import InputError
-from songtitle.tables import Note, plain
-
-MEASURED = Path(__file__).parents[2] / "results" / "benchmarks"
+from songtitle.tables import Note, other_code, plain
 
 
-def benchmarks(folder: Path = MEASURED) -> list[dict[str, Any]]:
+def benchmarks(files: Mapping[str, Path] | None = None) -> list[dict[str, Any]]:
     """What each subject left, in alphabetical order. Raises InputError where nothing was kept."""
-    found = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    files = results() if files is None else files
+    kept = [path for name, path in files.items() if name.startswith("benchmarks/")]
+    found = [json.loads(path.read_text("utf-8")) for path in kept]
     if not found:
-        msg = f"{folder}: expected what `make bench` leaves there, found nothing; run it"
+        msg = "benchmarks: expected what `make bench` leaves, found nothing; run it"
         raise InputError(msg)
     return found
 
@@ -62,20 +63,16 @@ def speed_note(found: list[dict[str, Any]]) -> Note:
     machine, made = found[0]["machine"], [each["provenance"] for each in found]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     commits = ", ".join(sorted({str(each["commit"]) for each in made}))
+    changed = sorted({name for each in found for name in changed_code(each.get("code"))})
     return Note(
         "Measured once, on one machine: this library's speed, not a reproduction of the paper's",
         f"{plain(machine['system'])}, {machine['cores']} cores, {machine['threads']} threads, "
         f"{plain(machine['cpu'])}, accelerator: {plain(machine['accelerator'] or 'none')}; Python "
         f"{machine['python']}, {plain(packages)}. Commit {commits}. Medians of ways timed in "
         "turn; ratios carry over to other machines better than times. To measure yours: "
-        "`make bench`.",
-        records=[(f"benchmarks/{each['subject']}", _digest(each)) for each in found],
+        f"`make bench`.{other_code(changed)}",
+        records=[(f"benchmarks/{each['subject']}", digest(each)) for each in found],
     )
-
-
-def _digest(found: dict[str, Any]) -> str:
-    """A key for what a benchmark left, which has none of its own."""
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _bound(most: float | None, least: float | None, met: bool) -> str:

@@ -1,17 +1,16 @@
 """The switchboard as tables: what the paper leaves open, who answers how, and what it changes."""
 
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from songtitle.assumptions import ASSUMPTIONS, BOOK, Assumption, Settings, taken
+from songtitle.assumptions import ASSUMPTIONS, Assumption, Settings, taken
 from songtitle.cache import Record
-from songtitle.config import ExperimentConfig
+from songtitle.config import ExperimentConfig, setting
 from songtitle.evidence.switches import BEAM_SIZE
 from songtitle.evidence.switching import YARDSTICK
-from songtitle.metrics import DEFINITIONS
 from songtitle.presets import PRESETS
+from songtitle.report.truth import definition_note
 from songtitle.tables import Markup, origin
 
 # Pages of the book by the name of their file, as a reader of a table knows them.
@@ -160,7 +159,7 @@ def switch_note(record: Record) -> str:
         f"paired difference holds among all {len(rows)} bars (Holm), and after another training "
         "the change goes further than any other order of the batches moved it. Perplexity is "
         "that of validation captions, and does not compare across vocabularies. "
-        f"Signature of the default: `{DEFINITIONS[BOOK.definition].signature}`. {origin(record)}"
+        f"{definition_note(record)} {origin(record)}"
     )
 
 
@@ -225,11 +224,4 @@ def _side(config: ExperimentConfig, question: Assumption) -> str:
         return answer.label
     change = question.default.change
     assert isinstance(change, Settings)
-    values: dict[str, Any] = asdict(config)
-    found = []
-    for field in change.fields:
-        value: Any = values
-        for part in field.split("."):
-            value = value[part]
-        found.append(str(value))
-    return ", ".join(found)
+    return ", ".join(str(setting(config, name)) for name in change.fields)

@@ -244,12 +244,13 @@ def frame(record: Record, name: str) -> pd.DataFrame:
     return pd.DataFrame(record.result[name])
 
 
-def definition_note(*names: str) -> str:
-    """The signatures of definitions of BLEU, to stand under a table of their scores."""
-    listed = "; ".join(
-        f"{DEFINITIONS[name].name}: `{DEFINITIONS[name].signature}`" for name in names
-    )
-    return f"Signature of {listed}."
+def definition_note(record: Record, *keys: str) -> str:
+    """Which BLEU a record was scored by (all, or some by key), to stand under a table of scores."""
+    used = record.settings.get("bleu")
+    if not used:
+        return "Its record, of an earlier version, does not say by which BLEU."
+    chosen = [used[key] for key in keys or used]
+    return f"Signature of {'; '.join('{name}: `{signature}`'.format(**each) for each in chosen)}."
 
 
 def _holds_nothing(row: Any, part: str) -> bool:

@@ -7,6 +7,7 @@ that is not finished.
 
 from songtitle.search.beam import beam_search
 from songtitle.search.greedy import greedy_search
-from songtitle.search.hypotheses import Hypotheses, Product, SearchConfig, Step
+from songtitle.search.hypotheses import Hypotheses, Product, Step
+from songtitle.search.settings import SearchConfig
 
 __all__ = ["Hypotheses", "Product", "SearchConfig", "Step", "beam_search", "greedy_search"]

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from songtitle.search.candidates import banned_tokens, best_tokens
-from songtitle.search.hypotheses import Hypotheses, SearchConfig, Step, group_of, without_dead_ends
+from songtitle.search.hypotheses import Hypotheses, Step, group_of, without_dead_ends
+from songtitle.search.settings import SearchConfig
 from songtitle.shapes import State
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from songtitle.search.candidates import banned_tokens, best_tokens
-from songtitle.search.hypotheses import Hypotheses, Step, at_least, group_of, without_dead_ends
+from songtitle.search.hypotheses import Hypotheses, Step, group_of, without_dead_ends
+from songtitle.search.settings import SearchConfig
 from songtitle.shapes import State
 
 
@@ -28,7 +29,7 @@ def greedy_search(
     to `beam_search` with one beam; `min_length` and `no_repeat_ngram` as in `SearchConfig`,
     `never` and `logits` as there.
     """
-    at_least("max_steps", max_steps, 1)
+    SearchConfig(max_steps=max_steps)  # refuses what it would refuse
     batch, device = group_of(state)
     tokens = torch.full((batch, 1, max_steps), eos_id, device=device)
     total = torch.zeros(batch, device=device)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -41,33 +41,6 @@ class Product:
 Step = Callable[[Int[Tensor, " group"], State], tuple[Tensor | Product, State]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SearchConfig:
-    """What a beam search keeps and how it ranks."""
-
-    beam_size: int = 5  # hypotheses kept per example, at least 1; may exceed the vocabulary
-    max_steps: int = 20  # tokens, <eos> included, at least 1
-    length_penalty: int | float = 0.0  # exponent, at least 0; 0 ranks by summed log-probability
-    min_length: int = 0  # tokens before <eos> may come; neither <bos> nor <eos> counts
-    no_repeat_ngram: int = 0  # no n tokens in a row come twice in a hypothesis; 0: they may
-    # Hypotheses without <eos> after max_steps tokens: ranked with the others as they stand, or
-    # left out, their places empty.
-    unfinished: Literal["keep", "drop"] = "keep"
-    # An example is over when all its hypotheses are finished, or when no unfinished one can
-    # overtake the best finished: the first hypothesis is then the same, the rest fewer.
-    stop: Literal["all", "best"] = "all"
-
-    def __post_init__(self) -> None:
-        for name in ("beam_size", "max_steps"):
-            at_least(name, getattr(self, name), 1)
-        for name in ("length_penalty", "min_length", "no_repeat_ngram"):
-            at_least(name, getattr(self, name), 0)
-        for name, known in (("unfinished", ("keep", "drop")), ("stop", ("all", "best"))):
-            if (value := getattr(self, name)) not in known:
-                msg = f"{name}: expected {known[0]!r} or {known[1]!r}, got {value!r}"
-                raise InputError(msg)
-
-
 class Hypotheses(NamedTuple):
     """What a search found, best first, without `<bos>`.
 
@@ -97,10 +70,3 @@ def group_of(state: State) -> tuple[int, torch.device]:
         return value.shape[0], value.device
     msg = "search: expected a state with at least one tensor led by the batch axis, got none"
     raise InputError(msg)
-
-
-def at_least(name: str, value: int | float, least: int) -> None:
-    """Refuse a setting below its least value."""
-    if not value >= least:
-        msg = f"{name}: expected at least {least}, got {value}"
-        raise InputError(msg)

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from songtitle.errors import InputError
+from songtitle.schema import Above0, Count, CountOr0, From0, Seed, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,34 +15,31 @@ class TrainingConfig:
     setting outside its range.
     """
 
-    epochs: int = 10
-    batch_size: int = 32  # examples a process holds at once; not stated in the paper
-    learning_rate: float = 1e-3
-    schedule: Literal["constant", "cosine"] = (
-        "constant"  # cosine falls to 0 at the last epoch's end
-    )
-    warmup_steps: int = 0  # updates over which the rate rises from 0; 0: none
-    clip_norm: float = 5.0  # length that a gradient is cut to; 0: as it is
-    accumulate: int = 1  # batches whose gradients are added up for one update
-    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: products in half precision, weights in full
-    patience: int = 0  # epochs without a better validation loss before training stops; 0: never
-    checkpoint_every: int = 0  # updates between checkpoints within an epoch; 0: none
-    seed: int = 0
+    epochs: Count = 10
+    """Times that every picture is seen."""
+    batch_size: Count = 32
+    """Examples that a process holds at once; not stated in the paper."""
+    learning_rate: Above0 = 1e-3
+    """Step of Adam."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """How the rate goes on; cosine falls to 0 at the last epoch's end."""
+    warmup_steps: CountOr0 = 0
+    """Updates over which the rate rises from 0; 0: none."""
+    clip_norm: From0 = 5.0
+    """Length that a gradient is cut to; 0: left as it is."""
+    accumulate: Count = 1
+    """Batches whose gradients are added up for one update."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of what is multiplied; bf16: products in half precision, weights in full."""
+    patience: CountOr0 = 0
+    """Epochs without a better validation loss before training stops; 0: never."""
+    checkpoint_every: CountOr0 = 0
+    """Updates between checkpoints within an epoch; 0: at its end only."""
+    seed: Seed = 0
+    """Of the order of batches, of dropout, and with the experiment's seed of the first weights."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
-            _whole(name, getattr(self, name), least=1)
-        for name in ("warmup_steps", "patience", "checkpoint_every", "seed"):
-            _whole(name, getattr(self, name), least=0)
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
-                _refuse(name, "a finite number of 0 or more", value)
-        if self.learning_rate == 0:
-            _refuse("learning_rate", "above 0", self.learning_rate)
-        for name, known in (("schedule", ("constant", "cosine")), ("precision", ("fp32", "bf16"))):
-            if getattr(self, name) not in known:
-                _refuse(name, f"one of {', '.join(known)}", getattr(self, name))
+        check(self)
 
 
 def rate_at(config: TrainingConfig, *, step: int, progress: float) -> float:
@@ -56,13 +53,3 @@ def rate_at(config: TrainingConfig, *, step: int, progress: float) -> float:
     if config.schedule == "cosine":
         rate *= (1 + math.cos(math.pi * min(1.0, progress))) / 2
     return rate
-
-
-def _whole(name: str, value: Any, *, least: int) -> None:
-    if type(value) is not int or value < least:
-        _refuse(name, f"a whole number of {least} or more", value)
-
-
-def _refuse(name: str, expected: str, value: Any) -> None:
-    msg = f"training: expected {name} to be {expected}, got {value!r}; change that setting"
-    raise InputError(msg)

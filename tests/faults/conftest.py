@@ -1,8 +1,8 @@
 """Faults: each test plants one of them many times and counts what survived.
 
 `make test-faults` prints one table (fault, times tried, survived, lost) and exits 1 where anything
-was lost. `SONGTITLE_FAULTS=few` plants few of each. `results/faults/faults.json`, which the book
-shows, keeps of each fault the run that planted it most often, if nothing was lost in that run.
+was lost. `SONGTITLE_FAULTS=few` plants few of each. Page 18 shows what is kept: of
+each fault the run that planted it most often, if nothing was lost in that run.
 Plain `pytest` leaves this folder out.
 """
 
@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from songtitle.cache import provenance
+from songtitle.cache import OWN, ROOT, code_of_text, digest, provenance, results
 
 pytest.register_assert_rewrite("small_runs")  # what it finds unequal is told in full
 
 HERE = Path(__file__).parent
+TOP = HERE.parent.parent  # the clone
 FEW = os.environ.get("SONGTITLE_FAULTS") == "few"
-KEPT = HERE.parent.parent / "results" / "faults" / "faults.json"
+KEPT = "faults/faults.json"
 NAMED = "fault"  # the property of a test's report that carries its counts
 SKIPPED = pytest.StashKey[bool]()  # of a test: it found that this machine lacks what it needs
 
@@ -35,6 +36,7 @@ class Fault:
     name: str  # a phrase that ends "What happens when ..."
     outcome: str  # what the reader gets instead of a loss, a phrase
     times: int  # how often it is planted in this run
+    test: str  # the file that plants it
     tried: int = 0
     survived: int = 0
     lost: list[str] = field(default_factory=list)
@@ -58,7 +60,7 @@ class Fault:
 
 
 @pytest.fixture
-def fault(request, record_property):
+def fault(record_property, request):
     """Make a `Fault`: `fault(group, name, outcome, full=50, few=5)`; checked when the test ends.
 
     The test fails where something was lost, or where it planted its fault less often than said; it
@@ -70,7 +72,8 @@ def fault(request, record_property):
         times = few if FEW and few is not None else full
         if not times:
             pytest.skip(f"{name}: takes long, and is left out where SONGTITLE_FAULTS is few")
-        made.append(Fault(group, name, outcome, times))
+        test = request.path.relative_to(TOP).as_posix()
+        made.append(Fault(group, name, outcome, times, test))
         return made[-1]
 
     yield make
@@ -152,17 +155,27 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
 
 def keep(rows):
     """Put rows into the record where they were tried more often than those that are there."""
-    record = json.loads(KEPT.read_text("utf-8")) if KEPT.is_file() else {"rows": []}
+    before = results().get(KEPT)
+    record = json.loads(before.read_text("utf-8")) if before else {"rows": []}
     kept = {(row["group"], row["name"]): row for row in record["rows"]}
     made = provenance()
     by = f"{made['commit']}{' with uncommitted changes' if made['modified'] else ''}"
     more = {
-        (row["group"], row["name"]): row | {"lost": 0, "commit": by}
+        (row["group"], row["name"]): row
+        | {"lost": 0, "commit": by, "code": digest(code_of_test(row["test"]))}
         for row in rows
-        if row["tried"] > kept.get((row["group"], row["name"]), {"tried": 0})["tried"]
+        if row["tried"] >= kept.get((row["group"], row["name"]), {"tried": 0})["tried"]
     }
     if more:
         kept |= more
-        KEPT.parent.mkdir(exist_ok=True)
-        record = {"provenance": made, "rows": [kept[key] for key in sorted(kept)]}
-        KEPT.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        path, code = TOP / OWN.relative_to(ROOT) / KEPT, {}
+        for row in rows:
+            code |= code_of_test(row["test"])
+        record = {"provenance": made, "code": code, "rows": [kept[key] for key in sorted(kept)]}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def code_of_test(name):
+    """The code that a file of tests tries."""
+    return code_of_text((TOP / name).read_text("utf-8"))
