@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import subprocess
 
 import nbformat
 import pytest
@@ -111,6 +112,90 @@ def test_a_parameter_of_a_notebook_alone_is_checked_by_its_default(tmp_path):
     reproduce.check_parameters(source, {"beam_size": 3})
     with pytest.raises(InputError, match=r"beam_size: expected int, such as 5, got 'x'; mend -p"):
         reproduce.check_parameters(source, {"beam_size": "x"})
+
+
+@pytest.fixture
+def small_clone(tmp_path, monkeypatch):
+    """A clone with a book of one page, and a run that made another of it."""
+    clone = tmp_path / "clone"
+    files = {
+        "CHANGELOG.md": "changes",
+        "book/_toc.yml": "root: index",
+        "book/index.md": "prose",
+        "book/extra/demo/page.js": "script",
+        "book/extra/demo/model/model.json": "theirs",
+        "book/notebooks/01_a.ipynb": "theirs",
+        "book/_build/html/index.html": "built",
+        "results/quick/scores.json": "theirs",
+        "book/_build/run/notebooks/01_a.ipynb": "ours",
+        "book/_build/run/results/quick/scores.json": "ours",
+        "book/_build/run/extra/demo/model/model.json": "ours",
+    }
+    for name, text in files.items():
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text(text)
+    run = clone / "book" / "_build" / "run"
+    for name, place in {
+        "ROOT": clone,
+        "RUN": run,
+        "BOOK": clone / "book",
+        "EXECUTED": run / "notebooks",
+        "OWN": run / "results",
+        "PUBLISHED": clone / "results",
+    }.items():
+        monkeypatch.setattr(reproduce, name, place)
+    return clone
+
+
+def texts(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_book_of_a_run_is_built_beside_what_the_clone_tracks(small_clone):
+    before = {name: text for name, text in texts(small_clone).items() if "_build" not in name}
+    source = reproduce.assemble()
+    built = texts(source)
+    assert built["notebooks/01_a.ipynb"] == built["extra/demo/model/model.json"] == "ours"
+    assert built["index.md"] == "prose"
+    assert not [name for name in built if "_build" in name]
+    assert (source / "../CHANGELOG.md").read_text() == "changes"  # a page includes it from there
+    after = {name: text for name, text in texts(small_clone).items() if "_build" not in name}
+    assert after == before
+
+
+def test_a_page_that_the_clone_no_longer_has_is_not_in_the_next_book(small_clone):
+    reproduce.assemble()
+    (small_clone / "book" / "index.md").rename(small_clone / "book" / "start.md")
+    built = texts(reproduce.assemble())
+    assert "start.md" in built
+    assert "index.md" not in built
+
+
+def test_publishing_writes_what_was_run_into_the_clone_and_nothing_else(small_clone):
+    reproduce.publish()
+    found = texts(small_clone)
+    for name in (
+        "book/notebooks/01_a.ipynb",
+        "results/quick/scores.json",
+        "book/extra/demo/model/model.json",
+    ):
+        assert found[name] == "ours"
+    assert found["book/index.md"] == "prose"
+
+
+def test_nothing_but_publishing_writes_where_git_looks():
+    """Where runs, benchmarks and planted faults write, git looks away."""
+    for place in (reproduce.EXECUTED, reproduce.OWN, reproduce.RUN / reproduce.DEMO):
+        told = subprocess.run(
+            ["git", "check-ignore", "-q", str(place / "x")], cwd=reproduce.ROOT, check=False
+        )
+        if told.returncode == 128:
+            pytest.skip("no clone of git")
+        assert told.returncode == 0, place
 
 
 def page(folder, names, extra=""):
