@@ -68,6 +68,7 @@ from songtitle.experiment import (
     vocabulary,
 )
 from songtitle.manifest import data_home
+from songtitle.model.weights import NAMED
 from songtitle.pages import figures, runs
 from songtitle.presets import PRESETS, preset
 from songtitle.schema import brief
@@ -102,6 +103,9 @@ NO_PAGE = {
     "model.fine_tune": "`python -m songtitle train --fine-tune`; pages keep what a network gives",
     "search.beam_size": "beam_sizes",
 }
+
+# Settings that may be the path of a file, and the names that are none.
+FILES = {"model.weights": NAMED, "model.word_vectors": ("none", "glove")}
 
 SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
 
@@ -302,6 +306,11 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
         msg = f"preset: expected one on the book's own pictures and songs, got {config.name!r}; "
         msg += "page 13 shows its record beside any of those, such as quick"
         raise InputError(msg)
+    for name, names in FILES.items():
+        value = setting(config, name)
+        if value not in names and not Path(value.partition("#")[0]).is_file():
+            msg = f"{name}: expected {', '.join(names)} or the path of a file, got {brief(value)}; "
+            raise InputError(msg + "there is no such file")
     for name, instead in NO_PAGE.items():
         if setting(config, name) != setting(PRESETS[named], name):
             msg = f"{name}: expected as the preset has it, for no page reads it, got "

@@ -90,6 +90,11 @@ def test_a_page_that_finds_no_room_is_named_in_one_line_and_the_earlier_one_stay
         ({"sead": 1}, r"sead: not a parameter of 04_search\.ipynb; it has preset, seed, device"),
         ({"preset": "slow"}, r"preset: expected one of tiny, quick"),
         ({"beam_sizes": "abc"}, r"beam_sizes: expected a list of one or more whole.*'abc'"),
+        ({"settings": {"model.weights": "/no.pth"}}, r"model\.weights: .*'/no\.pth'; there is no"),
+        (
+            {"settings": {"model.word_vectors": "x"}},
+            r"model\.word_vectors: .*; there is no",
+        ),
         ({"seed": "x"}, r"seed: expected a whole number"),
     ],
 )
