@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from songtitle import evidence, experiment, reproduce, schema
+from songtitle import cache, evidence, experiment, reproduce, schema
 from songtitle.__main__ import TRAIN_FLAGS, main
 from songtitle.cache import Record
 from songtitle.config import ExperimentConfig, flat, is_setting, override, setting, settings
@@ -420,6 +420,14 @@ def keys(tmp_path_factory):
         ):
             patch.setattr(module, "run_stage", asked)
     patch.setattr(stamps, "fetch", lambda home: home)
+    codes, code_of = {}, cache.code_of  # settings change, and code does not: it is read once
+
+    def known(stage):
+        if stage.__module__ not in codes:
+            codes[stage.__module__] = code_of(stage)
+        return codes[stage.__module__]
+
+    patch.setattr(cache, "code_of", known)
 
     def ask(config):
         found.clear()
