@@ -271,7 +271,7 @@ def note_what_is_computed(file):
 def one_run(home):
     """The stages in order, and their records as the book quotes them."""
     from songtitle import experiment
-    from songtitle.experiment.published import publish
+    from songtitle.cache import publish
     from songtitle.manifest import data_home
 
     os.environ["SONGTITLE_DATA"] = str(home)
@@ -279,7 +279,7 @@ def one_run(home):
     config = small_config()
     for name in (*STAGES, "scores"):
         stage = getattr(experiment, name)
-        publish(stage, config, stage(config), results=home / "results")
+        publish(stage, config, stage(config), root=home / "results")
     return 0
 
 
