@@ -14,7 +14,13 @@ import yaml
 from sphinx.errors import SphinxError
 
 from songtitle.errors import InputError
-from songtitle.pages.runs import PageRun, check_published, one_run, read_page
+from songtitle.pages.runs import (
+    PageRun,
+    check_published,
+    one_run,
+    published_records,
+    read_page,
+)
 from songtitle.tables import shown
 
 MOST = 6  # modules that are named
@@ -63,10 +69,12 @@ def pages_of(folder: Path, contents: Path) -> list[str]:
 def _check(app: Any) -> None:
     folder = Path(app.srcdir)
     contents = folder / getattr(app.config, "external_toc_path", "_toc.yml")
-    pages = {name: read_page(folder / f"{name}.ipynb") for name in pages_of(folder, contents)}
+    there = published_records()
+    names = pages_of(folder, contents)
+    pages = {name: read_page(folder / f"{name}.ipynb", there) for name in names}
     try:
         book = one_run({Path(name).name: page for name, page in pages.items()})
-        check_published({Path(n).name: page for n, page in pages.items() if page})
+        check_published({Path(n).name: page for n, page in pages.items() if page}, there)
     except InputError as error:
         if not app.config.songtitle_draft:
             raise RunError(str(error)) from error

@@ -117,8 +117,13 @@ def note_times(page: Path, *, seconds: float, machine: str, code: Mapping[str, s
     write_whole(path, json.dumps(dict(sorted(times.items())), indent=1) + "\n")
 
 
-def read_page(page: Path) -> PageRun | None:
-    """How an executed page came about; None where it carries no run, or is not there."""
+def read_page(
+    page: Path, there: Mapping[tuple[str, str], dict[str, Any]] | None = None
+) -> PageRun | None:
+    """How an executed page came about; None where it carries no run, or is not there.
+
+    `there` are the published records, where a caller with many pages has read them already.
+    """
     if not page.is_file():
         return None
     content = _read(page)
@@ -135,14 +140,10 @@ def read_page(page: Path) -> PageRun | None:
         then = times.get("code", {})
         differ = sorted(name for name in now if then.get(name) != now[name])
         known["changed_code"] = tuple(differ) or ("songtitle",)
-    return PageRun(**known, other_code=_made_by_other_code(known["records"]))
-
-
-def _made_by_other_code(records: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Those of some records that were published and that the code at hand did not make."""
-    there = published_records()
-    known = [(stage, there[stage, key]) for stage, key in records if (stage, key) in there]
-    return tuple(stage for stage, content in known if changed_code(content.get("code")))
+    there = published_records() if there is None else there
+    kept = [(stage, there[stage, key]) for stage, key in known["records"] if (stage, key) in there]
+    other = tuple(stage for stage, content in kept if changed_code(content.get("code")))
+    return PageRun(**known, other_code=other)
 
 
 def one_run(pages: Mapping[str, PageRun | None]) -> PageRun | None:
