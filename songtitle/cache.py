@@ -209,14 +209,14 @@ def _git(*arguments: str) -> str | None:
 def results() -> dict[str, Path]:
     """Every published result by its name, such as `quick/scores.json`: what was run here, where its
     code is current or nothing else is there, else what came with the clone."""
-    found = {
-        path.relative_to(root).as_posix(): path
-        for root in (OWN, PUBLISHED)  # a name that both have: that of the clone, for now
-        for path in sorted(root.glob("*/*.json"))
-    }
-    for name in found:
-        own = OWN / name
-        if own.is_file() and not changed_code(_json(own).get("code")):
+    found = {path.relative_to(PUBLISHED).as_posix(): path for path in PUBLISHED.glob("*/*.json")}
+    for own in OWN.glob("*/*.json"):
+        name = own.relative_to(OWN).as_posix()
+        try:
+            code = _json(own).get("code")
+        except (OSError, ValueError):  # torn, so not there
+            continue
+        if name not in found or not changed_code(code):
             found[name] = own
     return dict(sorted(found.items()))
 

@@ -492,7 +492,8 @@ def publish() -> None:
     places = {EXECUTED: BOOK / "notebooks", OWN: PUBLISHED, RUN / DEMO: BOOK / DEMO}
     for source, target in places.items():
         if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
+            with clear_disk_errors("publishing", target):
+                shutil.copytree(source, target, dirs_exist_ok=True)
 
 
 def assemble() -> Path:

@@ -311,17 +311,21 @@ def test_what_was_run_here_is_read_before_what_came_with_the_clone_where_it_is_c
     monkeypatch.setattr(cache, "OWN", own)
     monkeypatch.setattr(cache, "PUBLISHED", theirs)
     for root, name, code in [
-        (own, "a", {}), (theirs, "a", {}),  # both current
+        (own, "a", {}), (theirs, "a", {}),
+        (own, "f", {}), (theirs, "f", {}),  # both current
         (own, "b", "old"), (theirs, "b", {}),
         (own, "c", "old"),
         (theirs, "d", "old"),
     ]:  # fmt: skip
         (root / "quick").mkdir(parents=True, exist_ok=True)
         (root / "quick" / f"{name}.json").write_text(json.dumps({"code": code}))
+    for name in "ae":  # cut while they were written
+        (own / "quick" / f"{name}.json").write_text('{"code": {')
     found = {name: path.parents[1].name for name, path in cache.results().items()}
     assert found == {
-        "quick/a.json": "own",
+        "quick/a.json": "theirs",
         "quick/b.json": "theirs",
         "quick/c.json": "own",
         "quick/d.json": "theirs",
+        "quick/f.json": "own",
     }

@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 
 from songtitle.errors import InputError
 from songtitle.model.encoder import (
-    ENCODERS,
     WIDTHS,
     Backbone,
     PictureEncoder,
@@ -20,6 +19,7 @@ from songtitle.model.encoder import (
     build_backbone,
     fold_batch_norm,
 )
+from songtitle.model.settings import ENCODERS
 from songtitle.timbre import replicated_order
 
 BATCH, POSITIONS, FEATURES, DIM = 2, 3, 7, 5

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from jupyter_book.cli import main as jupyter_book
 from sphinx.application import Sphinx
 from sphinx.errors import ConfigError
 from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -386,3 +388,23 @@ def test_every_public_name_of_a_package_stands_in_the_reference():
             assert any(name.split(".")[0] == path.stem for name in listed), path.stem
     toc = (ROOT / "_toc.yml").read_text()
     assert all(f"file: api/{page.stem}\n" in toc for page in pages)
+
+
+def test_the_book_is_the_same_from_the_root_of_the_clone_and_from_book(tmp_path):
+    shutil.copy2(ROOT / "_config.yml", tmp_path)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: cite\n")
+    shutil.copytree(
+        ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("_build", "notebooks")
+    )
+    shutil.copy2(tmp_path / "_toc.yml", tmp_path / "book")
+    pages = {}
+    for source in (".", "book"):
+        jupyter_book.main(["build", str(tmp_path / source), "-q"], standalone_mode=False)
+        built = tmp_path / source / "_build" / "html"
+        pages[source] = {
+            path.relative_to(built): path.read_bytes()
+            for path in built.rglob("*.*")
+            if path.suffix in (".html", ".css", ".js")
+        }
+    assert pages["."] == pages["book"]
+    assert {Path("cite.html"), Path("_static/tables.js")} <= set(pages["."])

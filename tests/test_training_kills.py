@@ -43,7 +43,7 @@ def main(folder, kills):
     assert os.waitpid(run(folder / "straight"), 0)[1] == 0
     duration = time.perf_counter() - began
     draw = random.Random(int(time.time()))
-    struck = writing = 0
+    struck = writing = finished = 0
     while struck < kills:
         pid = run(folder / "killed")
         # From before the first import to some way into the run, so that all of it is reached.
@@ -53,7 +53,8 @@ def main(folder, kills):
             struck += 1
             writing += bool(list((folder / "killed").glob("checkpoints/*.partial")))
         else:  # it had finished: begin another
-            os.replace(folder / "killed", folder / f"finished {struck}")
+            os.replace(folder / "killed", folder / f"finished {finished}")
+            finished += 1
     assert os.waitpid(run(folder / "killed"), 0)[1] == 0
     for other in [folder / "killed", *folder.glob("finished *")]:
         assert contents(other) == contents(folder / "straight"), other
