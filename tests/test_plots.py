@@ -82,13 +82,6 @@ FIGURES = {
     "show_spectrogram": lambda ax: plots.show_spectrogram(DECIBELS, **SOUND, ax=ax),
     "show_picture": lambda ax: plots.show_picture(IMAGE, ax),
     "show_tiles": lambda ax: plots.show_tiles(IMAGE, 7, ax),
-    "mark_span": lambda ax: plots.mark_span(
-        1.0, 2.0, plots.show_spectrogram(DECIBELS, **SOUND, ax=ax)
-    ),
-    "timbre_bars": lambda ax: plots.timbre_bars(np.linspace(-900.0, 900.0, 90), ax),
-    "draw_pipeline": lambda ax: plots.draw_pipeline(STAGES, ax),
-    "draw_captioner": lambda ax: plots.draw_captioner(STAGES[:3], WORDS, ax),
-    "draw_two_steps": lambda ax: plots.draw_two_steps(STAGES, STAGES[:2], ax),
 }
 
 
@@ -107,21 +100,6 @@ def ax():
 
 def line(ax, label):
     return next(line for line in ax.lines if line.get_label() == label)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_returns_the_axis_it_was_given(name, ax):
-    assert FIGURES[name](ax) is ax
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_without_an_axis_makes_its_own(name, ax):
-    assert FIGURES[name](None) is not ax
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_can_be_saved_as_a_vector(name, tmp_path):
-    FIGURES[name](None).figure.savefig(tmp_path / "figure.svg", bbox_inches="tight")
 
 
 @pytest.mark.parametrize(

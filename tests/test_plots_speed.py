@@ -37,12 +37,6 @@ def benchmarks():
     return pd.DataFrame(rows, columns=columns)
 
 
-FIGURES = {
-    "growth_lines": lambda ax: growth_lines(growth(), ax),
-    "ratio_bars": lambda ax: ratio_bars(benchmarks(), ax),
-}
-
-
 @pytest.fixture(autouse=True)
 def _fresh_figures():
     with matplotlib.rc_context():
@@ -59,18 +53,6 @@ def ax():
 def dots(ax):
     """Height and place of every dot, by height."""
     return sorted((y, x) for dots in ax.collections[1:] for x, y in dots.get_offsets())
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_returns_the_axis_it_was_given(name, ax):
-    assert FIGURES[name](ax) is ax
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_without_an_axis_makes_its_own_and_is_saved_as_a_vector(name, ax, tmp_path):
-    own = FIGURES[name](None)
-    assert own is not ax
-    own.figure.savefig(tmp_path / "figure.svg", bbox_inches="tight")
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,12 @@ def test_the_figure_holds_every_token_with_its_log_probability():
     ax = plots.beam_tree(BEAMS)
     frame = plots.data_of(ax.figure)
     assert len(frame) == len(tree_of(BEAMS))
-    assert frame["part"].tolist().count("end") == 4
-    assert "$x_1$" in frame["part"].tolist()  # a token, no formula
-    assert set(frame["remark"].dropna()) == {"", "winner", "2.", "3.", "4.", "5."}
+    assert frame["token"].tolist().count("<eos>") == 4
+    assert frame["log-probability (nats)"].tolist() == tree_of(BEAMS)["log_prob"].tolist()
+    assert set(frame["rank"]) == set(range(6))
+    shown = [text.get_text() for text in ax.texts]
+    assert "$x_1$" in shown  # a token, no formula
+    assert {"winner", "2.", "3.", "4.", "5."} <= set(shown)
     ax.figure.canvas.draw()
 
 

@@ -48,7 +48,8 @@ def describe(cell: MutableMapping[str, Any]) -> None:
         msg = (
             f"{about['figure'].get('name', 'figure')}: expected a figure that says what it shows, "
         )
-        msg += "got a bare picture; call plots.use_house_style() before it is drawn"
+        msg += "got a bare picture; call plots.use_house_style() before it is drawn, and "
+        msg += "plots.hand_on(ax, frame, finding) for each axis that no figure function draws"
         raise InputError(msg)
     if "figure" in about and found:
         image = about.setdefault("image", {})

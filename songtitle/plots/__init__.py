@@ -1,19 +1,21 @@
 """Every figure of the book: a function takes numbers and an axis, and returns the axis.
 
-Nothing here computes a result or changes what it is given. Colours are told apart by
-colour-blind readers, and markers and line styles by those who print in grey.
+What a function draws it also hands on (`hand_on`): the frame, for the table under the figure, and
+the finding in a sentence, for its alt text. Nothing here computes a result or changes what it is
+given. Colours are told apart by colour-blind readers, and markers and line styles by those who
+print in grey.
 """
 
-from songtitle.plots.alt import alt_of
 from songtitle.plots.corpora import link_survival, title_funnel, two_orders
-from songtitle.plots.data import csv_of, data_of
 from songtitle.plots.diagrams import Box, draw_captioner, draw_pipeline, draw_two_steps
 from songtitle.plots.faults import fault_dots
+from songtitle.plots.findings import alt_of, csv_of, data_of, hand_on
 from songtitle.plots.forensics import distance_map, prefix_curves
 from songtitle.plots.labs import before_and_after
 from songtitle.plots.likeness import map_grid, numbers_by_kind
 from songtitle.plots.numbers import (
     bleu_by_beam,
+    bleu_by_references,
     bleu_per_second,
     length_distribution,
     perplexity_by_epoch,
@@ -22,15 +24,13 @@ from songtitle.plots.numbers import (
 )
 from songtitle.plots.pictures import (
     mark_span,
+    settings_panels,
     show_picture,
     show_spectrogram,
     show_tiles,
     timbre_bars,
 )
-from songtitle.plots.references import bleu_by_references
-from songtitle.plots.said import says
 from songtitle.plots.samples import gains_by_seed
-from songtitle.plots.settings import settings_panels
 from songtitle.plots.speed import growth_lines, ratio_bars
 from songtitle.plots.style import use_house_style
 from songtitle.plots.switchboard import tornado, tornado_legend
@@ -56,6 +56,7 @@ __all__ = [
     "fault_dots",
     "gains_by_seed",
     "growth_lines",
+    "hand_on",
     "length_distribution",
     "link_survival",
     "map_grid",
@@ -64,7 +65,6 @@ __all__ = [
     "perplexity_by_epoch",
     "prefix_curves",
     "ratio_bars",
-    "says",
     "score_and_length",
     "score_by_prefix",
     "seconds_by_beam",

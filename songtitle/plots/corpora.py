@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from songtitle.errors import InputError
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
-from songtitle.plots.wording import amount
+from songtitle.plots.wording import amount, extremes, tidy
 
 THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
@@ -46,7 +46,8 @@ def title_funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter(THOUSANDS)
     ax.grid(visible=False, axis="y")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(orders), frameon=False)
-    return says(ax, _losses(steps), y="step")
+    names_of = {"order": "order", "step": "step", "titles": "titles left"}
+    return hand_on(ax, tidy(steps, names_of), _losses(steps))
 
 
 def _losses(steps: pd.DataFrame) -> str:
@@ -71,8 +72,10 @@ def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None
     """
     require(domains, ["domain", "links", "alive", "low", "high"], "links by domain")
     ax = own_axes(ax)
-    share = 100 * domains["alive"].to_numpy()
-    low, high = 100 * domains["low"].to_numpy(), 100 * domains["high"].to_numpy()
+    name = "links that give a picture (%)"
+    columns = {"domain": "domain", "links": "links", "alive": name, "low": "low", "high": "high"}
+    drawn = tidy(domains, columns, percent=("alive", "low", "high"))
+    share, low, high = (drawn[each].to_numpy() for each in (name, "low", "high"))
     at = np.arange(len(domains))
     # Rounding can leave an end of the interval a hair inside the share itself.
     reach = [np.maximum(share - low, 0), np.maximum(high - share, 0)]
@@ -81,9 +84,11 @@ def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None
     pairs = zip(domains["domain"], domains["links"], strict=True)
     ax.set_yticks(at, [f"{name} ({count:,})" for name, count in pairs])
     ax.invert_yaxis()
-    ax.set(xlabel="links that give a picture (%)")
+    ax.set(xlabel=name)
     ax.legend(loc="best")
-    return says(ax, y="domain (links)")
+    finding = f"{extremes(drawn, name, at='domain')}; all links: {amount(100 * total, name)}"
+    drawn.loc[len(drawn)] = pd.Series({"domain": "all links", name: 100 * total})
+    return hand_on(ax, drawn, finding)
 
 
 def two_orders(
@@ -113,11 +118,16 @@ def two_orders(
             label=name,
             rasterized=True,
         )
-    ax.set(xlabel="row of the list", ylabel="year of the song")
+    row, year = "row of the list", "year of the song"
+    ax.set(xlabel=row, ylabel=year)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.xaxis.set_major_formatter(THOUSANDS)
     ax.legend(markerscale=2.5)
-    return says(ax, "; ".join(_order(*each) for each in zip(names, years, strict=True)))
+    drawn = pd.concat(
+        pd.DataFrame({"list": name, row: every * np.arange(len(column)), year: column})
+        for name, column in zip(names, years, strict=True)
+    )
+    return hand_on(ax, drawn, "; ".join(map(_order, names, years)))
 
 
 def _order(name: str, years: Int[np.ndarray, " rows"]) -> str:

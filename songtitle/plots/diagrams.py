@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import own_axes, require_some
 
 # A diagram's axis is measured in points from its lower left corner, as type is: whether a text
@@ -65,7 +66,7 @@ def draw_pipeline(stages: Sequence[Box], ax: Axes | None = None) -> Axes:
     require_some(stages, "pipeline")
     ax = own_axes(ax, (8.0, (4 + _flow_height(stages)) / 72))
     _flow(ax, stages, _page(ax))
-    return says(ax, in_order(stages))
+    return hand_on(ax, _frame(stages=stages), in_order(stages))
 
 
 def draw_captioner(
@@ -129,8 +130,9 @@ def draw_captioner(
     last, first = stack[-1], cells[0]
     entry = min(max(inputs[0].centre[1], last.y + PAD), last.top - PAD)
     _arrow(ax, (last.right, entry), (first.centre[0], entry), (first.centre[0], first.y))
-    return says(
+    return hand_on(
         ax,
+        _frame(encoder=encoder, decoder=[decoder], words=[Box(word, "") for word in words]),
         f"encoder: {in_order(encoder)}; decoder: {in_order([decoder])}, which reads "
         f"<bos> {' '.join(words)} and gives {' '.join(words)} <eos>",
     )
@@ -170,14 +172,22 @@ def draw_two_steps(
     ax.text(
         middle + 12, foot + between / 2, link, size=9.5, color=INK, va="center", parse_math=False
     )
-    return says(
-        ax, f"{headings[0]}: {in_order(source)}. {headings[1]}, with {link}: {in_order(target)}"
+    return hand_on(
+        ax,
+        _frame(**{headings[0]: source, headings[1]: target}),
+        f"{headings[0]}: {in_order(source)}. {headings[1]}, with {link}: {in_order(target)}",
     )
 
 
 def in_order(stages: Sequence[Box]) -> str:
     """Stages in words: "Picture (3 × 256 × 256), then Linear (512)"."""
     return ", then ".join(f"{b.title} ({b.shape})" if b.shape else b.title for b in stages)
+
+
+def _frame(**groups: Sequence[Box]) -> pd.DataFrame:
+    """One row a box, in order: the group that it stands in, its texts."""
+    rows = [(group, b.title, b.shape, b.note) for group, boxes in groups.items() for b in boxes]
+    return pd.DataFrame(rows, columns=["group", "part", "shape", "remark"]).replace("", None)
 
 
 def _flow(ax: Axes, stages: Sequence[Box], area: _Area, colour: str = BLUE) -> None:

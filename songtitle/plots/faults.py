@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, own_axes, require
-from songtitle.plots.wording import some
+from songtitle.plots.wording import some, tidy
 
 
 def fault_dots(faults: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -52,7 +52,9 @@ def fault_dots(faults: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.grid(visible=False, axis="y")
     below = (0.5, -1 / (len(sums) + 1))
     ax.legend(loc="upper center", bbox_to_anchor=below, ncols=3, frameon=False)
-    return says(ax, _finding(sums), y="group")
+    names = {"what": "what", "group": "group", "tried": "times tried", "lost": "lost"}
+    drawn = pd.concat([faults.assign(what="one fault"), sums.reset_index().assign(what="group")])
+    return hand_on(ax, tidy(drawn, names), _finding(sums))
 
 
 def _finding(sums: pd.DataFrame) -> str:

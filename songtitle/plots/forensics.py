@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, GREY, MARKERS, ON_A_PICTURE, own_axes, require
-from songtitle.plots.wording import amount, some
+from songtitle.plots.wording import amount, some, tidy
 
 LINES = ["-", (0, (7, 1.5)), "-."]
 
@@ -23,9 +23,7 @@ def distance_map(
     values = distances.to_numpy(dtype=float)
     top = float(values.max()) if most is None else most
     # Cividis rises in lightness all along: it reads the same to colour-blind readers and in grey.
-    ax.imshow(
-        values, cmap="cividis", vmin=0, vmax=top, aspect="auto", label="_distance (percent points)"
-    )
+    ax.imshow(values, cmap="cividis", vmin=0, vmax=top, aspect="auto")
     for row, column in np.ndindex(*values.shape):
         value = values[row, column]
         ax.text(
@@ -63,13 +61,14 @@ def distance_map(
         (f"{distances.index[row]} with {ways[column]}", values[row, column])
         for row, column in (near, far)
     )
-    return says(
+    drawn = pd.DataFrame(
+        [(name, way) for name in distances.index for way in ways], columns=["definition", "way"]
+    ).assign(**{"distance (percent points)": values.ravel()})
+    return hand_on(
         ax,
+        drawn,
         f"nearest is {near_to}, {amount(at_most)} percent points; furthest {far_from}, "
         f"{amount(at_least)}; {int((values < 10).sum())} of {values.size} squares are below 10",
-        x="way",
-        y="definition",
-        columns=ways,
     )
 
 
@@ -100,7 +99,6 @@ def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = N
                 found["value"],
                 s=48,
                 edgecolor="k",
-                label=f"_the paper, against {name}",
                 **style,
             )
             if len(found) == 1:
@@ -126,7 +124,12 @@ def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = N
     ax.set_ylim(0, 68)
     ax.set_xlim(right=marks["best"] + 1.5)
     ax.grid(visible=False, axis="x")
-    return says(ax, _peaks(curves), x="words kept")
+    kept, score = "words kept of a random caption", "score (percent points)"
+    texts = curves["words"].map("{:g}".format, na_action="ignore").fillna("all")
+    names = {"against": "against", "words": kept, "mean": score, "low": "low", "high": "high"}
+    printed = {"against": cells["against"], kept: "paper, " + cells["k"], score: cells["value"]}
+    drawn = pd.concat([tidy(curves.assign(words=texts), names), pd.DataFrame(printed)])
+    return hand_on(ax, drawn, _peaks(curves))
 
 
 def _peaks(curves: pd.DataFrame) -> str:

@@ -1,14 +1,15 @@
 """What a notebook keeps of a figure: the same SVG each time, its numbers, and it in words."""
 
-from collections.abc import Callable
 from typing import Any
 
 from matplotlib.figure import Figure
-from traitlets import ObjectName, Unicode
 
-from songtitle.plots.alt import ALT, CSV, alt_of
-from songtitle.plots.data import csv_of
+from songtitle.errors import InputError
+from songtitle.plots.findings import alt_of, csv_of
 from songtitle.plots.svg import PRINT, svg_of
+
+ALT = "application/vnd.songtitle.alt"  # travels beside the picture in a notebook's output
+CSV = "text/csv"
 
 
 def keep_in_notebooks() -> None:
@@ -34,17 +35,12 @@ def keep_in_notebooks() -> None:
 
 def add_formatters(display: Any) -> None:
     """Give an IPython display formatter a figure's CSV and alt text."""
-    for mime, text_of in ((CSV, csv_of), (ALT, alt_of)):
-        display.formatters[mime] = _formatter(mime, text_of, display)
+    display.mimebundle_formatter.for_type(Figure, _beside)
 
 
-def _formatter(mime: str, text_of: Callable[[Figure], str], display: Any) -> Any:
-    from IPython.core.formatters import BaseFormatter
-
-    class Words(BaseFormatter):
-        format_type = Unicode(mime)
-        print_method = ObjectName("_repr_no_such_thing_")  # the default is `repr`, of any object
-
-    formatter = Words(parent=display)
-    formatter.for_type(Figure, text_of)
-    return formatter
+def _beside(figure: Figure) -> dict[str, str]:
+    """Numbers and words; of a reader's own figure, which hands nothing on, neither."""
+    try:
+        return {CSV: csv_of(figure), ALT: alt_of(figure)}
+    except InputError:
+        return {}

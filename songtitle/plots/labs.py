@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, GREY, own_axes, require
 
 TICKS = (0, 0.5, 1, 2, 5, 10, 20, 50)  # percent points
@@ -56,7 +56,18 @@ def before_and_after(labs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="BLEU-1 (percent points, logarithmic beyond 1)", ylabel="")
     ax.grid(visible=False, axis="y")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, frameon=False)
-    return says(ax, _finding(labs), y="lab")
+    return hand_on(ax, _tidy(labs), _finding(labs))
+
+
+def _tidy(labs: pd.DataFrame) -> pd.DataFrame:
+    """One row a lab and side, in percent points."""
+    names = {"score": "BLEU-1 (percent points)", "low": "low", "high": "high"}
+    names |= {"chance": "chance (percent points)"}
+    sides = []
+    for side, *_ in _SIDES:
+        shares = {names[what]: 100 * labs[f"{side}_{what}"].astype(float) for what in names}
+        sides.append(pd.DataFrame({"lab": labs["name"], "side": side} | shares))
+    return pd.concat(sides).sort_index(kind="stable")
 
 
 def _finding(labs: pd.DataFrame) -> str:

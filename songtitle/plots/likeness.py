@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, DENSE, GREY, MARKERS, own_axes, require
+from songtitle.plots.wording import amount, tidy
 
 _MAPS = ["x", "y", "kind", "perplexity", "start", "trustworthiness", "mixing"]
 _NUMBERS = ["kind", "number", "value", "low", "high", "chance"]
@@ -38,7 +39,6 @@ def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 rasterized=len(maps) > DENSE,
             )
         panel.set(xticks=[], yticks=[])
-        says(panel, panel=f"perplexity {perplexity:g}, {start}", x="t-SNE 1", y="t-SNE 2")
         panel.margins(0.06)
         first = found.iloc[0]
         said = f"trust {first['trustworthiness']:.2f}, mixing {first['mixing']:.2f}"
@@ -57,7 +57,8 @@ def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
         frameon=False,
         markerscale=2,
     )
-    return says(ax, _nine(maps))
+    names = {name: name for name in _MAPS} | {"x": "t-SNE 1", "y": "t-SNE 2"}
+    return hand_on(ax, tidy(maps, names), _nine(maps))
 
 
 def _nine(maps: pd.DataFrame) -> str:
@@ -99,18 +100,28 @@ def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 markersize=6.5,
                 capsize=2.5,
             )
-        panel.axvline(found["chance"].iloc[0], linestyle="--", color=GREY, lw=1.2, label="_chance")
+        panel.axvline(found["chance"].iloc[0], linestyle="--", color=GREY, lw=1.2)
         panel.set_xlim(-0.06, max(1.06, 1.06 * float(found["high"].max())))
         panel.set_ylim(min(heights.values()) - 0.6, 0.6)
         panel.set_yticks(list(heights.values()), kinds, fontsize=9.5)
         panel.tick_params(labelleft=column == 0)
-        says(panel, x=name.split(" (")[0], y="kind")
         panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=9)
         panel.set_title(name, fontsize=9.5, parse_math=False)
         panel.grid(visible=False, axis="y")
     ax.plot([], [], "--", color=GREY, lw=1.2, label="as if from one population")
     ax.legend(loc="upper right", bbox_to_anchor=(1.0, 0.1), frameon=False)
-    return ax
+    return hand_on(ax, numbers[_NUMBERS], _apart(numbers))
+
+
+def _apart(numbers: pd.DataFrame) -> str:
+    """The ends of each number over all kinds, and its chance."""
+    texts = []
+    for name, found in numbers.groupby("number", sort=False):
+        low, high = (found.loc[found["value"].agg(find)] for find in ("idxmin", "idxmax"))
+        ends = [f"{amount(each['value'])} ({each['kind']})" for each in (low, high)]
+        chance = amount(found["chance"].iloc[0])
+        texts.append(f"{name} from {ends[0]} to {ends[1]}, {chance} as if from one population")
+    return "; ".join(texts)
 
 
 def _bare(ax: Axes) -> Axes:

@@ -1,15 +1,21 @@
 """Figures of pictures and sound: what the network sees."""
 
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from songtitle.errors import InputError
-from songtitle.plots.artists import PICTURE
-from songtitle.plots.said import said_of, says
-from songtitle.plots.style import COLOURS, GREY, ON_A_PICTURE, own_axes
+from songtitle.plots.findings import hand_on
+from songtitle.plots.style import COLOURS, GREY, ON_A_PICTURE, own_axes, require_some
 from songtitle.plots.wording import amount
+
+MOST = 48  # squares a side of a spectrogram that are handed on; of larger ones every n-th
 
 
 def show_spectrogram(
@@ -37,14 +43,22 @@ def show_spectrogram(
         interpolation_stage="data",  # no colour beside those of the scale: a small file
         extent=(start, start + frames * hop_length / sample_rate, -step / 2, (bins - 0.5) * step),
     )
-    ax.figure.colorbar(image, ax=ax, label="level (dB, 0 at the peak)", pad=0.02)
+    level = "level (dB, 0 at the peak)"
+    ax.figure.colorbar(image, ax=ax, label=level, pad=0.02)
     ax.set(xlabel="time (s)", ylabel="frequency (kHz)")
     ax.grid(visible=False)
     mean = spectrogram.mean(axis=1)
     loud = int(np.argmax(mean))
     seconds, top = frames * hop_length / sample_rate, (bins - 1) * step
-    return says(
+    rows, columns = (max(1, -(-side // MOST)) for side in spectrogram.shape)
+    every = "" if rows == columns == 1 else f", one square in {rows} × {columns}"
+    levels = spectrogram[::rows, ::columns]
+    at, up = np.arange(0, frames, columns) + 0.5, np.arange(0, bins, rows)
+    grid = np.meshgrid(start + at * hop_length / sample_rate, up * step)
+    drawn = {"time (s)": grid[0], "frequency (kHz)": grid[1], level + every: levels}
+    return hand_on(
         ax,
+        pd.DataFrame({name: np.ravel(values) for name, values in drawn.items()}),
         f"{amount(seconds)} s of sound up to {amount(top)} kHz; on average it is loudest at "
         f"{amount(loud * step)} kHz, {amount(mean[loud])} dB, and at the top it is at "
         f"{amount(mean[-1])} dB",
@@ -64,11 +78,17 @@ def show_picture(image: Float[np.ndarray, "channels height width"], ax: Axes | N
         vmax=1,
         extent=extent,
         interpolation="none",  # a vector file holds these pixels, no more and no fewer
-        label=PICTURE,
     )
     ax.set(xticks=[], yticks=[], xlabel=f"{width} × {height} pixels")
     ax.grid(visible=False)
-    return says(ax, f"a picture of {width} × {height} pixels")
+    what = "a picture in colour" if len(image) == 3 else "a picture in grey"
+    return _sized(ax, what, width, height, f"{what} of {width} × {height} pixels")
+
+
+def _sized(ax: Axes, what: str, width: int, height: int, finding: str) -> Axes:
+    """Hand on what is shown, with its size in pixels."""
+    drawn = {"what": [what], "width (pixels)": [width], "height (pixels)": [height]}
+    return hand_on(ax, pd.DataFrame(drawn), finding)
 
 
 def show_tiles(
@@ -92,19 +112,19 @@ def show_tiles(
         ax.hlines(range(size, height, size), 0, width, color=colour, lw=lw)
     tiles = (height // size) * (width // size)
     ax.set_xlabel(f"{tiles} × ({size} × {size} pixels)")
-    return says(ax, f"{tiles} tiles of {size} × {size} pixels")
+    return _sized(ax, f"{tiles} tiles", size, size, f"{tiles} tiles of {size} × {size} pixels")
 
 
 def mark_span(first: float, last: float, ax: Axes) -> Axes:
     """A frame around the seconds of a spectrogram from `first` to `last`."""
     low, high = ax.get_ylim()
-    for colour, lw, label in [("black", 4.5, ""), ("white", 2.0, "_shown to the network")]:
+    for colour, lw in [("black", 4.5), ("white", 2.0)]:
         frame = Rectangle((first, low), last - first, high - low, fill=False, color=colour, lw=lw)
-        frame.set(label=label, gid=ON_A_PICTURE)
+        frame.set(gid=ON_A_PICTURE)
         ax.add_patch(frame)
-    before = said_of(ax).sentence
+    span = {"what": ["shown to the network"], "from (s)": [first], "to (s)": [last]}
     shown = f"the network is shown {amount(first)} to {amount(last)} s"
-    return says(ax, f"{before}; {shown}" if before else shown)
+    return hand_on(ax, pd.DataFrame(span), shown)
 
 
 def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axes:
@@ -113,13 +133,14 @@ def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axe
     Means and covariances are told apart by colour and by the line between them.
     """
     ax = own_axes(ax, (8.0, 3.4))
-    for place, (label, part) in enumerate(
-        [("12 means", slice(0, 12)), ("78 covariances", slice(12, 90))]
-    ):
-        ax.bar(np.arange(90)[part], timbre[part], width=0.85, color=COLOURS[place], label=label)
+    kinds = np.repeat(["12 means", "78 covariances"], [12, 78])
+    for kind, colour in zip(dict.fromkeys(kinds), COLOURS, strict=False):
+        those = np.flatnonzero(kinds == kind)
+        ax.bar(those, timbre[those], width=0.85, color=colour, label=kind)
     ax.axvline(11.5, color=GREY, lw=1, linestyle="--")
     ax.set_yscale("symlog", linthresh=10)
-    ax.set(xlabel="place among the 90 numbers", ylabel="value (no unit)")
+    place, value = "place among the 90 numbers", "value (no unit)"
+    ax.set(xlabel=place, ylabel=value)
     ax.grid(visible=False, axis="x")
     ax.legend()
     parts = (("means", timbre[:12]), ("covariances", timbre[12:]))
@@ -127,4 +148,43 @@ def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axe
         f"{name} run from {amount(some.min())} to {amount(some.max())}" for name, some in parts
     ]
     large = int(np.argmax(np.abs(timbre)))
-    return says(ax, f"the {'; '.join(spans)}; the largest in size stands at place {large}")
+    return hand_on(
+        ax,
+        pd.DataFrame({"of": kinds, place: np.arange(90), value: timbre}),
+        f"the {'; '.join(spans)}; the largest in size stands at place {large}",
+    )
+
+
+def settings_panels(
+    spectrograms: Mapping[str, Float[np.ndarray, "bins frames"]], stated: tuple[int, int]
+) -> Figure:
+    """Each spectrogram in grey, a bin or a frame as long as in every other panel.
+
+    `spectrograms` are by name, in dB, lowest frequency first; `stated` are bins and frames that
+    someone states, drawn as a dashed frame in each panel. A spectrogram fits where it fills it.
+    """
+    require_some(list(spectrograms), "settings panels")
+    shapes = [each.shape for each in spectrograms.values()]
+    most = [max(stated[axis], *(shape[axis] for shape in shapes)) for axis in (0, 1)]
+    rows = -(-len(shapes) // 2)
+    figure, axes = plt.subplots(
+        rows, 2, figsize=(8.4, 2.15 * rows), layout="constrained", sharex=True, sharey=True
+    )
+    for ax, (name, values) in zip(np.ravel(axes), spectrograms.items(), strict=False):
+        bins, frames = values.shape
+        ax.imshow(values, origin="lower", aspect="auto", cmap="gray", extent=(0, frames, 0, bins))
+        for colour, lw in [("white", 3.2), (COLOURS[3], 1.6)]:
+            frame = Rectangle((0, 0), stated[1], stated[0], fill=False, edgecolor=colour, lw=lw)
+            frame.set(linestyle="-" if colour == "white" else "--", zorder=3, clip_on=False)
+            ax.add_patch(frame)
+        ax.set(xlim=(0, most[1] * 1.02), ylim=(0, most[0] * 1.04))
+        ax.set_title(f"{name}: {bins} × {frames:,}", fontsize=10, loc="left")
+        ax.grid(visible=False)
+        sizes = {"what": ["spectrogram", "stated"], "bins": [bins, stated[0]]}
+        drawn = pd.DataFrame(sizes | {"frames": [frames, stated[1]]})
+        hand_on(ax, drawn, f"{bins} bins by {frames:,} frames", panel=name)
+    for ax in np.ravel(axes)[len(shapes) :]:
+        ax.set_visible(False)
+    figure.supxlabel("frame", fontsize=11)
+    figure.supylabel("bin", fontsize=11)
+    return figure

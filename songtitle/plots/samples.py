@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from songtitle.plots.findings import hand_on
 from songtitle.plots.numbers import legend_below
-from songtitle.plots.said import says
 from songtitle.plots.style import COLOURS, MARKERS, own_axes, require
-from songtitle.plots.wording import amount
+from songtitle.plots.wording import amount, tidy
 
 
 def gains_by_seed(
@@ -52,7 +52,9 @@ def gains_by_seed(
     ax.set(xlabel="BLEU-1 above chance (percent points)", ylabel="")
     ax.grid(visible=False, axis="y")
     legend_below(ax, drop=0.13)
-    return says(ax, _beyond_chance(gains, names), y="input")
+    ends = {"gain": ax.get_xlabel(), "gain_low": "low", "gain_high": "high"}
+    columns = {"input": "input", "seed": "seed", "beam_size": "beam size"} | ends
+    return hand_on(ax, tidy(gains, columns, percent=ends), _beyond_chance(gains, names))
 
 
 def _beyond_chance(gains: pd.DataFrame, names: list[str]) -> str:

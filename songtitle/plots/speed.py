@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from songtitle.errors import InputError
-from songtitle.plots.data import one_line
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, GREY, MARKERS, own_axes, require
-from songtitle.plots.wording import amount
+from songtitle.plots.wording import amount, one_line, tidy
 
 LABELS = {"seconds": "time (s)", "MB": "memory (MB)"}
 
@@ -54,7 +53,9 @@ def growth_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     text = f"{many} {steep['what']}, exponent {steep['exponent']:.2f}"
     if len(frame) > 1:
         text += f", the flattest {flat['what']}, exponent {flat['exponent']:.2f}"
-    return says(ax, text)
+    columns = ["what", "against", "exponent", "sizes", "values"]
+    names = {name: name for name in columns} | {"sizes": ax.get_xlabel(), "values": ax.get_ylabel()}
+    return hand_on(ax, tidy(frame.explode(["sizes", "values"]), names), text)
 
 
 def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -81,15 +82,7 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     drawn = np.clip(shares, left, right)
     met, off = shares <= 1, shares < left
     ax.hlines(places, np.minimum(drawn, 1), np.maximum(drawn, 1), color="0.75", lw=1.4, zorder=1)
-    ax.scatter(
-        drawn[off],
-        places[off],
-        s=42,
-        marker="<",
-        color=COLOURS[0],
-        zorder=2,
-        label=f"_met, at or below {left}",
-    )
+    ax.scatter(drawn[off], places[off], s=42, marker="<", color=COLOURS[0], zorder=2)
     ax.scatter(drawn[met & ~off], places[met & ~off], s=42, color=COLOURS[0], zorder=2, label="met")
     ax.scatter(
         drawn[~met],
@@ -124,7 +117,8 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     text = f"{int(met.sum())} of {len(names)} ratios meet their bound; "
     text += "the furthest beyond it is " if not met.all() else "the nearest to it is "
     text += f"{names[worst]}, at {amount(shares[worst])} times its bound"
-    return says(ax, one_line(text), y="measured")
+    kept = {"measured": map(one_line, names), ax.get_xlabel(): shares, "met": met}
+    return hand_on(ax, pd.DataFrame(kept).replace({True: "yes", False: "no"}), one_line(text))
 
 
 def _relative(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:

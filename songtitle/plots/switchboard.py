@@ -10,10 +10,9 @@ from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from songtitle.plots.data import one_line
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, GREY, own_axes, require
-from songtitle.plots.wording import amount
+from songtitle.plots.wording import amount, one_line
 
 BAR = 0.62  # of the height of a row
 
@@ -45,7 +44,7 @@ def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None)
     require(changes, ["name", "score_clear", *columns], "changes")
     ax = own_axes(ax)
     if luck:
-        ax.axvspan(-100 * luck, 100 * luck, color="0.9", zorder=0, label="_another batch order")
+        ax.axvspan(-100 * luck, 100 * luck, color="0.9", zorder=0)
     places = np.arange(len(changes))
     value, low, high, gain = (100 * changes[name].to_numpy(float) for name in columns)
     touched = np.isfinite(value)
@@ -80,7 +79,12 @@ def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None)
     ax.set(xlabel="change (percent points)", ylabel="")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
     ax.grid(visible=False, axis="y")
-    return says(ax, _largest(changes, value, clear & touched), y="switch")
+    told = np.where(touched, np.where(clear, STANDS_OUT, LUCK), NOT_TOUCHED)
+    drawn = {"switch": changes["name"].map(one_line), ax.get_xlabel(): value, "low": low}
+    drawn |= {"high": high, f"{OVER_CHANCE} (percent points)": gain, "verdict": told}
+    span = {"switch": ["another batch order"], "low": [-100 * luck], "high": [100 * luck]}
+    both = [pd.DataFrame(drawn), *([pd.DataFrame(span)] if luck else [])]
+    return hand_on(ax, pd.concat(both), _largest(changes, value, clear & touched))
 
 
 def _largest(changes: pd.DataFrame, value: np.ndarray, clear: np.ndarray) -> str:

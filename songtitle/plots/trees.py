@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import FancyBboxPatch
 
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, GREY, own_axes, require_some
+from songtitle.plots.wording import tidy
 
 END = "<eos>"  # the token that ends a title
 STEP, LINE = 0.84, 0.42  # inches from token to token, and from line to line
@@ -89,7 +90,8 @@ def beam_tree(hypotheses: Sequence[Mapping[str, Any]], ax: Axes | None = None) -
     ax.add_collection(LineCollection(corners, linewidths=widths, colors=colours, zorder=1))
     ax.set(**limits)
     ax.axis("off")
-    return says(ax, tree_alt(hypotheses))
+    names = {name: name for name in COLUMNS[:-2]} | {"log_prob": "log-probability (nats)"}
+    return hand_on(ax, tidy(tree, names), tree_alt(hypotheses))
 
 
 def tree_alt(hypotheses: Sequence[Mapping[str, Any]]) -> str:

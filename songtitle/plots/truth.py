@@ -5,10 +5,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from songtitle.plots.numbers import CHANCE, bleu_by_beam, legend_below, line_style
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
+from songtitle.plots.numbers import (
+    BEAM,
+    BLEU,
+    CHANCE,
+    SCORED,
+    bleu_by_beam,
+    legend_below,
+    line_style,
+)
 from songtitle.plots.style import COLOURS, MARKERS, own_axes, require
-from songtitle.plots.wording import amount
+from songtitle.plots.wording import amount, extremes, tidy
 
 
 def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -21,11 +29,14 @@ def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     require(controls, ["control", "beam_size", "score", "low", "high"], "controls")
     ax = own_axes(ax)
-    names = list(dict.fromkeys(controls["control"]))
-    beams = sorted(set(controls["beam_size"]))
+    ends = {"score": BLEU, "low": "low", "high": "high"}
+    columns = {"control": "control", "beam_size": "beam size"} | ends
+    drawn = tidy(controls, columns, percent=ends)
+    names = list(dict.fromkeys(drawn["control"]))
+    beams = sorted(set(drawn["beam size"]))
     for place, beam_size in enumerate(beams):
-        rows = controls[controls["beam_size"] == beam_size].set_index("control").loc[names]
-        score, low, high = (100 * rows[name].to_numpy(float) for name in ("score", "low", "high"))
+        rows = drawn[drawn["beam size"] == beam_size].set_index("control").loc[names]
+        score, low, high = (rows[name].to_numpy() for name in ends.values())
         height = np.arange(len(names)) + 0.3 * (place - (len(beams) - 1) / 2)
         colour = COLOURS[place % len(COLOURS)]
         ax.axvline(score[0], color=colour, lw=1, linestyle=(0, (4, 2)), zorder=1)
@@ -57,11 +68,11 @@ def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(names)), names, parse_math=False)
     ax.set_ylim(len(names) - 0.5, -0.6)
     ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
-    ax.set(xlabel="BLEU-1 (percent points)", ylabel="")
+    ax.set(xlabel=BLEU, ylabel="")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
     ax.grid(visible=False, axis="y")
     legend_below(ax, drop=0.13)
-    return says(ax, _reaching(controls, names), y="control")
+    return hand_on(ax, drawn, _reaching(controls, names))
 
 
 def _reaching(controls: pd.DataFrame, names: list[str]) -> str:
@@ -89,10 +100,12 @@ def score_and_length(
     require(scores, ["input", "beam_size", "mean_length"], "scores")
     ax = bleu_by_beam(scores, paper=paper, ax=ax or own_axes(None, (6.6, 3.4)))
     under = ax.inset_axes((0.0, -0.62, 1.0, 0.55), sharex=ax)
-    for place, name in enumerate(dict.fromkeys(scores["input"])):
-        rows = scores[scores["input"] == name].sort_values("beam_size")
-        under.plot(rows["beam_size"], rows["mean_length"], label=name, **line_style(place))
-    under.set(xlabel=ax.get_xlabel(), ylabel="mean length (words)")
+    length = "mean length (words)"
+    drawn = tidy(scores, {"input": "input", "beam_size": BEAM, "mean_length": length})
+    for place, name in enumerate(dict.fromkeys(drawn["input"])):
+        rows = drawn[drawn["input"] == name].sort_values(BEAM)
+        under.plot(rows[BEAM], rows[length], label=name, **line_style(place))
+    under.set(xlabel=BEAM, ylabel=length)
     under.set_ylim(bottom=0)
     under.grid(visible=False, axis="x")
     ax.set_xlabel("")
@@ -100,7 +113,7 @@ def score_and_length(
     if legend := ax.get_legend():
         legend.remove()
     legend_below(under, ax, drop=0.32)
-    return ax
+    return hand_on(ax, drawn, extremes(drawn, length, at=BEAM, of="input"))
 
 
 def score_by_prefix(prefixes: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -111,20 +124,19 @@ def score_by_prefix(prefixes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     require(prefixes, ["input", "kept", "score", "low", "high", "chance"], "prefixes")
     ax = own_axes(ax)
-    for place, name in enumerate(dict.fromkeys(prefixes["input"])):
-        rows = prefixes[prefixes["input"] == name].sort_values("kept")
+    kept = "words kept"
+    drawn = tidy(prefixes, {"input": "input", "kept": kept} | SCORED, percent=SCORED)
+    for place, name in enumerate(dict.fromkeys(drawn["input"])):
+        rows = drawn[drawn["input"] == name].sort_values(kept)
         style = line_style(place)
-        low, high = 100 * rows["low"].to_numpy(float), 100 * rows["high"].to_numpy(float)
         band = {"color": style["color"], "alpha": 0.15, "lw": 0}
-        ax.fill_between(rows["kept"], low, high, label=f"_{name}", **band)
-        ax.plot(rows["kept"], 100 * rows["score"], label=name, **style)
-        chance = 100 * rows["chance"]
-        colour = style["color"]
-        ax.plot(rows["kept"], chance, "--", color=colour, lw=1.2, label=f"_{name}: chance")
+        ax.fill_between(rows[kept], rows["low"], rows["high"], **band)
+        ax.plot(rows[kept], rows[BLEU], label=name, **style)
+        ax.plot(rows[kept], rows[SCORED["chance"]], "--", color=style["color"], lw=1.2)
     ax.plot([], [], "--", color="0.45", lw=1.2, label=CHANCE)
-    ax.set(xlabel="words kept", ylabel="BLEU-1 (percent points)")
+    ax.set(xlabel=kept, ylabel=BLEU)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylim(bottom=0)
     ax.grid(visible=False, axis="x")
     ax.legend()
-    return ax
+    return hand_on(ax, drawn, extremes(drawn, BLEU, at=kept, of="input", where="with {} words"))

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.plots.said import says
+from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, own_axes, require
 from songtitle.plots.wording import some
 
@@ -13,12 +13,12 @@ HATCHES = ["", "//", "..", "xx", "--", "++"]
 def verdict_bars(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Stacked bars: a row of `counts` is a bar, a column a part of it, with its number inside."""
     require(counts, list(counts.columns[:1]) or ["counts"], "verdict bars")
-    axis = own_axes(ax)
+    ax = own_axes(ax)
     names = [str(name) for name in counts.index]
     left = [0.0] * len(counts)
     for i, verdict in enumerate(counts.columns):
         widths = [float(value) for value in counts[verdict]]
-        bars = axis.barh(
+        bars = ax.barh(
             names,
             widths,
             left=left,
@@ -29,16 +29,18 @@ def verdict_bars(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )
         shown = [f"{width:.0f}" if width else "" for width in widths]
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-        labels = axis.bar_label(bars, shown, label_type="center", fontsize=10)
+        labels = ax.bar_label(bars, shown, label_type="center", fontsize=10)
         for label in labels:
             if label.get_text():
                 label.set_bbox(box)
         left = [start + width for start, width in zip(left, widths, strict=True)]
-    axis.invert_yaxis()
-    axis.grid(axis="y", visible=False)
-    axis.set_xlabel("entries of the ledger")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
-    return says(axis, _parts(counts), y="entries")
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("entries of the ledger")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
+    drawn = counts.rename_axis(index="of").reset_index()
+    drawn = drawn.melt("of", var_name="verdict", value_name=ax.get_xlabel())
+    return hand_on(ax, drawn, _parts(counts))
 
 
 def _parts(counts: pd.DataFrame) -> str:

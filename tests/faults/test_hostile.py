@@ -510,6 +510,7 @@ def test_no_cell_of_a_figures_numbers_is_a_formula(fault):
         few=len(FORMULAE),
     )
     import matplotlib.pyplot as plt
+    import pandas as pd
 
     for number in each.rounds:
         text = FORMULAE[number % len(FORMULAE)]
@@ -517,10 +518,9 @@ def test_no_cell_of_a_figures_numbers_is_a_formula(fault):
         with each.once(repr(text)):
             figure, ax = plt.subplots()
             names = [text if place == kind else "plain" for kind in range(3)]
-            ax.plot([1, 2], [3, 4], label=names[0])
-            ax.plot([1, 2], [5, 6], label="other")
-            ax.set(xlabel="x", ylabel="plain (y)" if place != 2 else text)
-            ax.set_xticks([1, 2], [names[1], "b"])
+            frame = pd.DataFrame({"series": [names[0], "other"], names[2]: [3, 4]})
+            plots.hand_on(ax, frame, "numbers", panel=names[1])
+            plots.hand_on(ax.twinx(), frame, "the same")  # so that panels have their column
             written = plots.csv_of(figure)
             plt.close(figure)
             for separator in ",;\t":
