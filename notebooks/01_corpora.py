@@ -58,8 +58,10 @@ import pandas as pd
 from songtitle.datasets import tunes
 from songtitle.text import clean_title, tokenize
 
-songs = pd.DataFrame({"title": [tune.title for tune in tunes.load()]})
-songs["book"] = [tune.book for tune in tunes.load()]
+of_books = tunes.load()
+songs = pd.DataFrame({
+    "title": [tune.title for tune in of_books], "book": [tune.book for tune in of_books]
+})
 songs["words"] = [tokenize(clean_title(title)) for title in songs["title"]]
 songs.groupby("book").head(1).set_index("title")["words"]
 
@@ -80,7 +82,7 @@ by_corpus = sizes.groupby("of")["words"]
 print(by_corpus.describe(percentiles=[0.05, 0.5, 0.95]).round(2).T.to_string())
 
 # %% [markdown]
-# Every figure and table of this page is made of such counts, which the library keeps in a
+# {numref}`fig-5` and {numref}`tab-1` are made of such counts, which the library keeps in a
 # {term}`record`: how often each length occurs. Counted here and counted there must be the same, to
 # the last title.
 

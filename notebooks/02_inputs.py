@@ -22,7 +22,6 @@ song: int = 0  # which test song to hear and see, counted from 0
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
-import torch
 from IPython.display import Audio
 from myst_nb import glue
 
@@ -49,10 +48,12 @@ plots.show_picture(crop.numpy(), ax=axes[1])
 plots.show_tiles(crop.numpy(), 32, ax=axes[2]);
 
 # %% [markdown]
-# A picture is an array of numbers between 0 and 1: three colours, rows, columns. Cutting it into
-# tiles moves no number; it only says anew which of them belong together.
+# A picture such as `crop` is an array of numbers between 0 and 1: three colours, rows, columns.
+# Cutting it into tiles changes no number; it only says anew which of them belong together.
 
 # %%
+import torch
+
 size = config.tile_sizes[0]  # pixels: the smallest tiles of this run
 squares = crop.unfold(1, size, size).unfold(2, size, size)  # (3, rows, columns, size, size)
 by_hand = squares.permute(1, 2, 0, 3, 4).flatten(0, 1)  # (tiles, 3, size, size), row by row
@@ -87,10 +88,11 @@ plots.mark_span(first * seconds, last * seconds, ax=axis);
 # %% [markdown]
 # ### The same by hand
 #
-# Here is all that the picture above is made of. `torch.stft` cuts the sound into windows, one every
-# `hop_length` samples, lets each fade in and out (the Hann window), and transforms it. The square of
-# what comes out is *power*; ten times its logarithm is a level in decibels, counted down from the
-# loudest point of the clip and cut off at a floor.
+# Here is all that the picture above is made of. The sound is `wave`, one number a sample; the
+# settings are `spectral`. `torch.stft` cuts the sound into windows, one every `hop_length` samples,
+# lets each fade in and out (the Hann window), and transforms it. The square of what comes out is
+# *power*; ten times its logarithm is a level in decibels, counted down from the loudest point of
+# the clip and cut off at a floor.
 
 # %%
 spare = spectral.n_fft - spectral.window_length  # a window shorter than the transform stands amid 0
@@ -104,8 +106,7 @@ power = waves[: spectral.bins].abs() ** 2  # (bins, frames)
 level = 10 * torch.log10(power / power.max())  # dB, 0 at the loudest
 level = level.clamp(min=-spectral.top_db)
 
-# The library's goes over the clip a few frames at a time, in float32 too: no level is off by a
-# tenth of a decibel.
+# The library's `log_spectrogram`, with which the figure was drawn; both in single precision, dB.
 assert torch.allclose(level, spectrogram, atol=0.1)
 print(f"{len(wave):,} samples -> {level.shape[0]} bins, {level.shape[1]:,} frames")
 
@@ -116,7 +117,8 @@ print(f"{len(wave):,} samples -> {level.shape[0]} bins, {level.shape[1]:,} frame
 # %%
 grey = (1 + level / spectral.top_db).flip(0)  # (bins, frames), highest tone in the first row
 picture_of_song = grey.expand(3, -1, -1)  # (3, bins, frames)
-assert torch.allclose(picture_of_song, audio.spectrogram_image(spectrogram, spectral), atol=0.01)
+of_library = audio.spectrogram_image(spectrogram, spectral)
+assert torch.allclose(picture_of_song, of_library, atol=0.01)  # a tenth of a decibel is less
 
 # %% mystnb={"figure": {"caption": "The square in the box: its levels by hand, with time from its left edge, and the picture of it that the library gives to the network.", "name": "fig-by-hand"}, "image": {"alt": "Two panels of the same piece of a song: levels in decibels over time in seconds and frequency in kilohertz, and the same in grey, high tones at the top."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", width_ratios=[1.25, 1])
@@ -150,8 +152,8 @@ tables.Table(
 # random order, to the width of the decoder.
 
 # %% [markdown]
-# By hand: librosa gives the coefficients of every frame, NumPy their means and their covariances.
-# The matrix is the same on both sides of its diagonal, so it is read diagonal by diagonal.
+# By hand: librosa gives the coefficients of every frame, NumPy their means and covariances. The
+# matrix is the same on both sides of its diagonal, so it is read diagonal by diagonal.
 
 # %%
 import librosa

@@ -251,7 +251,7 @@ asked = torch.tensor([i for row in ids for i in row[1:]])
 unigram = -(counts / counts.sum()).log()[asked].mean().item()
 perplexities = {"valid": right, "permuted_pictures": wrong, "unigram": unigram}
 for name, nats in perplexities.items():
-    # The library goes over the captions in batches: sums in another order, so other last digits.
+    # Those of the figure and the table; the library's sums go batch by batch, so digits may differ.
     assert abs(math.exp(nats) / record.result[f"{name}_perplexity"] - 1) < 1e-3
     print(f"{name}: {math.exp(nats):.2f}")
 

@@ -94,7 +94,7 @@ print(f"{len(points)} points, trustworthiness {trust:.3f}")
 # %%
 at = {"reading": "spectrogram", "perplexity": 30, "start": "principal components"}
 (same,) = [row for row in grid.result["maps"] if at.items() <= row.items()]
-assert abs(trust - same["trustworthiness"]) < 0.03  # the middle panel on the left of its figure
+assert abs(trust - same["trustworthiness"]) < 0.05  # the panel on the left of the middle row
 
 # %% [markdown]
 # ## The same vectors, nine maps
@@ -161,7 +161,7 @@ neighbours = index.kneighbors(return_distance=False)  # (items, 10), none of the
 share = (neighbours[len(pictures) :] < len(pictures)).mean()  # of the songs' neighbours
 expected = len(pictures) / (len(both) - 1)
 mixing = share / expected
-assert abs(mixing - record.result["mixing"]["spectrogram"]) < 0.02  # ties may differ
+assert abs(mixing - record.result["mixing"]["spectrogram"]) < 0.02  # the table's; ties may differ
 print(f"pictures among the neighbours of songs: {share:.3f}, by chance {expected:.3f}")
 print(f"mixing: {mixing:.3f}")
 
