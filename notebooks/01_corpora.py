@@ -46,6 +46,56 @@ tables.made_by([record, words], config)
 # where `fetch` has brought them; else as samples of real rows. {doc}`07_paper_corpora` tells which
 # files these are.
 
+# %% [markdown]
+# ## Words, counted
+#
+# A title comes as its book printed it. *Cleaning* makes lower-case words of it, a list of them for
+# each title; captions have gone the same way. The first titles of the songs' books, cleaned:
+
+# %%
+import pandas as pd
+
+from songtitle.datasets import tunes
+from songtitle.text import clean_title, tokenize
+
+of_books = tunes.load()
+songs = pd.DataFrame({
+    "title": [tune.title for tune in of_books], "book": [tune.book for tune in of_books]
+})
+songs["words"] = [tokenize(clean_title(title)) for title in songs["title"]]
+songs.groupby("book").head(1).set_index("title")["words"]
+
+# %% [markdown]
+# Now the lengths. Each row of `sizes` is one caption or one title; pandas gives the mean, the
+# spread (`std`), and the *percentiles*: so many in a hundred are no longer than this.
+
+# %%
+oneill, others = experiment.COLLECTIONS
+songs["of"] = songs["book"].map({"oneills1850": oneill}).fillna(others)
+pictures = pd.read_json(record.file("pictures.json"))  # a row a picture, each with its captions
+captions = pictures["captions"].explode()  # a row a caption, each a list of words
+sizes = pd.concat([
+    pd.DataFrame({"of": experiment.CAPTIONS, "words": captions.str.len()}),
+    pd.DataFrame({"of": songs["of"], "words": songs["words"].str.len()}),
+])
+by_corpus = sizes.groupby("of")["words"]
+print(by_corpus.describe(percentiles=[0.05, 0.5, 0.95]).round(2).T.to_string())
+
+# %% [markdown]
+# {numref}`fig-5` and {numref}`tab-1` are made of such counts, which the library keeps in a
+# {term}`record`: how often each length occurs. Counted here and counted there must be the same, to
+# the last title.
+
+# %%
+for name, words_each in by_corpus:
+    how_often = words_each.value_counts().sort_index().rename(index=str)
+    assert how_often.to_dict() == record.result["lengths"][name]  # what Figure 5 and Table 1 show
+
+# %% [markdown]
+# So a caption has {glue:text}`words.captions.mean:.2f` words here on average, a title
+# {glue:text}`words.titles.mean:.2f`; and of a hundred titles, ninety-five have no more than
+# {glue:text}`words.titles.p95:.0f`. The whole distributions, and the paper's beside them:
+
 # %% mystnb={"figure": {"caption": "Figure 5 of the paper, redone: how many words a caption or a title has. Above: the stand-ins of this book. Below: the paper's own corpora, or what there is of them.", "name": "fig-5"}, "image": {"alt": "Six bar charts of length in words: above, captions of stamps and the titles of two collections of tunes; below, captions of Conceptual Captions and titles of Million Song and of the Free Music Archive."}} tags=["hide-input"]
 figure, axes = plt.subplots(2, 3, figsize=(12, 7.2), layout="constrained")
 for (name, lengths), axis in zip(report.panels(record, answers), axes.flat, strict=True):
@@ -89,7 +139,40 @@ tables.Table(
 # ## What the decoder can say
 #
 # The {term}`decoder` is the half of the captioner that writes. It can only say words that occur at
-# least twice in the training captions; they are its {term}`vocabulary`.
+# least twice in the training captions; they are its {term}`vocabulary`. It takes three lines to
+# make one:
+
+# %%
+learnt_from = pictures.loc[pictures["split"] == "train", "captions"].explode()
+counts = learnt_from.explode().value_counts()  # word -> how often, the most frequent first
+known = set(counts[counts >= config.min_count].index)
+assert len(known) + 4 == words.result["size"]  # the library counts four marks, such as <unk>, too
+counts.head(5)
+
+# %% [markdown]
+# How far do these words reach in titles? Ask it of every word as it comes (*running words*), of
+# every word once (*distinct words*), and of whole titles.
+
+# %%
+titles = pd.read_json(record.file("songs.json"))["tokens"]  # of the test songs, as words
+running = titles.explode().dropna()  # all their words; a title of no words has none
+shares = pd.Series({
+    "running words": running.isin(known).mean(),
+    "distinct words": pd.Series(running.unique()).isin(known).mean(),
+    "titles with a known word": titles.map(lambda title: not known.isdisjoint(title)).mean(),
+})
+for name, share in shares.items():
+    assert abs(share - words.result["known"][name]) < 1e-9  # what the table below shows
+shares.round(3)
+
+# %% [markdown]
+# Would it help to keep rarer words? Below, the share of running words that are known if a word has
+# to occur once, twice, four or eight times in the training captions. Once is all that there is:
+# what is missing there, no caption of these has ever said.
+
+# %%
+reached = {least: running.isin(counts[counts >= least].index).mean() for least in (1, 2, 4, 8)}
+pd.Series(reached).round(3)
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -180,5 +263,9 @@ assert abs(nameable - words.result["known"]["titles of known words only"]) < 1e-
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in (report.facts(record) | report.facts(words)).items():
+of_titles = sizes.loc[sizes["of"] != experiment.CAPTIONS, "words"]
+own = {"words.captions.mean": float(captions.str.len().mean())}
+own["words.titles.mean"] = float(of_titles.mean())
+own["words.titles.p95"] = float(of_titles.quantile(0.95))
+for name, value in (report.facts(record) | report.facts(words) | own).items():
     glue(name, value, display=False)

@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 from IPython.display import Audio
 from myst_nb import glue
 
-from songtitle import audio, claims, experiment, plots, presets, report, tables, timbre
+from songtitle import audio, claims, experiment, images, plots, presets, report, tables, timbre
 
 plots.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -46,6 +46,19 @@ figure, axes = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrained")
 plots.show_picture(picture.numpy(), ax=axes[0])
 plots.show_picture(crop.numpy(), ax=axes[1])
 plots.show_tiles(crop.numpy(), 32, ax=axes[2]);
+
+# %% [markdown]
+# A picture such as `crop` is an array of numbers between 0 and 1: three colours, rows, columns.
+# Cutting it into tiles changes no number; it only says anew which of them belong together.
+
+# %%
+import torch
+
+size = config.tile_sizes[0]  # pixels: the smallest tiles of this run
+squares = crop.unfold(1, size, size).unfold(2, size, size)  # (3, rows, columns, size, size)
+by_hand = squares.permute(1, 2, 0, 3, 4).flatten(0, 1)  # (tiles, 3, size, size), row by row
+assert torch.equal(by_hand, images.tiles(crop, size))  # what Table 4 scores
+print(f"{tuple(crop.shape)} -> {tuple(by_hand.shape)}")
 
 # %% [markdown]
 # ## A song: sound, then spectrogram
@@ -73,6 +86,49 @@ seconds = spectral.hop_length / spectral.sample_rate
 plots.mark_span(first * seconds, last * seconds, ax=axis);
 
 # %% [markdown]
+# ### The same by hand
+#
+# Here is all that the picture above is made of. The sound is `wave`, one number a sample; the
+# settings are `spectral`. `torch.stft` cuts the sound into windows, one every `hop_length` samples,
+# lets each fade in and out (the Hann window), and transforms it. The square of what comes out is
+# *power*; ten times its logarithm is a level in decibels, counted down from the loudest point of
+# the clip and cut off at a floor.
+
+# %%
+spare = spectral.n_fft - spectral.window_length  # a window shorter than the transform stands amid 0
+padded = torch.nn.functional.pad(wave, (spare // 2, spare - spare // 2))
+window = audio.WINDOWS[spectral.window](spectral.window_length)  # torch.hann_window, unless set
+waves = torch.stft(
+    padded, spectral.n_fft, hop_length=spectral.hop_length, win_length=spectral.window_length,
+    window=window, center=False, return_complex=True,
+)  # (n_fft // 2 + 1, frames)
+power = waves[: spectral.bins].abs() ** 2  # (bins, frames)
+level = 10 * torch.log10(power / power.max())  # dB, 0 at the loudest
+level = level.clamp(min=-spectral.top_db)
+
+# The library's `log_spectrogram`, with which the figure was drawn; both in single precision, dB.
+assert torch.allclose(level, spectrogram, atol=0.1)
+print(f"{len(wave):,} samples -> {level.shape[0]} bins, {level.shape[1]:,} frames")
+
+# %% [markdown]
+# The network wants a picture. So levels become grey: the floor 0, the loudest point 1, three equal
+# colours, and high tones at the top. Of this it is shown the square in the box.
+
+# %%
+grey = (1 + level / spectral.top_db).flip(0)  # (bins, frames), highest tone in the first row
+picture_of_song = grey.expand(3, -1, -1)  # (3, bins, frames)
+of_library = audio.spectrogram_image(spectrogram, spectral)
+assert torch.allclose(picture_of_song, of_library, atol=0.01)  # a tenth of a decibel is less
+
+# %% mystnb={"figure": {"caption": "The square in the box: its levels by hand, with time from its left edge, and the picture of it that the library gives to the network.", "name": "fig-by-hand"}, "image": {"alt": "Two panels of the same piece of a song: levels in decibels over time in seconds and frequency in kilohertz, and the same in grey, high tones at the top."}} tags=["hide-input"]
+figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", width_ratios=[1.25, 1])
+plots.show_spectrogram(
+    level[:, first:last].numpy(), sample_rate=spectral.sample_rate,
+    hop_length=spectral.hop_length, n_fft=spectral.n_fft, ax=axes[0],
+)
+plots.show_picture(experiment.clip_picture(wave, clip.name, config).numpy(), ax=axes[1]);
+
+# %% [markdown]
 # The paper states a {glue:text}`paper.spectrogram.n_fft:,.0f`-point transform, a window of
 # {glue:text}`paper.spectrogram.window:.0f` samples and half a window of overlap at
 # {glue:text}`paper.clip.sample_rate:,.0f` Hz, and {glue:text}`paper.spectrogram.bins:.0f` bins by
@@ -95,8 +151,27 @@ tables.Table(
 # kind ({term}`MFCC`) over short frames stand in for them. The 90 numbers are replicated, in a
 # random order, to the width of the decoder.
 
+# %% [markdown]
+# By hand: librosa gives the coefficients of every frame, NumPy their means and covariances. The
+# matrix is the same on both sides of its diagonal, so it is read diagonal by diagonal.
+
+# %%
+import librosa
+import numpy as np
+
+mfcc = librosa.feature.mfcc(
+    y=wave.numpy(), sr=spectral.sample_rate, n_mfcc=12, n_fft=2048, hop_length=512, n_mels=40,
+    center=False,
+)  # (12, frames)
+covariance = np.cov(mfcc)  # (12, 12)
+diagonals = [covariance.diagonal(k) for k in range(12)]  # 12 variances, then 11, 10, ... 1 others
+numbers = np.concatenate([mfcc.mean(axis=1), *diagonals])  # (90,)
+of_library = timbre.timbre_vector(wave, sample_rate=spectral.sample_rate).numpy()
+assert np.allclose(numbers, of_library, rtol=1e-3, atol=1e-2)  # double and single precision
+print(numbers[:3].round(1), numbers[12:15].round(1))
+
 # %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers on a scale that is logarithmic beyond ten: twelve means, then seventy-eight covariances, in two colours."}} tags=["hide-input"]
-plots.timbre_bars(timbre.timbre_vector(wave, sample_rate=spectral.sample_rate).numpy());
+plots.timbre_bars(of_library);
 
 # %% [markdown]
 # The numbers differ in size by orders of magnitude, while the decoder was trained on inputs of

@@ -1,5 +1,6 @@
 """The house itself: pins, pairs, copies and names stay together."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +13,15 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 PAIRS = sorted((ROOT / "notebooks").glob("*.py"))
+EXERCISE = ("solution", "check", "hidden-check")  # tags of an exercise's cells
+HIDING = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
+# The pages of the experiment: what answers their question is computed in the reader's sight.
+COMPUTING = {
+    *("01_corpora", "02_inputs", "03_training", "04_search", "05_titles", "06_similarity"),
+    *("09_controls", "10_length", "11_forensics"),
+}
+# Pages still to be written so; this must end empty.
+AWAITED = {"04_search", "05_titles", "09_controls", "10_length", "11_forensics"}
 
 
 def tables():
@@ -106,22 +116,54 @@ def test_a_notebook_and_its_pair_hold_the_same_cells(source):
     assert all(not cell.get("outputs") for cell in pair.cells)
 
 
+def code_of(source):
+    """Code of a page: all in order as `page`, what readers see of it as `shown`, its exercises."""
+    found = {name: [] for name in ("page", "shown", *EXERCISE)}
+    for cell in jupytext.read(source).cells:
+        tags = set(cell.metadata.get("tags", []))
+        if cell.cell_type == "code" and "parameters" not in tags:
+            (kind,) = tags & set(EXERCISE) or {"page"}
+            found[kind].append(cell.source)
+            if kind == "page" and not tags & HIDING:
+                found["shown"].append(cell.source)
+    return found
+
+
+def lines_of(cells):
+    """How many lines of code, those that are blank or a comment left out."""
+    lines = [line.strip() for cell in cells for line in cell.splitlines()]
+    return sum(bool(line) and not line.startswith("#") for line in lines)
+
+
+def ties(code):
+    """The asserts that read what the library gave: a name of songtitle's, or one made with it."""
+    known = set()
+    for node in ast.parse(code).body:
+        names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("songtitle"):
+            known |= {name.asname or name.name for name in node.names}
+        elif {name.id for name in names} & known:
+            known |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+            yield from (part for part in ast.walk(node) if isinstance(part, ast.Assert))
+
+
+@pytest.mark.parametrize("name", sorted(COMPUTING - AWAITED))
+def test_a_page_of_the_experiment_shows_its_computing_and_ties_it_to_the_library(name):
+    code = code_of(ROOT / "notebooks" / f"{name}.py")
+    assert lines_of(code["shown"]) >= 15
+    assert lines_of(code["page"]) <= 150
+    assert all(lines_of([cell]) <= 25 for cell in code["page"])
+    assert any(ties("\n".join(code["page"]))), "expected an assert against the library"
+
+
 @pytest.mark.parametrize("source", PAIRS, ids=lambda path: path.stem)
-def test_a_notebook_is_thin(source):
-    """Exercise cells count apart: a solution may define a function, which its checks test."""
-    cells = [c for c in jupytext.read(source).cells if c.cell_type == "code"]
-    kinds = {name: [] for name in ("page", "solution", "check", "hidden-check")}
-    for cell in cells:
-        mine = [name for name in kinds if name in cell.metadata.get("tags", [])]
-        kinds[mine[0] if mine else "page"].append(cell.source)
-    lines = [len(cell.splitlines()) for cell in kinds["page"]]
-    assert len(lines) <= 12
-    assert max(lines) <= 15
-    assert sum(lines) <= 60
-    assert not re.search(r"^\s*(def|class|async def) ", "\n".join(kinds["page"]), re.MULTILINE)
-    for name in ("solution", "check", "hidden-check"):
-        assert len(kinds[name]) <= 3, name
-        assert all(len(cell.splitlines()) <= 10 for cell in kinds[name]), name
+def test_other_pages_and_all_exercises_stay_short(source):
+    code = code_of(source)
+    if source.stem not in COMPUTING:
+        assert lines_of(code["page"]) <= 60
+    for name in EXERCISE:
+        assert len(code[name]) <= 3, name
+        assert all(len(cell.splitlines()) <= 10 for cell in code[name]), name
 
 
 @pytest.mark.parametrize("source", PAIRS, ids=lambda path: path.stem)
