@@ -50,6 +50,7 @@ import torch
 
 from songtitle import search
 from songtitle.experiment.listeners import listener
+from songtitle.vocab import SPECIALS
 
 trained, heard = experiment.training(config), experiment.song_features(config)
 hearing = listener(config, "songs: spectrogram", trained, heard)
@@ -62,11 +63,11 @@ silent = [vocabulary.pad_id, bos, vocabulary.unk_id]  # known to the decoder, ne
 
 # %% [markdown]
 # One step takes the last word and the state. It gives the {term}`log-probability` of every word that
-# the decoder knows, in nats, and the state after it. Words travel as numbers: `<bos>`, `<eos>` and
-# their like have the first few, and the {term}`vocabulary` the rest.
+# the decoder knows, in nats, and the state after it. Words travel as numbers, their ids: `<bos>`,
+# `<eos>` and their like have the first few, the words of the {term}`vocabulary` the rest.
 
 # %%
-names = ["<pad>", "<bos>", "<eos>", "<unk>", *vocabulary.words]
+names = [*SPECIALS, *vocabulary.words]  # names[i] is what id i stands for
 
 
 @torch.inference_mode()
@@ -145,7 +146,7 @@ for number in (1, 2, 3):
     kept = sorted(candidates, key=total, reverse=True)[:k]
     aside += [old for old in beam if old["last"] == eos and old not in kept]
     beam = kept
-    held += [[number, " ".join(each["tokens"]), total(each)] for each in beam]
+    held += [[number, " ".join(each["tokens"]), f"{total(each):.2f}"] for each in beam]
 beam = sorted(beam + aside, key=total, reverse=True)[:k]
 
 # %% tags=["hide-input"]

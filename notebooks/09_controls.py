@@ -94,7 +94,7 @@ from songtitle.experiment.scoring import PERMUTATIONS, held_out_captions, song_t
 titles = song_titles(experiment.clips(config))  # a list of words for each song
 captions = held_out_captions(experiment.corpora(config))  # and for each picture
 matrices = {}
-for name in names:
+for name in names:  # the three inputs of the figure
     answers = best_of(experiment.hypotheses(config, name, 1))  # likewise, in the same order
     wanted = titles if name.startswith("songs") else captions
     matrices[name] = metrics.unigram_pair_scores(answers, wanted)  # (answers, titles), in [0, 1]
@@ -147,8 +147,8 @@ for (name, (score, chance, p_here, shuffled)), ax in zip(results.items(), axes):
     ax.set(title=name, xlabel="BLEU-1 (percent points)", ylabel="shuffles")
     plots.says(
         ax,
-        f"{name}: true titles score {100 * score:.1f} points, chance {100 * chance:.1f}; "
-        f"a shuffle does as well with p = {p_here:.3f}.",
+        f"true titles score {100 * score:.1f} points, chance {100 * chance:.1f}; "
+        f"a shuffle does as well with p = {p_here:.3f}",
     )
 axes[0].legend()
 figure.tight_layout();

@@ -96,8 +96,9 @@ counts["penalty"] = np.exp((1 - counts["of title"] / words).clip(upper=0))
 counts["score"] = counts["precision"] * counts["penalty"]
 curve = counts.groupby("kept")[["words", "precision", "penalty", "score"]].mean()
 
+# `found` is what the figure above was drawn from
 library = found[(found["input"] == reading) & (found["definition"] == "bleu1")].set_index("kept")
-assert np.allclose(curve["score"], library["score"], rtol=0, atol=1e-9)  # the curve drawn above
+assert np.allclose(curve["score"], library["score"], rtol=0, atol=1e-9)  # the curve by words
 assert np.allclose(curve["words"], library["words"], rtol=0, atol=1e-9)  # mean lengths
 
 # %% mystnb={"figure": {"caption": "The two parts of BLEU-1, and their product, when greedy titles by spectrogram are cut to their first words; means over songs.", "name": "fig-two-parts"}, "image": {"alt": "Two panels against the number of words kept, in percent: on the left precision and the brevity penalty, on the right the BLEU-1 score that they make together."}} tags=["hide-input"]
@@ -105,16 +106,17 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
 percent, best = 100 * curve, curve["score"].idxmax()
 percent[["precision", "penalty"]].plot(ax=axes[0], style=["o-", "s--"], color=["C0", "C1"])
 percent[["score"]].plot(ax=axes[1], style="D-", color="C2", legend=False)
-for ax, label in zip(axes, ("precision, brevity penalty (percent)", "BLEU-1 (percent points)")):
-    ax.set(xlabel="words kept", ylabel=label, ylim=(0, None), xticks=curve.index)
-ends = percent.iloc[[0, -1]].round(1)
+for ax, title in zip(axes, ("Its two parts", "BLEU-1")):
+    ax.set(title=title, xlabel="words kept", ylim=(0, None), xticks=curve.index)
+axes[0].set_ylabel("precision, brevity penalty (percent)")
+axes[1].set_ylabel("BLEU-1 (percent points)")
+first, last = percent.iloc[0].round(1), percent.iloc[-1].round(1)
 plots.says(
     axes[0],
-    f"From the first word kept to the last, precision goes from {ends['precision'].iloc[0]} to "
-    f"{ends['precision'].iloc[1]} % and the brevity penalty from {ends['penalty'].iloc[0]} to "
-    f"{ends['penalty'].iloc[1]} %.",
+    f"from the fewest words to the most, precision goes from {first['precision']} to "
+    f"{last['precision']} % and the brevity penalty from {first['penalty']} to {last['penalty']} %",
 )
-plots.says(axes[1], f"Their product is highest, {percent['score'].max():.1f} points, at {best} words.")
+plots.says(axes[1], f"highest, {percent['score'].max():.1f} points, with {best} kept")
 figure.tight_layout();
 
 # %% [markdown]
