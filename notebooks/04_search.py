@@ -14,7 +14,7 @@
 # {term}`Beam search <beam search>` keeps the *k* likeliest beginnings. The paper reports that
 # every score peaks at *k* = 5 and then falls. This page redoes that table and puts beside every
 # cell what **chance** scores: the same outputs against the wrong {term}`references <reference>`.
-# What search does at every step, on one song, is drawn on {doc}`15_gallery`.
+# First comes search itself, written out on one song and held against the library's.
 
 # %% tags=["parameters"]
 preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
@@ -25,6 +25,7 @@ beam_sizes: list[int] = None  # hypotheses kept, such as [1, 3]; None: the prese
 tile_sizes: list[int] = None  # sides in pixels, such as [64, 256]; None: the preset's own
 
 # %% tags=["hide-input"]
+import pandas as pd
 from myst_nb import glue
 
 from songtitle import claims, evidence, experiment, plots, presets, report, tables
@@ -35,6 +36,142 @@ config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record, pairs = experiment.scores(config), evidence.differences(config)
 scores = experiment.score_table(config)
 tables.made_by([record, pairs], config)
+
+# %% [markdown]
+# ## Greedy search, word by word
+#
+# Before the tables, search itself on one song. The captioner is the trained one of
+# {doc}`03_training`; the song is the first of the test, by its {term}`spectrogram`. All that the
+# decoder gets of the song is `memory`, what its {term}`encoder` made of it. What has been said so
+# far it keeps in a `state`.
+
+# %%
+import torch
+
+from songtitle import search
+from songtitle.experiment.listeners import listener
+from songtitle.vocab import SPECIALS
+
+trained, heard = experiment.training(config), experiment.song_features(config)
+hearing = listener(config, "songs: spectrogram", trained, heard)
+model, vocabulary, device = hearing.model, hearing.vocabulary, hearing.device
+memory = hearing.memory(hearing.features[:1])  # (1 song, positions, dim)
+
+bos, eos = vocabulary.bos_id, vocabulary.eos_id  # a title begins after one, ends with the other
+silent = [vocabulary.pad_id, bos, vocabulary.unk_id]  # known to the decoder, never said
+
+
+# %% [markdown]
+# One step takes the last word and the state. It gives the {term}`log-probability` of every word that
+# the decoder knows, in nats, and the state after it. Words travel as numbers, their ids: `<bos>`,
+# `<eos>` and their like have the first few, the words of the {term}`vocabulary` the rest.
+
+# %%
+names = [*SPECIALS, *vocabulary.words]  # names[i] is what id i stands for
+
+
+@torch.inference_mode()
+def step(last, state):
+    """Log-probabilities (vocab,) of the token after `last`, in nats, and the new state."""
+    log_probs, state = model.search_step(torch.tensor([last], device=device), state)  # (1, vocab)
+    log_probs[0, silent] = -torch.inf
+    return log_probs[0], state
+
+
+# %% [markdown]
+# Greedy search is a short loop: step, take the likeliest token, stop at the end of the title, and
+# otherwise go on from that token.
+
+# %%
+title, last, state = [], bos, model.decoder.start(memory)
+for _ in range(config.search.max_steps):
+    log_probs, state = step(last, state)
+    last = int(log_probs.argmax())
+    if last == eos:
+        break
+    title.append(names[last])
+
+# %% [markdown]
+# The library does this for hundreds of songs at once. On this song it has to say the same words.
+
+# %%
+said = search.greedy_search(
+    model.search_step, model.decoder.start(memory),
+    bos_id=bos, eos_id=eos, max_steps=config.search.max_steps, never=silent,
+)
+assert vocabulary.decode(said.tokens[0, 0]) == title  # the loop above is the library's greedy search
+
+# %% [markdown]
+# ## Beam search, three steps
+#
+# A {term}`beam` keeps *k* beginnings in place of one. Every step extends each of them by its *k*
+# likeliest tokens; more children of one parent than *k* could not be among the best *k*. It adds
+# up log-probabilities and keeps the *k* highest sums. A finished title stays as it is.
+
+# %%
+k = 3
+
+
+def total(beginning):
+    """The log-probability of a beginning: the sum over its tokens, in nats."""
+    return sum(beginning["log_probs"])
+
+
+def children(beginning):
+    """The k likeliest continuations of a beginning by one token; of a finished title itself."""
+    if beginning["last"] == eos:
+        return [beginning]
+    log_probs, state = step(beginning["last"], beginning["state"])
+    gains, ids = log_probs.topk(k)  # (k,) each, the likeliest first
+    return [
+        {
+            "tokens": [*beginning["tokens"], names[i]],
+            "log_probs": [*beginning["log_probs"], gain],
+            "last": i,
+            "state": state,
+        }
+        for gain, i in zip(gains.tolist(), ids.tolist())
+    ]
+
+
+# %% [markdown]
+# Likelier beginnings may push a finished title out of the beam, and still fall behind it: every
+# further word lowers their sums. So it is set aside, and ranked with the others at the end.
+
+# %%
+beam = [{"tokens": [], "log_probs": [], "last": bos, "state": model.decoder.start(memory)}]
+aside, held = [], []
+for number in (1, 2, 3):
+    candidates = [child for beginning in beam for child in children(beginning)]
+    kept = sorted(candidates, key=total, reverse=True)[:k]
+    aside += [old for old in beam if old["last"] == eos and old not in kept]
+    beam = kept
+    held += [[number, " ".join(each["tokens"]), f"{total(each):.2f}"] for each in beam]
+beam = sorted(beam + aside, key=total, reverse=True)[:k]
+
+# %% tags=["hide-input"]
+tables.Table(
+    pd.DataFrame(held, columns=["Step", "Beginning", "Log-probability"]),
+    name="tab-three-steps",
+    caption="What a beam of k = 3 holds after each of its first three steps, the likeliest first; "
+    "log-probabilities in nats.",
+)
+
+# %% mystnb={"figure": {"caption": "The same song: what is left after three steps, the likeliest on top. Below each token, the log-probability (nats) of the title so far.", "name": "fig-three-steps"}, "image": {"alt": "A small tree of words from left to right, the three beginnings that the beam is left with after three steps; the likeliest is the top line, shaded."}} tags=["hide-input"]
+plots.beam_tree(beam);
+
+# %% [markdown]
+# Stopped after three tokens, the library's beam search must hold the same beginnings, at the same
+# sums. ({doc}`15_gallery` has whole trees, and wider ones.)
+
+# %%
+said = search.beam_search(
+    model.search_step, model.decoder.start(memory),
+    bos_id=bos, eos_id=eos, config=search.SearchConfig(beam_size=k, max_steps=3), never=silent,
+)
+for beginning, ids, log_prob in zip(beam, said.tokens[0], said.log_probs[0]):
+    assert vocabulary.decode(ids) == [token for token in beginning["tokens"] if token != "<eos>"]
+    assert abs(float(log_prob) - total(beginning)) < 1e-3  # nats; the library's beam search
 
 # %% [markdown]
 # ## The score by beam size

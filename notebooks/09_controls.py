@@ -78,6 +78,86 @@ tables.Table(
 report.controls_note(record)
 
 # %% [markdown]
+# ## Chance, by hand
+#
+# The first control of the table takes a few lines. Score *every* answer against *every* title: the
+# diagonal of that matrix holds the right pairs, all the rest are wrong ones. Here it is for greedy
+# search, once for each of the three inputs.
+
+# %%
+import numpy as np
+
+from songtitle import metrics
+from songtitle.evidence.length_effects import best_of
+from songtitle.experiment.scoring import PERMUTATIONS, held_out_captions, song_titles
+
+titles = song_titles(experiment.clips(config))  # a list of words for each song
+captions = held_out_captions(experiment.corpora(config))  # and for each picture
+matrices = {}
+for name in names:  # the three inputs of the figure
+    answers = best_of(experiment.hypotheses(config, name, 1))  # likewise, in the same order
+    wanted = titles if name.startswith("songs") else captions
+    matrices[name] = metrics.unigram_pair_scores(answers, wanted)  # (answers, titles), in [0, 1]
+
+
+# %% [markdown]
+# {term}`Chance <chance>` needs no dice: it is the mean of all that lies off the diagonal. The
+# {term}`permutation test` does need them: shuffle the titles, score again, and count how often luck
+# does at least as well as the truth. The truth is one of the orders that a shuffle might have given,
+# so it counts as one, above and below the line.
+
+# %%
+rounds = 2000
+rng = np.random.default_rng(seed + 1)  # other shuffles than the record's
+
+
+def by_hand(matrix):
+    """Score, exact chance, p, and the scores of `rounds` shuffles: all in [0, 1]."""
+    n = len(matrix)
+    score = matrix.diagonal().mean()
+    chance = (matrix.sum() - matrix.trace()) / (n * (n - 1))
+    shuffled = np.array([matrix[np.arange(n), rng.permutation(n)].mean() for _ in range(rounds)])
+    as_good = np.sum(shuffled >= score - 1e-12)  # equal but for rounding is equal
+    return score, chance, (1 + as_good) / (1 + rounds), shuffled
+
+
+results = {name: by_hand(matrix) for name, matrix in matrices.items()}
+
+# %% [markdown]
+# The record behind the table says the same: score and chance to the last digits, *p* up to the luck
+# of both draws (five standard errors of their difference).
+
+# %%
+greedy = found[found["beam_size"] == 1].set_index(["input", "control"])
+for name, (score, chance, p_here, _) in results.items():
+    wrong = greedy.loc[(name, "other items' titles")]
+    assert abs(score - greedy.loc[(name, "real input"), "score"]) < 1e-9
+    assert abs(chance - wrong["score"]) < 1e-9  # both: the first rows of the table of controls
+    both = np.array([rounds, PERMUTATIONS])  # shuffles here, and behind the record
+    share = np.average([p_here, wrong["p"]], weights=both)
+    error = np.sqrt(share * (1 - share) * np.sum(1 / both))
+    assert abs(p_here - wrong["p"]) <= 5 * error + 1 / PERMUTATIONS
+
+# %% mystnb={"figure": {"caption": "What greedy search scores under shuffled titles (bars), with the true titles (line) and by chance (dashed), for each of the inputs.", "name": "fig-shuffles"}, "image": {"alt": "Three histograms of BLEU-1 in percent points over random pairings, one for each input, each with a line at the score of the true titles and a dashed line at chance."}} tags=["hide-input"]
+figure, axes = plt.subplots(1, len(names), figsize=(11, 3.2))
+for (name, (score, chance, p_here, shuffled)), ax in zip(results.items(), axes):
+    ax.hist(100 * shuffled, bins=20, color="0.75")
+    ax.axvline(100 * score, color="C0", label="true titles")
+    ax.axvline(100 * chance, color="C1", linestyle="--", label="chance")
+    ax.set(title=name, xlabel="BLEU-1 (percent points)", ylabel="shuffles")
+    plots.says(
+        ax,
+        f"true titles score {100 * score:.1f} points, chance {100 * chance:.1f}; "
+        f"a shuffle does as well with p = {p_here:.3f}",
+    )
+axes[0].legend()
+figure.tight_layout();
+
+# %% [markdown]
+# Where the line stands in the midst of the bars, the true titles are one more shuffle. Where it
+# stands far to the right of them, something of the input reaches the answers.
+
+# %% [markdown]
 # ## Without words: is the true title likelier than the others?
 #
 # BLEU depends on what search says, how long it is, and how it is cut into {term}`tokens <token>`.

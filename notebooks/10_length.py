@@ -57,6 +57,74 @@ for (name, rows), ax in zip(found.groupby("definition", sort=False), axes):
     plots.score_by_prefix(rows, ax).set_title(metrics.DEFINITIONS[name].name)
 
 # %% [markdown]
+# ## The same curve, from counts
+#
+# Two things make BLEU-1. {term}`Precision <precision>` is the share of the words kept that the title
+# has too. The {term}`brevity penalty` falls on what is shorter than its title. Both follow from
+# three counts, so count: one row for every song and every length, for greedy titles by
+# {term}`spectrogram`.
+
+# %%
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from songtitle.evidence.length_effects import best_of
+from songtitle.experiment.scoring import song_titles
+
+reading = "songs: spectrogram"
+greedy = best_of(experiment.hypotheses(config, reading, 1))  # a list of words for each song
+titles = song_titles(experiment.clips(config))  # likewise, in the same order
+
+rows = []
+for kept in range(1, 11):
+    for answer, title in zip(greedy, titles):
+        cut = answer[:kept]
+        shared = Counter(cut) & Counter(title)  # a word counts as often as both have it
+        rows.append([kept, len(cut), len(title), sum(shared.values())])
+counts = pd.DataFrame(rows, columns=["kept", "words", "of title", "found"])  # (lengths × songs, 4)
+
+# %% [markdown]
+# Columns for the two parts and their product, then the mean over songs at each length. (The product
+# is taken song by song; the mean of products is not the product of means.)
+
+# %%
+words = counts["words"].clip(lower=1)  # nothing said: nothing found, and a score of 0
+counts["precision"] = counts["found"] / words
+counts["penalty"] = np.exp((1 - counts["of title"] / words).clip(upper=0))
+counts["score"] = counts["precision"] * counts["penalty"]
+curve = counts.groupby("kept")[["words", "precision", "penalty", "score"]].mean()
+
+# `found` is what the figure above was drawn from
+library = found[(found["input"] == reading) & (found["definition"] == "bleu1")].set_index("kept")
+assert np.allclose(curve["score"], library["score"], rtol=0, atol=1e-9)  # the curve by words
+assert np.allclose(curve["words"], library["words"], rtol=0, atol=1e-9)  # mean lengths
+
+# %% mystnb={"figure": {"caption": "The two parts of BLEU-1, and their product, when greedy titles by spectrogram are cut to their first words; means over songs.", "name": "fig-two-parts"}, "image": {"alt": "Two panels against the number of words kept, in percent: on the left precision and the brevity penalty, on the right the BLEU-1 score that they make together."}} tags=["hide-input"]
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
+percent, best = 100 * curve, curve["score"].idxmax()
+percent[["precision", "penalty"]].plot(ax=axes[0], style=["o-", "s--"], color=["C0", "C1"])
+percent[["score"]].plot(ax=axes[1], style="D-", color="C2", legend=False)
+for ax, title in zip(axes, ("Its two parts", "BLEU-1")):
+    ax.set(title=title, xlabel="words kept", ylim=(0, None), xticks=curve.index)
+axes[0].set_ylabel("precision, brevity penalty (percent)")
+axes[1].set_ylabel("BLEU-1 (percent points)")
+first, last = percent.iloc[0].round(1), percent.iloc[-1].round(1)
+plots.says(
+    axes[0],
+    f"from the fewest words to the most, precision goes from {first['precision']} to "
+    f"{last['precision']} % and the brevity penalty from {first['penalty']} to {last['penalty']} %",
+)
+plots.says(axes[1], f"highest, {percent['score'].max():.1f} points, with {best} kept")
+figure.tight_layout();
+
+# %% [markdown]
+# With every word kept the penalty can only ease, whatever the words are: it asks for length alone.
+# Precision rises where further words are right more often than those before them, and falls where
+# they are not. With {glue:text}`length.best:.0f` kept of each, these titles score best.
+
+# %% [markdown]
 # ## A beam effect in two parts
 #
 # Take two beam sizes. Let each say its best title of *exactly the other's length*, song by song:
@@ -176,3 +244,4 @@ assert abs(bleu1(3, 6, 3) - 0.5) < 1e-9
 # %% tags=["remove-cell"]
 for name, value in report.steps_explained(record).items():
     glue(f"length.{name}", value, display=False)
+glue("length.best", int(best), display=False)

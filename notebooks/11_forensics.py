@@ -59,6 +59,38 @@ tables.Table(
 )
 
 # %% [markdown]
+# ## The slip, in six lines
+#
+# The function below counts, as {doc}`05_titles` does, how many pieces of one thing are found in
+# another. It never asks what a piece is. `Counter` takes a list by words and a string by letters,
+# and `len` does the same, so the one function gives both numbers.
+
+# %%
+import math
+from collections import Counter
+
+from songtitle import metrics
+
+
+def bleu_1(said, wanted):
+    """BLEU-1 in [0, 1] of whatever is counted: the words of a list, the letters of a string."""
+    found = sum((Counter(said) & Counter(wanted)).values())
+    return found / len(said) * min(1, math.exp(1 - len(wanted) / len(said)))
+
+
+by_words = bleu_1(caption, title)  # two lists of words
+by_letters = bleu_1(" ".join(caption), " ".join(title))  # two strings, blanks included
+
+# %% [markdown]
+# The same pair gets {glue:text}`slip.words:.1f` points by words and {glue:text}`slip.letters:.1f` by
+# letters. Both numbers are rows of {numref}`tab-definitions`.
+
+# %%
+for name, mine in {"bleu1": by_words, "letters": by_letters}.items():
+    library = metrics.score([caption], [[title]], metrics.DEFINITIONS[name])
+    assert abs(mine - library.score) < 1e-9  # a definition of the library, one caption, one title
+
+# %% [markdown]
 # ## What does nothing score?
 #
 # Before a score is admired, ask what it is without any information. Here captions are drawn at
@@ -140,6 +172,57 @@ tables.Table(
 )
 
 # %% [markdown]
+# ## Distance, and what luck makes of it
+#
+# Both are quickly computed. First the distances: the record has what this run scores in every cell
+# and every way, beside the paper's number for that cell.
+
+# %%
+import numpy as np
+import pandas as pd
+
+source = "this run's outputs"
+scores = pd.DataFrame(record.result["scores"])  # a row for each cell and way; scores in [0, 1]
+scores["away"] = (scores["score"] - scores["paper"]).abs()
+by_way = scores.groupby(["definition", "choice"])["away"].mean()  # (ways,)
+
+for row in record.result["distances"]:
+    if row["source"] == source:  # the squares of the map above, left part
+        assert abs(by_way[row["definition"], row["choice"]] - row["all"]) < 1e-9
+
+# %% [markdown]
+# Now without any way of scoring. The one number that lies nearest to many is their median.
+
+# %%
+cells = scores.drop_duplicates(["input", "beam_size"])  # a row for each cell of the table
+paper = cells["paper"].to_numpy()  # (cells,)
+one_number = np.abs(paper - np.median(paper)).mean()
+assert abs(one_number - record.result["one_number"]["all"]["all"]) < 1e-9  # the library's
+
+# %% [markdown]
+# Last, blind guesses: for each of three kinds of input (pictures, songs by timbre, songs by
+# spectrogram) a number between 0 and 1 drawn by lot, as many guesses as there were ways, and of these
+# the nearest. Many such rounds give the mean. The library drew its own rounds, so the two means may
+# differ by luck: by five standard errors at most.
+
+# %%
+rounds, tried = 500, len(by_way)
+kinds = cells["input"].where(cells["input"].str.startswith("songs"), "pictures")
+column, names = pd.factorize(kinds)  # (cells,): which of the kinds a cell is of
+rng = np.random.default_rng(seed + 1)  # other draws than the library's
+guesses = rng.random((rounds, tried, len(names)))[:, :, column]  # (rounds, ways, cells)
+nearest = np.abs(guesses - paper).mean(axis=2).min(axis=1)  # (rounds,)
+
+luck = record.result["luck"][source]["mean"]
+assert abs(nearest.mean() - luck) < 5 * nearest.std() * np.sqrt(2 / rounds)  # the library's draws
+
+# %% [markdown]
+# So the nearest of {glue:text}`luck.tried:.0f` ways to score these outputs lies
+# {glue:text}`luck.nearest:.1f` points from the paper's table, one number in every cell
+# {glue:text}`luck.one:.1f`, and the best of as many blind guesses {glue:text}`luck.blind:.1f`. A way
+# has to be much nearer than these before its nearness says anything.
+
+# %% [markdown]
 # ## What it means
 #
 # First what the numbers say, in words that the records choose. The same definitions on outputs of
@@ -219,3 +302,9 @@ assert len(phrase) == 2 and not {"georgia", "man"} & set(phrase)
 # %% tags=["remove-cell"]
 for name, value in report.facts(record).items():
     glue(f"readings.{name}", value, display=False)
+glue("slip.words", 100 * by_words, display=False)
+glue("slip.letters", 100 * by_letters, display=False)
+values = {"nearest": by_way.min(), "one": one_number, "blind": nearest.mean()}
+for name, value in values.items():
+    glue(f"luck.{name}", 100 * float(value), display=False)
+glue("luck.tried", tried, display=False)
