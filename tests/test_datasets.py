@@ -1,30 +1,11 @@
 """What every loader keeps to, on hand-made items and on real samples."""
 
-import json
-
 import pytest
 import soundfile
-from PIL import Image
 
-from songtitle.datasets import audiocaps, coco, fma, hdf5_tracks, lyrics, million_song, tunes
+from songtitle.datasets import audiocaps, fma, hdf5_tracks, million_song, tunes
 from songtitle.datasets.contract import Captioned, Titled
 from songtitle.rows import Faults
-
-
-@pytest.fixture
-def coco_pictures(tmp_path):
-    """Two pictures with captions in COCO's form."""
-    names = {3: "000000000003.jpg", 1: "000000000001.jpg"}
-    for name in names.values():
-        Image.new("RGB", (8, 8)).save(tmp_path / name)
-    content = {
-        "images": [{"id": id, "file_name": name} for id, name in names.items()],
-        "annotations": [
-            {"id": 10 * id, "image_id": id, "caption": f"Picture {id}."} for id in names
-        ],
-    }
-    (tmp_path / "captions.json").write_text(json.dumps(content))
-    return lambda: coco.load(tmp_path / "captions.json", tmp_path, Faults())
 
 
 @pytest.fixture
@@ -36,16 +17,6 @@ def audiocaps_clips(tmp_path):
         "audiocap_id,youtube_id,start_time,caption\n103549,7fmOlUlwoNg,20,A rattling noise\n"
     )
     return lambda: audiocaps.load(tmp_path, tmp_path / "sounds", Faults())
-
-
-@pytest.fixture
-def songs_with_lyrics(tmp_path):
-    """Tunes joined with a table of lyrics."""
-    chosen = tunes.load()[:3]
-    rows = [f"{tune.id},{tune.title.replace(',', '')},la la" for tune in chosen]
-    (tmp_path / "lyrics.csv").write_text("\n".join(["track_id,title,lyrics", *rows]))
-
-    return lambda: lyrics.join(chosen, tmp_path / "lyrics.csv", Faults())
 
 
 @pytest.fixture
@@ -88,8 +59,8 @@ def fma_titles(real_data):
     return lambda: list(fma.read_titles(real_data / "fma" / "fma_small_titles.csv", Faults()))
 
 
-CAPTIONED = ["pictures", "coco_pictures", "audiocaps_clips"]
-TITLED = ["folk_tunes", "songs_with_lyrics", "msd_list", "msd_files", "fma_tracks", "fma_titles"]
+CAPTIONED = ["pictures", "audiocaps_clips"]
+TITLED = ["folk_tunes", "msd_list", "msd_files", "fma_tracks", "fma_titles"]
 
 
 @pytest.mark.parametrize("name", CAPTIONED)

@@ -1,4 +1,4 @@
-"""Scores of titles: BLEU by any definition, chrF, and retrieval by likelihood.
+"""Scores of titles: BLEU by any definition, and retrieval by likelihood.
 
 Token lists everywhere: `hypotheses[i]` is a list of words, `references[i]` the list of its
 references, each a list of words; a `str` in place of a token list raises TypeError. Scores lie in
@@ -28,10 +28,8 @@ Which hypothesis, where a search left several, `found[i] == [[words, log_prob], 
 
 `CHOICES` are `top`, `normalised`, `mean` and `best`.
 
-Letters, and no search at all:
+No search at all:
 
-    chrf([["blue", "moon"]], [[["blue", "sky"]]]).score    # sacrebleu's chrF2
-    chrf_pair_scores([["blue"]], [["blue"], ["moon"]])     # [[1, 0]]
     retrieval(log_likelihoods, k=10).mrr                   # and mrr_chance, recall, ranks, ...
     retrieval(prior_free(log_likelihoods))                 # by log p(song | title)
     reciprocal_ranks(log_likelihoods)                      # of all pairs; mean of diagonal: the MRR
@@ -39,7 +37,6 @@ Letters, and no search at all:
 """
 
 from songtitle.metrics.bleu import SMOOTHINGS, BleuScore, corpus_bleu, sentence_bleu
-from songtitle.metrics.character_f import ChrfScore, chrf, chrf_pair_scores
 from songtitle.metrics.choices import CHOICES, chosen, chosen_pair_scores, chosen_scores
 from songtitle.metrics.definitions import (
     DEFINITIONS,
@@ -56,14 +53,11 @@ __all__ = [
     "DEFINITIONS",
     "SMOOTHINGS",
     "BleuScore",
-    "ChrfScore",
     "Definition",
     "Retrieval",
     "chosen",
     "chosen_pair_scores",
     "chosen_scores",
-    "chrf",
-    "chrf_pair_scores",
     "corpus_bleu",
     "pair_scores",
     "prior_free",
