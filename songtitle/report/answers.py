@@ -10,6 +10,7 @@ from songtitle.cache import Record
 from songtitle.census.questions import WHOLE
 from songtitle.claims import paper
 from songtitle.errors import InputError
+from songtitle.fmt import estimate, p_value, percent
 from songtitle.tables import Note, other_code, rests_on
 
 Answers = Mapping[str, Record]  # of the census, by question
@@ -21,24 +22,23 @@ _STEPS = {  # of the funnel, and what a title that passes has
 
 
 def census(answers: Answers) -> pd.DataFrame:
-    """Every question that is answered: on which files, how many rows, what was wrong with them."""
+    """Tabulate every question that is answered: its corpus, rows, faulty rows by kind and files."""
     rows = []
     for name, found in answers.items():
-        faults = found.result.get("faults", {"counts": {}})
-        said = [f"{count:,} {kind}" for kind, count in faults["counts"].items()]
+        faults = found.result.get("faults", {"counts": {}})["counts"]
+        said = ", ".join(f"{count:,} {kind}" for kind, count in faults.items()) or "none"
         counted = ("rows", "asked", "titles", "clips", "files")
         size = next((found.result[key] for key in counted if key in found.result), None)
-        files = [
-            f"{file} ({facts['sha256'][:8]})" for file, facts in found.settings["files"].items()
-        ]
+        hashes = {file: facts["sha256"][:8] for file, facts in found.settings["files"].items()}
+        files = "\n".join(f"{file} ({start})" for file, start in hashes.items())
         corpus = f"{found.settings['corpus']}. {found.settings['asks']}"
-        rows.append([name, corpus, size, ", ".join(said) or "none", "\n".join(files)])
+        rows.append([name, corpus, size, said, files])
     columns = ["Name", "Corpus and question", "Rows", "Faults", "Files (sha256)"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def census_note(answers: Answers) -> Note:
-    """What the census rests on: whole corpora or samples, and who counted them when."""
+    """Say which corpora were counted whole, which as samples, and by which code."""
     whole = [name for name, found in answers.items() if where(found) == WHOLE]
     commits = sorted({str(found.provenance["commit"]) for found in answers.values()})
     changed = sorted({name for found in answers.values() for name in found.changed})
@@ -53,7 +53,7 @@ def census_note(answers: Answers) -> Note:
 
 
 def links_by_host(answers: Answers) -> tuple[pd.DataFrame, float]:
-    """The links of the hosts with most of them, and the share of all links that gave a picture."""
+    """Give links by host with the share alive in [0, 1], and the share alive of all links."""
     found = need(answers, "links").result
     rows = [
         [host, facts["total"], facts["share"], facts["low"], facts["high"]]
@@ -64,50 +64,37 @@ def links_by_host(answers: Answers) -> tuple[pd.DataFrame, float]:
 
 
 def lost_links(answers: Answers) -> pd.DataFrame:
-    """Why links gave no picture, most frequent first."""
+    """Tabulate why links gave no picture, most frequent first."""
     found = need(answers, "links").result
     rows = [
-        [reason, count, f"{100 * count / found['asked']:.2f} %"]
+        [reason, count, percent(count / found["asked"], 2)]
         for reason, count in found["reasons"].items()
     ]
     lost = found["unavailable"]
-    interval = f"{100 * lost['share']:.2f} [{100 * lost['low']:.2f}, {100 * lost['high']:.2f}] %"
-    rows.append(["all of these", lost["count"], interval])
+    share = f"{estimate(lost['share'], lost['low'], lost['high'], 2)} %"
+    rows.append(["all of these", lost["count"], share])
     rows.append(["in the paper, of train", None, f"about {paper('captions.dead_links'):.0f} %"])
     return pd.DataFrame(rows, columns=["Reason", "Links", "Of all links"], dtype=object)
 
 
 def shift(answers: Answers) -> pd.DataFrame:
-    """How the captions of surviving pictures differ from those of the lost, beside chance."""
+    """Tabulate how captions of pictures still there differ from those of the lost, with p."""
     found = need(answers, "links").result["shift"]
     sides = [f"{found[side]:,} captions" for side in ("survivors", "lost")]
     means = [f"{found[side]:.2f}" for side in ("mean_survivors", "mean_lost")]
+    length, p = f"{found['length_distance']:.3f}", p_value(found["length_p"])
+    words = [f"{found[f'vocabulary_{name}']:.3f}" for name in ("distance", "by_chance", "p")]
     rows = [
         ["captions compared", *sides, None, None, None],
-        [
-            "mean length in words",
-            *means,
-            f"{found['length_distance']:.3f}",
-            None,
-            found["length_p"],
-        ],
-        [
-            "distribution of words",
-            None,
-            None,
-            f"{found['vocabulary_distance']:.3f}",
-            f"{found['vocabulary_by_chance']:.3f}",
-            found["vocabulary_p"],
-        ],
+        ["mean length in words", *means, length, None, p],
+        ["distribution of words", None, None, *words],
     ]
     columns = ["Fact", "Picture there", "Picture lost", "Distance", "By chance", "p"]
-    frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    frame["p"] = [None if p is None else f"{p:.3f}" for p in frame["p"]]
-    return frame
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def timbre(answers: Answers) -> pd.DataFrame:
-    """The 90 numbers computed again from HDF5 files, and what was said of another layout."""
+    """Tabulate how the 90 numbers, computed again from HDF5 files, compare with those of UCI."""
     found = need(answers, "timbre").result
     rows = [
         ["HDF5 tracks computed again", f"{found['compared']:,} of {found['files']:,}"],
@@ -119,36 +106,33 @@ def timbre(answers: Answers) -> pd.DataFrame:
 
 
 def years_by_row(answers: Answers) -> tuple[list[np.ndarray], list[str], int]:
-    """The years of two lists of the same songs, each `every` so many rows, and their names."""
+    """Give the years of two lists of songs, their names, and how many rows apart they were read."""
     found = need(answers, "joins").result
     lists = found["years_by_row"]
     return [np.array(years) for years in lists.values()], list(lists), found["every"]
 
 
 def joins(answers: Answers) -> pd.DataFrame:
-    """How often years agree, and how many rows are certain and right, by the way of joining."""
+    """Tabulate, by the way of joining, how often years agree and how many rows are certain."""
     found = need(answers, "joins").result
-    rows = []
-    for catalogue, joined in (("real", found["joins"]), ("made up", found["catalogue"])):
-        for name, facts in joined.items():
-            count = facts["rows"]
-            rows.append(
-                [
-                    catalogue,
-                    name,
-                    count,
-                    f"{100 * facts['agreement']:.1f} %",
-                    _certain(facts["certain"], count),
-                    facts.get("right"),
-                    facts.get("certain_and_wrong"),
-                ]
-            )
-    columns = ["Songs", "Join", "Rows", "Years agree", "Certain", "Right", "Certain but wrong"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    rows = [
+        {
+            "Songs": catalogue,
+            "Join": name,
+            "Rows": facts["rows"],
+            "Years agree": percent(facts["agreement"]),
+            "Certain": _certain(facts["certain"], facts["rows"]),
+            "Right": facts.get("right"),
+            "Certain but wrong": facts.get("certain_and_wrong"),
+        }
+        for catalogue, joined in (("real", found["joins"]), ("made up", found["catalogue"]))
+        for name, facts in joined.items()
+    ]
+    return pd.DataFrame(rows, dtype=object)
 
 
 def funnels(answers: Answers, name: str) -> pd.DataFrame:
-    """The titles that each step of cleaning leaves, entities looked for before or after."""
+    """Count the titles that each step of cleaning leaves: rows of `order, step, titles`."""
     rows = []
     for order, found in need(answers, name).result["orders"].items():
         said = f"names looked for {order.replace('_', ' ')}"
@@ -164,35 +148,20 @@ def funnels(answers: Answers, name: str) -> pd.DataFrame:
 
 
 def named(answers: Answers) -> pd.DataFrame:
-    """The share of titles that hold a named entity, by letter case, and what is left of all."""
+    """Tabulate which share of titles holds a named entity, by letter case, and what is left."""
     rows: list[list[Any]] = []
-    for name in ("fma_names", "song_names"):
-        if name in answers:
-            found = answers[name].result
-            before, after = (
-                found["orders"][f"{order}_lowercasing"] for order in ("before", "after")
-            )
-            rows.append(
-                [
-                    answers[name].settings["corpus"],
-                    found["titles"],
-                    *(f"{100 * each['share_with_a_name']:.2f} %" for each in (before, after)),
-                    *(f"{100 * each['out'] / each['in']:.1f} %" for each in (before, after)),
-                ]
-            )
-    columns = [
-        "Titles of",
-        "Titles",
-        "With a name, original case",
-        "With a name, lower case",
-        "Left, names first",
-        "Left, lower case first",
-    ]
+    for found in (answers[name] for name in ("fma_names", "song_names") if name in answers):
+        orders = [found.result["orders"][f"{order}_lowercasing"] for order in ("before", "after")]
+        held = [percent(each["share_with_a_name"], 2) for each in orders]
+        left = [percent(each["out"] / each["in"]) for each in orders]
+        rows.append([found.settings["corpus"], found.result["titles"], *held, *left])
+    columns = ["Titles of", "Titles", "With a name, original case", "With a name, lower case"]
+    columns += ["Left, names first", "Left, lower case first"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def named_samples(answers: Answers) -> pd.DataFrame:
-    """The paper's ten sample titles, and in which letter case the rule finds a name in them."""
+    """Tabulate the paper's ten sample titles, and in which letter case a name is found in them."""
     said = {True: "a name", False: "none"}
     rows = [
         [title, *(said[flag] for flag in flags)]
@@ -202,7 +171,7 @@ def named_samples(answers: Answers) -> pd.DataFrame:
 
 
 def sounds(answers: Answers) -> pd.DataFrame:
-    """Rates, channels and lengths that decoding found, beside the paper's."""
+    """Tabulate rates, channels and lengths of decoded clips beside the paper's."""
     found = need(answers, "clips").result
     rows = [
         ["sampling rate (Hz)", _spread(found["sample_rate"]), f"{paper('clip.sample_rate'):,.0f}"],
@@ -215,7 +184,7 @@ def sounds(answers: Answers) -> pd.DataFrame:
 
 
 def need(answers: Answers, name: str) -> Record:
-    """One answer; InputError where the question has none."""
+    """Give one answer. Raises InputError where the question has none."""
     if name not in answers:
         msg = (
             f"census: expected an answer to {name!r}, there is none: neither its files nor a "
@@ -226,14 +195,14 @@ def need(answers: Answers, name: str) -> Record:
 
 
 def where(found: Record) -> str:
-    """On what an answer rests, in two words."""
+    """Say in two words on what an answer rests."""
     return str(found.settings["found"])
 
 
 def _certain(certain: int, count: int) -> str:
     if count - certain < count / 100:
         return f"all but {count - certain:,}" if certain < count else "all"
-    return f"{certain:,} ({100 * certain / count:.1f} %)" if certain else "none"
+    return f"{certain:,} ({percent(certain / count)})" if certain else "none"
 
 
 def _spread(counts: Mapping[str, int]) -> str:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from songtitle.cache import Record
 from songtitle.evidence.labs import BATCH, BEAM_SIZE
-from songtitle.report.truth import definition_note
+from songtitle.fmt import estimate, percent, points
+from songtitle.report.truth import definition_note, short_name
 from songtitle.tables import Note
 
 NAMES = {
@@ -20,7 +21,7 @@ NAMES = {
 
 
 def lab_frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row a lab and input: `name, lab, input`, both sides and changes, as records have them."""
+    """Give one row a lab and input: `name, lab, input`, both sides and changes, in [0, 1]."""
     rows = []
     for record in records:
         lab = record.settings["lab"]
@@ -31,38 +32,32 @@ def lab_frame(records: Sequence[Record]) -> pd.DataFrame:
                 for what, value in row[side].items()
             }
             rest = {key: value for key, value in row.items() if key not in ("before", "after")}
-            name = f"{NAMES[lab]}, {short(row['input'])}"
+            name = f"{NAMES[lab]}, {short_name(row['input'])}"
             rows.append({"name": name, "lab": lab} | rest | sides)
     return pd.DataFrame(rows)
 
 
-def short(name: str) -> str:
-    """An input as a figure has room for it."""
-    return name.removeprefix("songs: ") if name.startswith("songs") else "pictures"
-
-
 def lab_table(records: Sequence[Record]) -> pd.DataFrame:
-    """Score and chance before and after each lab, in percent points, and what moved."""
+    """Tabulate score and chance before and after each lab, in percent points, and what moved."""
     seconds = {record.settings["lab"]: record.timing["seconds"] for record in records}
     rows = [
-        [
-            NAMES[row["lab"]],
-            row["input"],
-            _stands(row, "before"),
-            _stands(row, "after"),
-            _moved(row, "score"),
-            _moved(row, "gain"),
-            f"{100 * row['changed']:.0f} %",
-            f"{seconds[row['lab']]:.1f}",
-        ]
+        {
+            "Lab": NAMES[row["lab"]],
+            "Input": row["input"],
+            "Before": _stands(row, "before"),
+            "After": _stands(row, "after"),
+            "Score moves": moved(row, "score"),
+            "Gain moves": moved(row, "gain"),
+            "Other answers": percent(row["changed"], 0),
+            "Seconds": f"{seconds[row['lab']]:.1f}",
+        }
         for row in lab_frame(records).to_dict("records")
     ]
-    columns = ["Lab", "Input", "Before", "After", "Score moves", "Gain moves", "Other answers"]
-    return pd.DataFrame(rows, columns=[*columns, "Seconds"])
+    return pd.DataFrame(rows)
 
 
 def lab_table_note(record: Record) -> str:
-    """What the numbers of the table mean."""
+    """Say what the numbers of the table mean, to stand below it."""
     return (
         "BLEU-1 in percent points, in brackets chance, the mean over all wrong pairs; changes with "
         "their 95 % intervals over items. The gain is the score less chance. Other answers: items "
@@ -73,25 +68,22 @@ def lab_table_note(record: Record) -> str:
 
 
 def lab_note(records: Sequence[Record]) -> Note:
-    """What the labs did to score and gain, counted from the records: does a mistake pay?"""
+    """Count from the records what the labs did to score and gain: does a mistake pay?"""
     rows = lab_frame(records).to_dict("records")
+    ways = ("rises", "falls", "stays within its interval")
     parts = [f"Mistakes made: {len(records)}, on {len(rows)} inputs in all."]
     for measure, meaning in (("score", "The score"), ("gain", "The gain over chance")):
-        counts = {way: [row for row in rows if _way(row, measure) == way] for way in _WAYS}
-        said = ", ".join(f"{way} in {len(found)}" for way, found in counts.items())
-        parts.append(f"{meaning} {said}.")
+        found = [_way(row, measure) for row in rows]
+        parts.append(f"{meaning} {', '.join(f'{way} in {found.count(way)}' for way in ways)}.")
     risen = [row for row in rows if _way(row, "score") == "rises"]
-    free = [row for row in risen if _way(row, "gain") != "rises"]
     if risen:
+        free = sum(_way(row, "gain") != "rises" for row in risen)
         most = max(risen, key=lambda row: row["score_change"])
         parts.append(
             f"The largest rise is that of “{NAMES[most['lab']]}” on {most['input']}: "
-            f"{_moved(most, 'score')} points, with chance moving by "
-            f"{100 * (most['after_chance'] - most['before_chance']):+.1f}."
-        )
-        parts.append(
-            f"Of {len(risen)} rises {len(free)} came without any in the gain: nothing was heard or "
-            "seen better for them."
+            f"{moved(most, 'score')} points, with chance moving by "
+            f"{points(most['after_chance'] - most['before_chance'], sign='+')}. Of {len(risen)} "
+            f"rises {free} came without any in the gain: nothing was heard or seen better for them."
         )
     unmoved = sorted({NAMES[row["lab"]] for row in rows} - {NAMES[row["lab"]] for row in risen})
     if unmoved:
@@ -102,34 +94,33 @@ def lab_note(records: Sequence[Record]) -> Note:
     return Note("Does it pay to be wrong?", " ".join(parts))
 
 
-_WAYS = ("rises", "falls", "stays within its interval")
-
-
 def _way(row: dict[str, Any], measure: str) -> str:
-    """Which way a measure goes, by the interval of its change."""
+    """Say which way a measure goes, by the interval of its change."""
     if row[f"{measure}_change_low"] > 0:
-        return _WAYS[0]
-    return _WAYS[1] if row[f"{measure}_change_high"] < 0 else _WAYS[2]
+        return "rises"
+    return "falls" if row[f"{measure}_change_high"] < 0 else "stays within its interval"
 
 
 def lab_sentence(record: Record) -> str:
-    """One lab in a sentence for each input: from where to where, and chance along with it."""
+    """Say in a sentence for each input which way one lab moves its score, chance and gain."""
     said = []
     for row in record.result["rows"]:
-        before, after = row["before"], row["after"]
+        name = f"{row['input'][0].upper()}{row['input'][1:]}"
+        score, chance = (
+            f"from {points(row['before'][measure])} to {points(row['after'][measure])}"
+            for measure in ("score", "chance")
+        )
         said.append(
-            f"{row['input'][0].upper()}{row['input'][1:]}: the score {_way(row, 'score')}, from "
-            f"{100 * before['score']:.1f} to {100 * after['score']:.1f}; chance goes from "
-            f"{100 * before['chance']:.1f} to {100 * after['chance']:.1f}, and the gain over it "
-            f"{_way(row, 'gain')}."
+            f"{name}: the score {_way(row, 'score')}, {score}; chance goes {chance}, and the gain "
+            f"over it {_way(row, 'gain')}."
         )
     return " ".join(said)
 
 
 def lab_facts(records: Sequence[Record]) -> dict[str, Any]:
-    """What prose may quote: changes by lab and input, in percent points; the slowest lab's time."""
+    """Give changes by lab and input in percent points, and the seconds of the slowest lab."""
     moved = {
-        f"labs.{row['lab']}.{short(row['input'])}.{measure}": 100 * row[f"{measure}_change"]
+        f"labs.{row['lab']}.{short_name(row['input'])}.{measure}": 100 * row[f"{measure}_change"]
         for row in lab_frame(records).to_dict("records")
         for measure in ("score", "gain")
     }
@@ -137,12 +128,13 @@ def lab_facts(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _stands(row: dict[str, Any], side: str) -> str:
-    return f"{100 * row[f'{side}_score']:.1f} ({100 * row[f'{side}_chance']:.1f})"
+    return f"{points(row[f'{side}_score'])} ({points(row[f'{side}_chance'])})"
 
 
-def _moved(row: dict[str, Any], measure: str) -> str:
-    change, low, high = (100 * row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
-    return f"{change:+.1f} [{low:+.1f}, {high:+.1f}]"
+def moved(row: Any, measure: str) -> str:
+    """Write the change of a measure with its interval, in percent points, all with their signs."""
+    change, low, high = (row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
+    return estimate(change, low, high, sign="+")
 
 
 # How each mistake acts, whatever it does to the score of one run.
@@ -165,7 +157,7 @@ WHY = {
 
 
 def lab_reasons(records: Sequence[Record]) -> str:
-    """What each lab did, in sentences made of its numbers, and why: Markdown."""
+    """Say as Markdown what each lab did, in sentences made of its numbers, and why."""
     parts = []
     for record in records:
         lab = record.settings["lab"]

@@ -6,6 +6,7 @@ import pandas as pd
 
 from songtitle.cache import Record
 from songtitle.errors import InputError
+from songtitle.fmt import estimate, minus, p_value, percent, span
 from songtitle.tables import Note
 
 KINDS = {
@@ -25,27 +26,24 @@ _NUMBERS = {
 
 
 def apart(record: Record) -> pd.DataFrame:
-    """Each kind beside the training pictures: every number with its interval or its p."""
-    rows = []
-    for kind, found in record.result["kinds"].items():
-        mmd = found["mmd"]
-        rows.append(
-            [
-                KINDS[kind],
-                found["items"],
-                _interval(found["mixing"]),
-                f"{_interval(found['auc'])}, {_p(found['auc'])}",
-                f"{mmd['value']:.3f}, {_p(mmd)}".replace("-", "−"),
-                _percent(found["inside"]),
-                _percent(found["around"]),
-            ]
-        )
-    columns = ["Kind", "Items", "Mixing", "Classifier (AUC)", "MMD²", "Inside the pictures"]
-    return pd.DataFrame(rows, columns=[*columns, "Pictures inside it"], dtype=object)
+    """Tabulate each kind beside the training pictures: every number with its interval or its p."""
+    rows = [
+        {
+            "Kind": KINDS[kind],
+            "Items": found["items"],
+            "Mixing": _estimate(found["mixing"], 2, times=1),
+            "Classifier (AUC)": f"{_estimate(found['auc'], 2, times=1)}, {_p(found['auc'])}",
+            "MMD²": minus(f"{found['mmd']['value']:.3f}, {_p(found['mmd'])}"),
+            "Inside the pictures": f"{_estimate(found['inside'])} %",
+            "Pictures inside it": f"{_estimate(found['around'])} %",
+        }
+        for kind, found in record.result["kinds"].items()
+    ]
+    return pd.DataFrame(rows, dtype=object)
 
 
 def apart_values(record: Record) -> pd.DataFrame:
-    """The numbers of `apart` that have an interval, for a figure: one to a row."""
+    """Give numbers of `apart` with an interval: `kind, number, value, low, high, chance`."""
     rows = [
         {"kind": KINDS[kind], "number": said}
         | {key: found[name][key] for key in ("value", "low", "high", "chance")}
@@ -56,25 +54,26 @@ def apart_values(record: Record) -> pd.DataFrame:
 
 
 def map_trust(record: Record) -> pd.DataFrame:
-    """Trustworthiness, and mixing on the map, by reading and perplexity: the range over starts."""
-    maps = pd.DataFrame(record.result["maps"])
-    rows = []
-    for (reading, perplexity), found in maps.groupby(["reading", "perplexity"], sort=False):
-        rows.append(
-            [
-                KINDS[reading],
-                f"{perplexity:g}",
-                _range(found["trustworthiness"]),
-                _range(found["mixing"]),
-                f"{record.result['space'][reading]:.2f}",
-            ]
-        )
-    columns = ["Reading", "Perplexity", "Trustworthiness", "Mixing on the map"]
-    return pd.DataFrame(rows, columns=[*columns, "Mixing in the full space"])
+    """Tabulate trustworthiness and mixing of maps by reading and perplexity: ranges over starts."""
+    maps = pd.DataFrame(record.result["maps"]).groupby(["reading", "perplexity"], sort=False)
+    rows = [
+        {
+            "Reading": KINDS[reading],
+            "Perplexity": f"{perplexity:g}",
+            "Trustworthiness": span(found["trustworthiness"], 2),
+            "Mixing on the map": span(found["mixing"], 2),
+            "Mixing in the full space": f"{record.result['space'][reading]:.2f}",
+        }
+        for (reading, perplexity), found in maps
+    ]
+    return pd.DataFrame(rows)
 
 
 def maps_of(record: Record, reading: str) -> pd.DataFrame:
-    """Every point of every map of one reading, with what is known of its map, for a figure."""
+    """Give every point of every map of one reading, with the numbers of its map.
+
+    Raises InputError for a reading that has no map.
+    """
     maps = pd.DataFrame(record.result["maps"])
     if reading not in set(maps["reading"]):
         known = ", ".join(dict.fromkeys(maps["reading"]))
@@ -87,14 +86,15 @@ def maps_of(record: Record, reading: str) -> pd.DataFrame:
 
 
 def containment_note(record: Record) -> Note:
-    """What the numbers say of "contained", reading by reading, in words."""
+    """Say in words, reading by reading, how far songs are contained in pictures."""
     said = []
     for kind in ("timbre_raw", "timbre_standardised", "spectrogram"):
         found = record.result["kinds"][kind]
         inside, around = found["inside"], found["around"]
         said.append(
-            f"{KINDS[kind].capitalize()}: {_share(inside)} of songs are as near to pictures as "
-            f"pictures are to each other, {_share(around)} of pictures as near to songs as songs "
+            f"{KINDS[kind].capitalize()}: {percent(inside['value'], 0)} of songs are as near to "
+            "pictures as pictures are to each other, "
+            f"{percent(around['value'], 0)} of pictures as near to songs as songs "
             f"are to each other; {_neighbours(found['mixing'])}; {_told_apart(found['auc'])}."
         )
     return Note("What “contained” comes to here", " ".join(said), kind="tip")
@@ -109,25 +109,14 @@ def _neighbours(mixing: dict[str, Any]) -> str:
 def _told_apart(auc: dict[str, Any]) -> str:
     if auc["p"] > 0.05:
         return f"a plane does not tell the two apart (AUC {auc['value']:.2f})"
-    return f"a plane puts a song on its own side of a picture {_share(auc)} of the time"
+    return (
+        f"a plane puts a song on its own side of a picture {percent(auc['value'], 0)} of the time"
+    )
 
 
-def _share(found: dict[str, Any]) -> str:
-    return f"{100 * found['value']:.0f} %"
-
-
-def _interval(found: dict[str, Any]) -> str:
-    return f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
-
-
-def _percent(found: dict[str, Any]) -> str:
-    value, low, high = (100 * found[key] for key in ("value", "low", "high"))
-    return f"{value:.1f} [{low:.1f}, {high:.1f}] %"
+def _estimate(found: dict[str, Any], digits: int = 1, times: int = 100) -> str:
+    return estimate(found["value"], found["low"], found["high"], digits, times=times)
 
 
 def _p(found: dict[str, Any]) -> str:
-    return f"p = {found['p']:.3f}"
-
-
-def _range(values: pd.Series) -> str:
-    return f"{values.min():.2f} to {values.max():.2f}"
+    return f"p = {p_value(found['p'])}"

@@ -9,20 +9,20 @@ import pandas as pd
 from songtitle.cache import Record
 from songtitle.claims import paper_table
 from songtitle.evidence.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
+from songtitle.fmt import estimate, interval, p_value, points, signed, span
 from songtitle.metrics import DEFINITIONS
-from songtitle.report.truth import points
+from songtitle.report.truth import LEVEL
 from songtitle.tables import Note, origin, rests_on
 
 REAL, BY_CHANCE, QUICK, PRINTED = "real samples", "chance", "the quick run", "the paper"
-LEVEL = 0.05
 BOOK_CROP = 256  # pixels a side, in the paper and in the book's own run
 
-_PAPERS = {OWN: "msd", HEARD: "fma"}  # rows of Table 4
-_QUICKS = {OWN: "songs: timbre", HEARD: "songs: spectrogram"}
+# What the book's own run calls the same, and the row of Table 4.
+_BESIDE = {OWN: ("songs: timbre", "msd"), HEARD: ("songs: spectrogram", "fma")}
 
 
 def samples_note(record: Record) -> Note:
-    """What the record rests on, in a box at the head of the page."""
+    """Say what the record rests on, in a box at the head of the page."""
     said = samples_facts(record)
     return Note(
         "Real data, on a small scale: not a reproduction of the paper's run",
@@ -36,7 +36,7 @@ def samples_note(record: Record) -> Note:
 
 
 def samples_cells(record: Record) -> pd.DataFrame:
-    """Every cell as a mean over its trainings.
+    """Average every cell over its trainings.
 
     Columns: input, tiles, items, beam_size, seeds, means of score, chance, gain, mean_length and
     distinct; low and high, the 95 % interval of the score (over seeds where there are several, else
@@ -46,27 +46,21 @@ def samples_cells(record: Record) -> pd.DataFrame:
     cells = []
     rows = pd.DataFrame(record.result["rows"])
     for (name, k), found in rows.groupby(["input", "beam_size"], sort=False):
-        ends = over_seeds.get((name, k))
         first = found.iloc[0]
+        ends = over_seeds.get((name, k), {"score_low": first["low"], "score_high": first["high"]})
+        means = found[["score", "chance", "gain", "mean_length", "distinct"]].mean()
         cells.append(
             {"input": name, "tiles": first["tiles"], "items": int(first["items"])}
             | {"beam_size": k, "seeds": len(found)}
-            | {
-                value: float(found[value].mean())
-                for value in ("score", "chance", "gain", "mean_length", "distinct")
-            }
-            | {
-                "low": ends["score_low"] if ends else first["low"],
-                "high": ends["score_high"] if ends else first["high"],
-                "p": float(found["p"].median()),
-                "clear": int(((found["p"] < LEVEL) & (found["gain"] > 0)).sum()),
-            }
+            | means.to_dict()
+            | {"low": ends["score_low"], "high": ends["score_high"], "p": found["p"].median()}
+            | {"clear": int(((found["p"] < LEVEL) & (found["gain"] > 0)).sum())}
         )
     return _sorted(pd.DataFrame(cells), "beam_size")
 
 
 def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
-    """Table 4's rows on real samples with chance, and under each the quick run's and the paper's.
+    """Tabulate Table 4's rows on real samples with chance, above the quick run's and the paper's.
 
     `real samples` has the score with its interval; `chance` what the same outputs score against
     wrong references, and `(gain, ...)`: of how many trainings p is below 0.05, or the p of a single
@@ -76,19 +70,17 @@ def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
     beams = sorted(set(found["beam_size"]))
     rows = []
     for name, cells in found.groupby("input", sort=False):
-        by_beam = {row.beam_size: row for row in cells.itertuples()}
+        by_beam = {row["beam_size"]: row for row in cells.to_dict("records")}
         first = next(iter(by_beam.values()))
-        lead = [f"{name} ({first.items:,})", _whole(first.tiles)]
+        tiles = None if pd.isna(first["tiles"]) else int(first["tiles"])
+        lead = [f"{name} ({first['items']:,})", tiles]
         here = [by_beam.get(k) for k in beams]
         rows.append([*lead, REAL, *(row and _score(row) for row in here)])
         rows.append([*lead, BY_CHANCE, *(row and _chance(row) for row in here)])
-        beside = quick[quick["input"] == _like(str(name), first.tiles)].set_index("beam_size")
-        if len(beside):
-            scores = beside["score"].to_dict()
-            rows.append(
-                [*lead, QUICK, *(points(scores[k]) if k in scores else None for k in beams)]
-            )
-        printed = _printed(str(name), first.tiles)
+        beside, printed = _beside(name, tiles)
+        scores = quick[quick["input"] == beside].set_index("beam_size")["score"].map(points)
+        if len(scores):
+            rows.append([*lead, QUICK, *(scores.get(k) for k in beams)])
         if printed in theirs.index:
             rows.append([*lead, PRINTED, *(theirs.loc[printed].get(k) for k in beams)])
     columns = ["Input", "Tiles", "What", *(f"k = {k}" for k in beams)]
@@ -96,46 +88,39 @@ def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
 
 
 def samples_definitions(record: Record) -> pd.DataFrame:
-    """Score by each definition of BLEU with (chance, gain), means over trainings."""
+    """Tabulate scores by each definition of BLEU with (chance, gain), means over trainings."""
     found = pd.DataFrame(record.result["definitions"])
-    means = found.groupby(["input", "definition", "beam_size"], sort=False)[["score", "chance"]]
-    table = means.mean()
+    means = found.groupby(["input", "definition", "beam_size"])[["score", "chance"]].mean()
+    cells = {
+        at: f"{points(score)} ({points(chance)}, {signed(score - chance)})"
+        for at, score, chance in means.itertuples()
+    }
     beams = sorted(set(found["beam_size"]))
-    rows = []
-    for name in _order(found["input"]):
-        for key in dict.fromkeys(found["definition"]):
-            cells = (table.loc[(name, key, k)] for k in beams)
-            rows.append(
-                [
-                    name,
-                    DEFINITIONS[key].name,
-                    *(
-                        f"{points(c['score'])} ({points(c['chance'])}, "
-                        f"{_signed(c['score'] - c['chance'])})"
-                        for c in cells
-                    ),
-                ]
-            )
+    rows = [
+        [name, DEFINITIONS[key].name, *(cells[name, key, k] for k in beams)]
+        for name in _order(found["input"])
+        for key in dict.fromkeys(found["definition"])
+    ]
     return pd.DataFrame(rows, columns=["Input", "BLEU of", *(f"k = {k}" for k in beams)])
 
 
 def samples_join(record: Record) -> pd.DataFrame:
-    """The same titles with their own timbre and with another song's: difference, interval, p."""
+    """Tabulate titles with their own timbre and with another song's: difference, interval, p."""
     rows = [
-        [
-            f"{row['beam_size']}",
-            points(row["own"], 2),
-            points(row["broken"], 2),
-            f"{_signed(row['mean'], 2)} [{points(row['low'], 2)}, {points(row['high'], 2)}]",
-            f"{row['p']:.3f}",
-        ]
+        {
+            "k": f"{row['beam_size']}",
+            "Own timbre": points(row["own"], 2),
+            "Another's": points(row["broken"], 2),
+            "Difference": f"{signed(row['mean'], 2)} {interval(row['low'], row['high'], 2)}",
+            "p": p_value(row["p"]),
+        }
         for row in record.result["join"]
     ]
-    return pd.DataFrame(rows, columns=["k", "Own timbre", "Another's", "Difference", "p"])
+    return pd.DataFrame(rows)
 
 
 def samples_controls(record: Record) -> pd.DataFrame:
-    """Million Song's row without its songs: each control's score, and the real one's lead."""
+    """Tabulate what Million Song's row scores without its songs, and the real input's lead."""
     found = pd.DataFrame(record.result["controls"])
     beams = sorted(set(found["beam_size"]))
     real = samples_cells(record).set_index(["input", "beam_size"])["score"]
@@ -146,42 +131,39 @@ def samples_controls(record: Record) -> pd.DataFrame:
 
 
 def samples_retrieval(record: Record) -> pd.DataFrame:
-    """Where the true title ranks by likelihood, own timbre and another's: means over trainings."""
+    """Tabulate where the true title ranks by likelihood, own timbre and another's: means."""
     found = pd.DataFrame(record.result["retrieval"])
-    rows = []
-    for (name, ranking), cells in found.groupby(["input", "ranking"], sort=False):
-        rows.append([name, ranking, *(_rank(cells, each) for each in ("mrr", "recall"))])
+    rows = [
+        [name, ranking, _rank(cells, "mrr"), _rank(cells, "recall")]
+        for (name, ranking), cells in found.groupby(["input", "ranking"], sort=False)
+    ]
     return pd.DataFrame(rows, columns=["Input", "Ranked by", "MRR", "R@10"])
 
 
 def samples_learnt(record: Record) -> pd.DataFrame:
-    """What the captioners learnt of photos: perplexity with the right and with wrong ones, and
-    against one caption and five; means over trainings, lowest and highest in brackets."""
+    """Tabulate perplexity with right and wrong photos, and BLEU-1 against all captions of a photo:
+    means over trainings, lowest and highest in brackets."""
     learnt = pd.DataFrame(record.result["training"])
-    rows = [
-        [name, _range(learnt[column], 1)]
-        for name, column in (
-            ("validation perplexity", "valid_perplexity"),
-            ("the same, photos permuted", "permuted_pictures_perplexity"),
-            ("unigram model", "unigram_perplexity"),
-        )
-    ]
-    scores = pd.DataFrame(record.result["references"])
-    for k, cells in scores.groupby("beam_size"):
-        count = int(cells["captions"].iloc[0])
+    perplexities = {
+        "validation perplexity": "valid_perplexity",
+        "the same, photos permuted": "permuted_pictures_perplexity",
+        "unigram model": "unigram_perplexity",
+    }
+    rows = [[name, _range(learnt[key], times=1)] for name, key in perplexities.items()]
+    for k, cells in pd.DataFrame(record.result["references"]).groupby("beam_size"):
         for value, name in (("score", "own"), ("chance", "another photo's")):
-            said = f"BLEU-1 against all {count} captions, {name}, k = {k}"
-            rows.append([said, _range(100 * cells[value], 1)])
+            said = f"BLEU-1 against all {cells['captions'].iloc[0]} captions, {name}, k = {k}"
+            rows.append([said, _range(cells[value])])
     return pd.DataFrame(rows, columns=["Measure", "Mean [lowest, highest]"])
 
 
 def samples_gains(record: Record) -> pd.DataFrame:
-    """What each training scores above chance: the rows that `plots.gains_by_seed` draws."""
+    """Give what each training scores above chance: the rows that `plots.gains_by_seed` draws."""
     return _sorted(pd.DataFrame(record.result["rows"]), "seed")
 
 
 def samples_facts(record: Record) -> dict[str, str]:
-    """What prose may quote: what there was to work on, and at k = 1 and 5 of Million Song's row
+    """Give what prose may quote: what was worked on, and at k = 1 and 5 of Million Song's row
     (`msd`), of the same with another's timbre (`broken`) and of whole photos (`photos`) the fields
     `score, low, high, chance, gain` in percent points and `clear`, the trainings that beat chance.
     """
@@ -203,23 +185,22 @@ def samples_facts(record: Record) -> dict[str, str]:
             cell = found.loc[(name, k)]
             for value in ("score", "low", "high", "chance"):
                 said[f"{key}.{k}.{value}"] = points(cell[value], 2)
-            said[f"{key}.{k}.gain"] = _signed(cell["gain"], 2)
+            said[f"{key}.{k}.gain"] = signed(cell["gain"], 2)
             said[f"{key}.{k}.clear"] = f"{cell['clear']:.0f}"
     return said
 
 
 def samples_conclusion(record: Record) -> Note:
-    """The conclusion that the numbers allow, read from them: photos first, then songs."""
+    """Conclude what the numbers allow: on photos, on songs, on the join, and beside the paper."""
     said = samples_facts(record)
     photos = _verdict(said, "photos", "On photos the captions beat chance", "the captioner sees")
     songs = _verdict(said, "msd", "On songs the titles beat chance", "it hears something")
     join = next(row for row in record.result["join"] if row["beam_size"] == 5)
-    apart = join["p"] < LEVEL
+    apart = "matters to" if join["p"] < LEVEL else "is not seen in"
     joined = (
-        f"Timbre of another song makes {_signed(-join['mean'], 2)} points of difference "
+        f"Timbre of another song makes {signed(-join['mean'], 2)} points of difference "
         f"(95 % interval of own less other {points(join['low'], 2)} to "
-        f"{points(join['high'], 2)}, p = {join['p']:.3f}): "
-        + ("the join matters to the score." if apart else "the join is not seen in the score.")
+        f"{points(join['high'], 2)}, p = {p_value(join['p'])}): the join {apart} the score."
     )
     paper = paper_table(4).loc["msd"]
     level = (
@@ -241,7 +222,7 @@ def _verdict(said: dict[str, str], key: str, claim: str, meaning: str) -> str:
 
 
 def _order(names: Iterable[str]) -> list[str]:
-    """The photos by size of tile, then Million Song, then the few."""
+    """Order inputs: photos by size of tile, then Million Song, then the few."""
     given = set(names)
     photos = sorted((name for name in given if name.startswith("pictures")), key=_side)
     songs = [name for name in (OWN, BROKEN, COMPLETE, HEARD, FELT) if name in given]
@@ -249,13 +230,10 @@ def _order(names: Iterable[str]) -> list[str]:
 
 
 def _sorted(rows: pd.DataFrame, second: str) -> pd.DataFrame:
-    """Rows in the order of their inputs, and within each by a second column."""
+    """Sort rows by their inputs, and within each by a second column."""
     place = {name: number for number, name in enumerate(_order(rows["input"]))}
-    return (
-        rows.assign(_place=rows["input"].map(place))
-        .sort_values(["_place", second])
-        .drop(columns="_place")
-    )
+    keyed = rows.assign(_place=rows["input"].map(place))
+    return keyed.sort_values(["_place", second]).drop(columns="_place")
 
 
 def _side(name: str) -> int:
@@ -266,56 +244,42 @@ def _whole_photos(record: Record) -> str:
     return max((row["input"] for row in record.result["references"]), key=_side)
 
 
-def _like(name: str, tiles: float) -> str | None:
-    """The input of the book's own run that asks the same: by reading, or by number of tiles."""
-    if name.startswith("pictures"):
+def _beside(name: str, tiles: int | None) -> tuple[str, str]:
+    """Give the book's own input that asks the same, and the row of the paper's Table 4."""
+    if tiles and name.startswith("pictures"):
         side = BOOK_CROP // round(tiles**0.5)
-        return f"pictures {side}×{side}"
-    return _QUICKS.get(name)
+        return f"pictures {side}×{side}", f"cc{side}"
+    return _BESIDE.get(name, ("", ""))
 
 
-def _printed(name: str, tiles: float) -> str:
-    if name.startswith("pictures"):
-        return f"cc{BOOK_CROP // round(tiles**0.5)}"
-    return _PAPERS.get(name, "")
+def _score(row: dict[str, Any]) -> str:
+    return estimate(row["score"], row["low"], row["high"])
 
 
-def _score(row: Any) -> str:
-    return f"{points(row.score)} [{points(row.low)}, {points(row.high)}]"
-
-
-def _chance(row: Any) -> str:
-    luck = f"p {row.p:.3f}" if row.seeds == 1 else f"{row.clear} of {row.seeds} seeds"
-    return f"{points(row.chance)} ({_signed(row.gain)}, {luck})"
+def _chance(row: dict[str, Any]) -> str:
+    several = f"{row['clear']} of {row['seeds']} seeds"
+    luck = several if row["seeds"] > 1 else f"p {p_value(row['p'])}"
+    return f"{points(row['chance'])} ({signed(row['gain'])}, {luck})"
 
 
 def _lead(cells: pd.DataFrame) -> str:
-    """What a control scores, and below it the real input's lead: its interval, lowest and highest
-    p of the seeds."""
-    score, lead, low, high = (cells[name].mean() for name in ("score", "difference", "low", "high"))
+    """Write what a control scores, and below it the real input's lead: its interval, lowest and
+    highest p of the seeds."""
+    score, lead, low, high = cells[["score", "difference", "low", "high"]].mean()
     return (
-        f"{points(score, 2)}\n({_signed(lead, 2)} [{points(low, 2)}, {points(high, 2)}], "
-        f"p {_luck(cells['p'])})"
+        f"{points(score, 2)}\n({signed(lead, 2)} {interval(low, high, 2)}, p {_luck(cells['p'])})"
     )
 
 
 def _rank(cells: pd.DataFrame, name: str) -> str:
     score, chance, gain = (cells[f"{name}_{each}"].mean() for each in ("score", "chance", "gain"))
-    lead = f"{gain:+.4f}" if round(gain, 4) else "0"
+    lead = signed(gain, 4, times=1).removesuffix(".0000")
     return f"{score:.4f}\n({chance:.4f}, {lead}, p {_luck(cells[f'{name}_p'])})"
 
 
 def _luck(p: pd.Series) -> str:
-    return f"{p.min():.3f}" + (f" to {p.max():.3f}" if p.max() > p.min() else "")
+    return span(p, 3) if p.max() > p.min() else p_value(p.min())
 
 
-def _range(values: pd.Series, digits: int) -> str:
-    return f"{values.mean():.{digits}f} [{values.min():.{digits}f}, {values.max():.{digits}f}]"
-
-
-def _whole(tiles: float) -> int | None:
-    return None if pd.isna(tiles) else int(tiles)
-
-
-def _signed(value: float, digits: int = 1) -> str:
-    return f"{100 * value:+.{digits}f}" if round(100 * value, digits) else f"{0:.{digits}f}"
+def _range(values: pd.Series, times: int = 100) -> str:
+    return estimate(values.mean(), values.min(), values.max(), times=times)

@@ -9,8 +9,10 @@ from songtitle.cache import Record
 from songtitle.config import ExperimentConfig, setting
 from songtitle.evidence.switches import BEAM_SIZE
 from songtitle.evidence.switching import YARDSTICK
+from songtitle.fmt import interval, points
 from songtitle.presets import PRESETS
-from songtitle.report.truth import definition_note
+from songtitle.report.labs import moved
+from songtitle.report.truth import definition_note, short_name
 from songtitle.tables import Markup, origin
 
 # Pages of the book by the name of their file, as a reader of a table knows them.
@@ -26,34 +28,38 @@ HERE = "this page"
 
 
 def open_questions() -> pd.DataFrame:
-    """Every question with its place in the paper, its answers, and what decides between them."""
+    """Tabulate every question, its place in the paper, its answers, and what decides."""
     rows = [
-        [
-            each.name,
-            ", ".join(each.place),
-            (each.question, Markup(each.note)) if each.note else each.question,
-            each.default.label,
-            "; ".join(answer.label for answer in each.alternatives),
-            Markup(f"[{PAGES[each.page]}]({each.page})", PAGES[each.page]) if each.page else HERE,
-        ]
+        {
+            "Name": each.name,
+            "Place": ", ".join(each.place),
+            "Question": (each.question, Markup(each.note)) if each.note else each.question,
+            "Here": each.default.label,
+            "Other answers": "; ".join(answer.label for answer in each.alternatives),
+            "Decided on": _page(each.page),
+        }
         for each in ASSUMPTIONS
     ]
-    columns = ["Name", "Place", "Question", "Here", "Other answers", "Decided on"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows)
 
 
 def sides() -> pd.DataFrame:
-    """Which answer each preset gives to each question that is a matter of settings."""
+    """Tabulate which answer each preset gives to each question that is a matter of settings."""
     shown = {name: config for name, config in PRESETS.items() if name != "tiny"}
-    rows = []
-    for each in ASSUMPTIONS:
-        if isinstance(each.default.change, Settings):
-            rows.append([each.name, *(_side(config, each) for config in shown.values())])
+    rows = [
+        [each.name, *(_side(config, each) for config in shown.values())]
+        for each in ASSUMPTIONS
+        if isinstance(each.default.change, Settings)
+    ]
     return pd.DataFrame(rows, columns=["Question", *shown])
 
 
+def _page(page: str) -> Markup | str:
+    return Markup(f"[{PAGES[page]}]({page})", PAGES[page]) if page else HERE
+
+
 def tornado_panels(record: Record) -> list[tuple[str, pd.DataFrame, float]]:
-    """Title, changes and luck of each tornado plot: readings first, then what is made otherwise.
+    """Give title, changes and luck of each tornado plot: readings, then what is made otherwise.
 
     Each of the two has one panel an input, of the same rows in the same order: that of the largest
     bar a change has, as a share of the longest bar of its panel. Without a yardstick, luck is 0.
@@ -61,8 +67,7 @@ def tornado_panels(record: Record) -> list[tuple[str, pd.DataFrame, float]]:
     rows = changes_of(record)
     panels = []
     for reads in (True, False):
-        block = rows[(rows["kind"] == "reading") == reads]
-        block = block[block["question"] != YARDSTICK]
+        block = rows[((rows["kind"] == "reading") == reads) & (rows["question"] != YARDSTICK)]
         if block.empty:
             continue
         wide = block.pivot(index="name", columns="input", values="score_change").abs()
@@ -77,23 +82,22 @@ def tornado_panels(record: Record) -> list[tuple[str, pd.DataFrame, float]]:
 
 
 def switch_table(record: Record) -> pd.DataFrame:
-    """Each change and what it does to each input, in percent points, and what stands out."""
-    rows = []
+    """Tabulate what each change does to each input, in percent points, and what stands out."""
+    names = inputs(record)
+    stands = {row["input"]: _standing(row) for row in record.result["default"]}
+    perplexity = f"{record.result['valid_perplexity']:.2f}"
+    rows = [["nothing", perplexity, *(stands[name] for name in names), None]]
     for change in record.result["changes"]:
-        by_input = {row["input"]: row for row in change["rows"]}
-        cells = [_cell(by_input.get(name)) for name in inputs(record)]
+        cells = {row["input"]: _cell(row) for row in change["rows"]}
         perplexity = change["valid_perplexity"]
         shown = None if perplexity is None else f"{perplexity:.2f}"
-        rows.append([_name(change), shown, *cells, _verdict(change)])
-    stands = {row["input"]: _standing(row) for row in record.result["default"]}
-    default = [stands[name] for name in inputs(record)]
-    first = ["nothing", f"{record.result['valid_perplexity']:.2f}", *default, None]
-    columns = ["Change", "Perplexity", *inputs(record), "What moves further than luck"]
-    return pd.DataFrame([first, *rows], columns=columns)
+        rows.append([_name(change), shown, *map(cells.get, names), _verdict(change)])
+    columns = ["Change", "Perplexity", *names, "What moves further than luck"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def changes_of(record: Record) -> pd.DataFrame:
-    """One row for each change and input that it touches, as the record has them, with its name."""
+    """Give one row for each change and input that it touches, with the name of the change."""
     return pd.DataFrame(
         [
             {"name": _name(change), "question": change["question"], "kind": change["kind"]} | row
@@ -104,9 +108,8 @@ def changes_of(record: Record) -> pd.DataFrame:
 
 
 def switched(record: Record) -> dict[str, str]:
-    """What a page may say of the switchboard: how many changes, how many stand out, the largest."""
-    rows = changes_of(record)
-    rows = rows[rows["question"] != YARDSTICK]
+    """Give what prose may quote: how many changes there are, how many stand out, the largest."""
+    rows = _thrown(record)
     said = {
         "switches.changes": f"{rows['name'].nunique()}",
         "switches.bars": f"{len(rows)}",
@@ -115,20 +118,18 @@ def switched(record: Record) -> dict[str, str]:
     }
     for name in inputs(record):
         mine = rows[rows["input"] == name]
-        side = name.removeprefix("songs: ").split()[0]
-        for measure in ("score", "gain"):
-            if not mine.empty:
-                row = mine.loc[mine[f"{measure}_change"].abs().idxmax()]
-                said[f"switches.{side}.{measure}.name"] = row["name"]
-                said[f"switches.{side}.{measure}"] = f"{100 * row[f'{measure}_change']:+.1f}"
-                said[f"switches.{side}.{measure}.range"] = _range(row, measure)
+        for measure in ("score", "gain") if len(mine) else ():
+            row = mine.loc[mine[f"{measure}_change"].abs().idxmax()]
+            change, low, high = (row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
+            key = f"switches.{short_name(name)}.{measure}"
+            said |= {f"{key}.name": row["name"], key: points(change, sign="+")}
+            said[f"{key}.range"] = interval(low, high, sign="+")
     return said
 
 
 def switch_summary(record: Record) -> str:
-    """What the switchboard found, in a few sentences that its numbers make."""
-    rows = changes_of(record)
-    rows = rows[rows["question"] != YARDSTICK]
+    """Say in a few sentences what the switchboard found."""
+    rows = _thrown(record)
     parts = [f"{rows['name'].nunique()} switches, {len(rows)} bars."]
     for measure, meaning in (("score", "the score"), ("gain", "the gain over chance")):
         clear = rows[rows[f"{measure}_clear"]]
@@ -140,13 +141,13 @@ def switch_summary(record: Record) -> str:
         parts.append(
             f"{len(clear)} bars move {meaning} further than luck would, {len(clear) - len(made)} "
             f"of them by reading the same answers otherwise. The largest is “{first['name']}” on "
-            f"{first['input']}: {_moved(first, measure)}."
+            f"{first['input']}: {moved(first, measure)}."
         )
     return " ".join(parts)
 
 
 def switch_note(record: Record) -> str:
-    """What the numbers of the table mean, in lines to stand below it."""
+    """Say what the numbers of the table mean, to stand below it."""
     rows = changes_of(record)
     counts = {row["input"]: row["items"] for row in record.result["default"]}
     sizes = ", ".join(f"{name}: {counts[name]:,}" for name in inputs(record))
@@ -164,9 +165,14 @@ def switch_note(record: Record) -> str:
 
 
 def inputs(record: Record) -> list[str]:
-    """The inputs of a switchboard, songs before pictures."""
+    """Give the inputs of a switchboard, songs before pictures."""
     found = [row["input"] for row in record.result["default"]]
     return [*(name for name in found if name.startswith("songs")), found[0]]
+
+
+def _thrown(record: Record) -> pd.DataFrame:
+    rows = changes_of(record)
+    return rows[rows["question"] != YARDSTICK]
 
 
 def _name(change: dict[str, Any]) -> str:
@@ -174,51 +180,36 @@ def _name(change: dict[str, Any]) -> str:
 
 
 def _luck(rows: pd.DataFrame, name: str) -> float:
-    """How far another order of the batches moves the score of an input."""
+    """Give how far another order of the batches moves the score of an input, in [0, 1]."""
     sizes = rows.loc[(rows["question"] == YARDSTICK) & (rows["input"] == name), "score_change"]
     return 0.0 if sizes.empty else float(sizes.abs().max())
 
 
 def _standing(row: dict[str, Any]) -> str:
-    low, high = 100 * row["gain_low"], 100 * row["gain_high"]
-    score, chance, gain = (100 * row[name] for name in ("score", "chance", "gain"))
-    return f"{score:.1f} (chance {chance:.1f})\ngain {gain:.1f} [{low:.1f}, {high:.1f}]"
+    score, chance = points(row["score"]), points(row["chance"])
+    gain = f"{100 * row['gain']:.1f} {interval(row['gain_low'], row['gain_high'])}"
+    return f"{score} (chance {chance})\ngain {gain}"
 
 
-def _cell(row: dict[str, Any] | None) -> str | None:
-    if row is None:
-        return None
-    return f"{_standing(row)}\nscore {_moved(row, 'score')}\ngain {_moved(row, 'gain')}"
-
-
-def _moved(row: Any, measure: str) -> str:
-    return f"{100 * row[f'{measure}_change']:+.1f} {_range(row, measure)}"
-
-
-def _range(row: Any, measure: str) -> str:
-    low, high = (100 * row[f"{measure}_change_{end}"] for end in ("low", "high"))
-    return f"[{low:+.1f}, {high:+.1f}]"
+def _cell(row: dict[str, Any]) -> str:
+    return f"{_standing(row)}\nscore {moved(row, 'score')}\ngain {moved(row, 'gain')}"
 
 
 def _verdict(change: dict[str, Any]) -> str:
-    """What a change clearly moves, in words."""
+    """Say what a change clearly moves."""
     if all(row["score_change"] == 0 == row["gain_change"] for row in change["rows"]):
         return "nothing moves"
     if change["question"] == YARDSTICK:
         return "the yardstick"
     found = []
     for measure in ("score", "gain"):
-        moved = [
-            row["input"].removeprefix("songs: ").split()[0]
-            for row in change["rows"]
-            if row[f"{measure}_clear"]
-        ]
-        found += [f"{measure} of {', '.join(moved)}"] if moved else []
+        clear = [short_name(row["input"]) for row in change["rows"] if row[f"{measure}_clear"]]
+        found += [f"{measure} of {', '.join(clear)}"] if clear else []
     return "; ".join(found) or "nothing stands out"
 
 
 def _side(config: ExperimentConfig, question: Assumption) -> str:
-    """The answer that a preset gives, or its own values where they are none of the answers."""
+    """Give the answer of a preset, or its own values where they are none of the answers."""
     answer = taken(config, question)
     if answer:
         return answer.label

@@ -1,0 +1,55 @@
+"""Numbers as tables and prose show them: points, percent, signs, intervals and p-values.
+
+A score is a share in [0, 1] and is shown in percent points, so that `times` is 100 unless a number
+is of another kind. NaN is a dash. What rounds to 0 has no minus sign, except with `sign="+"`, where
+the sign is that of the number itself: an interval of [-0.7, -0.0] lies below 0.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+Number = float | int
+NOTHING = "–"  # what stands where there is no number
+MINUS = "\N{MINUS SIGN}"
+
+
+def points(share: Number, digits: int = 1, *, times: Number = 100, sign: str = "") -> str:
+    """Round `times` a share to `digits`, as in "29.7"; with `sign="+"` as in "+29.7" and "-0.0"."""
+    return NOTHING if share != share else f"{times * share:{sign or 'z'}.{digits}f}"
+
+
+def signed(share: Number, digits: int = 1, *, times: Number = 100) -> str:
+    """Give points with their sign, as in "+3.1"; what rounds to 0 has none."""
+    written = points(share, digits, times=times, sign="+")
+    return written if written.strip("+-0.") else written.lstrip("+-")
+
+
+def interval(low: Number, high: Number, digits: int = 1, **shown: Any) -> str:
+    """Give both ends as `points` does, as in "[24.8, 34.9]"; `times` and `sign` as there."""
+    return f"[{points(low, digits, **shown)}, {points(high, digits, **shown)}]"
+
+
+def estimate(value: Number, low: Number, high: Number, digits: int = 1, **shown: Any) -> str:
+    """Give a number with its interval, as in "29.7 [24.8, 34.9]"; `times` and `sign` as there."""
+    return f"{points(value, digits, **shown)} {interval(low, high, digits, **shown)}"
+
+
+def span(values: Iterable[Number], digits: int = 1) -> str:
+    """Give the lowest and the highest of some numbers, as in "5.2 to 23.1"."""
+    found = list(values)
+    return f"{min(found):.{digits}f} to {max(found):.{digits}f}"
+
+
+def percent(share: Number, digits: int = 1) -> str:
+    """Give a share in percent, as in "29.7 %"."""
+    return f"{points(share, digits)} %"
+
+
+def p_value(p: Number) -> str:
+    """Give a p-value with three digits, as in "0.013"."""
+    return points(p, 3, times=1)
+
+
+def minus(number: str) -> str:
+    """Give a written number a minus sign (U+2212) for its hyphen."""
+    return number.replace("-", MINUS)
