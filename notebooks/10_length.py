@@ -111,12 +111,18 @@ for ax, title in zip(axes, ("Its two parts", "BLEU-1")):
 axes[0].set_ylabel("precision, brevity penalty (percent)")
 axes[1].set_ylabel("BLEU-1 (percent points)")
 first, last = percent.iloc[0].round(1), percent.iloc[-1].round(1)
-plots.says(
+drawn = percent.reset_index()
+plots.hand_on(
     axes[0],
+    drawn[["kept", "precision", "penalty"]],
     f"from the fewest words to the most, precision goes from {first['precision']} to "
     f"{last['precision']} % and the brevity penalty from {first['penalty']} to {last['penalty']} %",
 )
-plots.says(axes[1], f"highest, {percent['score'].max():.1f} points, with {best} kept")
+plots.hand_on(
+    axes[1],
+    drawn[["kept", "score"]],
+    f"highest, {percent['score'].max():.1f} points, with {best} kept",
+)
 figure.tight_layout();
 
 # %% [markdown]

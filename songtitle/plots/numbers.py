@@ -69,8 +69,8 @@ def perplexity_by_epoch(
         found.append(pd.DataFrame({"of": split, "epoch": history["epoch"], label: values}))
     dashes = [(0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (10, 3)), (0, (3, 1, 1, 1, 1, 1))]
     for place, (name, value) in enumerate(references.items()):
-        style = dashes[place % len(dashes)]
-        ax.axhline(value, linestyle=style, color="0.3", lw=1.4, label=f"{name}: {value:.1f}")
+        dash = dashes[place % len(dashes)]
+        ax.axhline(value, linestyle=dash, color="0.3", lw=1.4, label=f"{name}: {value:.1f}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="epoch", ylabel=label)
     ax.set_ylim(bottom=0)
