@@ -3,7 +3,7 @@
 The arithmetic is that of `audio.frame_count`; the paper's words come from the ledger of claims.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,18 +33,11 @@ SETTINGS: dict[str, SpectrogramConfig] = {
     "F. C at half the rate": TRUE_SHAPE,
 }
 AGREES, CONTRADICTS = "agrees", "contradicts"
-STATEMENTS = {
-    "44,100 Hz": "clip.sample_rate",
-    "FFT points": "spectrogram.n_fft",
-    "window": "spectrogram.window",
-    "half overlaps": "",
-    "bins": "spectrogram.bins",
-    "frames": "spectrogram.frames",
-}
+STATED = {"FFT points": "n_fft", "window": "window", "bins": "bins"}  # of the paper's spectrogram
 
 
 def spectrograms_of(clip: Path, config: ExperimentConfig) -> dict[str, Float[np.ndarray, "_ _"]]:
-    """One clip under each of SETTINGS, in dB."""
+    """Compute the spectrogram of one clip under each of SETTINGS: (bins, frames), in dB."""
     return {
         name: log_spectrogram(
             load_clip(clip, sample_rate=each.sample_rate, duration=config.clip_seconds), each
@@ -54,14 +47,14 @@ def spectrograms_of(clip: Path, config: ExperimentConfig) -> dict[str, Float[np.
 
 
 def frames_worked(samples: int, settings: SpectrogramConfig) -> str:
-    """The arithmetic of frames, written out."""
+    """Write out the arithmetic of frames."""
     window, hop = settings.window_length, settings.hop_length
     count = frame_count(samples, settings)
     return f"1 + ({samples:,} − {window:,}) // {hop:,} = {count:,}"
 
 
 def bins_worked(settings: SpectrogramConfig) -> str:
-    """The arithmetic of bins, written out."""
+    """Write out the arithmetic of bins."""
     half = f"{settings.n_fft:,} / 2 = {settings.n_fft // 2:,}"
     if settings.bins == settings.n_fft // 2:
         return half
@@ -69,43 +62,49 @@ def bins_worked(settings: SpectrogramConfig) -> str:
 
 
 def suspects() -> pd.DataFrame:
-    """The settings themselves: hertz, samples, and the highest frequency that is kept."""
-    rows = []
-    for name, each in SETTINGS.items():
-        top = each.bins * each.sample_rate / each.n_fft / 1000
-        lengths = [each.n_fft, each.window_length, each.hop_length]
-        rows.append([name, each.sample_rate, *lengths, each.bins, top])
-    columns = ["Setting", "Rate (Hz)", "Transform", "Window", "Hop", "Bins kept", "Up to (kHz)"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    """Tabulate the settings: hertz, samples, and the highest frequency that is kept."""
+    rows = [
+        {
+            "Setting": name,
+            "Rate (Hz)": each.sample_rate,
+            "Transform": each.n_fft,
+            "Window": each.window_length,
+            "Hop": each.hop_length,
+            "Bins kept": each.bins,
+            "Up to (kHz)": each.bins * each.sample_rate / each.n_fft / 1000,
+        }
+        for name, each in SETTINGS.items()
+    ]
+    return pd.DataFrame(rows, dtype=object)
 
 
 def arithmetic(
     spectrograms: Mapping[str, Float[np.ndarray, "_ _"]], config: ExperimentConfig
 ) -> pd.DataFrame:
-    """Bins and frames of one clip by arithmetic, and of the spectrograms that were computed."""
+    """Tabulate bins and frames of one clip by arithmetic, and of its computed spectrograms."""
     rows = []
     for name, found in spectrograms.items():
-        samples = round(config.clip_seconds * SETTINGS[name].sample_rate)
-        worked = [bins_worked(SETTINGS[name]), frames_worked(samples, SETTINGS[name])]
-        rows.append([name, *worked, f"{found.shape[0]:,}\xa0×\xa0{found.shape[1]:,}"])
+        each = SETTINGS[name]
+        frames = frames_worked(round(config.clip_seconds * each.sample_rate), each)
+        computed = f"{found.shape[0]:,}\xa0×\xa0{found.shape[1]:,}"
+        rows.append([name, bins_worked(each), frames, computed])
     columns = ["Setting", "Bins", "Frames", "Computed"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def against_the_paper() -> pd.DataFrame:
-    """Which of the paper's statements each setting agrees with, for a clip as the paper has it.
+    """Tabulate which of the paper's statements each setting agrees with, for a clip as it has it.
 
     A setting agrees on frames within what the ledger takes "about" to be.
     """
-    rows = [[name, *(found for _, found in verdicts(each))] for name, each in SETTINGS.items()]
-    stated = {name: f" {paper(id):,.0f}" if id else "" for name, id in STATEMENTS.items()}
-    stated |= {"44,100 Hz": "", "frames": f" about {paper('spectrogram.frames'):,.0f}"}
-    heads = [f"{name}{stated[name]}" if not name[0].isdigit() else name for name in STATEMENTS]
-    return pd.DataFrame(rows, columns=["Setting", *heads], dtype=object)
+    rows = [{"Setting": name} | verdicts(each) for name, each in SETTINGS.items()]
+    heads = {name: f"{name} {paper(f'spectrogram.{id}'):,.0f}" for name, id in STATED.items()}
+    heads["frames"] = f"frames about {paper('spectrogram.frames'):,.0f}"
+    return pd.DataFrame(rows, dtype=object).rename(columns=heads)
 
 
-def verdicts(settings: SpectrogramConfig) -> Iterator[tuple[str, str]]:
-    """Statement -> whether a setting agrees with it."""
+def verdicts(settings: SpectrogramConfig) -> dict[str, str]:
+    """Say of each of the paper's statements whether a setting agrees with it."""
     rate = settings.sample_rate
     samples = round(paper("clip.samples") * rate / paper("clip.sample_rate"))
     frames, stated = frame_count(samples, settings), paper("spectrogram.frames")
@@ -118,48 +117,40 @@ def verdicts(settings: SpectrogramConfig) -> Iterator[tuple[str, str]]:
         "bins": settings.bins == paper("spectrogram.bins"),
         "frames": abs(frames - stated) <= about * stated,
     }
-    for name, agrees in holds.items():
-        detail = f" ({frames:,})" if name == "frames" else ""
-        yield name, f"{AGREES if agrees else CONTRADICTS}{detail}"
+    said = {name: AGREES if agrees else CONTRADICTS for name, agrees in holds.items()}
+    return said | {"frames": f"{said['frames']} ({frames:,})"}
 
 
 def real_lengths() -> pd.DataFrame:
-    """Frames of real clips of the paper's collection, the shorter and the longer, by setting."""
-    known = numbers()
-    rows = []
+    """Count frames of real clips of the paper's collection, the shorter and the longer."""
+    clips = {"Shorter clip": "outside.clip_short", "Longer clip": "outside.clip_long"}
+    known, rows = numbers(), []
     for name, each in SETTINGS.items():
         share = each.sample_rate / paper("clip.sample_rate")
-        counts = [
-            frame_count(round(known[f"outside.clip_{which}"] * share), each)
-            for which in ("short", "long")
-        ]
-        rows.append([name, *counts])
-    return pd.DataFrame(rows, columns=["Setting", "Shorter clip", "Longer clip"], dtype=object)
+        samples = {said: round(known[id] * share) for said, id in clips.items()}
+        counts = {said: frame_count(number, each) for said, number in samples.items()}
+        rows.append({"Setting": name} | counts)
+    return pd.DataFrame(rows, dtype=object)
 
 
 def same_picture(spectrograms: Mapping[str, Float[np.ndarray, "_ _"]]) -> float:
-    """The correlation of the clip under settings D and F, frame by frame and bin by bin."""
+    """Correlate the clip under settings D and F, frame by frame and bin by bin: in [-1, 1]."""
     first, second = (spectrograms[name] for name in SETTINGS if name[0] in "DF")
     frames = min(first.shape[1], second.shape[1])
     return float(np.corrcoef(first[:, :frames].ravel(), second[:, :frames].ravel())[0, 1])
 
 
 def detective_facts() -> dict[str, int | float]:
-    """How many settings there are, give the stated size, and contradict nothing, by name."""
-    found = {name: dict(verdicts(each)) for name, each in SETTINGS.items()}
-    fits = [
-        name
-        for name, said in found.items()
-        if all(said[part].startswith(AGREES) for part in ("bins", "frames"))
-    ]
-    clean = [
-        name for name, said in found.items() if all(v.startswith(AGREES) for v in said.values())
+    """Count the settings, those that give the stated size, and those that contradict nothing."""
+    agree = [
+        {part for part, said in verdicts(each).items() if said.startswith(AGREES)}
+        for each in SETTINGS.values()
     ]
     written = SETTINGS["A. as written"]
     return {
         "detective.settings": len(SETTINGS),
-        "detective.fits": len(fits),
-        "detective.clean": len(clean),
+        "detective.fits": sum({"bins", "frames"} <= parts for parts in agree),
+        "detective.clean": sum(parts == set(verdicts(written)) for parts in agree),
         "detective.written_bins": written.bins,
         "detective.written_frames": frame_count(int(paper("clip.samples")), written),
         "detective.lowest": PAPER_LITERAL.bins * PAPER_LITERAL.sample_rate / PAPER_LITERAL.n_fft,

@@ -12,26 +12,25 @@ from songtitle.tables import Note, plain
 
 
 def faults(path: Path | None = None) -> dict[str, Any]:
-    """What runs left, of each fault the one that tried it most: `provenance` and `rows`.
+    """Read what runs left, of each fault the one that tried it most: `provenance` and `rows`.
 
     Raises InputError where there is none.
     """
     path = path or results().get("faults/faults.json", PUBLISHED / "faults" / "faults.json")
     if not path.is_file():
-        msg = f"{path}: expected what `make test-faults` leaves there, found "
-        msg += "nothing; run it"
+        msg = f"{path}: expected what `make test-faults` leaves there, found nothing; run it"
         raise InputError(msg)
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return found
 
 
 def fault_frame(found: dict[str, Any]) -> pd.DataFrame:
-    """One line for each fault: `group, name, outcome, tried, survived, lost, seconds`."""
+    """Give one row for each fault: `group, name, outcome, tried, survived, lost, seconds`."""
     return pd.DataFrame(found["rows"])
 
 
 def fault_table(found: dict[str, Any]) -> pd.DataFrame:
-    """Every fault, how often it was planted, and what a reader gets instead of a loss."""
+    """Tabulate every fault, how often it was planted, and what a reader gets instead of a loss."""
     columns = {
         "name": "What happens when …",
         "outcome": "What you get",
@@ -43,7 +42,7 @@ def fault_table(found: dict[str, Any]) -> pd.DataFrame:
 
 
 def fault_facts(found: dict[str, Any]) -> dict[str, Any]:
-    """What prose may quote: how many kinds there are, and times tried, survived and lost."""
+    """Count what prose may quote: kinds and groups, and times tried, survived and lost."""
     frame = fault_frame(found)
     sums = {f"faults.{name}": int(frame[name].sum()) for name in ("tried", "survived", "lost")}
     groups = frame.groupby("group")["tried"].sum()
@@ -52,7 +51,7 @@ def fault_facts(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def fault_note(found: dict[str, Any]) -> Note:
-    """On what machine, how long and by which code the faults were planted."""
+    """Say on what machine, how long and by which code the faults were planted."""
     made, frame = found["provenance"], fault_frame(found)
     commits = ", ".join(sorted(frame["commit"].unique()))
     older = sum(
@@ -71,6 +70,6 @@ def fault_note(found: dict[str, Any]) -> Note:
 
 
 def _code_now(test: str) -> str | None:
-    """A hash of the code that a file of tests tries, as it is now."""
+    """Hash the code that a file of tests tries, as it is now."""
     file = ROOT / test
     return digest(code_of_text(file.read_text("utf-8"))) if file.is_file() else None

@@ -17,6 +17,7 @@ from songtitle.config import ExperimentConfig
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.gallery import RANKINGS, READING
 from songtitle.experiment.inputs import clip_picture, hear
+from songtitle.fmt import estimate, interval, minus, percent, points
 from songtitle.ogg import with_serial
 from songtitle.shapes import Image, Waveform
 from songtitle.sources import read_source
@@ -52,7 +53,7 @@ class Gallery:
 
 
 def gallery_cards(record: Record, config: ExperimentConfig) -> Gallery:
-    """The gallery of a record, sound and pictures made from the very clips."""
+    """Make the gallery of a record, its sound and pictures from the very clips."""
     folder = clips(config).file("clips")
     cards = [
         card(number, song, hear(folder / song["clip"], config), config)
@@ -62,7 +63,7 @@ def gallery_cards(record: Record, config: ExperimentConfig) -> Gallery:
 
 
 def card(number: int, song: Mapping[str, Any], wave: Waveform, config: ExperimentConfig) -> str:
-    """One song of the gallery record as an `<article>`; `wave` is what the network heard of it."""
+    """Write one song of the record as an `<article>`; `wave` is what the network heard of it."""
     rate = config.spectrogram.sample_rate
     start, end, begins, ends = song["seconds"]
     sound = encode_sound(wave.numpy()[round(start * rate) : round(end * rate)], rate, number)
@@ -90,7 +91,7 @@ def card(number: int, song: Mapping[str, Any], wave: Waveform, config: Experimen
 
 
 def quiz(number: int, song: Mapping[str, Any]) -> str:
-    """Four titles to choose from. Without the script it is a list to think about."""
+    """Write four titles to choose from. Without the script it is a list to think about."""
     options = "".join(
         f'<label><input type="radio" name="song-{number}-guess" value="{value}"> '
         f"{title(choice)}</label>"
@@ -103,7 +104,7 @@ def quiz(number: int, song: Mapping[str, Any]) -> str:
 
 
 def titles(number: int, song: Mapping[str, Any]) -> str:
-    """What the model calls the song, and what chance does."""
+    """Write what the model calls the song, and what chance does."""
     lines = "".join(
         f"<li>{said(words)} <span>{signed(log_prob)}</span></li>"
         for words, log_prob in song["beams"]
@@ -117,7 +118,7 @@ def titles(number: int, song: Mapping[str, Any]) -> str:
 
 
 def reveal(song: Mapping[str, Any]) -> str:
-    """The true title behind a click, with what of it the model knows and said, and its source."""
+    """Write the true title behind a click, what of it the model knows and said, and its source."""
     words = dict.fromkeys(song["tokens"])
     spoken = set(song["beams"][0][0]) if song["beams"] else set()
     shared = [word for word in words if word in spoken]
@@ -134,37 +135,34 @@ def reveal(song: Mapping[str, Any]) -> str:
 
 
 def title(text: str) -> str:
-    """A title as HTML that keeps to itself: escaped, and of its own direction."""
+    """Write a title as HTML that keeps to itself: escaped, and of its own direction."""
     return f"<bdi>{escape(shown(text))}</bdi>"
 
 
 def said(words: Sequence[str]) -> str:
-    """What a search said, as `title` has it."""
+    """Write what a search said, as `title` does."""
     return f"<bdi>{escape(shown(' '.join(words), NOTHING))}</bdi>"
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words as an enumeration; "none" of none."""
+    """Enumerate words; "none" of none."""
     return ", ".join(f"<bdi>{escape(shown(word))}</bdi>" for word in words) or "none"
 
 
 def book_of(song: Mapping[str, Any]) -> str:
-    """The name of the book that a song is from; of several in one folder, by its file."""
+    """Name the book that a song is from; of several in one folder, by its file."""
     return BOOKS.get(song["file"]) or BOOKS.get(song["book"]) or str(song["book"])
 
 
 def card_licence(song: Mapping[str, Any]) -> str:
-    """The terms of a clip: those of the collection, and what the sheet says of its own."""
-    own = (
-        f"The sheet adds: {' '.join(song['terms'])}"
-        if song["terms"]
-        else ("The sheet states none of its own")
-    )
+    """Give the terms of a clip: those of the collection, and what the sheet says of its own."""
+    terms = " ".join(song["terms"])
+    own = f"The sheet adds: {terms}" if song["terms"] else "The sheet states none of its own"
     return f"{read_source('tunes').licence}. {own}."
 
 
 def encode_sound(sound: Float[np.ndarray, " samples"], rate: int, serial: int) -> bytes:
-    """Mono samples as Ogg Vorbis; the same sound gives the same bytes."""
+    """Encode mono samples as Ogg Vorbis; the same sound gives the same bytes."""
     file = io.BytesIO()
     options = {"format": "OGG", "subtype": "VORBIS", "compression_level": ON_SCREEN}
     soundfile.write(file, sound, rate, **options)
@@ -172,7 +170,7 @@ def encode_sound(sound: Float[np.ndarray, " samples"], rate: int, serial: int) -
 
 
 def encode_picture(image: Image) -> bytes:
-    """One channel of a grey picture with values in [0, 1], pixel by pixel as it is, as WebP."""
+    """Encode one channel of a grey picture with values in [0, 1] as WebP, in its own size."""
     grey = (image[0].clamp(0, 1) * 255).round().byte().numpy()
     file = io.BytesIO()
     pillow.fromarray(grey).save(file, "WEBP", quality=PICTURE_QUALITY, method=6)
@@ -180,60 +178,54 @@ def encode_picture(image: Image) -> bytes:
 
 
 def data_address(kind: str, content: bytes) -> str:
-    """Content as an address that needs no file beside the page."""
+    """Write content as an address that needs no file beside the page."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def picture_alt(number: int, image: Image, seconds: float, config: ExperimentConfig) -> str:
-    """What a spectrogram shows, measured on it: where it is brightest and how much is black."""
+    """Describe a spectrogram as measured: where it is brightest and how much of it is black."""
     grey = image[0].numpy()
     settings = config.spectrogram
     rows = grey.mean(axis=1)
     from_foot = len(rows) - 1 - int(rows.argmax())
-    place = f"{100 * from_foot / len(rows):.0f} % of its height above the foot"
+    place = f"{percent(from_foot / len(rows), 0)} of its height above the foot"
     if settings.bins <= config.crop:  # else the crop's own height in the spectrogram is not known
         hertz = (from_foot - (len(rows) - settings.bins)) * settings.sample_rate / settings.n_fft
         place = f"about {max(0.0, hertz) / 1000:.1f} kHz"
-    dark = 100 * float((grey <= 0).mean())
-    columns = grey.mean(axis=0)
-    half = (
-        "first"
-        if columns[: len(columns) // 2].mean() > columns[len(columns) // 2 :].mean()
-        else ("second")
-    )
+    first, second = np.split(grey, [grey.shape[1] // 2], axis=1)
+    half = "first" if first.mean(axis=0).mean() > second.mean(axis=0).mean() else "second"
     return (
         f"Spectrogram of song {number}, {seconds:.1f} s in grey: brightest at {place}, brighter "
-        f"in its {half} half, {dark:.0f} % of it black."
+        f"in its {half} half, {percent(float((grey <= 0).mean()), 0)} of it black."
     )
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """A log-probability with a real minus sign, and none before a rounded 0."""
-    return f"{value:z.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    """Write a log-probability with a real minus sign, and none before a rounded 0."""
+    return minus(points(value, digits, times=1))
 
 
 def guessing(record: Record, scores: pd.DataFrame) -> pd.DataFrame:
-    """What blind guessing gets, and what the model gets: in the quiz, and in BLEU-1."""
+    """Tabulate what blind guessing gets, and what the model gets: in the quiz, and in BLEU-1."""
     rows = []
     for row, ranking in zip(record.result["quiz"], RANKINGS, strict=True):
-        reach = f"{100 * row['share']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
-        blind = f"{100 / row['choices']:.0f} %"
-        rows.append([f"True title of {row['choices']}, by {ranking}", row["items"], blind, reach])
+        task = f"True title of {row['choices']}, by {ranking}"
+        share = f"{percent(row['share'])} {interval(row['low'], row['high'])}"
+        rows.append([task, row["items"], percent(1 / row["choices"], 0), share])
     own = record.result["songs"]
     right = sum(song["pick"] == song["answer"] for song in own)
     blind = f"{len(own) / len(own[0]['choices']):.0f} of {len(own)}"
     rows.append([f"The {len(own)} quizzes below, by likelihood", len(own), blind, f"{right} right"])
     cell = scores[(scores["input"] == READING) & (scores["beam_size"] == len(own[0]["beams"]))]
     for row in cell.to_dict("records"):
-        reach = f"{100 * row['score']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
-        name = f"BLEU-1 of its titles, k = {row['beam_size']}, in percent points"
-        rows.append([name, row["items"], f"{100 * row['chance']:.1f}", reach])
-    columns = ["Task", "Songs", "By chance", "The model"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+        task = f"BLEU-1 of its titles, k = {row['beam_size']}, in percent points"
+        score = estimate(row["score"], row["low"], row["high"])
+        rows.append([task, row["items"], points(row["chance"]), score])
+    return pd.DataFrame(rows, columns=["Task", "Songs", "By chance", "The model"], dtype=object)
 
 
 def gallery_facts(record: Record) -> dict[str, int | float]:
-    """Numbers of the gallery for the prose, by name."""
+    """Give the numbers of the gallery that prose quotes, by name; shares in percent."""
     quiz_row, songs = record.result["quiz"][0], record.result["songs"]
     heard = [song["seconds"] for song in songs]
     return {
@@ -252,21 +244,21 @@ def gallery_facts(record: Record) -> dict[str, int | float]:
 
 
 def hypotheses_at(record: Record, width: int) -> list[dict[str, Any]]:
-    """The hypotheses of a tree's record at one beam size, best first."""
-    found: list[dict[str, Any]] = record.result["beams"][str(width)]
-    return found
+    """Give the hypotheses of a tree's record at one beam size, best first."""
+    return list(record.result["beams"][str(width)])
 
 
 def tree_table(record: Record) -> pd.DataFrame:
-    """Every hypothesis of the trees: beam size, rank, title, log-probability, and its tokens, each
-    with its own log-probability."""
+    """Tabulate every hypothesis of the trees: beam size, rank, title, log-probability in nats, and
+    its tokens, each with its own."""
     rows = []
     for width, found in record.result["beams"].items():
         for rank, each in enumerate(found, start=1):
-            tokens = ["end" if token == "<eos>" else token for token in each["tokens"]]
             title = " ".join(word for word in each["tokens"] if word != "<eos>") or NOTHING
-            steps = zip(tokens, each["log_probs"], strict=True)
-            parts = " · ".join(f"{token} {signed(gain, 2)}" for token, gain in steps)
+            steps = zip(each["tokens"], each["log_probs"], strict=True)
+            parts = " · ".join(
+                f"{'end' if token == '<eos>' else token} {signed(gain, 2)}" for token, gain in steps
+            )
             rows.append([width, rank, title, signed(each["log_prob"], 2), parts])
     columns = ["k", "Rank", "Title", "Log-probability", "Token by token"]
     return pd.DataFrame(rows, columns=columns, dtype=object)

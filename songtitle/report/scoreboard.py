@@ -20,7 +20,7 @@ class Scoreboard(Table):
 
 
 def scoreboard_note(found: Sequence[Verdict]) -> Note:
-    """Which records decided."""
+    """Say how many entries there are, and which records decided."""
     records = sorted({record for each in found for record in each.records})
     decided = [each for each in found if each.verdict in ("holds", "fails")]
     deciding = sorted({record for each in decided for record in each.records})
@@ -34,70 +34,66 @@ def scoreboard_note(found: Sequence[Verdict]) -> Note:
 
 
 def verdict_counts(found: Sequence[Verdict]) -> pd.DataFrame:
-    """Entries by kind (rows) and verdict (columns)."""
+    """Count entries by kind (rows) and verdict (columns)."""
     counted = Counter((each.kind, each.verdict) for each in found)
     rows = [[counted[kind, verdict] for verdict in VERDICTS] for kind in KINDS]
     return pd.DataFrame(rows, index=list(KINDS.values()), columns=list(VERDICTS))
 
 
 def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
-    """Each number and sentence of the paper with its verdict; what the paper found comes first.
+    """Tabulate each number and sentence of the paper with its verdict, its findings first.
 
     A cell's first line is what it is sorted by. Claims that the paper alone can answer for (what
     it set, what it quotes) stand last.
     """
     rows = [
-        [
-            each.id,
-            each.where,
-            each.says,
-            _lines(each.verdict, each.scope),
-            _lines(each.here, each.why),
-            (_link(each.page), *each.records),
-            Markup(each.needs),
-        ]
+        {
+            "Claim": each.id,
+            "Place": each.where,
+            "The paper says": each.says,
+            "Verdict": _lines(each.verdict, each.scope),
+            "Here": _lines(each.here, each.why),
+            "Shown in": (_link(each.page), *each.records),
+            "What would test it": Markup(each.needs),
+        }
         for each in sorted(_claims(found), key=_interest)
     ]
-    columns = ["Claim", "Place", "The paper says", "Verdict", "Here", "Shown in"]
-    return pd.DataFrame(rows, columns=[*columns, "What would test it"])
+    return pd.DataFrame(rows)
 
 
 def inconsistency_rows(found: Sequence[Verdict]) -> pd.DataFrame:
-    """Each inconsistency with its arithmetic, and what was looked into and found sound."""
+    """Tabulate each inconsistency with its arithmetic, and what was looked into and found sound."""
     rows = [
-        [
-            each.id,
-            each.where,
-            each.says,
-            _lines(each.verdict, each.scope),
-            each.weight,
-            _lines(each.here, *(f"Source: {source}." for source in each.sources)),
-            _link(each.page),
-            Markup(each.needs),
-        ]
+        {
+            "Inconsistency": each.id,
+            "Place": each.where,
+            "The paper says": each.says,
+            "Verdict": _lines(each.verdict, each.scope),
+            "Kind": each.weight,
+            "Arithmetic": _lines(each.here, *(f"Source: {source}." for source in each.sources)),
+            "Shown in": _link(each.page),
+            "What this book does": Markup(each.needs),
+        }
         for each in found
         if each.kind == "inconsistency"
     ]
-    columns = ["Inconsistency", "Place", "The paper says", "Verdict", "Kind", "Arithmetic"]
-    return pd.DataFrame(rows, columns=[*columns, "Shown in", "What this book does"])
+    return pd.DataFrame(rows)
 
 
 def verdict_facts(found: Sequence[Verdict]) -> dict[str, str]:
-    """Counts for prose: `verdict.holds`, `verdict.claims.holds`, `verdict.other_data`, ..."""
+    """Count entries for prose: `verdict.holds`, `verdict.claims`, `verdict.other_data`, ..."""
     claims = _claims(found)
-    said = {
-        "verdict.entries": str(len(found)),
-        "verdict.claims": str(len(claims)),
-        "verdict.tables": str(sum(each.id.startswith("table") for each in claims)),
-        "verdict.other_data": str(sum("other data" in each.scope for each in claims)),
-        "verdict.broken": str(
-            sum(each.kind == "inconsistency" and each.verdict != VERDICTS[0] for each in found)
-        ),
+    clashes = [each for each in found if each.kind == "inconsistency"]
+    counts = {
+        "entries": len(found),
+        "claims": len(claims),
+        "tables": sum(each.id.startswith("table") for each in claims),
+        "other_data": sum("other data" in each.scope for each in claims),
+        "broken": sum(each.verdict != VERDICTS[0] for each in clashes),
     }
     for verdict in VERDICTS:
-        count = sum(each.verdict == verdict for each in claims)
-        said[f"verdict.{verdict.replace(' ', '_')}"] = str(count)
-    return said
+        counts[verdict.replace(" ", "_")] = sum(each.verdict == verdict for each in claims)
+    return {f"verdict.{name}": str(count) for name, count in counts.items()}
 
 
 def _claims(found: Sequence[Verdict]) -> list[Verdict]:

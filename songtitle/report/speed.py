@@ -13,7 +13,10 @@ from songtitle.tables import Note, other_code, plain
 
 
 def benchmarks(files: Mapping[str, Path] | None = None) -> list[dict[str, Any]]:
-    """What each subject left, in alphabetical order. Raises InputError where nothing was kept."""
+    """Read what each subject left, in alphabetical order.
+
+    Raises InputError where nothing was kept.
+    """
     files = results() if files is None else files
     kept = [path for name, path in files.items() if name.startswith("benchmarks/")]
     found = [json.loads(path.read_text("utf-8")) for path in kept]
@@ -24,42 +27,35 @@ def benchmarks(files: Mapping[str, Path] | None = None) -> list[dict[str, Any]]:
 
 
 def ratios(found: list[dict[str, Any]]) -> pd.DataFrame:
-    """One line for each measured ratio, with its bound: `subject` and the fields of a row."""
+    """Give one row for each measured ratio: `subject` and the fields of a benchmark's row."""
     return pd.DataFrame(
         [{"subject": each["subject"], **row} for each in found for row in each["rows"]]
     )
 
 
 def growths(found: list[dict[str, Any]], unit: str) -> pd.DataFrame:
-    """One line for each growth measured in `unit` ("seconds" or "MB"), with its exponent."""
-    return pd.DataFrame(
-        [
-            {"subject": each["subject"], **growth}
-            for each in found
-            for growth in each["growth"]
-            if growth["unit"] == unit
-        ]
-    )
+    """Give one row for each growth measured in `unit` ("seconds" or "MB"), with its exponent."""
+    rows = [{"subject": each["subject"], **growth} for each in found for growth in each["growth"]]
+    return pd.DataFrame([row for row in rows if row["unit"] == unit])
 
 
 def ratio_table(found: list[dict[str, Any]]) -> pd.DataFrame:
-    """Every ratio, what it must reach, and whom it is compared with."""
+    """Tabulate every ratio, what it must reach, and whom it is compared with."""
     rows = [
-        [
-            f"{row.subject}: {row.what}",
-            row.quantity,
-            f"{row.value:.3g}",
-            _bound(row.at_most, row.at_least, row.met),
-            ". ".join(part for part in (row.peer, row.note) if part),
-        ]
+        {
+            "Case": f"{row.subject}: {row.what}",
+            "What is measured": row.quantity,
+            "Value": f"{row.value:.3g}",
+            "Bound": _bound(row.at_most, row.at_least, row.met),
+            "Peer and remarks": ". ".join(part for part in (row.peer, row.note) if part),
+        }
         for row in ratios(found).itertuples()
     ]
-    columns = ["Case", "What is measured", "Value", "Bound", "Peer and remarks"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    return pd.DataFrame(rows, dtype=object)
 
 
 def speed_note(found: list[dict[str, Any]]) -> Note:
-    """On what machine, with which versions and by which code the benchmarks ran."""
+    """Say on what machine, with which versions and by which code the benchmarks ran."""
     machine, made = found[0]["machine"], [each["provenance"] for each in found]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     commits = ", ".join(sorted({str(each["commit"]) for each in made}))
