@@ -129,7 +129,7 @@ assert abs(by_hand - by_library.score) < 1e-9  # one song: metrics.sentence_bleu
 
 # %% [markdown]
 # Here precision is {glue:text}`hand.precision:.2f` and the brevity penalty
-# {glue:text}`hand.penalty:.2f`, so that this answer, the best match of all, scores
+# {glue:text}`hand.penalty:.2f`: the answer that has most words of its title scores
 # {glue:text}`hand.score:.2f`. The score of the whole test is no more than the mean over its songs.
 
 # %%

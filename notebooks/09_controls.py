@@ -142,7 +142,8 @@ for name, (score, chance, p_here, _) in results.items():
 # %% mystnb={"figure": {"caption": "What greedy search scores under shuffled titles (bars), with the true titles (line) and by chance (dashed), for each of the inputs.", "name": "fig-shuffles"}, "image": {"alt": "Three histograms of BLEU-1 in percent points over random pairings, one for each input, each with a line at the score of the true titles and a dashed line at chance."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, len(names), figsize=(11, 3.2))
 for (name, (score, chance, p_here, shuffled)), ax in zip(results.items(), axes):
-    counts, edges, _ = ax.hist(100 * shuffled, bins=20, color="0.75")
+    rounded = (100 * shuffled).round(6)  # equal but for rounding: one bar
+    counts, edges, _ = ax.hist(rounded, bins=20, color="0.75")
     ax.axvline(100 * score, color="C0", label="true titles")
     ax.axvline(100 * chance, color="C1", linestyle="--", label="chance")
     ax.set(title=name, xlabel="BLEU-1 (percent points)", ylabel="shuffles")
@@ -150,7 +151,7 @@ for (name, (score, chance, p_here, shuffled)), ax in zip(results.items(), axes):
         ax,
         pd.DataFrame({"BLEU-1 (percent points), from": edges[:-1], "shuffles": counts}),
         f"true titles score {100 * score:.1f} points, chance {100 * chance:.1f}; "
-        f"a shuffle does as well with p = {p_here:.3f}",
+        f"a shuffle does as well with p = {p_here:.4f}",
     )
 axes[0].legend()
 figure.tight_layout();
