@@ -67,23 +67,6 @@ DOMAINS = pd.DataFrame(
 )
 YEARS = [np.array([1999, 1926, 2007]), np.array([1926, 1999, 2007])]
 
-FIGURES = {
-    "title_funnel": lambda ax: plots.title_funnel(FUNNEL, ax),
-    "link_survival": lambda ax: plots.link_survival(DOMAINS, total=0.93, ax=ax),
-    "two_orders": lambda ax: plots.two_orders(YEARS, ["track order", "by year"], ax=ax),
-    "length_distribution": lambda ax: plots.length_distribution([1, 2, 2, 5], name="A", ax=ax),
-    "perplexity_by_epoch": lambda ax: plots.perplexity_by_epoch(
-        history(), references={"unigram model": 122.0}, ax=ax
-    ),
-    "similarity_map": lambda ax: plots.similarity_map(POINTS, ["a"] * 6 + ["b"] * 7, ax),
-    "bleu_by_beam": lambda ax: plots.bleu_by_beam(sweep(), paper=table_4(), ax=ax),
-    "seconds_by_beam": lambda ax: plots.seconds_by_beam(sweep(), ax),
-    "bleu_per_second": lambda ax: plots.bleu_per_second(sweep(), ax),
-    "show_spectrogram": lambda ax: plots.show_spectrogram(DECIBELS, **SOUND, ax=ax),
-    "show_picture": lambda ax: plots.show_picture(IMAGE, ax),
-    "show_tiles": lambda ax: plots.show_tiles(IMAGE, 7, ax),
-}
-
 
 @pytest.fixture(autouse=True)
 def _fresh_figures():
@@ -100,29 +83,6 @@ def ax():
 
 def line(ax, label):
     return next(line for line in ax.lines if line.get_label() == label)
-
-
-@pytest.mark.parametrize(
-    ("name", "x", "y"),
-    [
-        ("title_funnel", "titles left", ""),
-        ("link_survival", "(%)", ""),
-        ("two_orders", "row of the list", "year"),
-        ("length_distribution", "(words)", "(%)"),
-        ("perplexity_by_epoch", "epoch", "(per token)"),
-        ("similarity_map", "(no unit)", "(no unit)"),
-        ("bleu_by_beam", "(hypotheses kept)", "(percent points)"),
-        ("seconds_by_beam", "(hypotheses kept)", "(ms)"),
-        ("bleu_per_second", "(hypotheses kept)", "(percent points / s)"),
-        ("show_spectrogram", "(s)", "(kHz)"),
-        ("show_picture", "pixels", ""),
-        ("show_tiles", "pixels", ""),
-    ],
-)
-def test_labels_carry_units(name, x, y, ax):
-    FIGURES[name](ax)
-    assert x in ax.get_xlabel()
-    assert y in ax.get_ylabel()
 
 
 @pytest.mark.parametrize(
@@ -237,15 +197,6 @@ def test_bleu_per_second_is_drawn_on_a_logarithmic_scale(ax):
     plots.bleu_per_second(sweep(), ax)
     assert ax.get_yscale() == "log"
     np.testing.assert_allclose(line(ax, INPUTS[0]).get_ydata(), [11 / 0.003, 15 / 0.015, 500])
-
-
-@pytest.mark.parametrize("name", ["perplexity_by_epoch", "seconds_by_beam", "bleu_per_second"])
-def test_curves_differ_in_colour_marker_and_line_style(name, ax):
-    FIGURES[name](ax)
-    curves = [li for li in ax.lines if li.get_marker() != "None"]
-    looks = [(li.get_color(), li.get_marker(), li._dash_pattern) for li in curves]
-    for feature in zip(*looks, strict=True):
-        assert len(set(map(str, feature))) == len(curves)
 
 
 def test_a_spectrogram_stands_on_seconds_and_kilohertz(ax):

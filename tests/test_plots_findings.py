@@ -174,150 +174,89 @@ PRINTED = pd.DataFrame(
 
 
 def points(v):
-    return np.array([[0.5, 0.25], [1.5, 2.25 - 20 * v], [0.75, 0.5], [3.5, -2.0 - v]])
+    return np.array([[0.5, 0.25], [1.5, 2.25 - 20 * v], [0.75, 0.5], [3.5, -2.0 - v]]), list("abab")
 
 
-# Name -> how it is drawn for data that `v` changes, and what must stand in its table for v = 0.
+def years(v):
+    return [np.array([1999, 1926, 2007 - int(200 * v)]), np.array([1930, 31, 32])], ["tracks", "b"]
+
+
+def verdicts(v):
+    return pd.DataFrame([[3, 5 + int(8 * v)]], index=["numbers"], columns=["holds", "fails"])
+
+
+def settings(v):
+    return {"ours": decibels(v)[:, : 11 - int(8 * v)], "half": decibels(v)[:3]}
+
+
+# Name -> what is drawn, changed by `v`; further settings; what must stand in its table for v = 0.
 FIGURES = {
-    "title_funnel": (
-        lambda v, ax=None: plots.title_funnel(funnel(v), ax),
-        [100, 36, 90, "no names", "before"],
-    ),
+    "title_funnel": (funnel, {}, [100, 36, 90, "no names", "before"]),
     "link_survival": (
-        lambda v, ax=None: plots.link_survival(domains(v), total=0.93, ax=ax),
+        domains,
+        {"total": 0.93},
         [1200, 7, 90, 88, 92, 70, 65, 99, 93, "a.example"],
     ),
-    "two_orders": (
-        lambda v, ax=None: plots.two_orders(
-            [np.array([1999, 1926, 2007 - int(200 * v)]), np.array([1930, 1931, 1932])],
-            ["tracks", "b"],
-            ax=ax,
-        ),
-        [1999, 1926, 2007, 2, 1930, "tracks"],
-    ),
+    "two_orders": (years, {}, [1999, 1926, 2007, 2, 1930, "tracks"]),
     "length_distribution": (
-        lambda v, ax=None: plots.length_distribution([1, 2, 2, 5 + int(8 * v)], name="A", ax=ax),
+        lambda v: [1, 2, 2, 5 + int(8 * v)],
+        {"name": "A"},
         [1, 2, 5, 25, 50],
     ),
     "perplexity_by_epoch": (
-        lambda v, ax=None: plots.perplexity_by_epoch(
-            history(v), references={"unigram": 122.5}, ax=ax
-        ),
+        history,
+        {"references": {"unigram": 122.5}},
         [90, 50, 30, 95, 70, 65, 122.5, "training", "unigram"],
     ),
-    "similarity_map": (
-        lambda v, ax=None: plots.similarity_map(points(v), ["a", "b", "a", "b"], ax),
-        [0.5, 0.25, 2.25, -2, "a"],
-    ),
-    "map_grid": (
-        lambda v, ax=None: plots.map_grid(maps(v), ax),
-        [1.5, 3, -2.25, -4.5, 5, 30, 0.9, "pca"],
-    ),
-    "numbers_by_kind": (
-        lambda v, ax=None: plots.numbers_by_kind(by_kind(v), ax),
-        [0.31, 0.26, 0.71, 0.42, 0.5, "songs", "inside"],
-    ),
+    "similarity_map": (points, {}, [0.5, 0.25, 2.25, -2, "a"]),
+    "map_grid": (maps, {}, [1.5, 3, -2.25, -4.5, 5, 30, 0.9, "pca"]),
+    "numbers_by_kind": (by_kind, {}, [0.31, 0.26, 0.71, 0.42, 0.5, "songs", "inside"]),
     "bleu_by_beam": (
-        lambda v, ax=None: plots.bleu_by_beam(sweep(v), paper=PRINTED, ax=ax),
+        sweep,
+        {"paper": PRINTED},
         [1, 5, 20, 40, 38, 43, "songs: timbre", 49.9, "the paper: 32 px tiles", "the paper: MSD"],
     ),
-    "score_and_length": (
-        lambda v, ax=None: plots.score_and_length(sweep(v), ax=ax),
-        [30, 28, 33, 4],
-    ),
-    "seconds_by_beam": (lambda v, ax=None: plots.seconds_by_beam(sweep(v), ax), [3, 15, 60]),
-    "bleu_per_second": (
-        lambda v, ax=None: plots.bleu_per_second(sweep(v), ax),
-        [20 / 0.003, 2000, 35 / 0.06],
-    ),
-    "score_by_prefix": (
-        lambda v, ax=None: plots.score_by_prefix(words_kept(v), ax),
-        [10, 20, 30, 5, 60, 2],
-    ),
-    "control_forest": (
-        lambda v, ax=None: plots.control_forest(controls(v), ax),
-        [1, 5, 31, 28, 71, 27, "wrong titles"],
-    ),
+    "score_and_length": (sweep, {}, [30, 28, 33, 4]),
+    "seconds_by_beam": (sweep, {}, [3, 15, 60]),
+    "bleu_per_second": (sweep, {}, [20 / 0.003, 2000, 35 / 0.06]),
+    "score_by_prefix": (words_kept, {}, [10, 20, 30, 5, 60, 2]),
+    "control_forest": (controls, {}, [1, 5, 31, 28, 71, 27, "wrong titles"]),
     "bleu_by_references": (
-        lambda v, ax=None: plots.bleu_by_references(references(v), quoted={"theirs": 34.5}, ax=ax),
+        references,
+        {"quoted": {"theirs": 34.5}},
         [20, 40, 60, 10, 90, 34.5, "theirs"],
     ),
-    "gains_by_seed": (
-        lambda v, ax=None: plots.gains_by_seed(gains(v), ax=ax),
-        [0, 5, 3.1, -0.2, 0.3, 40, "photos"],
-    ),
-    "growth_lines": (
-        lambda v, ax=None: plots.growth_lines(growth(v), ax),
-        [100, 800, 0.1, 0.4, 0.03, 1.5, "lookup"],
-    ),
-    "ratio_bars": (lambda v, ax=None: plots.ratio_bars(ratios(v), ax), [0.9, 1.5, "yes", "no"]),
-    "fault_dots": (
-        lambda v, ax=None: plots.fault_dots(planted(v), ax),
-        [30, 2000, 2030, 7, 1, "media"],
-    ),
-    "before_and_after": (
-        lambda v, ax=None: plots.before_and_after(labs(v), ax),
-        [21, 18, 26, 15, 62, 57, 93, 51, "wrong join"],
-    ),
+    "gains_by_seed": (gains, {}, [0, 5, 3.1, -0.2, 0.3, 40, "photos"]),
+    "growth_lines": (growth, {}, [100, 800, 0.1, 0.4, 0.03, 1.5, "lookup"]),
+    "ratio_bars": (ratios, {}, [0.9, 1.5, "yes", "no"]),
+    "fault_dots": (planted, {}, [30, 2000, 2030, 7, 1, "media"]),
+    "before_and_after": (labs, {}, [21, 18, 26, 15, 62, 57, 93, 51, "wrong join"]),
     "tornado": (
-        lambda v, ax=None: plots.tornado(changes(v), luck=0.005, ax=ax),
+        changes,
+        {"luck": 0.005},
         [2.1, 1.1, 40, -1.3, -3.1, 0.7, 0.2, -0.1, 0.5, "decibels: 80 dB → 40 dB", "not touched"],
     ),
-    "distance_map": (
-        lambda v, ax=None: plots.distance_map(distances(v), ax=ax),
-        [6.4, 20, 31.5, 2.25, "top, wrong references", "letters"],
-    ),
-    "prefix_curves": (
-        lambda v, ax=None: plots.prefix_curves(*prefixes(v), ax),
-        [4, 36, 35, 37.5, 26, 25.8, "all", "paper, greedy"],
-    ),
-    "verdict_bars": (
-        lambda v, ax=None: plots.verdict_bars(
-            pd.DataFrame([[3, 5 + int(8 * v)]], index=["numbers"], columns=["holds", "fails"]), ax
-        ),
-        [3, 5, "numbers", "fails"],
-    ),
-    "show_spectrogram": (
-        lambda v, ax=None: plots.show_spectrogram(decibels(v), **SOUND, ax=ax),
-        [float(value) for value in decibels(0).ravel()],
-    ),
+    "distance_map": (distances, {}, [6.4, 20, 31.5, 2.25, "top, wrong references", "letters"]),
+    "prefix_curves": (prefixes, {}, [4, 36, 35, 37.5, 26, 25.8, "all", "paper, greedy"]),
+    "verdict_bars": (verdicts, {}, [3, 5, "numbers", "fails"]),
+    "show_spectrogram": (decibels, SOUND, [float(value) for value in decibels(0).ravel()]),
     "mark_span": (
-        lambda v, ax=None: plots.mark_span(
-            1.25, 2.5 + v, plots.show_spectrogram(decibels(0), **SOUND, ax=ax)
-        ),
+        lambda v: (1.25, 2.5 + v),
+        {},
         [1.25, 2.5, "shown to the network", float(decibels(0)[3, 5])],
     ),
-    "show_picture": (
-        lambda v, ax=None: plots.show_picture(picture(v), ax),
-        ["a picture in colour", 21, 14],
-    ),
-    "show_tiles": (
-        lambda v, ax=None: plots.show_tiles(picture(v), 7, ax),
-        ["a picture in colour", 21, 14, "6 tiles", 7],
-    ),
+    "show_picture": (picture, {}, ["a picture in colour", 21, 14]),
+    "show_tiles": (picture, {"size": 7}, ["a picture in colour", 21, 14, "6 tiles", 7]),
     "timbre_bars": (
-        lambda v, ax=None: plots.timbre_bars(np.linspace(-900.0, 890.0 + 90 * v, 90), ax),
+        lambda v: np.linspace(-900.0, 890.0 + 90 * v, 90),
+        {},
         [-900, 890, 89, "12 means"],
     ),
-    "draw_pipeline": (
-        lambda v, ax=None: plots.draw_pipeline(stages(v), ax),
-        ["Picture", "3 × 256", "crop"],
-    ),
-    "draw_captioner": (
-        lambda v, ax=None: plots.draw_captioner(stages(v), ["a", "heron"], ax),
-        ["Picture", "3 × 256", "heron"],
-    ),
-    "draw_two_steps": (
-        lambda v, ax=None: plots.draw_two_steps(stages(v), stages(v), ax),
-        ["LSTM", "512", "one layer"],
-    ),
-    "beam_tree": (lambda v, ax=None: plots.beam_tree(beams(v), ax), ["boy", -3.5, -1, -4, 2]),
-    "settings_panels": (
-        lambda v: plots.settings_panels(
-            {"ours": decibels(v)[:, : 11 - int(8 * v)], "half": decibels(v)[:3]}, (7, 13)
-        ),
-        ["ours", 7, 11, 3, 13],
-    ),
+    "draw_pipeline": (stages, {}, ["Picture", "3 × 256", "crop"]),
+    "draw_captioner": (stages, {"words": ["a", "heron"]}, ["Picture", "3 × 256", "heron"]),
+    "draw_two_steps": (lambda v: (stages(v), stages(v)), {}, ["LSTM", "512", "one layer"]),
+    "beam_tree": (beams, {}, ["boy", -3.5, -1, -4, 2]),
+    "settings_panels": (settings, {"stated": (7, 13)}, ["ours", 7, 11, 3, 13]),
 }
 # What a finding counts, averages or takes a share of: that follows from the table.
 DERIVED = {
@@ -349,8 +288,16 @@ def _fresh_figures():
     plt.close("all")
 
 
-def draw(name, v=0.0):
-    made = FIGURES[name][0](v)
+def draw(name, v=0.0, ax=None):
+    data, settings, _ = FIGURES[name]
+    given = found if isinstance(found := data(v), tuple) else (found,)
+    if name == "mark_span":
+        ax = plots.show_spectrogram(decibels(0), **SOUND, ax=ax)
+    return getattr(plots, name)(*given, **settings, **({} if ax is None else {"ax": ax}))
+
+
+def drawn(name, v=0.0):
+    made = draw(name, v)
     return getattr(made, "figure", made)
 
 
@@ -374,9 +321,9 @@ def test_every_figure_function_has_an_example_here():
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_table_of_a_figure_holds_every_number_drawn(name):
-    text = plots.csv_of(draw(name))
+    text = plots.csv_of(drawn(name))
     found, words = numbers(text), cells(text)
-    for wanted in FIGURES[name][1]:
+    for wanted in FIGURES[name][2]:
         if isinstance(wanted, str):
             assert wanted in words
         else:
@@ -385,14 +332,14 @@ def test_the_table_of_a_figure_holds_every_number_drawn(name):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_alt_text_moves_when_the_data_do(name):
-    before, after = plots.alt_of(draw(name)), plots.alt_of(draw(name, 0.125))
+    before, after = plots.alt_of(drawn(name)), plots.alt_of(drawn(name, 0.125))
     assert before != after
-    assert plots.alt_of(draw(name)) == before
+    assert plots.alt_of(drawn(name)) == before
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_alt_text_is_whole_sentences_without_a_broken_number(name):
-    text = plots.alt_of(draw(name))
+    text = plots.alt_of(drawn(name))
     assert text[0] == text[0].upper()
     assert text.endswith((".", "!", "?"))
     assert not re.search(r"\bnan\b|\bNone\b|\binf\b|\.\.|  |_child", text)
@@ -402,7 +349,7 @@ def test_the_alt_text_is_whole_sentences_without_a_broken_number(name):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_same_figure_is_the_same_bytes(name):
-    first, second = (svg.svg_of(draw(name)) for _ in range(2))
+    first, second = (svg.svg_of(drawn(name)) for _ in range(2))
     assert first == second
     assert "<dc:date>" not in first
 
@@ -410,13 +357,13 @@ def test_the_same_figure_is_the_same_bytes(name):
 @pytest.mark.parametrize("name", ON_AN_AXIS)
 def test_a_figure_returns_the_axis_it_was_given_or_one_of_its_own(name):
     _, given = plt.subplots(figsize=(8, 4))
-    assert FIGURES[name][0](0.0, given) is given
-    assert FIGURES[name][0](0.0) is not given
+    assert draw(name, ax=given) is given
+    assert draw(name) is not given
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_number_of_the_finding_stands_in_the_table_or_is_a_count_a_mean_or_a_share(name):
-    table, said = plots.csv_of(draw(name)), plots.alt_of(draw(name))
+    table, said = plots.csv_of(drawn(name)), plots.alt_of(drawn(name))
     held = np.array(re.findall(r"\d+(?:\.\d+)?", table), float)
     told = {float(each.replace(",", "")) for each in re.findall(r"\d[\d,]*(?:\.\d+)?", said)}
     found = {each for each in told if np.isclose(held, each, rtol=6e-3).any()}
@@ -424,9 +371,40 @@ def test_a_number_of_the_finding_stands_in_the_table_or_is_a_count_a_mean_or_a_s
     assert told - found == DERIVED.get(name, set())
 
 
+@pytest.mark.parametrize(
+    ("name", "x", "y"),
+    [
+        ("title_funnel", "titles left", ""),
+        ("link_survival", "(%)", ""),
+        ("two_orders", "row of the list", "year"),
+        ("length_distribution", "(words)", "(%)"),
+        ("perplexity_by_epoch", "epoch", "(per token)"),
+        ("similarity_map", "(no unit)", "(no unit)"),
+        ("bleu_by_beam", "(hypotheses kept)", "(percent points)"),
+        ("seconds_by_beam", "(hypotheses kept)", "(ms)"),
+        ("bleu_per_second", "(hypotheses kept)", "(percent points / s)"),
+        ("show_spectrogram", "(s)", "(kHz)"),
+        ("show_picture", "pixels", ""),
+        ("show_tiles", "pixels", ""),
+    ],
+)
+def test_labels_carry_units(name, x, y):
+    ax = draw(name)
+    assert x in ax.get_xlabel()
+    assert y in ax.get_ylabel()
+
+
+@pytest.mark.parametrize("name", ["perplexity_by_epoch", "seconds_by_beam", "bleu_per_second"])
+def test_curves_differ_in_colour_marker_and_line_style(name):
+    curves = [li for li in draw(name).lines if li.get_marker() != "None"]
+    looks = [(li.get_color(), li.get_marker(), li._dash_pattern) for li in curves]
+    for feature in zip(*looks, strict=True):
+        assert len(set(map(str, feature))) == len(curves)
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_label_with_a_unit_is_a_column_of_the_table(name):
-    figure = draw(name)
+    figure = drawn(name)
     within = [child for ax in figure.axes for child in ax.child_axes]
     heads = {wording.split_unit(column)[0] for column in plots.data_of(figure)}
     for ax in [*figure.axes, *within]:
@@ -435,22 +413,28 @@ def test_every_label_with_a_unit_is_a_column_of_the_table(name):
                 assert any(head.startswith(label.split(" (")[0]) for head in heads)
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_ends_of_an_interval_are_in_order(name):
+    ends = plots.data_of(drawn(name)).reindex(columns=["low", "high"]).dropna().astype(float)
+    assert (ends["low"] <= ends["high"]).all()
+
+
 @pytest.mark.parametrize("name", ON_AN_AXIS)
 def test_no_two_panels_are_confused(name):
     figure, axes = plt.subplots(1, 2, figsize=(16, 4))
     for ax, title, v in zip(axes, ("first", "second"), (0.0, 0.125), strict=True):
-        FIGURES[name][0](v, ax).set_title(title)
+        draw(name, v, ax).set_title(title)
     whole, said = plots.data_of(figure), plots.alt_of(figure)
     for title, v in (("first", 0.0), ("second", 0.125)):
         part = whole[whole["panel"] == title].drop(columns="panel").reset_index(drop=True)
-        pd.testing.assert_frame_equal(part, plots.data_of(draw(name, v)))
-        alone = plots.alt_of(draw(name, v))
+        pd.testing.assert_frame_equal(part, plots.data_of(drawn(name, v)))
+        alone = plots.alt_of(drawn(name, v))
         assert f"{title}: {alone}".lower() in said.lower()
 
 
 @pytest.mark.parametrize("name", ["bleu_by_beam", "show_spectrogram", "seconds_by_beam", "tornado"])
 def test_units_stand_in_the_heads_of_the_table(name):
-    assert re.search(r"\((percent points|dB|ms|s)", plots.csv_of(draw(name)).split("\n")[0])
+    assert re.search(r"\((percent points|dB|ms|s)", plots.csv_of(drawn(name)).split("\n")[0])
 
 
 def test_a_large_spectrogram_is_thinned_and_says_so():
@@ -585,9 +569,9 @@ def test_an_amount_is_said_with_its_unit(value, label, text):
 def test_a_notebook_keeps_the_table_and_the_words_of_a_figure_and_of_nothing_else():
     display = DisplayFormatter()
     inline.add_formatters(display)
-    data, _ = display.format(draw("seconds_by_beam"))
-    assert data["text/csv"] == plots.csv_of(draw("seconds_by_beam"))
-    assert data[inline.ALT] == plots.alt_of(draw("seconds_by_beam"))
+    data, _ = display.format(drawn("seconds_by_beam"))
+    assert data["text/csv"] == plots.csv_of(drawn("seconds_by_beam"))
+    assert data[inline.ALT] == plots.alt_of(drawn("seconds_by_beam"))
     assert set(display.format(3)[0]) == {"text/plain"}
     assert (inline.ALT, inline.CSV) == (pages.ALT, pages.CSV)
 

@@ -8,7 +8,7 @@ from songtitle.plots.findings import hand_on
 from songtitle.plots.style import COLOURS, DENSE, GREY, MARKERS, own_axes, require
 from songtitle.plots.wording import amount, tidy
 
-_MAPS = ["x", "y", "kind", "perplexity", "start", "trustworthiness", "mixing"]
+_MAPS = ["perplexity", "start", "kind", "x", "y", "trustworthiness", "mixing"]
 _NUMBERS = ["kind", "number", "value", "low", "high", "chance"]
 
 
