@@ -18,15 +18,13 @@ NO_TITLE = "(no title)"
 RECORDS = "application/vnd.songtitle.records+json"  # which records an output of a page rests on
 
 _MARKUP = frozenset("\\`*_{}[]<>#$|!&~^@%=")  # what MyST may take for markup, wherever it stands
-_DIRECTIONS = re.compile(
-    "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)  # they reach beyond a title
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # reach beyond a title
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\xad]")
 _NUMBERED = re.compile(r"(\d+)([.)])")  # "1. Allegro" is a title, not a list
 
 
 def plain(text: str, empty: str = NO_TITLE) -> str:
-    """Text from data as MyST that shows exactly this text on one line, or `empty` where none is.
+    """Write text from data as MyST that shows exactly it on one line, or `empty` where none is.
 
     Right-to-left text is isolated, so that it turns nothing beside it around.
     """
@@ -41,8 +39,8 @@ def plain(text: str, empty: str = NO_TITLE) -> str:
 
 
 def shown(text: str, empty: str = NO_TITLE) -> str:
-    """Text from data as a reader is to see it, for `html.escape` or a figure: one line, no control
-    characters, right-to-left text between U+2068 and U+2069, and `empty` where nothing is seen."""
+    """Write text from data for `html.escape` or a figure: one line, no control characters,
+    right-to-left text between U+2068 and U+2069, and `empty` where nothing would be seen."""
     text = _DIRECTIONS.sub("", " ".join(text.split()))
     text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
     if not _INVISIBLE.sub("", text).strip("\ufffd "):
@@ -124,7 +122,7 @@ class Note:
 
 
 def made_by(records: Sequence[Any], config: Any) -> Note:
-    """Which preset, commit, data and machine made a page, from its records and settings."""
+    """Say which preset, commit, data and machine made a page, from its records and settings."""
     first = records[0].provenance
     keys = ", ".join(f"{record.stage} {record.key}" for record in records)
     said = "".join(f" {origin(record)}" for record in records if record.changed)
@@ -140,7 +138,7 @@ def made_by(records: Sequence[Any], config: Any) -> Note:
 
 
 def origin(record: Any) -> str:
-    """When, by which code and under which key a record was made, as a sentence."""
+    """Say in a sentence when, by which code and under which key a record was made."""
     made = record.provenance
     return (
         f"Record {plain(record.stage)} {record.key}, made {made['started'][:10]} by commit "
@@ -149,7 +147,7 @@ def origin(record: Any) -> str:
 
 
 def other_code(changed: Sequence[str]) -> str:
-    """A sentence on what has changed since a record was made; empty where nothing has."""
+    """Say in a sentence what has changed since a record was made; nothing where nothing has."""
     if not changed:
         return ""
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -157,12 +155,12 @@ def other_code(changed: Sequence[str]) -> str:
 
 
 def rests_on(records: Iterable[Any]) -> list[tuple[str, str]]:
-    """Stage and key of each record, as `Note` takes them."""
+    """Give stage and key of each record, as `Note` takes them."""
     return [(record.stage, record.key) for record in records]
 
 
 def _commit(made: Mapping[str, Any]) -> str:
-    """The commit of a provenance, and whether the code was that commit's."""
+    """Write the commit of a provenance, and whether the code was that commit's."""
     return f"{made['commit']}{' with uncommitted changes' if made['modified'] else ''}"
 
 
@@ -171,7 +169,7 @@ def _entities(text: str) -> str:
 
 
 def _parts(value: Any) -> list[Any]:
-    """What stands on lines of their own in a cell."""
+    """Split a cell into what stands on lines of its own."""
     if isinstance(value, tuple):
         return [part for each in value for part in _parts(each)]
     return list(value.split("\n")) if isinstance(value, str) else [value]
@@ -187,7 +185,7 @@ def _as_html(part: Any) -> str:
 
 
 def _bare(text: str) -> str:
-    """MyST as it reads in a notebook: what `plain` wrote shows as the text it stands for."""
+    """Write MyST as a notebook is to show it: what `plain` wrote as the text it stands for."""
     return escape(unescape(text))
 
 

@@ -21,7 +21,7 @@ from songtitle.fmt import estimate, interval, minus, percent, points
 from songtitle.ogg import with_serial
 from songtitle.shapes import Image, Waveform
 from songtitle.sources import read_source
-from songtitle.tables import shown
+from songtitle.tables import NO_TITLE, shown
 
 NOTHING = "(nothing)"
 ON_SCREEN = 0.9  # of libsndfile's compression: about 30 kbit/s, at which no tune suffers
@@ -69,6 +69,7 @@ def card(number: int, song: Mapping[str, Any], wave: Waveform, config: Experimen
     sound = encode_sound(wave.numpy()[round(start * rate) : round(end * rate)], rate, number)
     image = clip_picture(wave, song["clip"], config)
     alt = picture_alt(number, image, ends - begins, config)
+    book = BOOKS.get(song["file"]) or BOOKS.get(song["book"]) or str(song["book"])
     height, width = image.shape[-2:]
     within = f"{begins - start:.1f} s to {ends - start:.1f} s"
     name = f"song-{number}"
@@ -84,7 +85,7 @@ def card(number: int, song: Mapping[str, Any], wave: Waveform, config: Experimen
         f'height="{height}" src="{data_address("image/webp", encode_picture(image))}">'
         f"<figcaption>What it sees: {ends - begins:.1f} s, low notes at the foot.</figcaption>"
         f"</figure></div>{quiz(number, song)}{titles(number, song)}{reveal(song)}"
-        f'<p class="song-source">From {escape(shown(book_of(song)))}, played by a sound font.</p>'
+        f'<p class="song-source">From {escape(shown(book))}, played by a sound font.</p>'
         f'<details class="song-terms song-source"><summary>Licence of song {number}</summary>'
         f"<p>{escape(shown(card_licence(song)))}</p></details></article>"
     )
@@ -106,7 +107,7 @@ def quiz(number: int, song: Mapping[str, Any]) -> str:
 def titles(number: int, song: Mapping[str, Any]) -> str:
     """Write what the model calls the song, and what chance does."""
     lines = "".join(
-        f"<li>{said(words)} <span>{signed(log_prob)}</span></li>"
+        f"<li>{title(' '.join(words), NOTHING)} <span>{nats(log_prob)}</span></li>"
         for words, log_prob in song["beams"]
     )
     label = f"song-{number}-beams"
@@ -123,35 +124,21 @@ def reveal(song: Mapping[str, Any]) -> str:
     spoken = set(song["beams"][0][0]) if song["beams"] else set()
     shared = [word for word in words if word in spoken]
     known = [word for word in words if word in set(song["known"])]
+    lists = [", ".join(map(title, found)) or "none" for found in (known, shared)]
     by = f", transcribed by {escape(shown(song['transcriber']))}" if song["transcriber"] else ""
     file = escape(shown(song["file"]))
     return (
         '<details class="reveal"><summary>Show the true title</summary>'
         f'<p class="song-title">{title(song["title"])}</p>'
-        f"<p>Words of it that the model can say: {listed(known)}. "
-        f"Words of it in the model’s first title: {listed(shared)}.</p>"
+        f"<p>Words of it that the model can say: {lists[0]}. "
+        f"Words of it in the model’s first title: {lists[1]}.</p>"
         f'<p class="song-source">Tune {song["number"]} of <code>{file}</code>{by}.</p></details>'
     )
 
 
-def title(text: str) -> str:
+def title(text: str, empty: str = NO_TITLE) -> str:
     """Write a title as HTML that keeps to itself: escaped, and of its own direction."""
-    return f"<bdi>{escape(shown(text))}</bdi>"
-
-
-def said(words: Sequence[str]) -> str:
-    """Write what a search said, as `title` does."""
-    return f"<bdi>{escape(shown(' '.join(words), NOTHING))}</bdi>"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Enumerate words; "none" of none."""
-    return ", ".join(f"<bdi>{escape(shown(word))}</bdi>" for word in words) or "none"
-
-
-def book_of(song: Mapping[str, Any]) -> str:
-    """Name the book that a song is from; of several in one folder, by its file."""
-    return BOOKS.get(song["file"]) or BOOKS.get(song["book"]) or str(song["book"])
+    return f"<bdi>{escape(shown(text, empty))}</bdi>"
 
 
 def card_licence(song: Mapping[str, Any]) -> str:
@@ -200,7 +187,7 @@ def picture_alt(number: int, image: Image, seconds: float, config: ExperimentCon
     )
 
 
-def signed(value: float, digits: int = 1) -> str:
+def nats(value: float, digits: int = 1) -> str:
     """Write a log-probability with a real minus sign, and none before a rounded 0."""
     return minus(points(value, digits, times=1))
 
@@ -257,8 +244,8 @@ def tree_table(record: Record) -> pd.DataFrame:
             title = " ".join(word for word in each["tokens"] if word != "<eos>") or NOTHING
             steps = zip(each["tokens"], each["log_probs"], strict=True)
             parts = " · ".join(
-                f"{'end' if token == '<eos>' else token} {signed(gain, 2)}" for token, gain in steps
+                f"{'end' if token == '<eos>' else token} {nats(gain, 2)}" for token, gain in steps
             )
-            rows.append([width, rank, title, signed(each["log_prob"], 2), parts])
+            rows.append([width, rank, title, nats(each["log_prob"], 2), parts])
     columns = ["k", "Rank", "Title", "Log-probability", "Token by token"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
