@@ -15,9 +15,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
-import pooch
 import pytest
 from servers import Answer, serving
 from test_manifest import make_tar
@@ -25,7 +23,7 @@ from test_manifest import make_tar
 from songtitle import manifest, reproduce, sources
 from songtitle.__main__ import main
 from songtitle.datasets.fetching import downloads, inventory, transfer
-from songtitle.datasets.fetching.ledger import Ledger
+from songtitle.datasets.fetching.downloads import Ledger
 from songtitle.datasets.fetching.transfer import BLOCK, Refused, Transfer, TransferConfig
 from songtitle.datasets.fetching.unpacking import unpack
 from songtitle.errors import InputError
@@ -169,7 +167,6 @@ SCRIPT = """
 import signal
 import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests were started by
-from pathlib import Path
 from songtitle import manifest, sources
 sources.manifest_folder = lambda: Path(sys.argv[1])
 from songtitle.__main__ import main
@@ -529,10 +526,10 @@ def test_a_new_published_checksum_makes_an_old_check_void(home, server):
     describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(body)})
     fetch(home, "a")
     (item,) = downloads.items(sources.read_source("a"), home)
-    assert downloads.is_done(item)
+    assert item.checked_on
     describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": "0" * 64})
     (item,) = downloads.items(sources.read_source("a"), home)
-    assert not downloads.is_done(item)
+    assert not item.checked_on
 
 
 def test_a_second_fetch_sends_nothing(home, server):
@@ -771,21 +768,10 @@ def test_a_package_needs_no_fetching_and_a_source_without_files_says_so(home, ca
     assert "nothing: expected files to download" in capsys.readouterr().err
 
 
-def test_the_transfer_serves_pooch_as_a_downloader(tmp_path, server, monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
-    body = content(MB)
-    address = server.give("/x", body, cuts=[400_000])
-    path = pooch.retrieve(
-        address, digest(body), "x", tmp_path, downloader=Transfer(checked=True, config=FAST)
-    )
-    assert Path(path).read_bytes() == body
-    assert server.twice("/x") == 0
-
-
 def test_the_ledger_loses_nothing_that_two_threads_write(tmp_path):
     def record(number):
-        ledger = Ledger(tmp_path, "a")
-        ledger.record(str(number), sha256="0" * 64, size=number, address=None)
+        (tmp_path / str(number)).write_bytes(bytes(number))
+        Ledger(tmp_path, "a").record(str(number), tmp_path / str(number), None)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(record, range(40)))

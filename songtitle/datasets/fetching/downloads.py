@@ -5,35 +5,92 @@ in the data home and held from then on.
 """
 
 import contextlib
-import logging
+import errno
+import hashlib
+import json
 import os
-import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pooch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from tqdm import tqdm
 
 from songtitle import manifest
-from songtitle.datasets.fetching.ledger import Ledger
-from songtitle.datasets.fetching.transfer import (
-    Refused,
-    Stopped,
-    Transfer,
-    TransferConfig,
-    discard,
-    length,
-)
+from songtitle.datasets.fetching.transfer import Refused, Transfer, TransferConfig, discard, length
 from songtitle.datasets.fetching.unpacking import unpack
+from songtitle.disk import write_whole
 from songtitle.errors import InputError
-from songtitle.manifest import Problems, check_room
+from songtitle.manifest import File, Problems, check_room, read_files, write_files
 from songtitle.sources import Download, Source
 
-log = logging.getLogger(__name__)
+FOLDER = "recorded"  # below the data home
+
+
+class Ledger:
+    """What a data home remembers of one source, `recorded/NAME.json`; reading it writes nothing.
+
+    It has the checksum of each file that came without a published one, and the last check of each
+    file, good for as long as no size and no time of change is another.
+    """
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.path = home / FOLDER / f"{name}.json"
+
+    def recorded(self, path: str) -> dict[str, Any]:
+        """`sha256`, `size`, `date` and `address` of a file's first fetch; empty before it."""
+        return self._read()["files"].get(path, {})
+
+    def record(self, path: str, file: Path, address: str | None) -> None:
+        """Hold `path` to the content of `file`; `address` is None where it was found in place."""
+        entry = {"sha256": manifest.sha256(file), "size": length(file), "date": _today()}
+        self._change("files", path, entry | {"address": address})
+
+    def checked(self, name: str, files: Iterable[Path], against: str) -> str | None:
+        """The date on which `files` were last found as `against`, a checksum, has them.
+
+        None if they never were, or if one of them has changed in size or time since.
+        """
+        entry = self._read()["checked"].get(name, {})
+        return entry.get("date") if entry.get("fingerprint") == _known_by(files, against) else None
+
+    def check(self, name: str, files: Iterable[Path], against: str) -> None:
+        """Remember that all of `files` were found as `against`, a checksum, has them."""
+        self._change("checked", name, {"date": _today(), "fingerprint": _known_by(files, against)})
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        table: dict[str, dict[str, Any]] = {"files": {}, "checked": {}}
+        try:
+            return table | json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return table
+        except (ValueError, TypeError) as error:
+            msg = f"{self.path}: expected the JSON that fetch wrote, got '{error}'; restore it, or "
+            msg += "delete it to record every checksum anew"
+            raise InputError(msg) from error
+
+    def _change(self, part: str, path: str, entry: Any) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            table = self._read()
+            table[part][path] = entry
+            write_whole(self.path, json.dumps(table, indent=1, sort_keys=True) + "\n")
+
+
+def _known_by(files: Iterable[Path], against: str) -> str:
+    """A hash of `against` and of paths, sizes and times of change, which no content enters."""
+    stats = [(path, path.stat() if path.exists() else None) for path in files]
+    known = [f"{path} {stat.st_size} {stat.st_mtime_ns}" if stat else path for path, stat in stats]
+    return hashlib.sha256("\n".join([against, *map(str, known)]).encode()).hexdigest()
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 @dataclass(frozen=True)
@@ -45,13 +102,8 @@ class Item:
     home: Path
 
     @property
-    def folder(self) -> Path:
-        """Where the file lies, and what it is unpacked into."""
-        return self.target.parent
-
-    @property
     def target(self) -> Path:
-        """Where the file lies once it is whole and right."""
+        """Where the file lies once it is whole and right, beside what it is unpacked into."""
         return self.home / self.source.folder / self.file.path
 
     @property
@@ -73,54 +125,66 @@ class Item:
     @property
     def size(self) -> int | None:
         """Bytes, as published, else as recorded, else None."""
-        recorded = self.ledger.recorded(self.file.path)
-        return self.file.size or (recorded["size"] if recorded else None)
+        return self.file.size or self.ledger.recorded(self.file.path).get("size")
 
     @property
     def promise(self) -> str:
         """Who says what the file must be: "published", "recorded DATE" or "nobody yet"."""
-        if self.file.checksum:
-            return "published"
         recorded = self.ledger.recorded(self.file.path)
-        return f"recorded {recorded['date']}" if recorded else "nobody yet"
+        held = f"recorded {recorded['date']}" if recorded else "nobody yet"
+        return "published" if self.file.checksum else held
 
     @property
     def wanted(self) -> int:
         """Bytes still to come, as far as their number is known."""
-        if self.size is None or (self.target.is_file() and length(self.target) == self.size):
-            return 0
-        return max(0, self.size - length(self.part))
+        whole = self.size is None or length(self.target) == self.size
+        return 0 if whole else max(0, (self.size or 0) - length(self.part))
+
+    @property
+    def listing(self) -> Path:
+        """The list of what the archive of this checksum was unpacked into; not there before."""
+        kind, _, digits = (self.checksum or "").partition(":")
+        return self.ledger.path.with_suffix("") / f"{self.file.path}.{kind}-{digits}.csv"
+
+    @property
+    def inside(self) -> list[File]:
+        """What the file was unpacked into, as listed then."""
+        return read_files(self.listing) if self.is_unpacked and self.file.unpack else []
+
+    @property
+    def is_unpacked(self) -> bool:
+        """Whether the archive was unpacked; true of what is none."""
+        return self.file.unpack is None or self.listing.is_file()
+
+    @property
+    def checked_on(self) -> str | None:
+        """The date on which the file, and all that it was unpacked into, were last found right.
+
+        None if they never were, or if anything has changed since.
+        """
+        if self.checksum is None or not self.is_unpacked:
+            return None
+        return self.ledger.checked(self.file.path, self._paths(), self.checksum)
+
+    def mismatch(self, path: Path) -> str | None:
+        """What is wrong with a file that is there, in a few words, or None."""
+        if self.checksum is None:
+            return None
+        kind, _, digits = self.checksum.partition(":")
+        found = pooch.file_hash(str(path), alg=kind.removesuffix("_starts"))[: len(digits)]
+        return None if found == digits else f"{kind.replace('_', ' ')} {found} for {digits}"
+
+    def remember(self) -> None:
+        """Remember that the file, and all that it was unpacked into, were just found right."""
+        self.ledger.check(self.file.path, self._paths(), self.checksum or "")
+
+    def _paths(self) -> list[Path]:
+        return [self.target, *(self.target.parent / file.path for file in self.inside)]
 
 
 def items(source: Source, home: Path) -> list[Item]:
     """The downloads of a source, in the order of its manifest."""
     return [Item(source, file, home) for file in source.files]
-
-
-def mismatch(path: Path, checksum: str) -> str | None:
-    """What is wrong with a file that is there, in a few words, or None."""
-    kind, _, digits = checksum.partition(":")
-    found = pooch.file_hash(str(path), alg=kind.removesuffix("_starts"))
-    if found.startswith(digits):
-        return None
-    shown = found[: len(digits)]
-    return f"{kind.replace('_', ' ')} {shown} for {digits}"
-
-
-def is_done(item: Item) -> bool:
-    """Whether the file lies there, unpacked where asked, unchanged since it was last checked."""
-    checksum = item.checksum
-    if checksum is None or not item.ledger.checked(item.file.path, [item.target], checksum):
-        return False
-    return is_unpacked(item)
-
-
-def is_unpacked(item: Item) -> bool:
-    """Whether all that the archive holds lies there with its sizes; true of what is no archive."""
-    if item.file.unpack is None:
-        return True
-    listed = item.ledger.unpacked(item.file.path, item.checksum or "")
-    return listed is not None and not any(manifest.verify(listed, item.folder, quick=True))
 
 
 def fetch_file(
@@ -133,142 +197,52 @@ def fetch_file(
     """Bring one file to its place, unpack it where asked, and say in a line what was done.
 
     The target changes only when the whole new file is right; a part file stays for the next call.
-    Raises InputError when no address gives the file, it is not what was published or recorded, or
-    the disk is too small; Stopped when `stop` was set.
+    Of two processes one downloads and the other finds it done. Raises InputError when no address
+    gives the file, it is not what was published or recorded, or the disk is too small; Stopped when
+    `stop` was set.
     """
-    if is_done(item):
+    if item.checked_on:
         return f"{item.target}: there already"
     try:
         item.target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(item, stop):
-            if is_done(item):
-                return f"{item.target}: there already"
-            done = "there already" if _is_right(item) else None
-            if done is None:
-                _download(item, config or TransferConfig(), quiet, stop)
+        with FileLock(item.target.with_name(f".{item.target.name}.lock")):
+            done = "there already"
+            if not _is_right(item):
+                patience, stop = config or TransferConfig(), stop or threading.Event()
+                _download(item, Transfer(config=patience, stop=stop), quiet)
                 done = f"fetched, {length(item.target):,} bytes"
-            if item.file.unpack and not is_unpacked(item):
-                done += f", {_unpack(item, item.file.unpack):,} files unpacked"
+            if not item.is_unpacked or any(manifest.verify(item.inside, item.target.parent)):
+                done += f", {_unpack(item):,} files unpacked"
+            item.remember()
     except OSError as error:
-        fault = error.strerror or error
-        msg = f"{item.target}: expected to write it, got '{fault}'; mend that and try again"
+        wanted = "disk space" if error.errno == errno.ENOSPC else "to write it"
+        msg = f"{item.target}: expected {wanted}, got '{error.strerror or error}' after "
+        msg += f"{length(item.part):,} bytes; mend that, then the same command goes on from here"
         raise InputError(msg) from error
     return f"{item.target}: {done} (checksum {item.promise})"
 
 
-def fetch_files(
-    tasks: Sequence[Callable[[], str]], *, jobs: int, stop: threading.Event
-) -> Iterator[str | InputError]:
-    """Run `tasks`, `jobs` at a time, and give each one's line or error as it comes.
-
-    An interrupt sets `stop` and goes on up; a task that is stuck in a read is left to die.
-    """
-    if jobs == 1 or len(tasks) == 1:
-        for task in tasks:
-            yield _outcome(task)
-        return
-    waiting: queue.SimpleQueue[Callable[[], str]] = queue.SimpleQueue()
-    done: queue.SimpleQueue[str | InputError | BaseException] = queue.SimpleQueue()
-    for task in tasks:
-        waiting.put(task)
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                task = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put(_outcome(task))
-            except BaseException as error:  # told to the thread that asked
-                done.put(error)
-
-    # Daemons, since a thread that waits for a silent server must not hold the process.
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(tasks)))]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in tasks:
-            outcome = done.get()
-            if isinstance(outcome, BaseException) and not isinstance(outcome, InputError):
-                raise outcome
-            yield outcome
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(timeout=1.0)
-
-
-def verify_item(item: Item) -> tuple[Problems, list[str]]:
+def verify_item(item: Item) -> tuple[Problems, bool]:
     """Compare a file, and what it was unpacked into, with all that is known of them.
 
-    Returns the problems and, apart from them, the paths for which no checksum is known. What is
-    found right is remembered.
+    Returns the problems, and whether a checksum is known. What is found right is remembered.
     """
-    problems, unknown = Problems([], []), []
-    path, checksum = item.file.path, item.checksum
+    problems, path = Problems([], []), item.file.path
     if not item.target.is_file():
         problems.missing.append(path)
-    elif item.size not in (None, length(item.target)):
+        return problems, True
+    if item.size not in (None, length(item.target)):
         problems.corrupt.append(f"{path} ({length(item.target):,} bytes for {item.size:,})")
-    elif checksum is None:
-        unknown.append(path)
-    elif fault := mismatch(item.target, checksum):
+    elif item.checksum is None:
+        return problems, False
+    elif fault := item.mismatch(item.target):
         problems.corrupt.append(f"{path} ({fault})")
-    else:
-        item.ledger.check(path, [item.target], checksum)
-    if item.file.unpack and checksum and not problems.missing:
-        listed = item.ledger.unpacked(path, checksum)
-        if listed is None:
-            problems.missing.append(f"{path}, unpacked")
-        else:
-            inside = manifest.verify(listed, item.folder)
-            problems.missing.extend(inside.missing)
-            problems.corrupt.extend(inside.corrupt)
-            if not any(inside):
-                files = [item.folder / file.path for file in listed]
-                item.ledger.check(f"{path}, unpacked", files, checksum)
-    return problems, unknown
-
-
-def checked_on(item: Item) -> str | None:
-    """The date on which the file and what it was unpacked into were last found right, or None."""
-    path, checksum = item.file.path, item.checksum
-    if checksum is None or not (date := item.ledger.checked(path, [item.target], checksum)):
-        return None
-    if item.file.unpack is None:
-        return date
-    files = [item.folder / f.path for f in item.ledger.unpacked(path, checksum) or ()]
-    other = item.ledger.checked(f"{path}, unpacked", files, checksum)
-    return min(date, other) if other else None
-
-
-def _outcome(task: Callable[[], str]) -> str | InputError:
-    try:
-        return task()
-    except InputError as error:
-        return error
-
-
-@contextlib.contextmanager
-def _locked(item: Item, stop: threading.Event | None) -> Iterator[None]:
-    """Hold the target's lock: of two processes, one downloads and the other finds it done."""
-    lock = FileLock(item.target.with_name(f".{item.target.name}.lock"))
-    told = False
-    while True:
-        try:
-            lock.acquire(timeout=0.2)
-            break
-        except Timeout:
-            if stop is not None and stop.is_set():
-                raise Stopped from None
-            if not told:
-                log.info("%s: waiting for another process that fetches it", item.target)
-            told = True
-    try:
-        yield
-    finally:
-        lock.release()
+    inside = manifest.verify(item.inside, item.target.parent)
+    problems.missing.extend(inside.missing if item.is_unpacked else [f"{path}, unpacked"])
+    problems.corrupt.extend(inside.corrupt)
+    if not any(problems):
+        item.remember()
+    return problems, True
 
 
 def _is_right(item: Item) -> bool:
@@ -276,47 +250,32 @@ def _is_right(item: Item) -> bool:
     if not item.target.is_file() or item.size not in (None, length(item.target)):
         return False
     if item.checksum is None:
-        _record(item, item.target, None)
-    checksum = item.checksum
-    if checksum is None or mismatch(item.target, checksum):
-        return False
-    item.ledger.check(item.file.path, [item.target], checksum)
-    return True
+        item.ledger.record(item.file.path, item.target, None)
+    return item.mismatch(item.target) is None
 
 
-def _record(item: Item, path: Path, address: str | None) -> None:
-    digest = pooch.file_hash(str(path), alg="sha256")
-    item.ledger.record(item.file.path, sha256=digest, size=length(path), address=address)
-
-
-def _download(
-    item: Item, config: TransferConfig, quiet: bool, stop: threading.Event | None
-) -> None:
+def _download(item: Item, transfer: Transfer, quiet: bool) -> None:
     """Fetch from the first address that gives the right file, and put it into place."""
     check_room(item.part.parent, item.wanted, str(item.target))
+    transfer.size, transfer.checked = item.size, item.checksum is not None
     failures = []
     for address in item.file.addresses:
         host = urlsplit(address).hostname
         # What an earlier address sent may be what is wrong: then this one is heard alone.
         for begun in (length(item.part), 0):
             try:
-                with _progress(item, quiet) as moved:
-                    transfer = Transfer(
-                        size=item.size,
-                        checked=item.checksum is not None,
-                        config=config,
-                        moved=moved,
-                        stop=stop,
-                    )
+                with _progress(item, quiet) as transfer.moved:
                     transfer(address, item.part)
             except Refused as refusal:
                 failures.append(f"{host}: {refusal}")
                 break
-            checksum = item.checksum
-            fault = mismatch(item.part, checksum) if checksum else None
+            fault = item.mismatch(item.part)
             if fault is None:
-                _put_into_place(item, address)
-                return
+                # Recorded first: a process killed in between finds the part whole, and held to it.
+                if item.checksum is None:
+                    item.ledger.record(item.file.path, item.part, address)
+                os.replace(item.part, item.target)
+                return discard(item.part)
             discard(item.part)
             if not begun:
                 failures.append(f"{host}: {fault}")
@@ -331,43 +290,22 @@ def _download(
     raise InputError(msg)
 
 
-def _put_into_place(item: Item, address: str) -> None:
-    # Recorded first: a process killed in between finds the part file whole and held to the record.
-    if item.checksum is None:
-        _record(item, item.part, address)
-    os.replace(item.part, item.target)
-    discard(item.part)
-    if hasattr(os, "O_DIRECTORY"):  # the name reaches the disk with its folder
-        handle = os.open(item.target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    assert item.checksum is not None
-    item.ledger.check(item.file.path, [item.target], item.checksum)
-
-
-def _unpack(item: Item, packing: str) -> int:
-    """Unpack the checked archive; how many files came out of it."""
-    others = (Item(item.source, file, item.home).target for file in item.source.files)
-    reserved = [
-        path.relative_to(item.folder).as_posix()
-        for path in others
-        if path.is_relative_to(item.folder)
-    ]
-    files = unpack(item.target, item.folder, packing, reserved=reserved)
-    checksum = item.checksum
-    assert checksum is not None
-    item.ledger.unpack(item.file.path, checksum, files)
-    paths = [item.folder / file.path for file in files]
-    item.ledger.check(f"{item.file.path}, unpacked", paths, checksum)
+def _unpack(item: Item) -> int:
+    """Unpack the checked archive and list what came out of it; how many files."""
+    folder, packing = item.target.parent, item.file.unpack
+    assert packing is not None
+    others = (other.target for other in items(item.source, item.home))
+    reserved = [p.relative_to(folder).as_posix() for p in others if p.is_relative_to(folder)]
+    files = unpack(item.target, folder, packing, reserved=reserved)
+    item.listing.parent.mkdir(parents=True, exist_ok=True)
+    write_files(files, item.listing)
     return len(files)
 
 
 @contextlib.contextmanager
 def _progress(item: Item, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
     """A line with rate and time left, on a terminal only."""
-    bar = tqdm(
+    with tqdm(
         desc=item.file.path,
         total=item.size,
         initial=length(item.part),
@@ -375,11 +313,10 @@ def _progress(item: Item, quiet: bool) -> Iterator[Callable[[int, int | None], N
         unit_scale=True,
         leave=False,
         disable=True if quiet else None,
-    )
+    ) as bar:
 
-    def moved(position: int, total: int | None) -> None:
-        bar.total = total
-        bar.update(position - bar.n)
+        def moved(position: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(position - bar.n)
 
-    with bar:
         yield moved

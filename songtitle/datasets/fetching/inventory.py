@@ -8,21 +8,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
 
 from songtitle import manifest, sources
 from songtitle.datasets import stamps
-from songtitle.datasets.fetching.downloads import (
-    Item,
-    checked_on,
-    fetch_file,
-    fetch_files,
-    is_done,
-    is_unpacked,
-    items,
-    verify_item,
-)
-from songtitle.datasets.fetching.ledger import Ledger
+from songtitle.datasets.fetching.downloads import Ledger, fetch_file, items, verify_item
 from songtitle.datasets.fetching.transfer import TransferConfig, length
 from songtitle.errors import InputError
 from songtitle.manifest import File, Problems, check_room
@@ -55,78 +46,77 @@ def fetch(
 
     All names and the disk are looked at before anything is sent; `archive` is a stamps archive that
     is already here. Raises InputError for an unknown source, one that cannot be fetched, and a disk
-    too small for all that is asked.
+    too small for all that is asked. An interrupt stops all and goes on up.
     """
     stop = threading.Event()
-    tasks: list[Callable[[], str]] = []
-    wanted: list[Item] = []
-    for name in dict.fromkeys(names):
-        source = sources.read_source(name)
+    asked = {name: sources.read_source(name) for name in names}
+    wanted = [item for source in asked.values() for item in items(source, home)]
+    tasks: list[Callable[[], str]] = [
+        partial(fetch_file, item, config=config, quiet=quiet, stop=stop) for item in wanted
+    ]
+    for name, source in asked.items():
         if name == STAMPS:
             tasks.append(lambda: str(stamps.fetch(home, archive=archive)))
-        elif source.files:
-            for item in items(source, home):
-                wanted.append(item)
-                tasks.append(
-                    partial(fetch_file, item, config=config, quiet=quiet, stop=stop),
-                )
-        else:
+        elif not source.files:
             tasks.append(partial(_packaged, source))
-    if archive is not None and STAMPS not in names:
+    if archive is not None and STAMPS not in asked:
         msg = f"--archive: expected it with the source {STAMPS}, got {', '.join(names)}; leave it"
         raise InputError(msg)
-    total = sum(item.wanted for item in wanted if not is_done(item))
-    check_room(home, total, f"fetch {' '.join(dict.fromkeys(names))}")
-    yield from fetch_files(tasks, jobs=jobs, stop=stop)
+    total = sum(item.wanted for item in wanted if not item.checked_on)
+    check_room(home, total, f"fetch {' '.join(asked)}")
+    # Its threads are daemons: one that waits for a silent server does not hold the process.
+    with ThreadPool(min(jobs, len(tasks)) or 1) as pool:
+        try:
+            yield from (pool.imap_unordered if jobs > 1 else map)(_outcome, tasks)
+        finally:
+            stop.set()
+
+
+def _outcome(task: Callable[[], str]) -> str | InputError:
+    try:
+        return task()
+    except InputError as error:
+        return error
 
 
 def verify(names: Sequence[str], home: Path) -> Iterator[Verdict]:
     """Compare every file of each source (all of them where none is named) with its checksum."""
     for name in names or sources.names():
         source = sources.read_source(name)
-        if not source.files:
+        every = items(source, home)
+        if not every:
             yield _verify_list(source, home)
             continue
         problems, unknown = Problems([], []), []
-        for item in items(source, home):
-            found, without = verify_item(item)
+        for item in every:
+            found, known = verify_item(item)
             problems.missing.extend(found.missing)
             problems.corrupt.extend(found.corrupt)
-            unknown.extend(without)
-        fetched = any(item.target.is_file() for item in items(source, home))
-        yield Verdict(name, fetched, problems, unknown)
+            unknown += [] if known else [item.file.path]
+        yield Verdict(name, any(item.target.is_file() for item in every), problems, unknown)
 
 
 def plan(names: Sequence[str], home: Path) -> str:
     """What `fetch` would bring, as a table; sends nothing and touches nothing."""
-    rows, total, here, open_sizes = [], 0, 0, False
-    files: list[tuple[str, int | None, int, str]]
+    rows: list[tuple[str, str, int | None, int, str, str]] = []
     for name in dict.fromkeys(names):
         source = sources.read_source(name)
-        if source.files:
-            files = [
-                (
-                    item.file.path,
-                    item.size,
-                    length(item.target) or length(item.part),
-                    str(item.target),
-                )
-                for item in items(source, home)
-            ]
-        elif name == STAMPS:
+        terms = _clip(source.licence)
+        for item in items(source, home):
+            have = length(item.target) or length(item.part)
+            rows.append((name, item.file.path, item.size, have, terms, str(item.target)))
+        if name == STAMPS:
             listed = manifest.listed(STAMPS)
-            size = sum(file.size for file in listed)
             have = sum(min(length(home / STAMPS / file.path), file.size) for file in listed)
-            files = [(f"{len(listed):,} files", size, have, str(home / STAMPS))]
-        else:
-            files = [("-", 0, 0, _packaged(source).partition(": ")[2])]
-        for path, bytes_, have, where in files:
-            rows.append([name, path, human(bytes_), human(have), _clip(source.licence), where])
-            total, here = total + (bytes_ or 0), here + have
-            open_sizes |= bytes_ is None
-    more = " and more (?: not published)" if open_sizes else ""
-    rows.append(["total", "", human(total) + more, human(here), "", ""])
-    return table(["name", "file", "size", "have already", "licence", "where to"], rows)
+            what, size = f"{len(listed):,} files", sum(file.size for file in listed)
+            rows.append((name, what, size, have, terms, str(home / STAMPS)))
+        elif not source.files:
+            rows.append((name, "-", 0, 0, terms, _packaged(source).partition(": ")[2]))
+    more = " and more (?: not published)" if any(row[2] is None for row in rows) else ""
+    total, here = sum(row[2] or 0 for row in rows), sum(row[3] for row in rows)
+    cells = [[*row[:2], human(row[2]), human(row[3]), *row[4:]] for row in rows]
+    cells.append(["total", "", human(total) + more, human(here), "", ""])
+    return table(["name", "file", "size", "have already", "licence", "where to"], cells)
 
 
 def status(home: Path) -> str:
@@ -135,10 +125,9 @@ def status(home: Path) -> str:
     "verified" has the date of the last full comparison since which no file has changed.
     """
     rows = []
-    for name in sources.names():
-        source = sources.read_source(name)
-        present, verified, size = _account(source, home)
-        rows.append([name, present, verified, size, _clip(source.licence)])
+    for source in map(sources.read_source, sources.names()):
+        account = _account_files if source.files else _account_list
+        rows.append([source.name, *account(source, home), _clip(source.licence)])
     return table(["source", "present", "verified", "size", "licence"], rows)
 
 
@@ -155,8 +144,8 @@ def human(size: int | None) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Plain text in columns."""
-    lines = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
@@ -176,24 +165,21 @@ def _packaged(source: Source) -> str:
 
 
 def _listed(source: Source, home: Path) -> list[tuple[File, Path]] | None:
-    """The listed files of the stamps or of a package with the folders they are relative to.
+    """The listed files of the stamps or of packages, with the folder each is relative to.
 
-    None when there is no such package; a source without a list has no files to look at.
+    None when a package is not there; a source without a list has no files to look at.
     """
     if not (sources.manifest_folder() / f"{source.name}.csv").is_file():
         return []
     listed = manifest.listed(source.name)
     if source.name == STAMPS:
         return [(file, home / STAMPS) for file in listed]
-    folders: dict[str, Path] = {}
+    packages = [file.path.partition("/")[0] for file in listed]
     try:
-        for file in listed:
-            package = PurePosixPath(file.path).parts[0]
-            if package not in folders:
-                folders[package] = manifest.package_folder(package).parent
+        folders = {name: manifest.package_folder(name).parent for name in set(packages)}
     except InputError:
         return None
-    return [(file, folders[PurePosixPath(file.path).parts[0]]) for file in listed]
+    return [(file, folders[name]) for file, name in zip(listed, packages, strict=True)]
 
 
 def _verify_list(source: Source, home: Path) -> Verdict:
@@ -212,44 +198,36 @@ def _verify_list(source: Source, home: Path) -> Verdict:
     return Verdict(source.name, len(problems.missing) < len(found), problems, [])
 
 
-def _account(source: Source, home: Path) -> tuple[str, str, str]:
-    """`present`, `verified` and `size` of a source, as `status` shows them."""
-    if source.files:
-        return _account_files(source, home)
+def _account_list(source: Source, home: Path) -> tuple[str, str, str]:
+    """`present`, `verified` and `size` of the stamps or a package, as `status` shows them."""
     found = _listed(source, home)
     if found is None:
         return f"no package {source.package}", "-", "-"
-    if not found:
-        return "not fetched", "-", "?"
-    here = [file for file, folder in found if (folder / file.path).is_file()]
-    size = human(sum(file.size for file, _ in found))
+    paths = [folder / file.path for file, folder in found]
+    here = sum(path.is_file() for path in paths)
+    size = human(sum(file.size for file, _ in found) or None)
     if not here:
         return "not fetched", "-", size
-    paths = [folder / file.path for file, folder in found]
-    against = manifest.lists_hash(source.name)
-    date = Ledger(home, source.name).checked("list", paths, against)
-    return f"{len(here):,} of {len(found):,} files", f"{date}, published" if date else "no", size
+    date = Ledger(home, source.name).checked("list", paths, manifest.lists_hash(source.name))
+    return f"{here:,} of {len(found):,} files", f"{date}, published" if date else "no", size
 
 
 def _account_files(source: Source, home: Path) -> tuple[str, str, str]:
+    """`present`, `verified` and `size` of downloads, as `status` shows them."""
     every = items(source, home)
     here = [item for item in every if item.target.is_file()]
     sizes = [item.size or length(item.target) or None for item in every]
     known = sum(size for size in sizes if size)
     size = human(known) + (" and more" if None in sizes else "") if known else "?"
     begun = sum(length(item.part) for item in every)
+    begun_too = f", {human(begun)} begun" if begun else ""
     if not here:
-        return "not fetched" + (f", {human(begun)} begun" if begun else ""), "-", size
-    present = f"{len(here)} of {len(every)} files"
-    if closed := [item for item in here if not is_unpacked(item)]:
-        present += f", {len(closed)} to unpack"
-    if begun:
-        present += f", {human(begun)} begun"
-    checked = [(item, date) for item in here if (date := checked_on(item))]
+        return f"not fetched{begun_too}", "-", size
+    closed = sum(not item.is_unpacked for item in here)
+    present = f"{len(here)} of {len(every)} files" + (f", {closed} to unpack" if closed else "")
+    checked = [(date, item.promise) for item in here if (date := item.checked_on)]
     if not checked:
-        return present, "no", size
-    promises = " and ".join(sorted({item.promise for item, _ in checked}))
-    verified = f"{min(date for _, date in checked)}, {promises}"
-    if len(checked) < len(here):
-        verified = f"{len(checked)} of {len(here)}, {verified}"
-    return present, verified, size
+        return present + begun_too, "no", size
+    promises = " and ".join(sorted({promise for _, promise in checked}))
+    some = f"{len(checked)} of {len(here)}, " if len(checked) < len(here) else ""
+    return present + begun_too, f"{some}{min(checked)[0]}, {promises}", size

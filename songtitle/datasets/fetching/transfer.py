@@ -1,24 +1,18 @@
-"""One file over HTTP, through cuts, stalls and refusals, no byte fetched twice that need not be.
+"""One file over HTTP, through cuts, stalls and refusals; what has come is asked for no more.
 
-`Transfer` is a downloader as pooch calls one: give it to `pooch.retrieve`, or call it on a part
-file that an earlier run left. What is there already is asked for no more (RFC 9110, section 14:
-Range and If-Range); a server that cannot go on from there is heard from the beginning.
+What is there already stays (RFC 9110, section 14: Range and If-Range); a server that cannot go on
+from there is heard from the beginning. The loops are ours: urllib3's `Retry` begins a body anew,
+and requests reads what a redirect carries, however long, and follows it into a private network.
 """
 
-import contextlib
-import errno
 import json
-import logging
 import os
 import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -26,11 +20,11 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
 from songtitle import __version__
 from songtitle.datasets.web_pictures.guarded_http import is_public
 from songtitle.disk import write_whole
-from songtitle.errors import InputError
 from songtitle.manifest import check_room
 from songtitle.sources import address_fault, is_local
 
@@ -40,10 +34,6 @@ HOPS = 10  # redirects followed
 SHOWN = 200  # letters at most of what a server says that a message repeats
 NUMBER = "[0-9]{1,18}"  # in a header; `isdigit` and `int` disagree on some others
 AGAIN = {408, 425, 429, 500, 502, 503, 504}  # what a server may say and mean "later"
-
-log = logging.getLogger(__name__)
-
-Moved = Callable[[int, int | None], None]  # position and whole length in bytes, where known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +54,14 @@ class Stopped(Exception):
     """The caller asked to stop; the part file stays."""
 
 
+class _Again(Refused):
+    """A fault that may pass; `wait` in seconds is the server's own wish."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
 class _Session(requests.Session):
     """A session to which no answer is a redirect: requests would read all of its body, however long
     it is unpacked, and parse an address that may be none."""
@@ -72,41 +70,30 @@ class _Session(requests.Session):
         return None
 
 
-class _Again(Exception):
-    """A fault that may pass; `wait` in seconds is the server's own wish."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
-
-
 @dataclass(kw_only=True)
 class Transfer:
     """Downloads an address to a file, going on where the file ends.
 
     Whatever comes is compared with `size` (bytes; None when unknown). `checked` says that the
     caller compares a checksum afterwards: only then may a file begin at one address and end at
-    another, or go on at a server that cannot say whether its file has changed.
+    another, or go on at a server that cannot say whether its file has changed. `moved` is told the
+    position and the whole length in bytes, where known; `stop` ends the transfer when it is set.
     """
 
     size: int | None = None
     checked: bool = False
     config: TransferConfig = field(default_factory=TransferConfig)
-    moved: Moved = lambda position, total: None
-    stop: threading.Event | None = None
+    moved: Callable[[int, int | None], None] = lambda position, total: None
+    stop: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(
-        self, url: str, output_file: str | Path, pooch: Any = None, check_only: bool = False
-    ) -> None:
-        """Fetch `url` into `output_file`, whose length says what is there already.
+    def __call__(self, url: str, part: Path) -> None:
+        """Fetch `url` into `part`, whose length says what is there already.
 
         Raises Refused when the address gives no such file or too many tries failed, Stopped when
-        `stop` was set, and InputError when the disk is full. The file stays for another address or
+        `stop` was set, and OSError when the disk is full. The file stays for another address or
         another day, unless its content was refused.
         """
-        part = Path(output_file)
         faults, farthest = 0, length(part)
-        wait = self.config.first_wait
         while True:
             try:
                 return self._attempt(url, part)
@@ -114,52 +101,45 @@ class Transfer:
                 # Only new ground counts: a server that can be heard to the same byte again and
                 # again would otherwise be heard for ever.
                 if length(part) - farthest >= BLOCK:
-                    faults, wait, farthest = 0, self.config.first_wait, length(part)
+                    faults, farthest = 0, length(part)
+                wait = min(self.config.first_wait * 2**faults, self.config.longest_wait)
+                wait = wait if fault.wait is None else fault.wait
                 faults += 1
                 if faults >= self.config.tries:
-                    raise Refused(str(fault)) from fault
-                if fault.wait is not None and fault.wait > self.config.longest_wait:
-                    msg = f"{fault}, asks to wait {fault.wait:,.0f} s"
+                    raise
+                if wait > self.config.longest_wait:
+                    msg = f"{fault}, asks to wait {wait:,.0f} s"
                     raise Refused(msg) from fault
-                self._sleep(wait if fault.wait is None else fault.wait)
-                wait = min(2 * wait, self.config.longest_wait)
+                if self.stop.wait(wait):
+                    raise Stopped from None
 
     def _attempt(self, url: str, part: Path) -> None:
         origin = _read_origin(part)
-        start, validator = length(part), None
-        if start and origin.get("address") == url:
-            validator = origin.get("validator")
-        if not (validator or self.checked):
+        validator = origin.get("validator") if origin.get("address") == url else None
+        start, total = length(part), self.size or origin.get("total")
+        if not (validator or self.checked) or (total and start > total):
             start = 0
-        total = self.size or origin.get("total")
         if start and start == total:
             return
-        if total and start > total:
-            start = 0
         headers = {"Accept-Encoding": "identity", "User-Agent": f"songtitle/{__version__}"}
         if start:
-            headers["Range"] = f"bytes={start}-"
-            if validator:
-                headers["If-Range"] = validator
+            headers |= {"Range": f"bytes={start}-"} | ({"If-Range": validator} if validator else {})
         with _Session() as session:
             try:
                 response = self._open(session, url, headers)
             except (requests.RequestException, HTTPError) as error:
-                if any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)):
-                    raise Refused(_reason(error)) from error
-                raise _Again(_reason(error)) from error
+                forged = any(isinstance(e, ssl.SSLCertVerificationError) for e in _chain(error))
+                raise (Refused if forged else _Again)(_reason(error)) from error
             with response:
                 start, total = self._agree(response, part, start, total)
-                _refuse_web_page(response.headers.get("Content-Type", ""), part)
+                _refuse_web_page(part, response.headers.get("Content-Type", ""))
                 check_room(part.parent, (total or 0) - start, part.name[1:].removesuffix(".part"))
                 if not start:
                     part.unlink(missing_ok=True)
                 _write_origin(part, url, response, total)
-                self._receive(response, part, start, total)
+                self._receive(response.raw, part, start, total)
 
-    def _open(
-        self, session: requests.Session, url: str, headers: dict[str, str]
-    ) -> requests.Response:
+    def _open(self, session: requests.Session, url: str, headers: Any) -> requests.Response:
         """The response at the end of all redirects, none of them to where they must not lead."""
         first = urlsplit(url).hostname or ""
         for _ in range(HOPS):
@@ -172,9 +152,9 @@ class Transfer:
             if not is_local(first) and _is_private(host):
                 msg = f"redirected to the private address {host}"
                 raise Refused(msg)
-            timeout = (self.config.timeout, self.config.timeout)
+            limit = self.config.timeout
             response = session.get(
-                url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
+                url, headers=headers, stream=True, timeout=limit, allow_redirects=False
             )
             if not response.is_redirect:
                 return response
@@ -191,44 +171,37 @@ class Transfer:
         self, response: requests.Response, part: Path, start: int, total: int | None
     ) -> tuple[int, int | None]:
         """Where the body starts and how long the whole file is, from status and headers."""
-        status = response.status_code
-        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            discard(part)
-            msg = "another file than before"
-            raise _Again(msg, 0.0)
-        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            msg = _in_words(status)
-            if status in AGAIN:
-                raise _Again(msg, _retry_after(response.headers.get("Retry-After")))
-            raise Refused(msg)
-        if response.headers.get("Content-Encoding", "identity") != "identity" and not (
-            part.name.removesuffix(".part").endswith((".gz", ".tgz"))  # then it may mean the file
-        ):
-            packing = response.headers["Content-Encoding"][:SHOWN]
-            msg = f"packed as {packing!r} though not asked for"
-            raise Refused(msg)
+        status, headers = response.status_code, response.headers
+        packing = headers.get("Content-Encoding", "identity")
+        whole: int | None
         if status == HTTPStatus.PARTIAL_CONTENT:
-            found = re.fullmatch(
-                rf"bytes ({NUMBER})-({NUMBER})/({NUMBER}|\*)",
-                response.headers.get("Content-Range", ""),
-            )
-            begun = int(found[1]) if found else None
-            whole = int(found[3]) if found and found[3] != "*" else total
-            if begun != start or whole is None:
+            form = rf"bytes ({NUMBER})-{NUMBER}/({NUMBER}|\*)"
+            found = re.fullmatch(form, headers.get("Content-Range", ""))
+            whole = int(found[2]) if found and found[2] != "*" else total
+            if not found or int(found[1]) != start or whole is None:
                 discard(part)
                 msg = "another part than asked for"
                 raise _Again(msg)
-        else:
-            if start:
-                log.info("%s: cannot go on from byte %d; from the beginning", part, start)
-            start = 0
-            said = response.headers.get("Content-Length", "")
+        elif status == HTTPStatus.OK:
+            start, said = 0, headers.get("Content-Length", "")
             whole = int(said) if re.fullmatch(NUMBER, said) else None
-            ends = whole is not None or "chunked" in response.headers.get("Transfer-Encoding", "")
+            ends = whole is not None or "chunked" in headers.get("Transfer-Encoding", "")
             if not (ends or self.size or self.checked):
                 msg = "no length given, so that a cut could not be told from the end"
                 raise Refused(msg)
-        if whole is not None and self.size is not None and whole != self.size:
+        elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            discard(part)
+            msg = "another file than before"
+            raise _Again(msg, 0.0)
+        elif status in AGAIN:
+            raise _Again(_in_words(status), _retry_after(headers.get("Retry-After", "")))
+        else:
+            raise Refused(_in_words(status))
+        # Of a packed file it may mean the file.
+        if packing != "identity" and not part.name.endswith((".gz.part", ".tgz.part")):
+            msg = f"packed as {packing[:SHOWN]!r} though not asked for"
+            raise Refused(msg)
+        if whole is not None and self.size not in (None, whole):
             msg = f"wrong length, {whole:,} bytes for {self.size:,}"
             raise Refused(msg)
         if start and total and whole != total:
@@ -237,16 +210,13 @@ class Transfer:
             raise _Again(msg, 0.0)
         return start, self.size if whole is None else whole
 
-    def _receive(
-        self, response: requests.Response, part: Path, start: int, total: int | None
-    ) -> None:
+    def _receive(self, raw: Any, part: Path, start: int, total: int | None) -> None:
         """Append the body to the part file, each piece as it comes, and look at its head."""
         position, looked = start, start >= HEAD
-        raw = response.raw
         with part.open("ab", buffering=0) as out:
             self.moved(position, total)
             while True:
-                if self.stop is not None and self.stop.is_set():
+                if self.stop.is_set():
                     raise Stopped
                 try:
                     # What has come so far, not a full block: a cut then loses next to nothing.
@@ -255,21 +225,18 @@ class Transfer:
                     raise _Again(_reason(error)) from error
                 if not block:
                     break
-                try:
-                    _write(out, block)
-                except OSError as error:
-                    raise _disk_fault(error, part) from error
+                _write(out, block)
                 position += len(block)
                 if not looked and position >= HEAD:
                     looked = True
-                    _refuse_web_page("", part)
+                    _refuse_web_page(part)
                 if total is not None and position > total:
                     discard(part)
                     msg = f"wrong length, more than {total:,} bytes"
                     raise Refused(msg)
                 self.moved(position, total)
             os.fsync(out.fileno())
-        _refuse_web_page("", part)
+        _refuse_web_page(part)
         if total is not None and position < total:
             if raw.chunked:  # a last piece that says so was read: this is all there is
                 discard(part)
@@ -277,12 +244,6 @@ class Transfer:
                 raise Refused(msg)
             msg = f"cut after {position:,} of {total:,} bytes"
             raise _Again(msg)
-
-    def _sleep(self, seconds: float) -> None:
-        if self.stop is None:
-            time.sleep(seconds)
-        elif self.stop.wait(seconds):
-            raise Stopped
 
 
 def length(part: Path) -> int:
@@ -325,28 +286,19 @@ def _write(out: Any, block: bytes) -> None:
         view = view[out.write(view) :]
 
 
-def _disk_fault(error: OSError, part: Path) -> InputError:
-    wanted = "disk space" if error.errno == errno.ENOSPC else "to write it"
-    return InputError(
-        f"{part}: expected {wanted}, got '{error.strerror}' after {length(part):,} bytes; "
-        "mend that, then the same command goes on from here"
-    )
-
-
-def _refuse_web_page(content_type: str, part: Path) -> None:
+def _refuse_web_page(part: Path, content_type: str = "") -> None:
     """Raise Refused where a login or error page comes instead of the data."""
-    if part.name.removesuffix(".part").endswith((".html", ".htm")):
+    if part.name.endswith((".html.part", ".htm.part")):
         return
-    if content_type.split(";")[0].strip().lower() in ("text/html", "application/xhtml+xml"):
-        msg = "a web page instead of the file"
-        raise Refused(msg)
-    if part.is_file():
+    page = content_type.split(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")
+    if not page and part.is_file():
         with part.open("rb") as file:
             head = file.read(HEAD).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-        if head.startswith((b"<!doctype html", b"<html")):
+        if page := head.startswith((b"<!doctype html", b"<html")):
             discard(part)
-            msg = "a web page instead of the file"
-            raise Refused(msg)
+    if page:
+        msg = "a web page instead of the file"
+        raise Refused(msg)
 
 
 def _is_private(host: str) -> bool:
@@ -363,23 +315,18 @@ def _is_private(host: str) -> bool:
 
 def _in_words(status: int) -> str:
     """A status in the standard's words: a server's own may be long, or move a terminal's cursor."""
-    with contextlib.suppress(ValueError):
-        return f"{status} {HTTPStatus(status).phrase}"
-    return f"status {status}"
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from a number of seconds or a date (RFC 9110, section 10.2.3)."""
-    if value is None:
-        return None
-    if re.fullmatch(NUMBER, value.strip()):
-        return float(value)
     try:
-        when = parsedate_to_datetime(value)
+        return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
+        return f"status {status}"
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds to wait, from a number of seconds or a date (RFC 9110, section 10.2.3)."""
+    try:
+        return float(Retry().parse_retry_after(value))
+    except (HTTPError, ValueError, OverflowError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def _reason(error: Exception) -> str:

@@ -2,20 +2,21 @@
 
 import errno
 import gzip
-import hashlib
 import os
+import shutil
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
+from io import BufferedIOBase
 from lzma import LZMAError
 from pathlib import Path
+from typing import IO
 
 from songtitle.errors import InputError
 from songtitle.manifest import File, check_member, check_room, extract, sha256
 
 BLOCK = 1 << 20  # bytes
-ROOM = 1 << 26  # bytes that a stream of unknown length may write before room is looked for again
 
 
 def unpack(
@@ -29,94 +30,77 @@ def unpack(
     one. Each file appears whole or not at all.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ways = {"zip": _unpack_zip, "tar": _unpack_tar, "gz": _unpack_gz}
+
+    def target(name: str) -> str:
+        path = Path(name)
+        hidden = any(part.startswith(".") and part != ".." for part in path.parts)
+        if path.as_posix() in reserved or (hidden and path.name.endswith((".part", ".lock"))):
+            msg = f"{archive}: expected files of its own, got {name!r}, the name of a download; do "
+            msg += "not use this archive"
+            raise InputError(msg)
+        return name.removeprefix("./")
+
     broken = (zipfile.BadZipFile, zlib.error, EOFError, LZMAError, UnicodeDecodeError)
-    torn = (*broken, NotImplementedError, OSError)
     try:
-        return ways[packing](archive, folder, reserved)
-    except torn as error:
+        if packing == "zip":
+            names = _unpack_zip(archive, folder, target)
+        elif packing == "tar":
+            with archive.open("rb") as file:
+                gzipped = file.read(2) == b"\x1f\x8b"
+            if gzipped:  # tarfile leaves the checksum at the end unread
+                _measure(archive, folder)
+            names = extract(archive, folder, target)
+        else:
+            _measure(archive, folder)
+            names = [target(archive.name.removesuffix(".gz"))]
+            with gzip.open(archive) as content:
+                _put(content, folder / names[0])
+    except (*broken, NotImplementedError, OSError) as error:
         # bz2 and gzip raise bare ones for broken content; zipfile seeks to where no file can be.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk's
         msg = f"{archive}: expected a whole {packing} archive, got '{error}'; fetch it again"
         raise InputError(msg) from error
+    written = {Path(name).as_posix(): folder / name for name in names}
+    return [File(name, sha256(path), path.stat().st_size) for name, path in written.items()]
 
 
-def _unpack_zip(archive: Path, folder: Path, reserved: Collection[str]) -> list[File]:
-    written: dict[str, File] = {}
+def _unpack_zip(archive: Path, folder: Path, target: Callable[[str], str]) -> list[str]:
     with zipfile.ZipFile(archive) as file:
-        members = [member for member in file.infolist() if not member.is_dir()]
-        for member in members:
-            _check_zip_member(member, archive)
-            _refuse_reserved(member.filename, reserved, archive)
+        members = {}
+        for member in file.infolist():
+            if member.is_dir():
+                continue
+            mode = member.external_attr >> 16  # Unix file type, 0 where it was not made on Unix
+            plain = stat.S_IFMT(mode) in (0, stat.S_IFREG) and not member.flag_bits & 1  # encrypted
+            # zipfile turns the other system's separators into its own: look at what was written.
+            plain = plain and "\\" not in member.orig_filename
+            check_member(member.filename, member.orig_filename, str(archive), plain=plain)
+            members[target(member.filename)] = member
         # What an archive declares is a bound: zipfile reads no member beyond it.
-        check_room(folder, sum(member.file_size for member in members), f"{archive}, unpacked")
-        for member in members:
+        check_room(folder, sum(m.file_size for m in members.values()), f"{archive}, unpacked")
+        for name, member in members.items():
             with file.open(member) as content:
-                name = member.filename.removeprefix("./")
-                written[name] = _write(content.read, folder, name, member.file_size)
-    return list(written.values())
+                _put(content, folder / name)
+    return list(members)
 
 
-def _check_zip_member(member: zipfile.ZipInfo, archive: Path) -> None:
-    mode = member.external_attr >> 16  # Unix file type, 0 where the archive was not made on Unix
-    plain = stat.S_IFMT(mode) in (0, stat.S_IFREG) and not member.flag_bits & 1  # 1: encrypted
-    # zipfile turns the other system's separators into its own: look at the name as it was written.
-    plain = plain and "\\" not in member.orig_filename
-    check_member(member.filename, member.orig_filename, str(archive), plain=plain)
-
-
-def _refuse_reserved(name: str, reserved: Collection[str], archive: Path) -> None:
-    parts = Path(name).parts
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
-    if Path(name).as_posix() in reserved or (hidden and parts[-1].endswith((".part", ".lock"))):
-        msg = (
-            f"{archive}: expected files of its own, got {name!r}, the name of a download; do not "
-            "use this archive"
-        )
-        raise InputError(msg)
-
-
-def _unpack_tar(archive: Path, folder: Path, reserved: Collection[str]) -> list[File]:
-    with archive.open("rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    if gzipped:  # read to its end once: tarfile leaves the checksum there unread
-        with gzip.open(archive) as content:
-            size = sum(len(block) for block in iter(lambda: content.read(BLOCK), b""))
-        check_room(folder, size, f"{archive}, unpacked")
-
-    def member(name: str) -> str | None:
-        _refuse_reserved(name, reserved, archive)
-        return name.removeprefix("./")
-
-    written = dict.fromkeys(extract(archive, folder, member))
-    return [File(path, sha256(folder / path), (folder / path).stat().st_size) for path in written]
-
-
-def _unpack_gz(archive: Path, folder: Path, reserved: Collection[str]) -> list[File]:
-    name = archive.name.removesuffix(".gz")
-    _refuse_reserved(name, reserved, archive)
+def _measure(archive: Path, folder: Path) -> None:
+    """Read a gzip file to its end: its checksum is right, and the disk has room for all of it."""
+    size = 0
     with gzip.open(archive) as content:
-        return [_write(content.read, folder, name, None)]
+        while block := content.read(BLOCK):
+            size += len(block)
+            check_room(folder, size, f"{archive}, unpacked")
 
 
-def _write(read: Callable[[int], bytes], folder: Path, name: str, size: int | None) -> File:
-    """Write what `read` gives to `folder/name`; without `size`, room is looked for as it goes."""
-    path = folder / name
+def _put(content: IO[bytes] | BufferedIOBase, path: Path) -> None:
+    """Write a file that is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    digest, written, room = hashlib.sha256(), 0, 0
     try:
         with part.open("wb") as out:
-            while block := read(BLOCK):
-                if size is None and written + len(block) > room:
-                    check_room(folder, ROOM, f"{name}, unpacked")
-                    room = written + ROOM
-                out.write(block)
-                digest.update(block)
-                written += len(block)
-    except BaseException:
+            shutil.copyfileobj(content, out, BLOCK)
+        os.replace(part, path)
+    finally:
         part.unlink(missing_ok=True)
-        raise
-    os.replace(part, path)
-    return File(Path(name).as_posix(), digest.hexdigest(), written)
