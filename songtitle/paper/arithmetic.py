@@ -14,6 +14,14 @@ Real = float | int
 SUM, PRODUCT, POWER, WHOLE = range(4)  # how firmly the parts of what is shown hang together
 
 
+def _operators(sign: str, rank: int, work: Callable[[float, float], float]) -> Any:
+    """The methods that join two numbers by a sign: self on the left, self on the right."""
+    return (
+        lambda self, other: _join(sign, rank, work, self, other),
+        lambda self, other: _join(sign, rank, work, other, self),
+    )
+
+
 class Number(float):
     """A number, how it was worked out, and the names of the numbers that it was made of."""
 
@@ -32,34 +40,26 @@ class Number(float):
         """What is shown, in brackets where it stands within something of a higher rank."""
         return self.shown if self.rank >= rank else f"({self.shown})"
 
+    __add__, __radd__ = _operators("+", SUM, operator.add)
+    __sub__, __rsub__ = _operators("−", SUM, operator.sub)
+    __mul__, __rmul__ = _operators("×", PRODUCT, operator.mul)
+    __truediv__, __rtruediv__ = _operators("/", PRODUCT, operator.truediv)
+    __pow__, __rpow__ = _operators("^", POWER, operator.pow)
+
 
 Numbers = Mapping[str, Number]  # by their names in the ledger
-
-
-def _operation(sign: str, rank: int, work: Callable[[float, float], float]) -> Any:
-    """The methods that join two numbers by a sign: this one on the left, this one on the right."""
-
-    def join(left: Real, right: Real) -> Number:
-        a, b = _number(left), _number(right)
-        shown = f"{a.within(rank)} {sign} {b.within(rank + 1)}"
-        return Number(work(float(a), float(b)), shown, a.names | b.names, rank)
-
-    return join, lambda right, left: join(left, right)
 
 
 def _number(value: Real) -> Number:
     return value if isinstance(value, Number) else Number(value, str(value))
 
 
-for _name, _operator in {
-    "add": _operation("+", SUM, operator.add),
-    "sub": _operation("−", SUM, operator.sub),
-    "mul": _operation("×", PRODUCT, operator.mul),
-    "truediv": _operation("/", PRODUCT, operator.truediv),
-    "pow": _operation("^", POWER, operator.pow),
-}.items():
-    setattr(Number, f"__{_name}__", _operator[0])
-    setattr(Number, f"__r{_name}__", _operator[1])
+def _join(
+    sign: str, rank: int, work: Callable[[float, float], float], left: Real, right: Real
+) -> Number:
+    a, b = _number(left), _number(right)
+    shown = f"{a.within(rank)} {sign} {b.within(rank + 1)}"
+    return Number(work(float(a), float(b)), shown, a.names | b.names, rank)
 
 
 def _function(name: str, work: Callable[..., float]) -> Callable[..., Number]:

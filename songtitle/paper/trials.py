@@ -210,10 +210,14 @@ def _counts(n: Numbers) -> dict[str, Trial]:
         "msd": (songs, COUNT_SONGS),
         "fma": (tracks, COUNT_TRACKS),
     }
-    statistics = {"mean": (mean, 0.005), "std": (deviation, 0.005)}
-    statistics |= {"min": (lowest, 0.0), "max": (highest, 0.0)}
+    columns: dict[str, tuple[Statistic, float]] = {
+        "mean": (mean, 0.005),
+        "std": (deviation, 0.005),
+        "min": (lowest, 0.0),
+        "max": (highest, 0.0),
+    }
     for row, (records, needs) in corpora.items():
-        for name, (of, tolerance) in statistics.items():
+        for name, (of, tolerance) in columns.items():
             id = f"table1.{row}.{name}_length"
             enter(id, TABLE_1, needs, *lengths(of, *records), tolerance=tolerance)
     up_to_15, up_to_5 = share(lambda length: length <= 15), share(lambda length: length <= 5)
@@ -236,13 +240,13 @@ def _counts(n: Numbers) -> dict[str, Trial]:
     enter("captions.vocabulary_about", CENSUS, LINKED, *words(*captions), tolerance=2500.0)
     enter("table3.total.msd", TABLE_3, COUNT_SONGS, *words(("dated_songs", "excerpt")))
     enter("table3.total.fma", TABLE_3, COUNT_TRACKS, *words(*tracks))
-    for id, *records in (
+    for id, *counted in (
         ("table3.test.msd", ("dated_songs", "excerpt"), ("song_titles", "part")),
         ("titles.msd.test_vocabulary", ("dated_songs", "excerpt"), ("song_titles", "part")),
         ("table3.test.fma", ("fma_small", "part"), ("fma_raw", "part")),
         ("titles.fma.test_vocabulary", ("fma_small", "part"), ("fma_raw", "part")),
     ):
-        reads = [census(name, "test", "distinct_words", sampled=how) for name, how in records]
+        reads = [census(name, "test", "distinct_words", sampled=how) for name, how in counted]
         enter(id, TABLE_3, TEST_SONGS, *reads)
 
     listed = census("links", "asked", sampled="whole")
