@@ -23,9 +23,12 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import census, claims, experiment, plots, presets, report, tables
+from songtitle import census, claims, experiment, presets, tables
+from songtitle.figures import style
+from songtitle.studies import corpora as study
+from songtitle.studies import shared
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, words = experiment.corpora(config), experiment.vocabulary(config)
 answers = census.answers()
@@ -98,8 +101,8 @@ for name, words_each in by_corpus:
 
 # %% mystnb={"figure": {"caption": "Figure 5 of the paper, redone: how many words a caption or a title has. Above: the stand-ins of this book. Below: the paper's own corpora, or what there is of them.", "name": "fig-5"}, "image": {"alt": "Six bar charts of length in words: above, captions of stamps and the titles of two collections of tunes; below, captions of Conceptual Captions and titles of Million Song and of the Free Music Archive."}} tags=["hide-input"]
 figure, axes = plt.subplots(2, 3, figsize=(12, 7.2), layout="constrained")
-for (name, lengths), axis in zip(report.panels(record, answers), axes.flat, strict=True):
-    plots.length_distribution(lengths, name=name, ax=axis)
+for (name, lengths), axis in zip(study.panels(record, answers), axes.flat, strict=True):
+    study.length_distribution(lengths, name=name, ax=axis)
 
 # %% [markdown]
 # In the paper captions are three times as long as titles, and so they are in its own corpora. The
@@ -108,7 +111,7 @@ for (name, lengths), axis in zip(report.panels(record, answers), axes.flat, stri
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.table_1(record, answers),
+    study.table_1(record, answers),
     name="tab-1",
     caption="Table 1. Lengths in words.",
     note="A word of the stand-ins is one that cleaning leaves; in the other rows it is what spaces "
@@ -116,7 +119,7 @@ tables.Table(
 )
 
 # %% tags=["hide-input"]
-tables.Table(report.table_2(record), name="tab-2", caption="Table 2. Titles after cleaning.")
+tables.Table(study.table_2(record), name="tab-2", caption="Table 2. Titles after cleaning.")
 
 # %% [markdown]
 # Cleaning lowercases, moves a trailing article to the front ("Garden of Daisies, The") and drops
@@ -127,7 +130,7 @@ tables.Table(report.table_2(record), name="tab-2", caption="Table 2. Titles afte
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.table_3(record, answers),
+    study.table_3(record, answers),
     name="tab-3",
     caption="Table 3. Distinct words in cleaned titles: all songs, and the test songs.",
     note="For its Million Song test set the paper prints "
@@ -176,7 +179,7 @@ pd.Series(reached).round(3)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.reach(words),
+    study.reach(words),
     name="tab-reach",
     caption="Words of the test titles that the decoder knows.",
     note="A title all of whose words are unknown scores zero, whatever the model hears.",
@@ -267,5 +270,5 @@ of_titles = sizes.loc[sizes["of"] != experiment.CAPTIONS, "words"]
 own = {"words.captions.mean": float(captions.str.len().mean())}
 own["words.titles.mean"] = float(of_titles.mean())
 own["words.titles.p95"] = float(of_titles.quantile(0.95))
-for name, value in (report.facts(record) | report.facts(words) | own).items():
+for name, value in (shared.facts(record) | shared.facts(words) | own).items():
     glue(name, value, display=False)

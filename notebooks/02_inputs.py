@@ -25,9 +25,11 @@ import matplotlib.pyplot as plt
 from IPython.display import Audio
 from myst_nb import glue
 
-from songtitle import audio, claims, experiment, images, plots, presets, report, tables, timbre
+from songtitle import audio, claims, experiment, images, presets, tables, timbre
+from songtitle.figures import pictures, style
+from songtitle.studies import inputs as study
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.clips(config)
 tables.made_by([record], config)
@@ -43,9 +45,9 @@ tables.made_by([record], config)
 # %% mystnb={"figure": {"caption": "A test picture, its crop, and the crop as 64 tiles of 32 × 32 pixels.", "name": "fig-tiles"}, "image": {"alt": "Three panels: a whole stamp, the square cropped from it, and the same square under a grid of eight by eight tiles."}} tags=["hide-input"]
 picture, crop = experiment.example_picture(config)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrained")
-plots.show_picture(picture.numpy(), ax=axes[0])
-plots.show_picture(crop.numpy(), ax=axes[1])
-plots.show_tiles(crop.numpy(), 32, ax=axes[2]);
+pictures.show_picture(picture.numpy(), ax=axes[0])
+pictures.show_picture(crop.numpy(), ax=axes[1])
+pictures.show_tiles(crop.numpy(), 32, ax=axes[2]);
 
 # %% [markdown]
 # A picture such as `crop` is an array of numbers between 0 and 1: three colours, rows, columns.
@@ -68,7 +70,7 @@ print(f"{tuple(crop.shape)} -> {tuple(by_hand.shape)}")
 # short {term}`window` after another. Each window gives one column, a {term}`frame`.
 
 # %% tags=["hide-input"]
-clip = report.clip_of(record, song)
+clip = study.clip_of(record, song)
 player = Audio(data=clip.read_bytes()[: 8 * 16_000])  # 8 s: an mp3 of 128 kbit/s
 player.mimetype = "audio/mpeg"
 player
@@ -78,12 +80,12 @@ spectral = config.spectrogram
 wave = experiment.hear(clip, config)
 spectrogram = audio.log_spectrogram(wave, spectral)
 first, last = experiment.crop_of(clip, config, spectrogram.shape[-1])
-axis = plots.show_spectrogram(
+axis = pictures.show_spectrogram(
     spectrogram.numpy(), sample_rate=spectral.sample_rate,
     hop_length=spectral.hop_length, n_fft=spectral.n_fft,
 )
 seconds = spectral.hop_length / spectral.sample_rate
-plots.mark_span(first * seconds, last * seconds, ax=axis);
+pictures.mark_span(first * seconds, last * seconds, ax=axis);
 
 # %% [markdown]
 # ### The same by hand
@@ -122,11 +124,11 @@ assert torch.allclose(picture_of_song, of_library, atol=0.01)  # a tenth of a de
 
 # %% mystnb={"figure": {"caption": "The square in the box: its levels by hand, with time from its left edge, and the picture of it that the library gives to the network.", "name": "fig-by-hand"}, "image": {"alt": "Two panels of the same piece of a song: levels in decibels over time in seconds and frequency in kilohertz, and the same in grey, high tones at the top."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", width_ratios=[1.25, 1])
-plots.show_spectrogram(
+pictures.show_spectrogram(
     level[:, first:last].numpy(), sample_rate=spectral.sample_rate,
     hop_length=spectral.hop_length, n_fft=spectral.n_fft, ax=axes[0],
 )
-plots.show_picture(experiment.clip_picture(wave, clip.name, config).numpy(), ax=axes[1]);
+pictures.show_picture(experiment.clip_picture(wave, clip.name, config).numpy(), ax=axes[1]);
 
 # %% [markdown]
 # The paper states a {glue:text}`paper.spectrogram.n_fft:,.0f`-point transform, a window of
@@ -138,7 +140,7 @@ plots.show_picture(experiment.clip_picture(wave, clip.name, config).numpy(), ax=
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.spectrogram_shapes(clip, config),
+    study.spectrogram_shapes(clip, config),
     name="tab-spectrogram",
     caption="Two readings of the paper's spectrogram settings, on this clip.",
 )
@@ -171,7 +173,7 @@ assert np.allclose(numbers, of_library, rtol=1e-3, atol=1e-2)  # double and sing
 print(numbers[:3].round(1), numbers[12:15].round(1))
 
 # %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers on a scale that is logarithmic beyond ten: twelve means, then seventy-eight covariances, in two colours."}} tags=["hide-input"]
-plots.timbre_bars(of_library);
+pictures.timbre_bars(of_library);
 
 # %% [markdown]
 # The numbers differ in size by orders of magnitude, while the decoder was trained on inputs of

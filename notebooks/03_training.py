@@ -32,30 +32,33 @@ again: bool = False  # True: train the compared models here; False: show what wa
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import experiment, presets, tables
+from songtitle.figures import diagrams, style
+from songtitle.studies import shared
+from songtitle.studies import training as study
 
-plots.use_house_style()
+style.use_house_style()
 changes = {"encoder": encoder, "decoder": decoder}
 changes |= {"compared_encoders": compared_encoders, "compared_decoders": compared_decoders}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record = experiment.training(config)
-boxes = report.diagram(config, record)
-words = report.example_caption(config)
+boxes = study.diagram(config, record)
+words = study.example_caption(config)
 tables.made_by([record], config)
 
 # %% mystnb={"figure": {"caption": "Figure 1 of the paper, drawn from the model trained here: the picture enters the LSTM once, before the first word.", "name": "fig-1"}, "image": {"alt": "Diagram: a picture crop passes a frozen network and a trained projection into an LSTM unrolled over time, which reads the begin mark and the words of a caption and gives each next word."}} tags=["hide-input"]
-plots.draw_captioner(boxes["picture"], words, decoder=boxes["decoder"][0]);
+diagrams.draw_captioner(boxes["picture"], words, decoder=boxes["decoder"][0]);
 
 # %% mystnb={"figure": {"caption": "Figure 2 of the paper: what is learnt on pictures is applied to songs.", "name": "fig-2"}, "image": {"alt": "Diagram of two steps. Above, pictures and captions train projection and decoder. Below, spectrograms of songs pass the same weights and give titles."}} tags=["hide-input"]
-plots.draw_two_steps(
+diagrams.draw_two_steps(
     [*boxes["picture"], *boxes["decoder"]], [*boxes["spectrogram"], *boxes["decoder"]]
 );
 
 # %% mystnb={"figure": {"caption": "Figure 3 of the paper, the baseline: timbre enters the decoder by a back door.", "name": "fig-3"}, "image": {"alt": "Diagram: audio becomes ninety timbre numbers, replicated to the decoder's width, which enter the unrolled LSTM in the picture's place."}} tags=["hide-input"]
-plots.draw_captioner(boxes["timbre"], ["a", "title"], decoder=boxes["decoder"][0]);
+diagrams.draw_captioner(boxes["timbre"], ["a", "title"], decoder=boxes["decoder"][0]);
 
 # %% mystnb={"figure": {"caption": "Figure 4 of the paper, the mainline: the spectrogram takes the whole way of a picture.", "name": "fig-4"}, "image": {"alt": "Diagram: audio becomes a spectrogram, which passes the frozen network and the projection like a picture, and enters the unrolled LSTM."}} tags=["hide-input"]
-plots.draw_captioner(boxes["spectrogram"], ["a", "title"], decoder=boxes["decoder"][0]);
+diagrams.draw_captioner(boxes["spectrogram"], ["a", "title"], decoder=boxes["decoder"][0]);
 
 # %% [markdown]
 # ## The model, line by line
@@ -200,11 +203,11 @@ controls = {
     "unigram model": record.result["unigram_perplexity"],
     "permuted pictures": record.result["permuted_pictures_perplexity"],
 }
-plots.perplexity_by_epoch(pd.DataFrame(record.result["history"]), references=controls);
+study.perplexity_by_epoch(pd.DataFrame(record.result["history"]), references=controls);
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.perplexities(record),
+    study.perplexities(record),
     name="tab-perplexity",
     caption="Validation perplexity of the captioner kept, and of its controls.",
 )
@@ -274,7 +277,7 @@ for name, nats in perplexities.items():
 # %% tags=["hide-input"]
 compared = experiment.published(experiment.comparison, config, again=again)
 tables.Table(
-    report.comparison(compared),
+    study.comparison(compared),
     name="tab-comparison",
     caption="Encoders and decoders compared on the same held-out pictures.",
     note="Perplexity on validation captions, in brackets with the wrong pictures. BLEU-1 of the "
@@ -365,5 +368,5 @@ assert abs(perplexity([math.log(0.5), math.log(0.125)]) - 4) < 1e-9
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.facts(record).items():
+for name, value in shared.facts(record).items():
     glue(name, value, display=False)

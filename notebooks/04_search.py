@@ -28,9 +28,12 @@ tile_sizes: list[int] = None  # sides in pixels, such as [64, 256]; None: the pr
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import claims, evidence, experiment, plots, presets, report, tables
+from songtitle import claims, evidence, experiment, presets, tables
+from songtitle.figures import lines, style
+from songtitle.studies import gallery
+from songtitle.studies import search as study
 
-plots.use_house_style()
+style.use_house_style()
 changes = {"beam_sizes": beam_sizes, "tile_sizes": tile_sizes}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record, pairs = experiment.scores(config), evidence.differences(config)
@@ -158,7 +161,7 @@ tables.Table(
 )
 
 # %% mystnb={"figure": {"caption": "The same song: what is left after three steps, the likeliest on top. Below each token, the log-probability (nats) of the title so far.", "name": "fig-three-steps"}, "image": {"alt": "A small tree of words from left to right, the three beginnings that the beam is left with after three steps; the likeliest is the top line, shaded."}} tags=["hide-input"]
-plots.beam_tree(beam);
+gallery.beam_tree(beam);
 
 # %% [markdown]
 # Stopped after three tokens, the library's beam search must hold the same beginnings, at the same
@@ -181,7 +184,7 @@ for beginning, ids, log_prob in zip(beam, said.tokens[0], said.log_probs[0]):
 # the wrong references.
 
 # %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone: BLEU-1 by beam size, with 95 % intervals; chance dashed in the same colour.", "name": "fig-8a"}, "image": {"alt": "BLEU-1 in percent points against beam size, one line with interval bars for each of the inputs of Table 4, and a dashed line of chance in the same colour for each."}} tags=["hide-input"]
-plots.bleu_by_beam(scores);
+lines.bleu_by_beam(scores);
 
 # %% [markdown]
 # ## Table 4, with chance
@@ -209,11 +212,11 @@ plots.bleu_by_beam(scores);
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.table_4(scores, pairs),
+    study.table_4(scores, pairs),
     name="tab-4",
     caption="Table 4. BLEU-1 in percent points by input and beam size (k = 1 is greedy search): "
     "score and letters, [interval], (chance, gain, p).",
-    note=report.signature(record),
+    note=study.signature(record),
 )
 
 # %% [markdown]
@@ -224,10 +227,10 @@ tables.Table(
 # beam.
 
 # %% mystnb={"figure": {"caption": "Figure 8b of the paper, redone: time of search per example by beam size.", "name": "fig-8b"}, "image": {"alt": "Milliseconds of search per example against beam size, one line for each of the inputs of Table 4."}} tags=["hide-input"]
-plots.seconds_by_beam(scores);
+study.seconds_by_beam(scores);
 
 # %% mystnb={"figure": {"caption": "Figure 8c of the paper, redone: BLEU-1 per second of search, on a logarithmic scale.", "name": "fig-8c"}, "image": {"alt": "BLEU-1 per second of search on a logarithmic scale against beam size, one line for each of the inputs of Table 4."}} tags=["hide-input"]
-plots.bleu_per_second(scores);
+study.bleu_per_second(scores);
 
 # %% [markdown]
 # ## Longer beams, shorter outputs
@@ -237,7 +240,7 @@ plots.bleu_per_second(scores);
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.mean_lengths(scores),
+    study.mean_lengths(scores),
     name="tab-lengths",
     caption="Mean length of the best hypothesis, in words.",
 )
@@ -331,7 +334,7 @@ assert list(best_title) == ["the", "moon"]
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.headline(scores).items():
+for name, value in study.headline(scores).items():
     glue(name, value, display=False)
 for name in ("headline.out_domain", "headline.in_domain", "search.msd_rate_drop", "search.msd_gain"):
     glue(f"paper.{name}", claims.paper(name), display=False)

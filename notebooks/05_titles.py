@@ -27,9 +27,12 @@ from dataclasses import replace
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import census, claims, experiment, plots, presets, report, tables
+from songtitle import census, claims, experiment, presets, tables
+from songtitle.figures import style
+from songtitle.studies import search
+from songtitle.studies import titles as study
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 config = replace(config, beam_sizes=(1, beam_size))
 record = experiment.scores(config)
@@ -38,7 +41,7 @@ tables.made_by([record], config)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.named_songs(config, beam_size, count=12),
+    study.named_songs(config, beam_size, count=12),
     name="tab-songs",
     caption=f"Twelve test songs, and what they are called at k = {beam_size}.",
     note="In brackets: log-probability in nats. The chance title is another song's, at random.",
@@ -52,7 +55,7 @@ tables.Table(
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.five_best(config, beam_size, song=0),
+    study.five_best(config, beam_size, song=0),
     name="tab-five",
     caption="The five best titles of one song by either reading.",
 )
@@ -62,7 +65,7 @@ tables.Table(
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.variety(config, beam_size),
+    study.variety(config, beam_size),
     name="tab-variety",
     caption="Distinct best titles over all test songs, and the most frequent one.",
 )
@@ -157,18 +160,18 @@ assert abs(each.mean() - recorded["score"]) < 1e-9  # all songs: the record behi
 # %% tags=["hide-input"]
 answers = census.answers("audio_references")
 tables.Table(
-    report.table_5(scores, answers),
+    study.table_5(scores, answers),
     name="tab-5",
     caption="Table 5. BLEU-1 in percent points from timbre (MFCC) and spectrograms.",
-    note=report.signature(record) + " No cell of one column is to be ranked against another's.",
+    note=search.signature(record) + " No cell of one column is to be ranked against another's.",
 )
 
 # %% mystnb={"figure": {"caption": "BLEU-1 of captions of sounds by number of references, no model involved; dotted, what the paper quotes for AudioCaps.", "name": "fig-references"}, "image": {"alt": "BLEU-1 in percent points against the number of references of each clip, with lines for another human caption, for one answer given to every clip and for a random caption, and two dotted levels of numbers that the paper quotes."}} tags=["hide-input"]
 quoted = {f"AudioCaps, {row.features}": row.audiocaps_1 for row in claims.paper_table(5).itertuples()}
-plots.bleu_by_references(report.reference_curves(answers), quoted=quoted);
+study.bleu_by_references(study.reference_curves(answers), quoted=quoted);
 
 # %% tags=["hide-input"]
-report.references_note(answers)
+study.references_note(answers)
 
 # %% [markdown]
 # With more references there is more to match, and every line rises, that of a caption drawn at
@@ -180,7 +183,7 @@ report.references_note(answers)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.by_references(answers),
+    study.by_references(answers),
     name="tab-references",
     caption="BLEU-1 in percent points of AudioCaps' test captions by number of references.",
     note="Mean of clips with its 95 % bootstrap interval; below it, the corpus as a whole. "
@@ -280,7 +283,7 @@ assert abs(constant - pairs.mean()) < 1e-9
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.headline(scores).items():
+for name, value in search.headline(scores).items():
     glue(name, value, display=False)
 values = {"precision": by_library.precisions[0], "penalty": by_library.brevity_penalty, "score": by_hand}
 values |= {"mean": 100 * each.mean(), "songs": len(each), "none": in_common.count(0)}

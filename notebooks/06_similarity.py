@@ -27,9 +27,12 @@ map_items: int = 240  # points on each of the small maps
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import experiment, presets, tables
+from songtitle.figures import style
+from songtitle.studies import shared
+from songtitle.studies import similarity as study
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.similarity(config)
 likeness = experiment.likeness(config)
@@ -41,11 +44,11 @@ tables.made_by([record, likeness, grid], config)
 
 # %% mystnb={"figure": {"caption": "Figure 7a of the paper, redone: pictures and timbre vectors as the decoder receives them.", "name": "fig-7a"}, "image": {"alt": "A t-SNE map of picture vectors and timbre vectors, each kind in its own marker and colour; the axes have no unit."}} tags=["hide-input"]
 timbre = pd.read_csv(record.file("timbre.csv"))
-plots.similarity_map(timbre[["x", "y"]].to_numpy(), timbre["kind"]);
+study.similarity_map(timbre[["x", "y"]].to_numpy(), timbre["kind"]);
 
 # %% mystnb={"figure": {"caption": "Figure 7b of the paper, redone: pictures and spectrograms as the decoder receives them.", "name": "fig-7b"}, "image": {"alt": "A t-SNE map of picture vectors and spectrogram vectors, each kind in its own marker and colour; the axes have no unit."}} tags=["hide-input"]
 spectrogram = pd.read_csv(record.file("spectrogram.csv"))
-plots.similarity_map(spectrogram[["x", "y"]].to_numpy(), spectrogram["kind"]);
+study.similarity_map(spectrogram[["x", "y"]].to_numpy(), spectrogram["kind"]);
 
 # %% [markdown]
 # ## How such a map is made
@@ -108,10 +111,10 @@ assert abs(trust - same["trustworthiness"]) < 0.05  # the panel on the left of t
 # pictures on it (1: like a random mixture).
 
 # %% mystnb={"figure": {"caption": "Pictures and standardised timbre: one set of vectors, three perplexities, three starts.", "name": "fig-maps-timbre"}, "image": {"alt": "Nine small t-SNE maps of the same picture and timbre vectors in three rows of perplexity and three columns of starts, with trustworthiness and mixing written below each map."}} tags=["hide-input"]
-plots.map_grid(report.maps_of(grid, "timbre_standardised"));
+study.map_grid(study.maps_of(grid, "timbre_standardised"));
 
 # %% mystnb={"figure": {"caption": "Pictures and spectrograms: one set of vectors, three perplexities, three starts.", "name": "fig-maps-spectrogram"}, "image": {"alt": "Nine small t-SNE maps of the same picture and spectrogram vectors in three rows of perplexity and three columns of starts, with trustworthiness and mixing written below each map."}} tags=["hide-input"]
-plots.map_grid(report.maps_of(grid, "spectrogram"));
+study.map_grid(study.maps_of(grid, "spectrogram"));
 
 # %% [markdown]
 # The paper says nothing of scaling timbre. Left as they are, its numbers are far larger than those
@@ -119,7 +122,7 @@ plots.map_grid(report.maps_of(grid, "spectrogram"));
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.map_trust(grid),
+    study.map_trust(grid),
     name="tab-maps",
     caption="Trustworthiness, and mixing of songs into pictures, over three starts of each map.",
     note=f"{grid.result['items']} points a map. Mixing by Euclidean distance, here and there.",
@@ -182,11 +185,11 @@ assert abs(inside - of_library) < 1.5 / len(songs)  # a song on the border may f
 print(f"inside: {inside:.3f} of the songs, {(own <= radius).mean():.3f} of the pictures")
 
 # %% mystnb={"figure": {"caption": "Each kind beside the training pictures, with 95 % intervals; dashed, what one population would give.", "name": "fig-likeness"}, "image": {"alt": "Four panels of dots with interval bars: mixing, classifier AUC, share inside the pictures and share of pictures inside, a line each for held-out pictures, three readings of songs and two kinds of noise, and a dashed line where one population would lie."}} tags=["hide-input"]
-plots.numbers_by_kind(report.apart_values(likeness));
+study.numbers_by_kind(study.apart_values(likeness));
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.apart(likeness),
+    study.apart(likeness),
     name="tab-mixing",
     caption=f"Each kind beside {likeness.result['pictures']} training pictures, in the full space.",
     note="In brackets: 95 % intervals. Noise shaped like pictures has the mean and covariance of "
@@ -195,7 +198,7 @@ tables.Table(
 )
 
 # %% tags=["hide-input"]
-report.containment_note(likeness)
+study.containment_note(likeness)
 
 # %% [markdown]
 # ## What it means
@@ -284,5 +287,5 @@ assert similarity.contained(wide, tight).value < 0.1
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in (report.facts(record) | report.facts(likeness)).items():
+for name, value in (shared.facts(record) | shared.facts(likeness)).items():
     glue(name, value, display=False)

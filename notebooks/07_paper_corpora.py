@@ -22,15 +22,18 @@ preset: str = "quick"  # any will do: nothing here is trained
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import census, plots, report, tables
+from songtitle import census, tables
+from songtitle.figures import style
+from songtitle.studies import paper_corpora as study
+from songtitle.studies import shared
 
-plots.use_house_style()
+style.use_house_style()
 answers = census.answers()
-report.census_note(answers)
+study.census_note(answers)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.census(answers),
+    study.census(answers),
     name="tab-census",
     caption="What was counted, on which files.",
     note="A fault is a row skipped, or read with a remark. To count again: "
@@ -45,12 +48,12 @@ tables.Table(
 # paper appeared, and kept the answers.
 
 # %% mystnb={"figure": {"caption": "Links that gave a picture, by host, for the twelve hosts with most links; in brackets the number of links. Bars are 95 % intervals (Wilson).", "name": "fig-links"}, "image": {"alt": "Hosts on the vertical axis, each with the share of its links that gave a picture and a 95 percent interval; a dashed line marks the share of all links."}} tags=["hide-input"]
-hosts, alive = report.links_by_host(answers)
+hosts, alive = study.links_by_host(answers)
 figure, axis = plt.subplots(figsize=(8, 4.6), layout="constrained")
-plots.link_survival(hosts, total=alive, ax=axis);
+study.link_survival(hosts, total=alive, ax=axis);
 
 # %% tags=["hide-input"]
-tables.Table(report.lost_links(answers), name="tab-links", caption="Why links gave no picture.")
+tables.Table(study.lost_links(answers), name="tab-links", caption="Why links gave no picture.")
 
 # %% [markdown]
 # The large hosts lose next to nothing; what is lost stood on the many small ones. So the survivors
@@ -58,7 +61,7 @@ tables.Table(report.lost_links(answers), name="tab-links", caption="Why links ga
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.shift(answers),
+    study.shift(answers),
     name="tab-shift",
     caption="Captions whose picture was there, and captions whose picture was lost.",
     note="Lengths: Kolmogorov and Smirnov's distance. Words: Jensen and Shannon's distance between "
@@ -73,14 +76,14 @@ tables.Table(
 # years is sorted **by year**; UCI's rows are not. What if the two were joined row by row?
 
 # %% mystnb={"figure": {"caption": "The year of each row in two lists of the same songs: timbre in the order of its file, titles sorted by year. Joined row by row, a song gets the title of another.", "name": "fig-orders"}, "image": {"alt": "Two clouds of dots: the year of a song over its row number, in the list of timbre and in the list of titles."}} tags=["hide-input"]
-years, names, every = report.years_by_row(answers)
+years, names, every = study.years_by_row(answers)
 figure, axis = plt.subplots(figsize=(8, 4.2), layout="constrained")
-plots.two_orders(years, names, every=every, ax=axis);
+study.two_orders(years, names, every=every, ax=axis);
 
 # %% tags=["hide-input"]
 display(
-    tables.Table(report.timbre(answers), name="tab-timbre", caption="90 numbers, computed again."),
-    tables.Table(report.joins(answers), name="tab-joins", caption="Joins of timbre with titles."),
+    tables.Table(study.timbre(answers), name="tab-timbre", caption="90 numbers, computed again."),
+    tables.Table(study.joins(answers), name="tab-joins", caption="Joins of timbre with titles."),
 )
 
 # %% [markdown]
@@ -107,13 +110,13 @@ display(
 # %% mystnb={"figure": {"caption": "Titles left after each step of the paper's cleaning, with names looked for before or after lowercasing.", "name": "fig-funnel"}, "image": {"alt": "Horizontal bars of the titles left after each step of cleaning, in pairs: names looked for before lowercasing, and after."}} tags=["hide-input"]
 figure, axes = plt.subplots(2, 1, figsize=(8, 7.4), layout="constrained")
 for axis, name in zip(axes, ("fma_names", "song_names"), strict=True):
-    plots.title_funnel(report.funnels(answers, name), axis)
-    axis.set_title(report.need(answers, name).settings["corpus"])
+    study.title_funnel(study.funnels(answers, name), axis)
+    axis.set_title(study.need(answers, name).settings["corpus"])
 
 # %% tags=["hide-input"]
 display(
-    tables.Table(report.named(answers), name="tab-names", caption="Titles with a named entity."),
-    tables.Table(report.named_samples(answers), name="tab-samples", caption="Table 2's titles."),
+    tables.Table(study.named(answers), name="tab-names", caption="Titles with a named entity."),
+    tables.Table(study.named_samples(answers), name="tab-samples", caption="Table 2's titles."),
 )
 
 # %% [markdown]
@@ -125,7 +128,7 @@ display(
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.sounds(answers), name="tab-clips", caption="Clips of fma_small, decoded to their end."
+    study.sounds(answers), name="tab-clips", caption="Clips of fma_small, decoded to their end."
 )
 
 # %% [markdown]
@@ -194,6 +197,6 @@ tables.Table(
 
 # %% tags=["remove-cell"]
 for name, record in answers.items():
-    for key, value in report.facts(record).items():
+    for key, value in shared.facts(record).items():
         if ".lengths." not in key:
             glue(f"{name}.{key}", value, display=False)

@@ -17,18 +17,20 @@
 preset: str = "quick"  # any will do: nothing is measured here, the page shows what `make bench` left
 
 # %% tags=["hide-input"]
-from songtitle import plots, report, tables
+from songtitle import tables
+from songtitle.figures import style
+from songtitle.studies import speed as study
 
-plots.use_house_style()
-found = report.benchmarks()
-report.speed_note(found)
+style.use_house_style()
+found = study.benchmarks()
+study.speed_note(found)
 
 # %% mystnb={"figure": {"caption": "Every measured ratio that has a bound, relative to that bound.", "name": "fig-speed"}, "image": {"alt": "One dot for each bounded ratio, relative to its bound at one; dots on the left of the line meet their bound, dots on the right miss it."}} tags=["hide-input"]
-plots.ratio_bars(report.ratios(found));
+study.ratio_bars(study.ratios(found));
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.ratio_table(found),
+    study.ratio_table(found),
     name="tab-speed",
     caption="What was measured, against whom, and whether it met its bound.",
 )
@@ -40,10 +42,10 @@ tables.Table(
 # twice the work takes twice the time, 0 that it takes no longer.
 
 # %% mystnb={"figure": {"caption": "Time against size, with fitted exponents.", "name": "fig-growth"}, "image": {"alt": "Lines on logarithmic axes: seconds against the size of the work, one line for each measured thing, its fitted exponent in the legend."}} tags=["hide-input"]
-plots.growth_lines(report.growths(found, "seconds"));
+study.growth_lines(study.growths(found, "seconds"));
 
 # %% mystnb={"figure": {"caption": "Memory against size, with fitted exponents.", "name": "fig-memory"}, "image": {"alt": "Lines on logarithmic axes: megabytes against the size of the work, one line for each measured thing, its fitted exponent in the legend."}} tags=["hide-input"]
-plots.growth_lines(report.growths(found, "MB"));
+study.growth_lines(study.growths(found, "MB"));
 
 # %% [markdown]
 # ## What it means

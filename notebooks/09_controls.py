@@ -25,9 +25,12 @@ again: bool = False  # True: train from several seeds here; False: show what was
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import evidence, experiment, plots, presets, report, tables
+from songtitle import evidence, experiment, presets, tables
+from songtitle.figures import findings, style
+from songtitle.studies import controls as study
+from songtitle.studies import shared
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, ranks = evidence.controls(config), evidence.self_retrieval(config)
 pairs = evidence.differences(config)
@@ -53,11 +56,11 @@ tables.made_by([record, ranks, pairs, seeds], config)
 # does as well *without* what it lacks.
 
 # %% mystnb={"figure": {"caption": "The real input against nine controls, for both readings of the songs and for whole pictures: BLEU-1 with 95 % intervals (for wrong titles, the range of 95 % of random pairings), at k = 1 and k = 5.", "name": "fig-controls"}, "image": {"alt": "Three panels of marks with interval bars, one row for the real input and one for each control, circles for k = 1 and squares for k = 5, and a dashed line down from each mark of the real input."}} tags=["hide-input"]
-found = report.frame(record, "rows")
+found = shared.frame(record, "rows")
 names = list(dict.fromkeys(found["input"]))
 figure, axes = plt.subplots(1, len(names), figsize=(11, 4.6), sharey=True)
 for name, ax in zip(names, axes):
-    plots.control_forest(found[found["input"] == name], ax).set_title(name)
+    study.control_forest(found[found["input"] == name], ax).set_title(name)
 
 # %% [markdown]
 # The table has the numbers. In brackets stands how much *more* the real input scores than the
@@ -66,16 +69,16 @@ for name, ax in zip(names, axes):
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.controls(record),
+    study.controls(record),
     name="tab-controls",
     caption="BLEU-1 in percent points of the real input and of each control, with 95 % intervals; "
     "below each control the lead of the real input over it, and p.",
     note="p: random signs of the items' differences, two-sided; for wrong titles random pairings, "
-    f"one-sided. {report.definition_note(record)}",
+    f"one-sided. {shared.definition_note(record)}",
 )
 
 # %% tags=["hide-input"]
-report.controls_note(record)
+study.controls_note(record)
 
 # %% [markdown]
 # ## Chance, by hand
@@ -147,7 +150,7 @@ for (name, (score, chance, p_here, shuffled)), ax in zip(results.items(), axes):
     ax.axvline(100 * score, color="C0", label="true titles")
     ax.axvline(100 * chance, color="C1", linestyle="--", label="chance")
     ax.set(title=name, xlabel="BLEU-1 (percent points)", ylabel="shuffles")
-    plots.hand_on(
+    findings.hand_on(
         ax,
         pd.DataFrame({"BLEU-1 (percent points), from": edges[:-1], "shuffles": counts}),
         f"true titles score {100 * score:.1f} points, chance {100 * chance:.1f}; "
@@ -173,7 +176,7 @@ figure.tight_layout();
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.retrieval(ranks),
+    study.retrieval(ranks),
     name="tab-retrieval",
     caption="Rank of the true title by the decoder's likelihood: value with 95 % interval, and "
     "below it (chance, gain, p). Chance is exact.",
@@ -189,15 +192,15 @@ tables.Table(
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.replicates(seeds),
+    study.replicates(seeds),
     name="tab-replicates",
     caption="BLEU-1 in percent points over whole trainings from several seeds; intervals are 95 %.",
     note=f"Over seeds: Student's t; over items: mean half width of the bootstrap intervals. "
-    f"{report.definition_note(seeds)} {tables.origin(seeds)}",
+    f"{shared.definition_note(seeds)} {tables.origin(seeds)}",
 )
 
 # %% tags=["hide-input"]
-report.seeds_note(seeds)
+study.seeds_note(seeds)
 
 # %% [markdown]
 # ## Timbre or spectrogram?
@@ -211,15 +214,15 @@ report.seeds_note(seeds)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.paired(pairs),
+    study.paired(pairs),
     name="tab-paired",
     caption="Timbre less spectrogram on the same songs, in percent points, with 95 % intervals.",
-    note=report.definition_note(pairs),
+    note=shared.definition_note(pairs),
 )
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.power(pairs),
+    study.power(pairs),
     name="tab-power",
     caption="Titles needed to tell the two readings apart in four of five trials, at 5 %; in "
     "brackets how often as many as here would do.",
@@ -306,5 +309,5 @@ assert abs(p - 1 / 6) < 1e-9
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.beaten(record).items():
+for name, value in study.beaten(record).items():
     glue(f"controls.{name}", value, display=False)

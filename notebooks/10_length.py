@@ -24,9 +24,12 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import evidence, experiment, metrics, plots, presets, report, tables
+from songtitle import evidence, experiment, metrics, presets, tables
+from songtitle.figures import findings, style
+from songtitle.studies import length as study
+from songtitle.studies import shared
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 scored, record = experiment.scores(config), evidence.lengths(config)
 scores = experiment.score_table(config)
@@ -40,7 +43,7 @@ tables.made_by([scored, record], config)
 # does chance, which knows nothing of the input, move along with the score?
 
 # %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone with what it leaves out: above, BLEU-1 by beam size with 95 % intervals, chance dashed in the same colour; below, the mean length of the best hypotheses.", "name": "fig-length"}, "image": {"alt": "Two panels over the same beam sizes. Above, one line of BLEU-1 with interval bars for each input of Table 4 and a dashed line of chance for each; below, one line of mean length in words for each input."}} tags=["hide-input"]
-plots.score_and_length(scores);
+study.score_and_length(scores);
 
 # %% [markdown]
 # ## What a prefix scores
@@ -51,10 +54,10 @@ plots.score_and_length(scores);
 # goes flat where titles have no further words to cut.
 
 # %% mystnb={"figure": {"caption": "Greedy hypotheses cut to their first words: BLEU-1 of words (left) and of letters (right) with 95 % intervals, chance dashed in the same colour.", "name": "fig-prefix"}, "image": {"alt": "Two panels of BLEU-1 against the number of words kept, one line with a shaded interval for each of the two song inputs and for whole pictures, and a dashed line of chance for each."}} tags=["hide-input"]
-found = report.frame(record, "prefixes")
+found = shared.frame(record, "prefixes")
 figure, axes = plt.subplots(1, 2, figsize=(10, 4))
 for (name, rows), ax in zip(found.groupby("definition", sort=False), axes):
-    plots.score_by_prefix(rows, ax).set_title(metrics.DEFINITIONS[name].name)
+    study.score_by_prefix(rows, ax).set_title(metrics.DEFINITIONS[name].name)
 
 # %% [markdown]
 # ## The same curve, from counts
@@ -112,13 +115,13 @@ axes[0].set_ylabel("precision, brevity penalty (percent)")
 axes[1].set_ylabel("BLEU-1 (percent points)")
 first, last = percent.iloc[0].round(1), percent.iloc[-1].round(1)
 drawn = percent.reset_index()
-plots.hand_on(
+findings.hand_on(
     axes[0],
     drawn[["kept", "precision", "penalty"]],
     f"from the fewest words to the most, precision goes from {first['precision']} to "
     f"{last['precision']} % and the brevity penalty from {first['penalty']} to {last['penalty']} %",
 )
-plots.hand_on(
+findings.hand_on(
     axes[1],
     drawn[["kept", "score"]],
     f"highest, {percent['score'].max():.1f} points, with {best} kept",
@@ -145,14 +148,14 @@ figure.tight_layout();
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.length_split(record),
+    study.length_split(record),
     name="tab-length",
     caption="Every beam effect split into length and words, in percent points with 95 % intervals.",
-    note=report.definition_note(record),
+    note=shared.definition_note(record),
 )
 
 # %% tags=["hide-input"]
-report.length_note(record)
+study.length_note(record)
 
 # %% [markdown]
 # ## Does it rise and then fall?
@@ -162,7 +165,7 @@ report.length_note(record)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.shapes(record),
+    study.shapes(record),
     name="tab-shape",
     caption="Which way scores go, from k = 1 to 5 and from 5 to the widest beam.",
 )
@@ -248,6 +251,6 @@ assert abs(bleu1(3, 6, 3) - 0.5) < 1e-9
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.steps_explained(record).items():
+for name, value in study.steps_explained(record).items():
     glue(f"length.{name}", value, display=False)
 glue("length.best", int(best), display=False)

@@ -27,9 +27,12 @@ draws: int = None  # random drawings of each control; None: the preset's own
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import census, evidence, plots, presets, report, tables
+from songtitle import census, evidence, presets, tables
+from songtitle.figures import style
+from songtitle.studies import forensics as study
+from songtitle.studies import shared, training
 
-plots.use_house_style()
+style.use_house_style()
 changes = {"beam_sizes": beam_sizes, "draws": draws}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 here, record = evidence.content_free(config), evidence.readings(config)
@@ -50,9 +53,9 @@ tables.made_by([here, record], config)
 # somebody:
 
 # %% tags=["hide-input"]
-caption, title = report.example_caption(config), report.example_title()
+caption, title = training.example_caption(config), study.example_title()
 tables.Table(
-    report.definitions(caption, title),
+    study.definitions(caption, title),
     name="tab-definitions",
     caption=f"“{tables.plain(' '.join(caption))}” against “{tables.plain(' '.join(title))}”, in percent points.",
     note="NLTK up to 3.2.5 took four orders by default and left out those without a match.",
@@ -106,10 +109,10 @@ for name, mine in {"bleu1": by_words, "letters": by_letters}.items():
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.content_free(here, real),
+    study.content_free(here, real),
     name="tab-content-free",
     caption="Captions that have nothing to do with what they are scored against.",
-    note=report.content_free_note(here, real),
+    note=study.content_free_note(here, real),
 )
 
 # %% [markdown]
@@ -126,10 +129,10 @@ tables.Table(
 # Look for the paper's marks.
 
 # %% mystnb={"figure": {"caption": "Scores of the first words of random captions, by words (left) and by letters (right). To the right of the line: the paper's cells for the same kind of reference.", "name": "fig-prefixes"}, "image": {"alt": "Panels in pairs, by words on the left and by letters on the right: score in percent points against the words kept of a random caption, one curve for each kind of reference, and to the right of a line the paper's own cells, greedy and best."}} tags=["hide-input"]
-panels = report.prefix_panels(here, real)
+panels = study.prefix_panels(here, real)
 figure, axes = plt.subplots(len(panels) // 2, 2, figsize=(11, 2.2 * len(panels)), squeeze=False)
 for axis, (name, curves, cells) in zip(axes.flat, panels):
-    plots.prefix_curves(curves, cells, axis).set_title(name)
+    study.prefix_curves(curves, cells, axis).set_title(name)
 for axis in axes[:, 1]:
     axis.legend(loc="upper left", frameon=False)
 figure.tight_layout();
@@ -148,11 +151,11 @@ figure.tight_layout();
 # whole, and as long as this run's outputs are at each *k*.
 
 # %% mystnb={"figure": {"caption": "Mean distance from the paper's Table 4 in percent points: dark is near. Rows: definitions. Columns: which hypothesis is scored, with right and wrong references, and captions that know nothing.", "name": "fig-forensics"}, "image": {"alt": "Two heat maps of the distance from the paper's table in percent points, over all its cells and over those of songs: ways to count in rows, what is scored in columns."}} tags=["hide-input"]
-maps = report.distance_maps(record)
+maps = study.distance_maps(record)
 most = max(distances.to_numpy().max() for _, distances in maps)
 figure, axes = plt.subplots(2, 1, figsize=(12, 9.5), layout="constrained")
 for axis, (name, distances) in zip(axes, maps):
-    plots.distance_map(distances, most=most, ax=axis).set_title(name, pad=42)
+    study.distance_map(distances, most=most, ax=axis).set_title(name, pad=42)
 
 # %% [markdown]
 # ## How much of that is choosing?
@@ -164,7 +167,7 @@ for axis, (name, distances) in zip(axes, maps):
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.nearest(record),
+    study.nearest(record),
     name="tab-forensics",
     caption="The nearest way of each source, and what it is worth. Distances in percent points.",
     note="Chosen without Million Song: the way of least distance over all other cells. Rank: among "
@@ -229,7 +232,7 @@ assert abs(nearest.mean() - luck) < 5 * nearest.std() * np.sqrt(2 / rounds)  # t
 # real photos are on {doc}`13_samples`; what became of the paper's claims is on {doc}`14_scoreboard`.
 
 # %% tags=["hide-input"]
-report.forensic_note(record, here, real)
+study.forensic_note(record, here, real)
 
 # %% [markdown]
 # ## Exercises
@@ -300,7 +303,7 @@ assert len(phrase) == 2 and not {"georgia", "man"} & set(phrase)
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.facts(record).items():
+for name, value in shared.facts(record).items():
     glue(f"readings.{name}", value, display=False)
 glue("slip.words", 100 * by_words, display=False)
 glue("slip.letters", 100 * by_letters, display=False)

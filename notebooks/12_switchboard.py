@@ -28,9 +28,11 @@ again: bool = False  # True: throw the switches here; False: show what was publi
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import evidence, experiment, plots, presets, report, tables
+from songtitle import evidence, experiment, presets, tables
+from songtitle.figures import style
+from songtitle.studies import switchboard as study
 
-plots.use_house_style()
+style.use_house_style()
 changes = {"switches": switches, "switch_songs": switch_songs}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 board = experiment.published(evidence.switchboard, config, again=again)
@@ -46,7 +48,7 @@ tables.made_by([board], config)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.open_questions(),
+    study.open_questions(),
     name="tab-assumptions",
     caption="What the paper does not say, or says in two ways.",
     note="Here: the answer of the preset quick.",
@@ -70,20 +72,20 @@ tables.Table(
 # in **another order**. A solid bar stands out from both kinds of luck; a hatched one does not.
 
 # %% mystnb={"figure": {"caption": "What each switch moves, the largest on top. Above: the same answers read otherwise. Below: answers made otherwise. Each panel has a scale of its own.", "name": "fig-tornado"}, "image": {"alt": "Two rows of three tornado plots, for songs by timbre, songs by spectrogram and whole pictures: a bar for each switch, the change of the score in percent points with its interval, solid where it stands out from luck, and a diamond for the change of the gain over chance."}} tags=["hide-input"]
-panels = report.tornado_panels(board)
+panels = study.tornado_panels(board)
 rows = [len(panels[place][1]) + 2 for place in range(0, len(panels), 3)]
 figure = plt.figure(figsize=(11, 1.6 + 0.28 * sum(rows)), layout="constrained")
 axes = figure.subplots(len(rows), 3, sharey="row", squeeze=False, height_ratios=rows)
 for (title, frame, luck), axis in zip(panels, axes.flat, strict=True):
-    plots.tornado(frame, luck=luck, ax=axis).set_title(title)
-plots.tornado_legend(figure);
+    study.tornado(frame, luck=luck, ax=axis).set_title(title)
+study.tornado_legend(figure);
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.switch_table(board),
+    study.switch_table(board),
     name="tab-switchboard",
     caption="Each switch: where it leaves the three inputs, and what it changes.",
-    note=report.switch_note(board),
+    note=study.switch_note(board),
 )
 
 # %% [markdown]
@@ -94,7 +96,7 @@ tables.Table(
 # must not be compared.
 
 # %% tags=["hide-input"]
-tables.Note("In one line", report.switch_summary(board))
+tables.Note("In one line", study.switch_summary(board))
 
 # %% [markdown]
 # ## Who assumes what
@@ -105,7 +107,7 @@ tables.Note("In one line", report.switch_summary(board))
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.sides(),
+    study.sides(),
     name="tab-presets",
     caption="Which answer each preset takes.",
     note="Questions of reading are no matter of presets: all pages read as the default has it, "
@@ -195,5 +197,5 @@ assert all_at_once == math.prod(1 + len(question.alternatives) for question in A
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.switched(board).items():
+for name, value in study.switched(board).items():
     glue(name, value, display=False)

@@ -25,12 +25,15 @@ again: bool = False  # True: train here (takes the files and half an hour); Fals
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import evidence, experiment, plots, presets, report, tables
+from songtitle import evidence, experiment, presets, tables
+from songtitle.figures import style
+from songtitle.studies import samples as study
+from songtitle.studies import shared
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.published(evidence.samples, presets.preset("samples"), again=again)
-report.samples_note(record)
+study.samples_note(record)
 
 # %% [markdown]
 # ## Table 4 on real samples
@@ -44,15 +47,15 @@ report.samples_note(record)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.samples_table(record, experiment.score_table(config)),
+    study.samples_table(record, experiment.score_table(config)),
     name="tab-real",
     caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
     note="In brackets behind a name: test items. The quick run names folk tunes and stamps. "
-    f'{report.definition_note(record, "bleu1")}',
+    f'{shared.definition_note(record, "bleu1")}',
 )
 
 # %% mystnb={"figure": {"caption": "BLEU-1 above chance on real data, one mark a seed with its 95 % bootstrap interval.", "name": "fig-samples"}, "image": {"alt": "Gain over chance in percent points, one row for each input: photos whole and in tiles, Million Song tracks with their own timbre, with another track's, and with all ninety numbers, and clips read as spectrograms and as timbre; a dashed line marks chance."}} tags=["hide-input"]
-plots.gains_by_seed(report.samples_gains(record));
+study.gains_by_seed(study.samples_gains(record));
 
 # %% [markdown]
 # Photos first: they show what it looks like when a captioner *does* use its input. Then the
@@ -65,13 +68,13 @@ plots.gains_by_seed(report.samples_gains(record));
 # %% tags=["hide-input"]
 display(
     tables.Table(
-        report.samples_join(record),
+        study.samples_join(record),
         name="tab-samples-join",
         caption="The same titles with their own timbre and with another track's (percent points).",
-        note=f"p: random signs of the titles' differences. {report.definition_note(record, 'bleu1')}",
+        note=f"p: random signs of the titles' differences. {shared.definition_note(record, 'bleu1')}",
     ),
     tables.Table(
-        report.samples_learnt(record),
+        study.samples_learnt(record),
         name="tab-samples-learnt",
         caption="What the captioners learnt of photos; scores in percent points.",
     ),
@@ -81,7 +84,7 @@ display(
 # ## What it means
 
 # %% tags=["hide-input"]
-report.samples_conclusion(record)
+study.samples_conclusion(record)
 
 # %% [markdown]
 # ## Without the song
@@ -93,13 +96,13 @@ report.samples_conclusion(record)
 # %% tags=["hide-input"]
 display(
     tables.Table(
-        report.samples_controls(record),
+        study.samples_controls(record),
         name="tab-samples-controls",
         caption="Million Song's titles named without the song, and the real input's lead over it.",
-        note=f"Means over seeds; p from lowest to highest. {report.definition_note(record, 'bleu1')}",
+        note=f"Means over seeds; p from lowest to highest. {shared.definition_note(record, 'bleu1')}",
     ),
     tables.Table(
-        report.samples_retrieval(record),
+        study.samples_retrieval(record),
         name="tab-samples-retrieval",
         caption="No search, no BLEU: where the true title ranks among all, by likelihood.",
     ),
@@ -115,10 +118,10 @@ display(
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.samples_definitions(record),
+    study.samples_definitions(record),
     name="tab-samples-definitions",
     caption="The same outputs under each definition of BLEU, in percent points; chance in brackets.",
-    note=report.definition_note(record),
+    note=shared.definition_note(record),
 )
 
 # %% [markdown]
@@ -175,5 +178,5 @@ tables.Table(
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.samples_facts(record).items():
+for name, value in study.samples_facts(record).items():
     glue(f"samples.{name}", value, display=False)

@@ -21,11 +21,13 @@ preset: str = "quick"  # any will do: nothing is run here, all published records
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import cache, paper, plots, report
+from songtitle import cache, paper
+from songtitle.figures import style
+from songtitle.studies import scoreboard as study
 
-plots.use_house_style()
+style.use_house_style()
 found = paper.verdicts(cache.results())
-report.scoreboard_note(found)
+study.scoreboard_note(found)
 
 # %% [markdown]
 # ## Four verdicts
@@ -42,7 +44,7 @@ report.scoreboard_note(found)
 # verdict says **tested on other data**, and a failure there does not refute what the paper saw.
 
 # %% mystnb={"figure": {"caption": "Entries of the ledger by verdict: numbers that the paper prints, sentences that can be checked, and relations between its numbers that were worked out again.", "name": "fig-verdicts"}, "image": {"alt": "Three stacked bars, for numbers, sentences and inconsistencies, each cut by verdict into parts that carry their counts."}} tags=["hide-input"]
-plots.verdict_bars(report.verdict_counts(found));
+study.verdict_bars(study.verdict_counts(found));
 
 # %% [markdown]
 # Of {glue:text}`verdict.claims` claims, {glue:text}`verdict.holds` hold and
@@ -55,8 +57,8 @@ plots.verdict_bars(report.verdict_counts(found));
 # Sort by a column with the button in its head; search for any word, such as *beam* or *Table 4*.
 
 # %% tags=["hide-input"]
-report.Scoreboard(
-    report.claim_rows(found),
+study.Scoreboard(
+    study.claim_rows(found),
     name="tab-scoreboard",
     caption="What the paper says, and what became of it.",
     note="Numbers in square brackets are intervals: of samples of the paper's own files at 99 %, of "
@@ -72,8 +74,8 @@ report.Scoreboard(
 # slips that any long paper has. A few bear on how its scores came about.
 
 # %% tags=["hide-input"]
-report.Scoreboard(
-    report.inconsistency_rows(found),
+study.Scoreboard(
+    study.inconsistency_rows(found),
     name="tab-inconsistencies",
     caption="What does not fit together in the paper, and what was looked into and does.",
     note="Kinds: *number*, printed numbers that clash; *method*, a step that cannot have been as told; "
@@ -143,5 +145,5 @@ report.Scoreboard(
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.verdict_facts(found).items():
+for name, value in study.verdict_facts(found).items():
     glue(name, value, display=False)

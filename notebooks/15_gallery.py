@@ -22,9 +22,11 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import experiment, plots, presets, report, tables
+from songtitle import experiment, presets, tables
+from songtitle.figures import style
+from songtitle.studies import gallery as study
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, scores = experiment.gallery_songs(config), experiment.score_table(config)
 tree = experiment.branches(config, record.result["songs"][0]["place"])
@@ -40,7 +42,7 @@ tables.made_by([record, tree], config)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.guessing(record, scores),
+    study.guessing(record, scores),
     name="tab-guessing",
     caption="What guessing gets, and what the model gets from spectrograms.",
     note="In brackets: 95 % bootstrap interval over songs. Titles that it finds equally likely are "
@@ -65,7 +67,7 @@ tables.Table(
 # another song, and the true one behind a click. A score counts your guesses.
 
 # %% tags=["hide-input"]
-report.gallery_cards(record, config)
+study.gallery_cards(record, config)
 
 # %% [markdown]
 # What did you hear that the network did not? You know dances from laments, and that a reel is
@@ -81,13 +83,13 @@ report.gallery_cards(record, config)
 # branch.
 
 # %% mystnb={"figure": {"caption": "Greedy search, k = 1: the likeliest word at every step. Below each word, the log-probability (nats) of the title so far.", "name": "fig-beam-1"}, "image": {"alt": "A single row of boxes, one for each word, each with a log-probability."}} tags=["hide-input"]
-plots.beam_tree(report.hypotheses_at(tree, 1));
+study.beam_tree(study.hypotheses_at(tree, 1));
 
 # %% mystnb={"figure": {"caption": "Beam search, k = 5: the titles of song 1 as a tree, the winner on top.", "name": "fig-beam-5"}, "image": {"alt": "A tree of words from left to right; the winning branch is the top line, shaded."}} tags=["hide-input"]
-plots.beam_tree(report.hypotheses_at(tree, 5));
+study.beam_tree(study.hypotheses_at(tree, 5));
 
 # %% mystnb={"figure": {"caption": "Beam search, k = 20: a wider beam keeps more branches, and may find a likelier winner.", "name": "fig-beam-20"}, "image": {"alt": "A larger tree of words from left to right; the winning branch is the top line, shaded."}} tags=["hide-input"]
-plots.beam_tree(report.hypotheses_at(tree, 20));
+study.beam_tree(study.hypotheses_at(tree, 20));
 
 # %% [markdown]
 # Every word adds its log-probability, which is below zero: the longer a title, the lower its sum.
@@ -96,7 +98,7 @@ plots.beam_tree(report.hypotheses_at(tree, 20));
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.tree_table(tree),
+    study.tree_table(tree),
     name="tab-branches",
     caption="Every hypothesis of the trees: its words and its end are its tokens, and their "
     "log-probabilities (nats) add up to its own.",
@@ -147,5 +149,5 @@ tables.Table(
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.gallery_facts(record).items():
+for name, value in study.gallery_facts(record).items():
     glue(name, value, display=False)

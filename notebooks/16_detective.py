@@ -23,9 +23,12 @@ song: int = 0  # which test song to hear and see, counted from 0
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import claims, experiment, plots, presets, report, tables
+from songtitle import claims, experiment, presets, tables
+from songtitle.figures import style
+from songtitle.studies import detective as study
+from songtitle.studies import inputs
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = experiment.clips(config)
 tables.made_by([record], config)
@@ -59,7 +62,7 @@ tables.made_by([record], config)
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.suspects(),
+    study.suspects(),
     name="tab-settings",
     caption="Six settings. Transform, window and hop are in samples.",
 )
@@ -69,10 +72,10 @@ tables.Table(
 # run.
 
 # %% tags=["hide-input"]
-clip = report.clip_of(record, song)
-spectrograms = report.spectrograms_of(clip, config)
+clip = inputs.clip_of(record, song)
+spectrograms = study.spectrograms_of(clip, config)
 tables.Table(
-    report.arithmetic(spectrograms, config),
+    study.arithmetic(spectrograms, config),
     name="tab-frames",
     caption="One clip under six settings: bins and frames by arithmetic (// divides and drops the "
     "rest), and bins × frames as computed.",
@@ -81,7 +84,7 @@ tables.Table(
 
 # %% mystnb={"figure": {"caption": "The same clip under six settings, one pixel as large in every panel. Dashed: the size that the paper states, for a clip of thirty seconds.", "name": "fig-settings"}, "image": {"alt": "Six spectrograms in grey on one scale of bins and frames, each under a dashed frame of the size that the paper states."}} tags=["hide-input"]
 stated = int(claims.paper("spectrogram.bins")), int(claims.paper("spectrogram.frames"))
-plots.settings_panels(spectrograms, stated);
+study.settings_panels(spectrograms, stated);
 
 # %% [markdown]
 # ## Which sentence has to go?
@@ -92,7 +95,7 @@ plots.settings_panels(spectrograms, stated);
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.against_the_paper(),
+    study.against_the_paper(),
     name="tab-contradictions",
     caption="Each setting against each statement of the paper, for a clip of the stated length; in "
     "brackets, its frames.",
@@ -108,7 +111,7 @@ tables.Table(
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.real_lengths(),
+    study.real_lengths(),
     name="tab-lengths-real",
     caption="Frames of two real clips of the paper's collection under the six settings.",
 )
@@ -184,6 +187,6 @@ assert abs(seen - 2.9838) < 1e-3
 
 # %% tags=["remove-cell"]
 names = ["clip.sample_rate", "clip.samples", *(f"spectrogram.{n}" for n in ("n_fft", "window", "bins", "frames"))]
-facts = {f"paper.{name}": claims.paper(name) for name in names} | report.detective_facts()
-for name, value in (facts | {"detective.same": report.same_picture(spectrograms)}).items():
+facts = {f"paper.{name}": claims.paper(name) for name in names} | study.detective_facts()
+for name, value in (facts | {"detective.same": study.same_picture(spectrograms)}).items():
     glue(name, value, display=False)

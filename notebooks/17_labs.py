@@ -36,9 +36,11 @@ break_scale: bool = True  # true: take timbre unscaled; false: leave the mistake
 from IPython.display import Markdown
 from myst_nb import glue
 
-from songtitle import evidence, experiment, plots, presets, report, tables
+from songtitle import evidence, experiment, presets, tables
+from songtitle.figures import style
+from songtitle.studies import labs as study
 
-plots.use_house_style()
+style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 thrown = [break_tokens, break_batch_norm, break_length, break_join, break_scale]
 labs = [evidence.lab(config, name) for name, on in zip(evidence.LABS, thrown) if on]
@@ -53,25 +55,25 @@ tables.made_by(labs or [experiment.training(config)], config)
 
 # %% mystnb={"figure": {"caption": "Scores before and after each mistake, with 95 % intervals; hollow: chance.", "name": "fig-labs"}, "image": {"alt": "One row for each mistake and input, with a circle before and a square after it, each with an interval bar, and hollow marks of the same shape for chance. Where a score moves, its hollow mark moves along."}} tags=["hide-input"]
 if labs:
-    plots.before_and_after(report.lab_frame(labs))
+    study.before_and_after(study.lab_frame(labs))
 
 # %% tags=["hide-input"]
 if labs:
     display(
         tables.Table(
-            report.lab_table(labs),
+            study.lab_table(labs),
             name="tab-labs",
             caption="Five mistakes: BLEU-1 in percent points before and after, chance in brackets.",
-            note=report.lab_table_note(labs[0]),
+            note=study.lab_table_note(labs[0]),
         ),
-        report.lab_note(labs),
+        study.lab_note(labs),
     )
 
 # %% [markdown]
 # ## Why the score moves
 
 # %% tags=["hide-input"]
-Markdown(report.lab_reasons(labs))
+Markdown(study.lab_reasons(labs))
 
 # %% [markdown]
 # ## What it means
@@ -152,5 +154,5 @@ assert np.allclose(normalised(np.arange(12.0).reshape(4, 3)).mean(axis=0), 0)
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.lab_facts(labs).items():
+for name, value in study.lab_facts(labs).items():
     glue(name, value, display=False)

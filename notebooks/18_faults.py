@@ -20,18 +20,21 @@ preset: str = "quick"  # any will do: nothing is planted here, the page shows wh
 
 # %% tags=["hide-input"]
 from myst_nb import glue
-from songtitle import plots, report, tables
 
-plots.use_house_style()
-found = report.faults()
-report.fault_note(found)
+from songtitle import tables
+from songtitle.figures import style
+from songtitle.studies import faults as study
+
+style.use_house_style()
+found = study.faults()
+study.fault_note(found)
 
 # %% mystnb={"figure": {"caption": "Times that faults were planted, by group.", "name": "fig-faults"}, "image": {"alt": "One row for each group of faults on a logarithmic axis: a hollow dot for how often each fault was planted and a full one for the group; a square marks a group in which something was lost."}} tags=["hide-input"]
-plots.fault_dots(report.fault_frame(found));
+study.fault_dots(study.fault_frame(found));
 
 # %% tags=["hide-input"]
 tables.Table(
-    report.fault_table(found),
+    study.fault_table(found),
     name="tab-faults",
     caption="What happens when ... : faults, how often each was planted, and what became of it.",
 )
@@ -105,5 +108,5 @@ assert abs(at_most(10_000) * 10_000 - 3) < 0.01
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in report.fault_facts(found).items():
+for name, value in study.fault_facts(found).items():
     glue(name, value, display=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from songtitle.errors import InputError
+from songtitle.studies import shared
 
 COMMANDS = "{fetch,verify,count,run,train,settings,title,course,grade,status}"
 NAMES = (
@@ -240,7 +241,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _count(options: argparse.Namespace) -> int:
-    from songtitle import census, report
+    from songtitle import census
 
     for name, found in census.answers(*options.name).items():
         if options.json:
@@ -249,7 +250,7 @@ def _count(options: argparse.Namespace) -> int:
         print(f"{name}: {found.settings['corpus']} ({found.settings['found']})")
         for file, facts in found.settings["files"].items():
             print(f"  {file}, sha256 {facts['sha256']}")
-        for key, value in report.facts(found).items():
+        for key, value in shared.facts(found).items():
             if not re.search(r"\.lengths\.|^hosts\.|steps", key):
                 print(
                     f"  {key} = {value:.6g}" if isinstance(value, float) else f"  {key} = {value}"

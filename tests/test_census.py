@@ -5,11 +5,12 @@ import shutil
 
 import pytest
 
-from songtitle import cache, report
+from songtitle import cache
 from songtitle.cache import PUBLISHED
 from songtitle.census import answers as count
 from songtitle.census.questions import QUESTIONS, SAMPLE, WHOLE, present
 from songtitle.errors import InputError
+from songtitle.studies import paper_corpora
 
 NAMES = ("fma_names", "song_names")  # a minute each: tests of the funnel hold their shares
 
@@ -36,7 +37,7 @@ GOOD = "a dog\thttps://x.example/1.jpg\nno tab here\na red cat\thttps://x.exampl
 def test_nothing_here_and_nothing_published_is_no_answer(home):
     assert count(home=home) == {}
     with pytest.raises(InputError, match="census: expected an answer to 'links', there is none"):
-        report.need({}, "links")
+        paper_corpora.need({}, "links")
 
 
 def test_rows_are_counted_with_their_faults_and_the_hash_of_their_file(home):
@@ -181,15 +182,15 @@ def test_ten_real_clips_have_one_of_two_lengths_at_44100_hz(answers):
 
 
 def test_every_table_of_the_page_is_made_from_the_answers(answers):
-    assert len(report.census(answers)) == len(answers)
-    assert report.lost_links(answers)["Links"].iloc[-2] == 1_097
-    hosts, alive = report.links_by_host(answers)
+    assert len(paper_corpora.census(answers)) == len(answers)
+    assert paper_corpora.lost_links(answers)["Links"].iloc[-2] == 1_097
+    hosts, alive = paper_corpora.links_by_host(answers)
     assert alive == pytest.approx(0.9307, abs=1e-4)
     assert (hosts["low"] <= hosts["alive"]).all()
-    assert list(report.shift(answers)["p"])[1:] != [None, None]
-    assert set(report.joins(answers)["Songs"]) == {"real", "made up"}
-    assert "133 of 133" in set(report.timbre(answers)["Measured"])
-    years, names, every = report.years_by_row(answers)
+    assert list(paper_corpora.shift(answers)["p"])[1:] != [None, None]
+    assert set(paper_corpora.joins(answers)["Songs"]) == {"real", "made up"}
+    assert "133 of 133" in set(paper_corpora.timbre(answers)["Measured"])
+    years, names, every = paper_corpora.years_by_row(answers)
     assert len(years) == len(names) == 2
     assert every * (len(years[0]) - 1) < 4_680 <= every * len(years[0])
-    assert "1,321,967 (7), 1,323,119 (3)" in set(report.sounds(answers)["Measured (clips)"])
+    assert "1,321,967 (7), 1,323,119 (3)" in set(paper_corpora.sounds(answers)["Measured (clips)"])

@@ -8,8 +8,8 @@ import soundfile
 
 from songtitle.claims import paper
 from songtitle.presets import preset
-from songtitle.report import detective
 from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE
+from songtitle.studies import detective
 
 
 @pytest.fixture(scope="module")

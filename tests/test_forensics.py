@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songtitle import cache, evidence, experiment, plots, report
+from songtitle import cache, evidence, experiment
 from songtitle.census import questions
 from songtitle.census.random_captions import content_free_rows, of_samples, random_pairs
 from songtitle.errors import InputError
@@ -20,6 +20,7 @@ from songtitle.evidence.distances import by_luck, distances, left_out, one_numbe
 from songtitle.metrics import CHOICES, DEFINITIONS, chosen, chosen_scores, score
 from songtitle.metrics.beginnings import LENGTHS, mean_bleu, pair_up
 from songtitle.presets import preset
+from songtitle.studies import forensics as study
 
 WORDS = st.sampled_from(["a", "bb", "a", "cab", "dab", "é"])
 TEXTS = st.lists(st.lists(WORDS, max_size=7), min_size=5, max_size=5)
@@ -263,16 +264,16 @@ def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samp
     ]
     assert way["score"] == pytest.approx(table_row["score"])
 
-    table = report.content_free(here, None)
+    table = study.content_free(here, None)
     assert len(table) == 6
     assert table["letters, BLEU-1"].str.contains("±").all()
-    assert len(report.nearest(record)) == 2 + 2
-    assert [len(frame) for _, frame in report.distance_maps(record)] == [6, 6]
-    assert [title for title, *_ in report.prefix_panels(here, None)] == [
+    assert len(study.nearest(record)) == 2 + 2
+    assert [len(frame) for _, frame in study.distance_maps(record)] == [6, 6]
+    assert [title for title, *_ in study.prefix_panels(here, None)] == [
         "words, BLEU-1: captions of stamps",
         "letters, BLEU-1: captions of stamps",
     ]
-    note = report.forensic_note(record, here, None)
+    note = study.forensic_note(record, here, None)
     assert "hypothesis" in note.title
     assert "no number here can tell" in note.text
 
@@ -282,11 +283,11 @@ def test_the_note_follows_the_numbers(without_samples):
     here, record = evidence.content_free(config), evidence.readings(config)
     for flat, said in ((0.0, "no nearer than"), (1.0, ": nearer than")):
         record.result["one_number"]["all"]["all"] = flat
-        assert said in report.forensic_note(record, here, None).text
+        assert said in study.forensic_note(record, here, None).text
     for value, said in ((0.0, "no cell of songs is within"), (0.9, "some cells of songs are")):
         for row in here.result["scores"]:
             row["mean"] = value
-        assert said in report.forensic_note(record, here, None).text
+        assert said in study.forensic_note(record, here, None).text
 
 
 def test_beam_sizes_that_the_paper_has_not_are_refused_with_those_it_has():
@@ -298,7 +299,7 @@ def test_the_map_of_distances_writes_every_number_and_names_every_source():
     columns = pd.MultiIndex.from_tuples([("ours", "top"), ("ours", "best"), ("captions", "whole")])
     frame = pd.DataFrame([[6.4, 20.0, 35.5], [1.0, 2.0, 3.0]], ["letters", "words"], columns)
     before, (_, axis) = frame.copy(), plt.subplots()
-    assert plots.distance_map(frame, ax=axis) is axis
+    assert study.distance_map(frame, ax=axis) is axis
     texts = [text.get_text() for text in axis.texts]
     assert texts == ["6.4", "20.0", "35.5", "1.0", "2.0", "3.0", "ours", "captions"]
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["letters", "words"]
@@ -313,7 +314,7 @@ def test_curves_of_beginnings_end_with_the_whole_and_the_paper_stands_apart():
     ).astype({"words": float})
     cells = pd.DataFrame([["titles", "greedy", 25.8]], columns=["against", "k", "value"])
     _, axis = plt.subplots()
-    assert plots.prefix_curves(curves, cells, axis) is axis
+    assert study.prefix_curves(curves, cells, axis) is axis
     line = axis.containers[0].lines[0]
     assert list(line.get_ydata()) == [36.0, 26.0]
     (mark,) = axis.collections[-1].get_offsets()
@@ -322,7 +323,7 @@ def test_curves_of_beginnings_end_with_the_whole_and_the_paper_stands_apart():
     assert "words" in axis.get_xlabel()
     assert "percent" in axis.get_ylabel()
     with pytest.raises(InputError, match="curves: expected rows"):
-        plots.prefix_curves(curves.iloc[:0], cells, axis)
+        study.prefix_curves(curves.iloc[:0], cells, axis)
     plt.close()
 
 

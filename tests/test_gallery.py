@@ -32,7 +32,7 @@ from songtitle.model.captioner import ModelConfig, build_captioner
 from songtitle.ogg import checksum, pages_of, with_serial
 from songtitle.pages.songs import COMMAND, first_songs
 from songtitle.presets import preset
-from songtitle.report import gallery as cards
+from songtitle.studies import gallery as cards
 from songtitle.vocab import Vocabulary
 
 HOSTILE = [

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from songtitle.report import headline
+from songtitle.studies.search import headline
 
 
 def scores(p):

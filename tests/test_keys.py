@@ -16,7 +16,7 @@ from songtitle.metrics import DEFINITIONS, score
 
 # What shows, teaches or runs, and computes nothing that a record holds.
 SHOWING = (
-    *("__main__", "course", "pages", "paper", "pdf", "plots", "report", "reproduce", "tables"),
+    *("__main__", "course", "figures", "pages", "paper", "pdf", "reproduce", "studies", "tables"),
 )
 
 
@@ -269,11 +269,11 @@ def test_the_signature_under_a_table_is_of_the_definition_that_scored(monkeypatc
     assert "brevity:no" in signatures("bleu1")["bleu1"]["signature"]
 
 
-def test_no_report_or_plot_asks_a_definition_for_a_signature():
+def test_no_study_or_figure_asks_a_definition_for_a_signature():
     """They read it from the record that was scored by it."""
     for name in LIBRARY:
-        if name.startswith(("songtitle.report", "songtitle.plots")):
+        if name.startswith(("songtitle.studies", "songtitle.figures")):
             tree = ast.parse(cache._source(name))
             asked = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
             found = [n.lineno for n in asked if n.attr == "signature"]
-            assert not found or name == "songtitle.report.forensics", (name, found)
+            assert not found or name == "songtitle.studies.forensics", (name, found)

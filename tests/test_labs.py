@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from songtitle import evidence, experiment, plots, report
+from songtitle import evidence, experiment
 from songtitle.errors import InputError
 from songtitle.evidence import labs
 from songtitle.presets import preset
+from songtitle.studies import labs as study
 
 
 def side(scores, gains=None):
@@ -79,22 +80,22 @@ def test_sentences_follow_the_numbers(records):
     risen = made_up(records["timbre"], side(low, low - low.mean()), side(high, high - high.mean()))
     fallen = made_up(records["timbre"], side(high), side(low))
     level = made_up(records["timbre"], side(low), side(low))
-    assert "the score rises" in report.lab_sentence(risen)
-    assert "the gain over it stays" in report.lab_sentence(risen)
-    assert "the score falls" in report.lab_sentence(fallen)
-    assert "the score stays" in report.lab_sentence(level)
-    assert "Of 1 rises 1 came without any in the gain" in report.lab_note([risen]).text
-    assert "no score rises by: raw timbre" in report.lab_note([fallen]).text
+    assert "the score rises" in study.lab_sentence(risen)
+    assert "the gain over it stays" in study.lab_sentence(risen)
+    assert "the score falls" in study.lab_sentence(fallen)
+    assert "the score stays" in study.lab_sentence(level)
+    assert "Of 1 rises 1 came without any in the gain" in study.lab_note([risen]).text
+    assert "no score rises by: raw timbre" in study.lab_note([fallen]).text
 
 
 def test_table_and_figure_hold_every_row(records):
     every = list(records.values())
     rows = sum(len(record.result["rows"]) for record in every)
-    assert len(report.lab_table(every)) == len(report.lab_frame(every)) == rows
-    axis = plots.before_and_after(report.lab_frame(every))
+    assert len(study.lab_table(every)) == len(study.lab_frame(every)) == rows
+    axis = study.before_and_after(study.lab_frame(every))
     assert [text.get_text() for text in axis.get_yticklabels()] == list(
-        report.lab_frame(every)["name"]
+        study.lab_frame(every)["name"]
     )
-    assert set(report.lab_reasons(every).split("*Why:*")[1:]) != set()
-    assert "No switch" in report.lab_reasons([])
-    assert report.lab_facts([])["labs.seconds"] == 0
+    assert set(study.lab_reasons(every).split("*Why:*")[1:]) != set()
+    assert "No switch" in study.lab_reasons([])
+    assert study.lab_facts([])["labs.seconds"] == 0

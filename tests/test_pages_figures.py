@@ -11,13 +11,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from drawings import plots
 from hypothesis import given
 from hypothesis import strategies as st
 from sphinx.application import Sphinx
 
-from songtitle import plots
+from songtitle.figures.inline import svg_of
 from songtitle.pages.dark import GROUND, KEPT, MARK, PALE, TEXT, contrast, dark, shade
-from songtitle.plots.svg import svg_of
 
 CHANNEL = st.integers(0, 255)
 COLOUR = st.tuples(CHANNEL, CHANNEL, CHANNEL).map(lambda rgb: tuple(c / 255 for c in rgb))

@@ -9,12 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from drawings import plots
 from matplotlib.collections import PathCollection
 from matplotlib.patches import FancyBboxPatch
 
-from songtitle import plots
 from songtitle.errors import InputError
-from songtitle.plots import Box, numbers
+from songtitle.figures import lines
+from songtitle.figures.diagrams import Box
 
 INPUTS = ["pictures 32×32", "songs: timbre", "songs: spectrogram"]
 
@@ -182,7 +183,7 @@ def test_the_rows_of_the_paper_stand_in_grey_beside_ours(ax):
 
 
 def test_labels_beside_each_other_keep_their_order_and_their_distance():
-    heights = numbers._spread(np.array([44.2, 45.3, 44.4, 20.0]), gap=2.5)
+    heights = lines._spread(np.array([44.2, 45.3, 44.4, 20.0]), gap=2.5)
     assert np.diff(heights[[3, 0, 2, 1]]).min() >= 2.5 - 1e-9
 
 
@@ -314,8 +315,8 @@ def test_the_house_style_is_white_so_that_figures_read_on_a_dark_page():
         assert matplotlib.colors.to_rgba(plt.rcParams[key]) == (1, 1, 1, 1)
 
 
-@pytest.mark.parametrize("path", Path(plots.__file__).parent.glob("*.py"), ids=lambda p: p.stem)
-def test_plots_know_nothing_of_torch(path):
+@pytest.mark.parametrize("path", Path(lines.__file__).parent.glob("*.py"), ids=lambda p: p.stem)
+def test_what_figures_share_knows_nothing_of_torch(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     modules = {
         name

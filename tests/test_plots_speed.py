@@ -6,10 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from drawings import plots
 
-from songtitle import plots
 from songtitle.errors import InputError
-from songtitle.plots.speed import growth_lines, ratio_bars
+from songtitle.studies.speed import growth_lines, ratio_bars
 
 SIZES = [100, 200, 400, 800]
 

@@ -3,10 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from drawings import plots
 
-from songtitle import plots
 from songtitle.errors import InputError
-from songtitle.plots.trees import tree_alt, tree_of
+from songtitle.studies.gallery import tree_alt, tree_of
 
 BEAMS = [
     {"tokens": ["a", "boy", "<eos>"], "log_probs": [-1.0, -2.0, -0.5]},

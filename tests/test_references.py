@@ -11,11 +11,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from songtitle import census, plots, report
+from songtitle import census
 from songtitle.cache import Record
 from songtitle.census import references
 from songtitle.errors import InputError
 from songtitle.metrics import sentence_bleu
+from songtitle.studies import titles
 
 SAID = {
     "clip-one-aa": ["a dog barks", "a dog", "dogs bark loudly"],
@@ -116,7 +117,7 @@ def scores():
 
 
 def test_table_5_stands_beside_its_context_and_blanks_what_was_not_searched(answers):
-    table = report.table_5(scores(), answers).set_index("Features")
+    table = titles.table_5(scores(), answers).set_index("Features")
     assert "k = 1" not in table.columns[0]  # AudioCaps' column is no greedy search
     assert table.loc["MFCC"].iloc[0] == "34.1"
     assert table.loc["MFCC"].iloc[3].startswith("1.1\n[0.5, 2.0]\n(1.0, +0.1, p 0.400)")
@@ -125,11 +126,11 @@ def test_table_5_stands_beside_its_context_and_blanks_what_was_not_searched(answ
     context = table.loc["no model: a random caption"]
     assert context.iloc[0] == "13.0 (3 references)\n11.0 (1 reference)"
     assert context.iloc[1:].isna().all()
-    assert len(report.table_5(scores())) == 2
+    assert len(titles.table_5(scores())) == 2
 
 
 def test_the_context_in_full_blanks_the_reference_that_a_human_is_itself(answers):
-    table = report.by_references(answers).set_index("What is scored")
+    table = titles.by_references(answers).set_index("What is scored")
     assert list(table.columns) == ["against 1", "against 2", "against 3"]
     assert table.loc["another human caption", "against 2"] == "2.0 [1.0, 3.0]\ncorpus 4.0"
     assert pd.isna(table.loc["another human caption", "against 3"])
@@ -137,18 +138,18 @@ def test_the_context_in_full_blanks_the_reference_that_a_human_is_itself(answers
 
 
 def test_the_note_holds_the_numbers_of_the_record_and_of_the_paper(answers):
-    said = report.references_note(answers).text
+    said = titles.references_note(answers).text
     for number in ("11.0", "13.0", "21.0", "23.0", "34.1", "44.2", "“a man”"):
         assert number in said
 
 
 def test_without_an_answer_the_context_is_refused_in_one_line():
     with pytest.raises(InputError, match="census: expected an answer to 'audio_references'"):
-        report.reference_curves({})
+        titles.reference_curves({})
 
 
 def test_curves_are_drawn_in_percent_points_with_what_others_are_quoted_for(answers):
-    ax = plots.bleu_by_references(report.reference_curves(answers), quoted={"theirs": 34.1})
+    ax = titles.bleu_by_references(titles.reference_curves(answers), quoted={"theirs": 34.1})
     curves = {bars.get_label(): bars.lines[0] for bars in ax.containers}
     assert curves["a random caption"].get_ydata() == pytest.approx([11, 12, 13])
     assert curves["another human caption"].get_xdata() == pytest.approx([1, 2])

@@ -11,9 +11,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from songtitle import plots, report
 from songtitle.errors import InputError
 from songtitle.paper import RESULTS, VERDICTS, verdicts
+from songtitle.studies import scoreboard
 
 STATIC = Path(__file__).parent.parent / "book" / "_static"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -25,7 +25,7 @@ def found():
 
 
 def test_every_claim_and_every_inconsistency_has_one_row(found):
-    claims, clashes = report.claim_rows(found), report.inconsistency_rows(found)
+    claims, clashes = scoreboard.claim_rows(found), scoreboard.inconsistency_rows(found)
     assert sorted(claims["Claim"]) == sorted(
         each.id for each in found if each.kind != "inconsistency"
     )
@@ -37,7 +37,7 @@ def test_every_claim_and_every_inconsistency_has_one_row(found):
 
 
 def test_every_row_has_a_verdict_a_page_and_what_would_test_it(found):
-    for frame in (report.claim_rows(found), report.inconsistency_rows(found)):
+    for frame in (scoreboard.claim_rows(found), scoreboard.inconsistency_rows(found)):
         assert set(frame["Verdict"].str.split("\n").str[0]) <= set(VERDICTS)
         for cell in frame["Shown in"]:
             link = cell[0] if isinstance(cell, tuple) else cell
@@ -46,7 +46,7 @@ def test_every_row_has_a_verdict_a_page_and_what_would_test_it(found):
 
 
 def test_a_number_that_cannot_be_tested_stands_beside_the_nearest_one(found):
-    rows = report.claim_rows(found).set_index("Claim")
+    rows = scoreboard.claim_rows(found).set_index("Claim")
     row = rows.loc["table4.msd.5"]
     assert row["Verdict"] == "not testable here"
     assert re.search(r"quick/scores: [\d.]+ \[.*\] \(chance [\d.]+\)", row["Here"])
@@ -60,7 +60,7 @@ def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(found, tmp_path)
     record["result"]["sample_rate"] = {"48000": 10}
     path.write_text(json.dumps(record))
     before, after = (
-        report.claim_rows(each).set_index("Claim")["Verdict"]
+        scoreboard.claim_rows(each).set_index("Claim")["Verdict"]
         for each in (found, verdicts(tmp_path))
     )
     for id in ("clips.most_at_44100", "clip.sample_rate"):
@@ -70,22 +70,22 @@ def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(found, tmp_path)
 
 
 def test_counts_add_up_to_the_ledger(found):
-    assert report.verdict_counts(found).to_numpy().sum() == len(found)
-    facts = report.verdict_facts(found)
+    assert scoreboard.verdict_counts(found).to_numpy().sum() == len(found)
+    facts = scoreboard.verdict_facts(found)
     claims = sum(each.kind != "inconsistency" for each in found)
     assert int(facts["verdict.claims"]) == claims
     assert sum(int(facts[f"verdict.{name.replace(' ', '_')}"]) for name in VERDICTS) == claims
 
 
 def test_the_note_names_the_records_that_decided_and_no_reproduction(found):
-    text = report.scoreboard_note(found)._repr_markdown_()
+    text = scoreboard.scoreboard_note(found)._repr_markdown_()
     assert "not a reproduction" in text
     assert "census/clips" in text
     assert "census/song_titles" not in text  # shown as nearest, decides nothing
 
 
 def test_the_table_carries_the_class_that_the_script_looks_for(found):
-    table = report.Scoreboard(report.claim_rows(found), name="tab-x", caption="C")
+    table = scoreboard.Scoreboard(scoreboard.claim_rows(found), name="tab-x", caption="C")
     assert ":class: scoreboard\n" in table._repr_markdown_()
     assert ":name: tab-x" in table._repr_markdown_()
     assert "{ref}" not in table._repr_html_()
@@ -102,13 +102,13 @@ def test_script_and_style_fetch_nothing():
 def test_bars_carry_their_counts():
     counts = pd.DataFrame([[3, 0, 5]], index=["numbers"], columns=["a", "b", "c"])
     figure, axis = plt.subplots()
-    assert plots.verdict_bars(counts, axis) is axis
+    assert scoreboard.verdict_bars(counts, axis) is axis
     assert [text.get_text() for text in axis.texts] == ["3", "", "5"]
     assert axis.get_xlim()[1] >= 8
     assert axis.get_xlabel()
     plt.close(figure)
     with pytest.raises(InputError, match="expected rows"):
-        plots.verdict_bars(pd.DataFrame())
+        scoreboard.verdict_bars(pd.DataFrame())
 
 
 ROWS = [

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from songtitle import evidence, experiment, plots, report
+from songtitle import evidence, experiment
 from songtitle.assumptions import ASSUMPTIONS, BOOK, Reading, Settings, apply, open_answers
 from songtitle.controls import against_chance
 from songtitle.errors import InputError
@@ -17,6 +17,7 @@ from songtitle.evidence.switches import hears, kind, spread, touched, trains
 from songtitle.evidence.switching import YARDSTICK, mark_clear
 from songtitle.metrics import CHOICES, DEFINITIONS, unigram_pair_scores
 from songtitle.presets import PRESETS, preset
+from songtitle.studies import switchboard
 
 TINY = preset("tiny", picture_count=40, song_count=7, switch_songs=5)
 WORDS = ("a", "big", "red", "fox", "sings", "home", "again")
@@ -206,35 +207,35 @@ def test_a_question_that_a_page_decides_cannot_be_thrown(tiny_home):
 
 
 def test_tables_hold_every_change_and_every_preset(board):
-    table = report.switch_table(board)
+    table = switchboard.switch_table(board)
     assert len(table) == 1 + len(board.result["changes"])
     for row in board.result["default"]:
         score = f"{100 * row['score']:.1f} (chance {100 * row['chance']:.1f})"
         assert table[row["input"]][0].startswith(score)
-    assert set(PRESETS) - set(report.sides().columns) == {"tiny"}
-    questions = report.open_questions()
+    assert set(PRESETS) - set(switchboard.sides().columns) == {"tiny"}
+    questions = switchboard.open_questions()
     assert list(questions["Name"]) == [each.name for each in ASSUMPTIONS]
-    assert report.sides().set_index("Question").loc["dropout", "paper_literal"] == "none"
-    assert DEFINITIONS["bleu1"].signature in report.switch_note(board)
+    assert switchboard.sides().set_index("Question").loc["dropout", "paper_literal"] == "none"
+    assert DEFINITIONS["bleu1"].signature in switchboard.switch_note(board)
 
 
 def test_panels_share_their_rows_and_none_is_lost(board):
-    panels = report.tornado_panels(board)
+    panels = switchboard.tornado_panels(board)
     assert len(panels) == 6
     shown = {name for _, frame, _ in panels for name in frame["name"]}
-    assert shown == set(report.changes_of(board)["name"])
+    assert shown == set(switchboard.changes_of(board)["name"])
     for row in (panels[:3], panels[3:]):
         assert len({tuple(frame["name"]) for _, frame, _ in row}) == 1
 
 
 def test_what_a_page_says_changes_with_the_record(board):
-    said = report.switch_summary(board)
+    said = switchboard.switch_summary(board)
     result = json.loads(json.dumps(board.result))
     for each in result["changes"]:
         for row in each["rows"]:
             row["gain_clear"] = True
             row["gain_change"] = 0.5
-    other = report.switch_summary(replace(board, result=result))
+    other = switchboard.switch_summary(replace(board, result=result))
     assert "None moves the gain" not in other != said
     assert "+50.0" in other
 
@@ -256,7 +257,7 @@ def bars():
 def test_a_tornado_draws_a_bar_a_change_from_the_top_in_points(bars):
     _, given = plt.subplots()
     before = bars.copy()
-    ax = plots.tornado(bars, luck=0.005, ax=given)
+    ax = switchboard.tornado(bars, luck=0.005, ax=given)
     assert ax is given
     pd.testing.assert_frame_equal(bars, before)
     assert [label.get_text() for label in ax.get_yticklabels()] == list(bars["name"])
@@ -268,14 +269,14 @@ def test_a_tornado_draws_a_bar_a_change_from_the_top_in_points(bars):
 
 
 def test_a_bar_that_stands_out_is_told_from_one_that_does_not_without_colour(bars):
-    ax = plots.tornado(bars)
+    ax = switchboard.tornado(bars)
     assert {bar.get_hatch() for bar in ax.patches if bar.get_width()} == {None, "////"}
     plt.close("all")
 
 
 def test_a_tornado_of_changes_that_are_all_zero_has_an_axis(bars):
     columns = [name for name in bars if "change" in name]
-    ax = plots.tornado(bars.assign(**dict.fromkeys(columns, 0.0)))
+    ax = switchboard.tornado(bars.assign(**dict.fromkeys(columns, 0.0)))
     low, high = ax.get_xlim()
     assert low < 0 < high
     plt.close("all")
@@ -283,6 +284,6 @@ def test_a_tornado_of_changes_that_are_all_zero_has_an_axis(bars):
 
 def test_a_tornado_without_rows_is_refused(bars):
     with pytest.raises(InputError, match="changes: expected rows with columns name"):
-        plots.tornado(bars[:0])
+        switchboard.tornado(bars[:0])
     with pytest.raises(InputError, match=r"changes: .*got no gain_change"):
-        plots.tornado(bars.drop(columns="gain_change"))
+        switchboard.tornado(bars.drop(columns="gain_change"))

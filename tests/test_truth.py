@@ -14,7 +14,7 @@ import torch
 from matplotlib.collections import PathCollection
 from torch import nn
 
-from songtitle import evidence, experiment, plots, report
+from songtitle import evidence, experiment
 from songtitle.cache import run_stage
 from songtitle.errors import InputError
 from songtitle.evidence import contrasts, controlled, length_effects, retraining
@@ -25,6 +25,7 @@ from songtitle.model.captioner import Captioner
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.presets import preset
 from songtitle.search import SearchConfig
+from songtitle.studies import controls, length, search, shared
 from songtitle.vocab import Vocabulary
 
 BLEU_1 = DEFINITIONS["bleu1"]
@@ -65,7 +66,7 @@ def test_a_length_effect_alone_is_found_as_length_and_not_as_content():
     assert row["change"] > 0.1
     assert row["length"] == pytest.approx(row["change"])
     assert row["content"] == pytest.approx(0, abs=1e-12)
-    assert report.truth.explanation(row) == "length"
+    assert explanation(row) == "length"
 
 
 def test_a_content_effect_alone_is_found_as_content_and_not_as_length():
@@ -75,7 +76,7 @@ def test_a_content_effect_alone_is_found_as_content_and_not_as_length():
     assert row["change"] == pytest.approx(1)
     assert row["content"] == pytest.approx(row["change"])
     assert row["length"] == pytest.approx(0, abs=1e-12)
-    assert report.truth.explanation(row) == "words"
+    assert explanation(row) == "words"
 
 
 def test_the_parts_of_a_change_sum_to_it_for_every_item():
@@ -199,7 +200,7 @@ def test_a_captioner_that_knows_its_titles_clears_every_control():
     references = titles(53, seed=1)
     shuffled = references[1:] + references[:1]
     rows = all_controls(references, references, references, lambda name: [shuffled]).iloc[1:]
-    assert report.truth.cleared(rows).all()
+    assert controls.cleared(rows).all()
     assert (rows["difference_low"] > 0).all()
 
 
@@ -336,9 +337,9 @@ def test_the_interval_over_seeds_knows_nothing_of_the_interval_over_items():
 def test_a_cell_holds_score_letters_interval_chance_gain_and_p():
     row = pd.Series({"score": 0.297, "low": 0.2481, "high": 0.349, "chance": 0.167, "gain": 0.13})
     row["p"] = 0.001
-    assert report.score_cell(row, "ab") == "29.7 ab\n[24.8, 34.9]\n(16.7, +13.0, p 0.001)"
+    assert search.score_cell(row, "ab") == "29.7 ab\n[24.8, 34.9]\n(16.7, +13.0, p 0.001)"
     row["gain"] = -0.0004
-    assert report.score_cell(row) == "29.7\n[24.8, 34.9]\n(16.7, 0.0, p 0.001)"
+    assert search.score_cell(row) == "29.7\n[24.8, 34.9]\n(16.7, 0.0, p 0.001)"
 
 
 def test_table_4_shows_letters_where_there_are_some(tmp_path):
@@ -346,12 +347,12 @@ def test_table_4_shows_letters_where_there_are_some(tmp_path):
     rows = [("songs: timbre", k, 1, 0.04, 0.03, 0.05, 0.04, 0.0, 0.5) for k in (1, 5)]
     scores = pd.DataFrame(rows, columns=columns)
     letters = [{"input": "songs: timbre", "beam_size": 5, "letters": "ab"}]
-    table = report.table_4(scores, leave(tmp_path, "differences", letters=letters))
+    table = search.table_4(scores, leave(tmp_path, "differences", letters=letters))
     assert list(table["What"]) == ["here", "paper"]
     assert table.loc[0, "k = 1"].split("\n")[0] == "4.0"
     assert table.loc[0, "k = 5"].split("\n")[0] == "4.0 ab"
     assert table.loc[1, "k = 5"] == 45.6
-    assert report.table_4(scores).loc[0, "k = 5"].startswith("4.0\n")
+    assert search.table_4(scores).loc[0, "k = 5"].startswith("4.0\n")
 
 
 @pytest.mark.parametrize(
@@ -370,7 +371,7 @@ def test_a_change_is_explained_by_the_parts_whose_intervals_leave_out_nothing(
     row = {}
     for name, (low, high) in {"change": change, "length": length, "content": content}.items():
         row |= {name: (low + high) / 2, f"{name}_low": low, f"{name}_high": high}
-    assert report.truth.explanation(row) == said
+    assert explanation(row) == said
 
 
 # -- a whole run -----------------------------------------------------------------------------------
@@ -439,7 +440,7 @@ def forest():
 def test_the_forest_stands_in_the_order_of_its_rows_with_the_real_input_on_top_and_filled():
     rows = forest()
     before = rows.copy()
-    ax = plots.control_forest(rows)
+    ax = controls.control_forest(rows)
     assert [label.get_text() for label in ax.get_yticklabels()] == list(
         dict.fromkeys(rows["control"])
     )
@@ -459,7 +460,7 @@ def test_the_forest_stands_in_the_order_of_its_rows_with_the_real_input_on_top_a
 
 
 def test_beam_sizes_of_the_forest_differ_in_colour_and_marker():
-    ax = plots.control_forest(forest())
+    ax = controls.control_forest(forest())
     marks = [mark for mark in ax.collections if isinstance(mark, PathCollection)]
     first, second = marks[0], marks[2]
     assert not np.allclose(first.get_edgecolor(), second.get_edgecolor())
@@ -473,7 +474,7 @@ def test_score_and_length_share_their_beam_sizes_and_colours():
         for k in (1, 5, 20)
     ]
     columns = ["input", "beam_size", "score", "low", "high", "chance", "mean_length"]
-    upper = plots.score_and_length(pd.DataFrame(rows, columns=columns))
+    upper = length.score_and_length(pd.DataFrame(rows, columns=columns))
     (under,) = upper.child_axes
     assert upper.get_shared_x_axes().joined(upper, under)
     assert under.get_ylabel() == "mean length (words)"
@@ -486,11 +487,11 @@ def test_score_and_length_share_their_beam_sizes_and_colours():
 def test_scores_by_prefix_are_drawn_in_percent_points_beside_chance():
     rows = [("x", kept, 0.1 * kept, 0.05, 0.4, 0.02) for kept in (1, 2, 3)]
     columns = ["input", "kept", "score", "low", "high", "chance"]
-    ax = plots.score_by_prefix(pd.DataFrame(rows, columns=columns))
+    ax = length.score_by_prefix(pd.DataFrame(rows, columns=columns))
     assert list(ax.lines[0].get_ydata()) == pytest.approx([10, 20, 30])
     assert list(ax.lines[1].get_ydata()) == pytest.approx([2, 2, 2])
     with pytest.raises(InputError, match=r"prefixes: expected rows with columns.*got no rows"):
-        plots.score_by_prefix(pd.DataFrame(columns=columns))
+        length.score_by_prefix(pd.DataFrame(columns=columns))
 
 
 # -- notes -----------------------------------------------------------------------------------------
@@ -507,7 +508,7 @@ def test_the_note_on_controls_counts_those_that_are_cleared_and_names_the_highes
     record = leave(
         tmp_path, "controls", rows=pd.DataFrame(rows, columns=columns).to_dict("records")
     )
-    text = report.controls_note(record).text
+    text = controls.controls_note(record).text
     assert text == (
         "- songs: timbre, k = 5: 30.0 points; clears 1 of 3 controls; the highest, *constant*, "
         "has 40.0"
@@ -518,7 +519,7 @@ def test_the_note_on_seeds_says_where_they_matter_more_than_items(tmp_path):
     cells = [("x", 1, 0.1, 0.3, 0.01), ("y", 5, 0.1, 0.12, 0.02)]
     columns = ["input", "beam_size", "score_low", "score_high", "within"]
     summary = [dict(zip(columns, cell, strict=True)) for cell in cells]
-    text = report.seeds_note(leave(tmp_path, "replicates", summary=summary)).text
+    text = controls.seeds_note(leave(tmp_path, "replicates", summary=summary)).text
     assert "the wider one in 1 of 2 rows" in text
     assert "x, k = 1: ± 10.0 points over seeds, ± 1.0 over items" in text
 
@@ -531,7 +532,7 @@ def test_the_note_on_lengths_counts_what_explains_the_steps(tmp_path):
         return row
 
     steps = [step(0.2, 0.2, 0.0), step(0.2, 0.0, 0.2), step(0.01, 0.3, -0.29), step(0.2, 0.3, -0.1)]
-    text = report.length_note(leave(tmp_path, "lengths", steps=steps)).text
+    text = length.length_note(leave(tmp_path, "lengths", steps=steps)).text
     assert "Of 4 steps 3 change" in text
     assert "2 are length alone, 1 other words alone, 0 both" in text
 
@@ -540,11 +541,11 @@ def test_a_change_too_small_to_print_is_no_change():
     row = {}
     for part in ("change", "length", "content"):
         row |= {part: 1e-9, f"{part}_low": 1e-10, f"{part}_high": 1e-8}
-    assert report.truth.explanation(row) == "no change"
+    assert explanation(row) == "no change"
 
 
 def test_a_note_reads_which_bleu_it_was_from_the_record_and_an_earlier_one_does_not_say(tmp_path):
     named = {"bleu1": {"name": "words", "signature": "brevity:no"}}
     for settings, said in [({"bleu": named}, "words: `brevity:no`"), ({}, "does not say by which")]:
         record = run_stage("scores", lambda _: {}, settings=settings, home=tmp_path)
-        assert said in report.definition_note(record)
+        assert said in shared.definition_note(record)

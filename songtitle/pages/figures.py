@@ -18,7 +18,7 @@ from sphinx.util import logging
 from songtitle.errors import InputError
 from songtitle.pages.dark import dark
 
-ALT, CSV = "application/vnd.songtitle.alt", "text/csv"  # as `songtitle.plots` writes them
+ALT, CSV = "application/vnd.songtitle.alt", "text/csv"  # as `figures.inline` writes them
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
 RECORD = "provenance"  # the anchor of what a page says of its run
 
@@ -48,8 +48,8 @@ def describe(cell: MutableMapping[str, Any]) -> None:
         msg = (
             f"{about['figure'].get('name', 'figure')}: expected a figure that says what it shows, "
         )
-        msg += "got a bare picture; call plots.use_house_style() before it is drawn, and "
-        msg += "plots.hand_on(ax, frame, finding) for each axis that no figure function draws"
+        msg += "got a bare picture; call use_house_style() before it is drawn, and "
+        msg += "figures.findings.hand_on(ax, frame, finding) for each axis drawn by hand"
         raise InputError(msg)
     if "figure" in about and found:
         image = about.setdefault("image", {})

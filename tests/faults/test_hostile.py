@@ -31,7 +31,7 @@ from test_manifest import link, make_tar
 from test_pages import HOSTILE
 from training_examples import new_model, train
 
-from songtitle import manifest, plots, reproduce
+from songtitle import manifest, reproduce
 from songtitle.datasets.fetching import transfer
 from songtitle.datasets.fetching.transfer import Refused, Transfer
 from songtitle.datasets.fetching.unpacking import unpack
@@ -39,10 +39,11 @@ from songtitle.datasets.web_pictures import guarded_http
 from songtitle.datasets.web_pictures.guarded_http import Limits, NotFetchedError, get
 from songtitle.datasets.web_pictures.reasons import Reason
 from songtitle.errors import InputError
+from songtitle.figures import findings
 from songtitle.images import load_picture, load_view
 from songtitle.model.weights import read_state
 from songtitle.presets import preset
-from songtitle.report import gallery
+from songtitle.studies import gallery
 from songtitle.tables import Note, Table, plain, shown
 from songtitle.training import best_checkpoint, load_weights, read_checkpoint
 
@@ -519,9 +520,9 @@ def test_no_cell_of_a_figures_numbers_is_a_formula(fault):
             figure, ax = plt.subplots()
             names = [text if place == kind else "plain" for kind in range(3)]
             frame = pd.DataFrame({"series": [names[0], "other"], names[2]: [3, 4]})
-            plots.hand_on(ax, frame, "numbers", panel=names[1])
-            plots.hand_on(ax.twinx(), frame, "the same")  # so that panels have their column
-            written = plots.csv_of(figure)
+            findings.hand_on(ax, frame, "numbers", panel=names[1])
+            findings.hand_on(ax.twinx(), frame, "the same")  # so that panels have their column
+            written = findings.csv_of(figure)
             plt.close(figure)
             for separator in ",;\t":
                 rows = csv.reader(io.StringIO(written), delimiter=separator)

@@ -22,13 +22,13 @@ from songtitle import (
     images,
     manifest,
     metrics,
-    plots,
     search,
     similarity,
     text,
     timbre,
 )
 from songtitle.datasets import stamps
+from songtitle.figures import lines
 from songtitle.training import steps
 
 GROUP = "stages"
@@ -320,7 +320,7 @@ CHANGES = {
     "code of beam search": (code(search.beam_search, "return ", "return 2 * "), SEARCHED | MAPPED),
     "code of BLEU": (code(metrics.unigram_pair_scores, "return ", "return 2 * "), {"scores": 1}),
     "code of t-SNE": (code(similarity.tsne, "return ", "return 2 * "), MAPPED),
-    "code of a figure": (code(plots.bleu_by_beam, "return ", "return 2 * "), {}),
+    "code of a figure": (code(lines.bleu_by_beam, "return ", "return 2 * "), {}),
     "code of stages": (code(cache.run_stage, "return ", "return 2 * "), ALL),
     "a comment": (code(search.beam_search, "    for ", "    # why\n    for "), {}),
     "a docstring": (code(search.beam_search, '"""The', '"""All the'), {}),

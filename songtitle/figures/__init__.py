@@ -1,0 +1,1 @@
+"""What figures of several pages share: style, drawings, and what a figure hands on."""

@@ -1,0 +1,1 @@
+"""What the pages of the book show: one module a page, its tables, figures and sentences."""

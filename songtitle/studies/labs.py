@@ -1,0 +1,248 @@
+"""Page 17, the labs: a score before and after a mistake."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from songtitle.cache import Record
+from songtitle.evidence.labs import BATCH, BEAM_SIZE
+from songtitle.figures.findings import hand_on
+from songtitle.figures.style import COLOURS, GREY, own_axes, require
+from songtitle.fmt import estimate, percent, points
+from songtitle.studies.shared import definition_note, short_name
+from songtitle.tables import Note
+
+NAMES = {
+    "letters": "strings for tokens",
+    "batch_norm": "batch-norm in training",
+    "length": "no length norm",
+    "join": "wrong join",
+    "timbre": "raw timbre",
+}
+
+
+def lab_frame(records: Sequence[Record]) -> pd.DataFrame:
+    """Give one row a lab and input: `name, lab, input`, both sides and changes, in [0, 1]."""
+    rows = []
+    for record in records:
+        lab = record.settings["lab"]
+        for row in record.result["rows"]:
+            sides = {
+                f"{side}_{what}": value
+                for side in ("before", "after")
+                for what, value in row[side].items()
+            }
+            rest = {key: value for key, value in row.items() if key not in ("before", "after")}
+            name = f"{NAMES[lab]}, {short_name(row['input'])}"
+            rows.append({"name": name, "lab": lab} | rest | sides)
+    return pd.DataFrame(rows)
+
+
+def lab_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Tabulate score and chance before and after each lab, in percent points, and what moved."""
+    seconds = {record.settings["lab"]: record.timing["seconds"] for record in records}
+    rows = [
+        {
+            "Lab": NAMES[row["lab"]],
+            "Input": row["input"],
+            "Before": _stands(row, "before"),
+            "After": _stands(row, "after"),
+            "Score moves": moved(row, "score"),
+            "Gain moves": moved(row, "gain"),
+            "Other answers": percent(row["changed"], 0),
+            "Seconds": f"{seconds[row['lab']]:.1f}",
+        }
+        for row in lab_frame(records).to_dict("records")
+    ]
+    return pd.DataFrame(rows)
+
+
+def lab_table_note(record: Record) -> str:
+    """Say what the numbers of the table mean, to stand below it."""
+    return (
+        "BLEU-1 in percent points, in brackets chance, the mean over all wrong pairs; changes with "
+        "their 95 % intervals over items. The gain is the score less chance. Other answers: items "
+        f"whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most {BATCH}. "
+        "Seconds: the lab's own on this machine, training and features at hand. For all but the "
+        f"first lab: {definition_note(record)}"
+    )
+
+
+def lab_note(records: Sequence[Record]) -> Note:
+    """Count from the records what the labs did to score and gain: does a mistake pay?"""
+    rows = lab_frame(records).to_dict("records")
+    ways = ("rises", "falls", "stays within its interval")
+    parts = [f"Mistakes made: {len(records)}, on {len(rows)} inputs in all."]
+    for measure, meaning in (("score", "The score"), ("gain", "The gain over chance")):
+        found = [_way(row, measure) for row in rows]
+        parts.append(f"{meaning} {', '.join(f'{way} in {found.count(way)}' for way in ways)}.")
+    risen = [row for row in rows if _way(row, "score") == "rises"]
+    if risen:
+        free = sum(_way(row, "gain") != "rises" for row in risen)
+        most = max(risen, key=lambda row: row["score_change"])
+        parts.append(
+            f"The largest rise is that of “{NAMES[most['lab']]}” on {most['input']}: "
+            f"{moved(most, 'score')} points, with chance moving by "
+            f"{points(most['after_chance'] - most['before_chance'], sign='+')}. Of {len(risen)} "
+            f"rises {free} came without any in the gain: nothing was heard or seen better for them."
+        )
+    unmoved = sorted({NAMES[row["lab"]] for row in rows} - {NAMES[row["lab"]] for row in risen})
+    if unmoved:
+        parts.append(
+            f"On these data no score rises by: {', '.join(unmoved)}. Folklore has it otherwise; a "
+            "mistake need not flatter to be one."
+        )
+    return Note("Does it pay to be wrong?", " ".join(parts))
+
+
+def _way(row: dict[str, Any], measure: str) -> str:
+    """Say which way a measure goes, by the interval of its change."""
+    if row[f"{measure}_change_low"] > 0:
+        return "rises"
+    return "falls" if row[f"{measure}_change_high"] < 0 else "stays within its interval"
+
+
+def lab_sentence(record: Record) -> str:
+    """Say in a sentence for each input which way one lab moves its score, chance and gain."""
+    said = []
+    for row in record.result["rows"]:
+        name = f"{row['input'][0].upper()}{row['input'][1:]}"
+        score, chance = (
+            f"from {points(row['before'][measure])} to {points(row['after'][measure])}"
+            for measure in ("score", "chance")
+        )
+        said.append(
+            f"{name}: the score {_way(row, 'score')}, {score}; chance goes {chance}, and the gain "
+            f"over it {_way(row, 'gain')}."
+        )
+    return " ".join(said)
+
+
+def lab_facts(records: Sequence[Record]) -> dict[str, Any]:
+    """Give changes by lab and input in percent points, and the seconds of the slowest lab."""
+    moved = {
+        f"labs.{row['lab']}.{short_name(row['input'])}.{measure}": 100 * row[f"{measure}_change"]
+        for row in lab_frame(records).to_dict("records")
+        for measure in ("score", "gain")
+    }
+    return moved | {"labs.seconds": max((r.timing["seconds"] for r in records), default=0.0)}
+
+
+def _stands(row: dict[str, Any], side: str) -> str:
+    return f"{points(row[f'{side}_score'])} ({points(row[f'{side}_chance'])})"
+
+
+def moved(row: Any, measure: str) -> str:
+    """Write the change of a measure with its interval, in percent points, all with their signs."""
+    change, low, high = (row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
+    return estimate(change, low, high, sign="+")
+
+
+# How each mistake acts, whatever it does to the score of one run.
+WHY = {
+    "letters": "Two phrases share few words but nearly always some letters, related or not. So the "
+    "score of everything rises, and with it that of wrong titles: another unit, the same answers.",
+    "batch_norm": "In training mode each song is centred and scaled by the songs that happen to be "
+    "in its batch. Songs as a whole, which lie far from pictures, are moved to where pictures lie, "
+    "and the decoder answers with other words. But it is the batch that was moved, not the song "
+    "that was heard; in other company the same song gets another answer.",
+    "length": "A sum falls with every further word, so short hypotheses win. That pays where "
+    "answers were longer than the titles, and costs where the brevity penalty sets in; what the "
+    "words are does not come into it.",
+    "join": "Each song is judged by the title of another. That costs as much as there was to lose, "
+    "which is the gain over chance: without any, nobody would notice the wrong join.",
+    "timbre": "Raw numbers are many times larger than anything the decoder has met, and a few of "
+    "them drown the rest. Its state is pushed to its limits, and it says other words, often the "
+    "same for many songs. If these are frequent in titles, the score rises for every song alike.",
+}
+
+
+def lab_reasons(records: Sequence[Record]) -> str:
+    """Say as Markdown what each lab did, in sentences made of its numbers, and why."""
+    parts = []
+    for record in records:
+        lab = record.settings["lab"]
+        parts.append(f"**{NAMES[lab].capitalize()}.** {lab_sentence(record)}\n\n*Why:* {WHY[lab]}")
+    return "\n\n".join(parts) or "No switch is thrown."
+
+
+TICKS = (0, 0.5, 1, 2, 5, 10, 20, 50)  # percent points
+
+
+_SIDES = (("before", COLOURS[0], "o"), ("after", COLOURS[1], "s"))
+
+
+def before_and_after(labs: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Scores before and after each lab, one row a lab and input, chance hollow beside them.
+
+    `labs` has the columns name, and of both sides the score, its interval and chance
+    (`before_score, before_low, before_high, before_chance`, and so on; in [0, 1], drawn in percent
+    points). A line joins the two scores of a row: what moved. Where the hollow marks move as far,
+    unrelated titles have moved along.
+    """
+    needed = [
+        f"{side}_{what}" for side, *_ in _SIDES for what in ("score", "low", "high", "chance")
+    ]
+    require(labs, ["name", *needed], "labs")
+    ax = own_axes(ax, (6.2, 0.5 * len(labs) + 0.5))
+    height = np.arange(len(labs))
+    scores = [100 * labs[f"{side}_score"].to_numpy(float) for side, *_ in _SIDES]
+    ax.hlines(height, np.minimum(*scores), np.maximum(*scores), color=GREY, lw=1.2, zorder=1)
+    for (side, colour, marker), score, shift in zip(_SIDES, scores, (-0.14, 0.14), strict=True):
+        low, high = (100 * labs[f"{side}_{end}"].to_numpy(float) for end in ("low", "high"))
+        ax.errorbar(
+            score,
+            height + shift,
+            xerr=np.maximum([score - low, high - score], 0),
+            fmt=marker,
+            color=colour,
+            markersize=6,
+            elinewidth=1.2,
+            label=side,
+        )
+        ax.plot(
+            100 * labs[f"{side}_chance"].to_numpy(float),
+            height + shift,
+            marker,
+            markersize=11,  # around the full mark where the two are one
+            markerfacecolor="none",
+            color=colour,
+            label=f"chance {side}",
+        )
+    ax.set_yticks(height, labs["name"], parse_math=False)
+    ax.set_ylim(len(labs) - 0.5, -0.5)
+    ax.set_xscale("symlog", linthresh=1)  # songs score about 1, pictures tens
+    ax.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    ax.set_xlim(-0.15, max(60.0, ax.get_xlim()[1]))
+    ax.set(xlabel="BLEU-1 (percent points, logarithmic beyond 1)", ylabel="")
+    ax.grid(visible=False, axis="y")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, frameon=False)
+    return hand_on(ax, _tidy(labs), _finding(labs))
+
+
+def _tidy(labs: pd.DataFrame) -> pd.DataFrame:
+    """One row a lab and side, in percent points."""
+    names = {"score": "BLEU-1 (percent points)", "low": "low", "high": "high"}
+    names |= {"chance": "chance (percent points)"}
+    sides = []
+    for side, *_ in _SIDES:
+        shares = {names[what]: 100 * labs[f"{side}_{what}"].astype(float) for what in names}
+        sides.append(pd.DataFrame({"lab": labs["name"], "side": side} | shares))
+    return pd.concat(sides).sort_index(kind="stable")
+
+
+def _finding(labs: pd.DataFrame) -> str:
+    """The largest rise in words, and what chance did meanwhile."""
+    rise = labs["after_score"] - labs["before_score"]
+    row = labs.loc[rise.idxmax()]
+    score, chance = (
+        f"{100 * row[f'before_{what}']:.1f} to {100 * row[f'after_{what}']:.1f}"
+        for what in ("score", "chance")
+    )
+    return (
+        f"In {int((rise > 0).sum())} of {len(labs)} rows the score after is above that before. The "
+        f"largest rise is at {row['name']}, from {score} percent points, chance from {chance}."
+    )

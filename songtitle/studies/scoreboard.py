@@ -1,0 +1,165 @@
+"""Page 14, the scoreboard: what became of each claim."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from songtitle.figures.findings import hand_on
+from songtitle.figures.style import COLOURS, own_axes, require
+from songtitle.figures.wording import some
+from songtitle.paper import VERDICTS, Verdict
+from songtitle.tables import Markup, Note, Table
+
+KINDS = {"number": "numbers", "sentence": "sentences", "inconsistency": "inconsistencies"}
+
+
+class Scoreboard(Table):
+    """A table that the page's own script lets a reader sort and filter; whole without it."""
+
+    def _repr_markdown_(self) -> str:
+        text = super()._repr_markdown_()
+        return text.replace(":header-rows: 1", ":header-rows: 1\n:class: scoreboard", 1)
+
+
+def scoreboard_note(found: Sequence[Verdict]) -> Note:
+    """Say how many entries there are, and which records decided."""
+    records = sorted({record for each in found for record in each.records})
+    decided = [each for each in found if each.verdict in ("holds", "fails")]
+    deciding = sorted({record for each in decided for record in each.records})
+    return Note(
+        "A ledger of what the paper says, not a reproduction of it",
+        f"{len(found)} entries were held against {len(records)} published records. Decided by: "
+        f"{'; '.join(deciding) or 'none'}.",
+        kind="warning",
+        records=[(name, key) for name, key, *_ in map(str.split, records) if key[0] != "("],
+    )
+
+
+def verdict_counts(found: Sequence[Verdict]) -> pd.DataFrame:
+    """Count entries by kind (rows) and verdict (columns)."""
+    counted = Counter((each.kind, each.verdict) for each in found)
+    rows = [[counted[kind, verdict] for verdict in VERDICTS] for kind in KINDS]
+    return pd.DataFrame(rows, index=list(KINDS.values()), columns=list(VERDICTS))
+
+
+def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
+    """Tabulate each number and sentence of the paper with its verdict, its findings first.
+
+    A cell's first line is what it is sorted by. Claims that the paper alone can answer for (what
+    it set, what it quotes) stand last.
+    """
+    rows = [
+        {
+            "Claim": each.id,
+            "Place": each.where,
+            "The paper says": each.says,
+            "Verdict": _lines(each.verdict, each.scope),
+            "Here": _lines(each.here, each.why),
+            "Shown in": (_link(each.page), *each.records),
+            "What would test it": Markup(each.needs),
+        }
+        for each in sorted(_claims(found), key=_interest)
+    ]
+    return pd.DataFrame(rows)
+
+
+def inconsistency_rows(found: Sequence[Verdict]) -> pd.DataFrame:
+    """Tabulate each inconsistency with its arithmetic, and what was looked into and found sound."""
+    rows = [
+        {
+            "Inconsistency": each.id,
+            "Place": each.where,
+            "The paper says": each.says,
+            "Verdict": _lines(each.verdict, each.scope),
+            "Kind": each.weight,
+            "Arithmetic": _lines(each.here, *(f"Source: {source}." for source in each.sources)),
+            "Shown in": _link(each.page),
+            "What this book does": Markup(each.needs),
+        }
+        for each in found
+        if each.kind == "inconsistency"
+    ]
+    return pd.DataFrame(rows)
+
+
+def verdict_facts(found: Sequence[Verdict]) -> dict[str, str]:
+    """Count entries for prose: `verdict.holds`, `verdict.claims`, `verdict.other_data`, ..."""
+    claims = _claims(found)
+    clashes = [each for each in found if each.kind == "inconsistency"]
+    counts = {
+        "entries": len(found),
+        "claims": len(claims),
+        "tables": sum(each.id.startswith("table") for each in claims),
+        "other_data": sum("other data" in each.scope for each in claims),
+        "broken": sum(each.verdict != VERDICTS[0] for each in clashes),
+    }
+    for verdict in VERDICTS:
+        counts[verdict.replace(" ", "_")] = sum(each.verdict == verdict for each in claims)
+    return {f"verdict.{name}": str(count) for name, count in counts.items()}
+
+
+def _claims(found: Sequence[Verdict]) -> list[Verdict]:
+    return [each for each in found if each.kind != "inconsistency"]
+
+
+def _interest(each: Verdict) -> tuple[bool, bool]:
+    """Sentences before numbers; what nothing here comes near goes last."""
+    return not (each.here or each.scope), each.kind != "sentence"
+
+
+def _link(page: str) -> Markup:
+    notebook, anchor = page.split("#")
+    name = f"{notebook}, {anchor}"
+    return Markup(f"{{ref}}`{name} <{anchor}>`", bare=name)
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(line for line in lines if line)
+
+
+HATCHES = ["", "//", "..", "xx", "--", "++"]
+
+
+def verdict_bars(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Stacked bars: a row of `counts` is a bar, a column a part of it, with its number inside."""
+    require(counts, list(counts.columns[:1]) or ["counts"], "verdict bars")
+    ax = own_axes(ax)
+    names = [str(name) for name in counts.index]
+    left = [0.0] * len(counts)
+    for i, verdict in enumerate(counts.columns):
+        widths = [float(value) for value in counts[verdict]]
+        bars = ax.barh(
+            names,
+            widths,
+            left=left,
+            label=str(verdict),
+            color=COLOURS[i % len(COLOURS)],
+            hatch=HATCHES[i % len(HATCHES)],
+            edgecolor="white",
+        )
+        shown = [f"{width:.0f}" if width else "" for width in widths]
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        labels = ax.bar_label(bars, shown, label_type="center", fontsize=10)
+        for label in labels:
+            if label.get_text():
+                label.set_bbox(box)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("entries of the ledger")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
+    drawn = counts.rename_axis(index="of").reset_index()
+    drawn = drawn.melt("of", var_name="verdict", value_name=ax.get_xlabel())
+    return hand_on(ax, drawn, _parts(counts))
+
+
+def _parts(counts: pd.DataFrame) -> str:
+    """The parts of each bar, the largest first."""
+    bars = []
+    for name, row in counts.iterrows():
+        order = row[row > 0].sort_values(ascending=False, kind="stable")
+        parts = some([f"{int(value)} {verdict}" for verdict, value in order.items()])
+        bars.append(f"{name}, {int(row.sum())} in all: {parts}")
+    return "; ".join(bars)

@@ -1,0 +1,342 @@
+"""Page 12, the switchboard: each assumption changed, one at a time."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from songtitle.assumptions import ASSUMPTIONS, Assumption, Settings, taken
+from songtitle.cache import Record
+from songtitle.config import ExperimentConfig, setting
+from songtitle.evidence.switches import BEAM_SIZE
+from songtitle.evidence.switching import YARDSTICK
+from songtitle.figures.findings import hand_on
+from songtitle.figures.style import COLOURS, GREY, own_axes, require
+from songtitle.figures.wording import amount, one_line
+from songtitle.fmt import interval, points
+from songtitle.presets import PRESETS
+from songtitle.studies.labs import moved
+from songtitle.studies.shared import definition_note, short_name
+from songtitle.tables import Markup, origin
+
+# Pages of the book by the name of their file, as a reader of a table knows them.
+PAGES = {
+    "03_training": "Training",
+    "04_search": "Search",
+    "06_similarity": "Similarity",
+    "07_paper_corpora": "The paper's corpora",
+    "08_speed": "Speed",
+    "../again": "Run it all again",
+}
+
+
+HERE = "this page"
+
+
+def open_questions() -> pd.DataFrame:
+    """Tabulate every question, its place in the paper, its answers, and what decides."""
+    rows = [
+        {
+            "Name": each.name,
+            "Place": ", ".join(each.place),
+            "Question": (each.question, Markup(each.note)) if each.note else each.question,
+            "Here": each.default.label,
+            "Other answers": "; ".join(answer.label for answer in each.alternatives),
+            "Decided on": _page(each.page),
+        }
+        for each in ASSUMPTIONS
+    ]
+    return pd.DataFrame(rows)
+
+
+def sides() -> pd.DataFrame:
+    """Tabulate which answer each preset gives to each question that is a matter of settings."""
+    shown = {name: config for name, config in PRESETS.items() if name != "tiny"}
+    rows = [
+        [each.name, *(_side(config, each) for config in shown.values())]
+        for each in ASSUMPTIONS
+        if isinstance(each.default.change, Settings)
+    ]
+    return pd.DataFrame(rows, columns=["Question", *shown])
+
+
+def _page(page: str) -> Markup | str:
+    return Markup(f"[{PAGES[page]}]({page})", PAGES[page]) if page else HERE
+
+
+def tornado_panels(record: Record) -> list[tuple[str, pd.DataFrame, float]]:
+    """Give title, changes and luck of each tornado plot: readings, then what is made otherwise.
+
+    Each of the two has one panel an input, of the same rows in the same order: that of the largest
+    bar a change has, as a share of the longest bar of its panel. Without a yardstick, luck is 0.
+    """
+    rows = changes_of(record)
+    panels = []
+    for reads in (True, False):
+        block = rows[((rows["kind"] == "reading") == reads) & (rows["question"] != YARDSTICK)]
+        if block.empty:
+            continue
+        wide = block.pivot(index="name", columns="input", values="score_change").abs()
+        order = (wide / wide.max().where(wide.max() > 0, 1)).max(axis=1)
+        order = order.sort_values(ascending=False, kind="stable").index
+        for name in inputs(record):
+            frame = block[block["input"] == name].set_index("name").reindex(order).reset_index()
+            luck = 0.0 if reads else _luck(rows, name)
+            title = f"{name}\n{'read' if reads else 'made'} otherwise"
+            panels.append((title, frame, luck))
+    return panels
+
+
+def switch_table(record: Record) -> pd.DataFrame:
+    """Tabulate what each change does to each input, in percent points, and what stands out."""
+    names = inputs(record)
+    stands = {row["input"]: _standing(row) for row in record.result["default"]}
+    perplexity = f"{record.result['valid_perplexity']:.2f}"
+    rows = [["nothing", perplexity, *(stands[name] for name in names), None]]
+    for change in record.result["changes"]:
+        cells = {row["input"]: _cell(row) for row in change["rows"]}
+        perplexity = change["valid_perplexity"]
+        shown = None if perplexity is None else f"{perplexity:.2f}"
+        rows.append([_name(change), shown, *map(cells.get, names), _verdict(change)])
+    columns = ["Change", "Perplexity", *names, "What moves further than luck"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def changes_of(record: Record) -> pd.DataFrame:
+    """Give one row for each change and input that it touches, with the name of the change."""
+    return pd.DataFrame(
+        [
+            {"name": _name(change), "question": change["question"], "kind": change["kind"]} | row
+            for change in record.result["changes"]
+            for row in change["rows"]
+        ]
+    )
+
+
+def switched(record: Record) -> dict[str, str]:
+    """Give what prose may quote: how many changes there are, how many stand out, the largest."""
+    rows = _thrown(record)
+    said = {
+        "switches.changes": f"{rows['name'].nunique()}",
+        "switches.bars": f"{len(rows)}",
+        "switches.score": f"{rows['score_clear'].sum()}",
+        "switches.gain": f"{rows['gain_clear'].sum()}",
+    }
+    for name in inputs(record):
+        mine = rows[rows["input"] == name]
+        for measure in ("score", "gain") if len(mine) else ():
+            row = mine.loc[mine[f"{measure}_change"].abs().idxmax()]
+            change, low, high = (row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
+            key = f"switches.{short_name(name)}.{measure}"
+            said |= {f"{key}.name": row["name"], key: points(change, sign="+")}
+            said[f"{key}.range"] = interval(low, high, sign="+")
+    return said
+
+
+def switch_summary(record: Record) -> str:
+    """Say in a few sentences what the switchboard found."""
+    rows = _thrown(record)
+    parts = [f"{rows['name'].nunique()} switches, {len(rows)} bars."]
+    for measure, meaning in (("score", "the score"), ("gain", "the gain over chance")):
+        clear = rows[rows[f"{measure}_clear"]]
+        if clear.empty:
+            parts.append(f"None moves {meaning} further than luck would.")
+            continue
+        made = clear[clear["kind"] != "reading"]
+        first = clear.loc[clear[f"{measure}_change"].abs().idxmax()]
+        parts.append(
+            f"{len(clear)} bars move {meaning} further than luck would, {len(clear) - len(made)} "
+            f"of them by reading the same answers otherwise. The largest is “{first['name']}” on "
+            f"{first['input']}: {moved(first, measure)}."
+        )
+    return " ".join(parts)
+
+
+def switch_note(record: Record) -> str:
+    """Say what the numbers of the table mean, to stand below it."""
+    rows = changes_of(record)
+    counts = {row["input"]: row["items"] for row in record.result["default"]}
+    sizes = ", ".join(f"{name}: {counts[name]:,}" for name in inputs(record))
+    again = rows.loc[rows["kind"] == "spectrogram", "items"]
+    heard = f" ({again.min():,} songs where spectrograms change)" if len(again) else ""
+    return (
+        "Percent points; in brackets 95 % intervals over items. The first line of a cell is what "
+        "stands after the change; the gain is the score less chance, the mean over all wrong "
+        f"pairings. Items: {sizes}{heard}. Beam size {BEAM_SIZE}. Stands out: the p value of the "
+        f"paired difference holds among all {len(rows)} bars (Holm), and after another training "
+        "the change goes further than any other order of the batches moved it. Perplexity is "
+        "that of validation captions, and does not compare across vocabularies. "
+        f"{definition_note(record)} {origin(record)}"
+    )
+
+
+def inputs(record: Record) -> list[str]:
+    """Give the inputs of a switchboard, songs before pictures."""
+    found = [row["input"] for row in record.result["default"]]
+    return [*(name for name in found if name.startswith("songs")), found[0]]
+
+
+def _thrown(record: Record) -> pd.DataFrame:
+    rows = changes_of(record)
+    return rows[rows["question"] != YARDSTICK]
+
+
+def _name(change: dict[str, Any]) -> str:
+    return f"{change['question'].replace('_', ' ')}: {change['before']} → {change['label']}"
+
+
+def _luck(rows: pd.DataFrame, name: str) -> float:
+    """Give how far another order of the batches moves the score of an input, in [0, 1]."""
+    sizes = rows.loc[(rows["question"] == YARDSTICK) & (rows["input"] == name), "score_change"]
+    return 0.0 if sizes.empty else float(sizes.abs().max())
+
+
+def _standing(row: dict[str, Any]) -> str:
+    score, chance = points(row["score"]), points(row["chance"])
+    gain = f"{100 * row['gain']:.1f} {interval(row['gain_low'], row['gain_high'])}"
+    return f"{score} (chance {chance})\ngain {gain}"
+
+
+def _cell(row: dict[str, Any]) -> str:
+    return f"{_standing(row)}\nscore {moved(row, 'score')}\ngain {moved(row, 'gain')}"
+
+
+def _verdict(change: dict[str, Any]) -> str:
+    """Say what a change clearly moves."""
+    if all(row["score_change"] == 0 == row["gain_change"] for row in change["rows"]):
+        return "nothing moves"
+    if change["question"] == YARDSTICK:
+        return "the yardstick"
+    found = []
+    for measure in ("score", "gain"):
+        clear = [short_name(row["input"]) for row in change["rows"] if row[f"{measure}_clear"]]
+        found += [f"{measure} of {', '.join(clear)}"] if clear else []
+    return "; ".join(found) or "nothing stands out"
+
+
+def _side(config: ExperimentConfig, question: Assumption) -> str:
+    """Give the answer of a preset, or its own values where they are none of the answers."""
+    answer = taken(config, question)
+    if answer:
+        return answer.label
+    change = question.default.change
+    assert isinstance(change, Settings)
+    return ", ".join(str(setting(config, name)) for name in change.fields)
+
+
+BAR = 0.62  # of the height of a row
+
+
+CLEAR: dict[str, Any] = {"facecolor": COLOURS[0], "edgecolor": COLOURS[0], "linewidth": 0.9}
+
+
+UNCLEAR: dict[str, Any] = CLEAR | {"facecolor": "white", "hatch": "////"}
+
+
+GAIN: dict[str, Any] = {
+    "marker": "D",
+    "s": 22,
+    "facecolor": COLOURS[1],
+    "edgecolor": "black",
+    "linewidth": 0.6,
+}
+
+
+UNTOUCHED: dict[str, Any] = {"marker": "_", "s": 60, "color": GREY}
+
+
+STANDS_OUT, LUCK = "score: stands out", "score: not told from luck"
+
+
+OVER_CHANCE, NOT_TOUCHED = "gain over chance", "not touched"
+
+
+def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None) -> Axes:
+    """One bar a change of BLEU, in percent points, rows in the order given from the top.
+
+    `changes` has the columns name, score_change, score_change_low, score_change_high, score_clear
+    and gain_change, of shares in [0, 1]. A bar ends at the change of the score, the line across its
+    end is its 95 % interval, and it is solid where `score_clear` says that the change stands out;
+    the diamond is the change of the gain over chance. A missing value is a change that does not
+    touch this input, and has a dash at 0. Within `luck` on either side of 0, shaded, other orders
+    of the training batches move the score as far.
+    """
+    columns = ["score_change", "score_change_low", "score_change_high", "gain_change"]
+    require(changes, ["name", "score_clear", *columns], "changes")
+    ax = own_axes(ax)
+    if luck:
+        ax.axvspan(-100 * luck, 100 * luck, color="0.9", zorder=0)
+    places = np.arange(len(changes))
+    value, low, high, gain = (100 * changes[name].to_numpy(float) for name in columns)
+    touched = np.isfinite(value)
+    clear = changes["score_clear"].eq(True).to_numpy(bool)
+    for chosen, style, label in (
+        (touched & clear, CLEAR, STANDS_OUT),
+        (touched & ~clear, UNCLEAR, LUCK),
+    ):
+        ax.barh(places[chosen], value[chosen], height=BAR, zorder=2, label=label, **style)
+    # Rounding can leave an end of the interval a hair inside the change itself.
+    reach = [np.maximum(value - low, 0)[touched], np.maximum(high - value, 0)[touched]]
+    ax.errorbar(
+        value[touched],
+        places[touched],
+        xerr=reach,
+        fmt="none",
+        ecolor="0.25",
+        elinewidth=1.1,
+        capsize=2,
+        zorder=3,
+    )
+    ax.scatter(gain[touched], places[touched], zorder=4, label=OVER_CHANCE, **GAIN)
+    away = np.zeros((~touched).sum())
+    ax.scatter(away, places[~touched], zorder=4, label=NOT_TOUCHED, **UNTOUCHED)
+    ax.axvline(0, color="0.3", lw=1, zorder=3)
+    ax.use_sticky_edges = False  # a bar's foot at 0 needs room on its other side, too
+    ax.margins(x=0.08)
+    if not np.nan_to_num([low, high, gain]).any() and not luck:
+        ax.set_xlim(-1, 1)
+    ax.set_yticks(places, changes["name"], parse_math=False, size=9)
+    ax.set_ylim(len(places) - 0.4, -0.6)
+    ax.set(xlabel="change (percent points)", ylabel="")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    ax.grid(visible=False, axis="y")
+    told = np.where(touched, np.where(clear, STANDS_OUT, LUCK), NOT_TOUCHED)
+    drawn = {"switch": changes["name"].map(one_line), ax.get_xlabel(): value, "low": low}
+    drawn |= {"high": high, f"{OVER_CHANCE} (percent points)": gain, "verdict": told}
+    span = {"switch": ["another batch order"], "low": [-100 * luck], "high": [100 * luck]}
+    both = [pd.DataFrame(drawn), *([pd.DataFrame(span)] if luck else [])]
+    return hand_on(ax, pd.concat(both), _largest(changes, value, clear & touched))
+
+
+def _largest(changes: pd.DataFrame, value: np.ndarray, clear: np.ndarray) -> str:
+    """The switch that moves the score furthest, and how many are more than luck."""
+    touched = np.isfinite(value)
+    if not touched.any():
+        return "no switch touches it"
+    most = int(np.nanargmax(np.abs(value)))
+    low, high = (
+        amount(100 * float(changes[name].iloc[most]))
+        for name in ("score_change_low", "score_change_high")
+    )
+    return (
+        f"moved most by {one_line(str(changes['name'].iloc[most]))}, {amount(value[most])} points "
+        f"({low} to {high}); {int(clear.sum())} of {int(touched.sum())} stand out"
+    )
+
+
+def tornado_legend(figure: Figure) -> Legend:
+    """One legend for all tornado plots of a figure, below them."""
+    marks = figure.axes[0]
+    handles = [
+        Patch(**CLEAR, label=STANDS_OUT),
+        Patch(**UNCLEAR, label=LUCK),
+        marks.scatter([], [], **GAIN, label=OVER_CHANCE),
+        marks.scatter([], [], **UNTOUCHED, label=NOT_TOUCHED),
+        Patch(color="0.9", label="another batch order"),
+    ]
+    return figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
