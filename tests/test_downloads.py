@@ -167,6 +167,7 @@ SCRIPT = """
 import signal
 import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests were started by
+from pathlib import Path
 from songtitle import manifest, sources
 sources.manifest_folder = lambda: Path(sys.argv[1])
 from songtitle.__main__ import main
@@ -581,6 +582,8 @@ def test_an_archive_is_unpacked_beside_itself_once_and_watched(home, server, tmp
     (folder / path).write_bytes(members[path][:-1] + b"x")
     (verdict,) = inventory.verify(["a"], home)
     assert verdict.problems.corrupt == [path]
+    fetch(home, "a")  # what has changed is compared, not only counted
+    assert (folder / path).read_bytes() == members[path]
     (folder / path).unlink()
     (verdict,) = inventory.verify(["a"], home)
     assert verdict.problems.missing == [path]

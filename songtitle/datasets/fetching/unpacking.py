@@ -3,15 +3,12 @@
 import errno
 import gzip
 import os
-import shutil
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
-from io import BufferedIOBase
 from lzma import LZMAError
 from pathlib import Path
-from typing import IO
 
 from songtitle.errors import InputError
 from songtitle.manifest import File, check_member, check_room, extract, sha256
@@ -54,7 +51,7 @@ def unpack(
             _measure(archive, folder)
             names = [target(archive.name.removesuffix(".gz"))]
             with gzip.open(archive) as content:
-                _put(content, folder / names[0])
+                _put(content.read, folder / names[0])
     except (*broken, NotImplementedError, OSError) as error:
         # bz2 and gzip raise bare ones for broken content; zipfile seeks to where no file can be.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
@@ -81,7 +78,7 @@ def _unpack_zip(archive: Path, folder: Path, target: Callable[[str], str]) -> li
         check_room(folder, sum(m.file_size for m in members.values()), f"{archive}, unpacked")
         for name, member in members.items():
             with file.open(member) as content:
-                _put(content, folder / name)
+                _put(content.read, folder / name)
     return list(members)
 
 
@@ -94,13 +91,14 @@ def _measure(archive: Path, folder: Path) -> None:
             check_room(folder, size, f"{archive}, unpacked")
 
 
-def _put(content: IO[bytes] | BufferedIOBase, path: Path) -> None:
+def _put(read: Callable[[int], bytes], path: Path) -> None:
     """Write a file that is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as out:
-            shutil.copyfileobj(content, out, BLOCK)
+            while block := read(BLOCK):
+                out.write(block)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
