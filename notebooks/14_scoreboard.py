@@ -21,10 +21,10 @@ preset: str = "quick"  # any will do: nothing is run here, all published records
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import cache, claims, plots, report
+from songtitle import cache, paper, plots, report
 
 plots.use_house_style()
-found = claims.verdicts(cache.results())
+found = paper.verdicts(cache.results())
 report.scoreboard_note(found)
 
 # %% [markdown]

@@ -15,7 +15,9 @@ from songtitle.cache import ROOT, changed_code, code_of, code_of_text
 from songtitle.metrics import DEFINITIONS, score
 
 # What shows, teaches or runs, and computes nothing that a record holds.
-SHOWING = ("__main__", "course", "pages", "pdf", "plots", "report", "reproduce", "tables")
+SHOWING = (
+    *("__main__", "course", "pages", "paper", "pdf", "plots", "report", "reproduce", "tables"),
+)
 
 
 def module_of(path):

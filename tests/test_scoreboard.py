@@ -12,27 +12,26 @@ import pandas as pd
 import pytest
 
 from songtitle import plots, report
-from songtitle.claims import RESULTS, VERDICTS, read_ledger, verdicts
 from songtitle.errors import InputError
+from songtitle.paper import RESULTS, VERDICTS, verdicts
 
 STATIC = Path(__file__).parent.parent / "book" / "_static"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
-def book():
-    return read_ledger()
+def found():
+    return verdicts(RESULTS)
 
 
-@pytest.fixture(scope="module")
-def found(book):
-    return verdicts(RESULTS, book)
-
-
-def test_every_claim_and_every_inconsistency_has_one_row(book, found):
+def test_every_claim_and_every_inconsistency_has_one_row(found):
     claims, clashes = report.claim_rows(found), report.inconsistency_rows(found)
-    assert sorted(claims["Claim"]) == sorted(claim.id for claim in book.claims)
-    assert list(clashes["Inconsistency"]) == [each.id for each in book.inconsistencies]
+    assert sorted(claims["Claim"]) == sorted(
+        each.id for each in found if each.kind != "inconsistency"
+    )
+    assert list(clashes["Inconsistency"]) == [
+        each.id for each in found if each.kind == "inconsistency"
+    ]
     assert sum(claims["Claim"].str.startswith("table")) == 63  # numbers of the five tables
     assert (clashes["Kind"] != "agrees").sum() == 34
 
@@ -54,7 +53,7 @@ def test_a_number_that_cannot_be_tested_stands_beside_the_nearest_one(found):
     assert "Conceptual Captions" in row["What would test it"].text
 
 
-def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(book, found, tmp_path):
+def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(found, tmp_path):
     shutil.copytree(RESULTS / "census", tmp_path / "census")
     path = tmp_path / "census" / "clips.json"
     record = json.loads(path.read_text("utf-8"))
@@ -62,7 +61,7 @@ def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(book, found, tmp
     path.write_text(json.dumps(record))
     before, after = (
         report.claim_rows(each).set_index("Claim")["Verdict"]
-        for each in (found, verdicts(tmp_path, book))
+        for each in (found, verdicts(tmp_path))
     )
     for id in ("clips.most_at_44100", "clip.sample_rate"):
         assert before[id].startswith("holds")
@@ -70,15 +69,12 @@ def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(book, found, tmp
     assert after["clips.most_stereo"] == before["clips.most_stereo"]
 
 
-def test_counts_add_up_to_the_ledger(book, found):
-    counts = report.verdict_counts(found)
-    assert counts.to_numpy().sum() == len(book.claims) + len(book.inconsistencies)
+def test_counts_add_up_to_the_ledger(found):
+    assert report.verdict_counts(found).to_numpy().sum() == len(found)
     facts = report.verdict_facts(found)
-    assert int(facts["verdict.claims"]) == len(book.claims)
-    names = list(VERDICTS)
-    assert sum(int(facts[f"verdict.{name.replace(' ', '_')}"]) for name in names) == len(
-        book.claims
-    )
+    claims = sum(each.kind != "inconsistency" for each in found)
+    assert int(facts["verdict.claims"]) == claims
+    assert sum(int(facts[f"verdict.{name.replace(' ', '_')}"]) for name in VERDICTS) == claims
 
 
 def test_the_note_names_the_records_that_decided_and_no_reproduction(found):

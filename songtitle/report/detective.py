@@ -5,7 +5,6 @@ The arithmetic is that of `audio.frame_count`; the paper's words come from the l
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from songtitle.audio import frame_count, load_clip, log_spectrogram
-from songtitle.claims import paper, read_ledger
+from songtitle.claims import paper
 from songtitle.config import ExperimentConfig
+from songtitle.paper import numbers
 from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE, SpectrogramConfig
 
 # As written first, then what becomes of it when one word after another gives way.
@@ -41,12 +41,6 @@ STATEMENTS = {
     "bins": "spectrogram.bins",
     "frames": "spectrogram.frames",
 }
-
-
-@cache
-def ledger_numbers() -> Mapping[str, float]:
-    """The numbers of the ledger of claims: the paper's, and constants from elsewhere."""
-    return read_ledger().numbers
 
 
 def spectrograms_of(clip: Path, config: ExperimentConfig) -> dict[str, Float[np.ndarray, "_ _"]]:
@@ -115,7 +109,7 @@ def verdicts(settings: SpectrogramConfig) -> Iterator[tuple[str, str]]:
     rate = settings.sample_rate
     samples = round(paper("clip.samples") * rate / paper("clip.sample_rate"))
     frames, stated = frame_count(samples, settings), paper("spectrogram.frames")
-    about = ledger_numbers()["reading.about_share"]
+    about = numbers()["reading.about_share"]
     holds = {
         "44,100 Hz": rate == paper("clip.sample_rate"),
         "FFT points": settings.n_fft == paper("spectrogram.n_fft"),
@@ -131,12 +125,12 @@ def verdicts(settings: SpectrogramConfig) -> Iterator[tuple[str, str]]:
 
 def real_lengths() -> pd.DataFrame:
     """Frames of real clips of the paper's collection, the shorter and the longer, by setting."""
-    numbers = ledger_numbers()
+    known = numbers()
     rows = []
     for name, each in SETTINGS.items():
         share = each.sample_rate / paper("clip.sample_rate")
         counts = [
-            frame_count(round(numbers[f"outside.clip_{which}"] * share), each)
+            frame_count(round(known[f"outside.clip_{which}"] * share), each)
             for which in ("short", "long")
         ]
         rows.append([name, *counts])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from songtitle.claims import VERDICTS, Verdict
+from songtitle.paper import VERDICTS, Verdict
 from songtitle.tables import Markup, Note, Table
 
 KINDS = {"number": "numbers", "sentence": "sentences", "inconsistency": "inconsistencies"}
