@@ -317,10 +317,9 @@ def numbers(text):
 
 
 def test_every_figure_function_has_an_example_here():
-    draws = {
-        name for name, function in vars(plots).items() if "ax" in signature(function).parameters
-    }
-    assert set(FIGURES) == draws - {"hand_on"} | {"settings_panels"}
+    draws = {name for name, made in vars(plots).items() if "ax" in signature(made).parameters}
+    draws -= {"hand_on", "legend_below", "own_axes"}  # they draw nothing of their own
+    assert set(FIGURES) == draws | {"settings_panels"}
 
 
 @pytest.mark.parametrize("name", FIGURES)

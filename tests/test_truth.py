@@ -26,6 +26,7 @@ from songtitle.model.lstm import LSTMDecoder
 from songtitle.presets import preset
 from songtitle.search import SearchConfig
 from songtitle.studies import controls, length, search, shared
+from songtitle.studies.length import explanation
 from songtitle.vocab import Vocabulary
 
 BLEU_1 = DEFINITIONS["bleu1"]
