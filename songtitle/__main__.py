@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from songtitle.errors import InputError
-from songtitle.studies import shared
 
 COMMANDS = "{fetch,verify,count,run,train,settings,title,course,grade,status}"
 NAMES = (
@@ -242,6 +241,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _count(options: argparse.Namespace) -> int:
     from songtitle import census
+    from songtitle.studies import shared
 
     for name, found in census.answers(*options.name).items():
         if options.json:
