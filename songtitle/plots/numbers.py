@@ -64,8 +64,8 @@ def perplexity_by_epoch(
     label, found = "perplexity (per token)", []
     for place, (split, line) in enumerate([("training", "-"), ("validation", "--")]):
         values = history[f"{split[:5]}_perplexity"]
-        style = {"marker": MARKERS[place], "color": COLOURS[place]}
-        ax.plot(history["epoch"], values, line, label=split, **style)
+        look = {"marker": MARKERS[place], "color": COLOURS[place]}
+        ax.plot(history["epoch"], values, line, label=split, **look)
         found.append(pd.DataFrame({"of": split, "epoch": history["epoch"], label: values}))
     dashes = [(0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (10, 3)), (0, (3, 1, 1, 1, 1, 1))]
     for place, (name, value) in enumerate(references.items()):
