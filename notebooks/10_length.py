@@ -84,8 +84,8 @@ rows = []
 for kept in range(1, 11):
     for answer, title in zip(greedy, titles):
         cut = answer[:kept]
-        shared = Counter(cut) & Counter(title)  # a word counts as often as both have it
-        rows.append([kept, len(cut), len(title), sum(shared.values())])
+        both = Counter(cut) & Counter(title)  # a word counts as often as both have it
+        rows.append([kept, len(cut), len(title), sum(both.values())])
 counts = pd.DataFrame(rows, columns=["kept", "words", "of title", "found"])  # (lengths × songs, 4)
 
 # %% [markdown]

@@ -155,6 +155,19 @@ def test_a_page_of_the_experiment_shows_its_computing_and_ties_it_to_the_library
 
 
 @pytest.mark.parametrize("source", PAIRS, ids=lambda path: path.stem)
+def test_what_a_page_imports_keeps_its_meaning(source):
+    imported, named = set(), set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("songtitle"):
+            imported |= {name.asname or name.name for name in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            named.add(node.id)
+        elif isinstance(node, ast.FunctionDef):
+            named |= {node.name, *(each.arg for each in node.args.args)}
+    assert not imported & named
+
+
+@pytest.mark.parametrize("source", PAIRS, ids=lambda path: path.stem)
 def test_other_pages_and_all_exercises_stay_short(source):
     code = code_of(source)
     if source.stem not in COMPUTING:

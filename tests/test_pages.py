@@ -11,7 +11,6 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from jupyter_book.cli import main as jupyter_book
 from sphinx.application import Sphinx
 from sphinx.errors import ConfigError
 from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -399,7 +398,8 @@ def test_the_book_is_the_same_from_the_root_of_the_clone_and_from_book(tmp_path)
     shutil.copy2(tmp_path / "_toc.yml", tmp_path / "book")
     pages = {}
     for source in (".", "book"):
-        jupyter_book.main(["build", str(tmp_path / source), "-q"], standalone_mode=False)
+        command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "-q"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         built = tmp_path / source / "_build" / "html"
         pages[source] = {
             path.relative_to(built): path.read_bytes()
