@@ -122,13 +122,12 @@ picture_of_song = grey.expand(3, -1, -1)  # (3, bins, frames)
 of_library = audio.spectrogram_image(spectrogram, spectral)
 assert torch.allclose(picture_of_song, of_library, atol=0.01)  # a tenth of a decibel is less
 
-# %% mystnb={"figure": {"caption": "The square in the box: its levels by hand, with time from its left edge, and the picture of it that the library gives to the network.", "name": "fig-by-hand"}, "image": {"alt": "Two panels of the same piece of a song: levels in decibels over time in seconds and frequency in kilohertz, and the same in grey, high tones at the top."}} tags=["hide-input"]
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", width_ratios=[1.25, 1])
-pictures.show_spectrogram(
-    level[:, first:last].numpy(), sample_rate=spectral.sample_rate,
-    hop_length=spectral.hop_length, n_fft=spectral.n_fft, ax=axes[0],
-)
-pictures.show_picture(experiment.clip_picture(wave, clip.name, config).numpy(), ax=axes[1]);
+# %% mystnb={"figure": {"caption": "The square in the box, as a picture: made by hand, and as the library gives it to the network.", "name": "fig-by-hand"}, "image": {"alt": "Twice the same grey picture of a piece of a song, high tones at the top: made by hand on the left, by the library on the right."}} tags=["hide-input"]
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.4))
+by_hand = picture_of_song[:, :, first:last].numpy()
+pictures.show_picture(by_hand, ax=axes[0]).set_title("by hand")
+given = experiment.clip_picture(wave, clip.name, config).numpy()
+pictures.show_picture(given, ax=axes[1]).set_title("the library's");
 
 # %% [markdown]
 # The paper states a {glue:text}`paper.spectrogram.n_fft:,.0f`-point transform, a window of
