@@ -54,3 +54,16 @@ def nltk_copy(real_data, tmp_path_factory):
     for folder in (private, *(path for path in private.rglob("*") if path.is_dir())):
         folder.chmod(0o700)
     return private
+
+
+@pytest.fixture
+def fresh_figures():
+    """Figures in the house style, which no test leaves behind."""
+    import matplotlib.pyplot as plt
+
+    from songtitle.figures.style import use_house_style
+
+    with plt.rc_context():
+        use_house_style()
+        yield
+    plt.close("all")

@@ -17,6 +17,8 @@ from songtitle.errors import InputError
 from songtitle.figures import lines
 from songtitle.figures.diagrams import Box
 
+pytestmark = pytest.mark.usefixtures("fresh_figures")
+
 INPUTS = ["pictures 32×32", "songs: timbre", "songs: spectrogram"]
 
 
@@ -67,14 +69,6 @@ DOMAINS = pd.DataFrame(
     columns=["domain", "links", "alive", "low", "high"],
 )
 YEARS = [np.array([1999, 1926, 2007]), np.array([1926, 1999, 2007])]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_figures():
-    with matplotlib.rc_context():
-        plots.use_house_style()
-        yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from songtitle.figures import inline, style, wording
 from songtitle.figures.diagrams import Box
 from songtitle.pages import figures as pages
 
+pytestmark = pytest.mark.usefixtures("fresh_figures")
+
 INPUTS = ["pictures", "songs: timbre"]
 SOUND = {"sample_rate": 22_050, "hop_length": 256, "n_fft": 512}
 
@@ -279,14 +281,6 @@ DERIVED = {
 }
 DIAGRAMS = {"draw_pipeline", "draw_captioner", "draw_two_steps", "beam_tree"}
 ON_AN_AXIS = sorted(set(FIGURES) - {"settings_panels"})
-
-
-@pytest.fixture(autouse=True)
-def _fresh_figures():
-    with matplotlib.rc_context():
-        plots.use_house_style()
-        yield
-    plt.close("all")
 
 
 def draw(name, v=0.0, ax=None):

@@ -6,10 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from drawings import plots
 
 from songtitle.errors import InputError
 from songtitle.studies.speed import growth_lines, ratio_bars
+
+pytestmark = pytest.mark.usefixtures("fresh_figures")
 
 SIZES = [100, 200, 400, 800]
 
@@ -35,14 +36,6 @@ def benchmarks():
     ]
     columns = ["subject", "what", "quantity", "value", "at_most", "at_least"]
     return pd.DataFrame(rows, columns=columns)
-
-
-@pytest.fixture(autouse=True)
-def _fresh_figures():
-    with matplotlib.rc_context():
-        plots.use_house_style()
-        yield
-    plt.close("all")
 
 
 @pytest.fixture
