@@ -67,8 +67,8 @@ test-book: setup         ## the built book in Chromium; needs `make book` first
 test-faults: setup       ## kills, full disks, bad servers, hostile files: one table of what survived
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -n 2 --dist loadfile --no-loadscope-reorder
 
-pdf: setup              ## the whole book as book/_build/songtitle.pdf; needs `make book` first
-	@$(BIN)/python -m songtitle.pdf
+pdf: setup              ## the whole book as book/_build/songtitle.book.pdf; needs `make book` first
+	@$(BIN)/python -m songtitle.book.pdf
 
 course: setup           ## student versions of the notebooks and what grades them, in handouts/
 	@$(BIN)/python -m songtitle course handouts

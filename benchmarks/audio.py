@@ -17,8 +17,8 @@ import soundfile
 from torch import Tensor
 
 from benchmarks.harness import Growth, Row, interleaved, named, one_thread
-from songtitle.audio import load_clip, log_spectrogram, spectrogram_image
-from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE, SpectrogramConfig
+from songtitle.config import PAPER_LITERAL, TRUE_SHAPE, SpectrogramConfig
+from songtitle.sound import load_clip, log_spectrogram, spectrogram_image
 
 SECONDS = 30.0  # of each clip
 OF_DECODING = 0.65  # of the rate of decoding alone, at the least
@@ -224,8 +224,8 @@ import sys
 from pathlib import Path
 import torch
 from benchmarks.harness import peak_memory
-from songtitle.audio import load_clip, log_spectrogram, spectrogram_image
-from songtitle.spectrograms import TRUE_SHAPE
+from songtitle.sound import load_clip, log_spectrogram, spectrogram_image
+from songtitle.config import TRUE_SHAPE
 torch.set_num_threads(1)
 paths = [Path(name) for name in sys.argv[2:]]
 for i in range(int(sys.argv[1])):

@@ -11,9 +11,11 @@ from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from benchmarks.harness import Growth, Row, interleaved, named
+from songtitle.config import SearchConfig
+from songtitle.model.captioner import Searcher
 from songtitle.model.lstm import LSTMDecoder
-from songtitle.model.searcher import Searcher
-from songtitle.search import Hypotheses, SearchConfig, beam_search, greedy_search
+from songtitle.search.beam import beam_search, greedy_search
+from songtitle.search.candidates import Hypotheses
 from songtitle.shapes import State
 
 BOS, EOS = 1, 2

@@ -14,7 +14,7 @@ from torch.nn.functional import cosine_similarity
 
 from benchmarks.harness import Growth, Row, interleaved, named
 from songtitle.model.encoder import Backbone, build_backbone
-from songtitle.model.encoding import Encoder, Plan, native_precision, plan_for
+from songtitle.model.features import Encoder, Plan, native_precision, plan_for
 
 SIDE = 256
 
@@ -278,7 +278,7 @@ ENCODES = textwrap.dedent(
     import sys, tempfile, torch
     from pathlib import Path
     from benchmarks.harness import peak_memory
-    from songtitle.experiment.feature_jobs import Job, Look, run_jobs
+    from songtitle.model.features import Job, Look, run_jobs
     from songtitle.model.encoder import build_backbone
     count, side = int(sys.argv[1]), int(sys.argv[2])
     backbone = build_backbone("efficientnet_lite0", "none", memory="map")

@@ -12,13 +12,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from benchmarks.harness import Growth, Row, interleaved
 from benchmarks.metrics import guesses, titles
 from benchmarks.similarity import digits
-from songtitle.controls import against_chance
-from songtitle.datasets import conceptual_captions
-from songtitle.metrics import corpus_bleu, unigram_pair_scores
+from songtitle.corpora.captions import read_conceptual_captions
+from songtitle.metrics.bleu import corpus_bleu
+from songtitle.metrics.chance import against_chance
+from songtitle.metrics.clouds import tsne
+from songtitle.metrics.pairs import unigram_pair_scores
 from songtitle.rows import Faults
-from songtitle.similarity import tsne
 from songtitle.text import clean_caption, tokenize
-from songtitle.vocab import Vocabulary
+from songtitle.vocabulary import Vocabulary
 
 
 def rows(quick: bool = False) -> list[Row]:
@@ -95,5 +96,5 @@ def _captions(count: int) -> tuple[str, Sequence[list[str]]]:
     place = Path(folder or "", "conceptual_captions", "Validation_GCC-1.1.0-Validation.tsv")
     if not folder or not place.exists():
         return "titles", titles(count)
-    found = [text for _, text, _ in conceptual_captions.read(place, Faults())][:count]
+    found = [text for _, text, _ in read_conceptual_captions(place, Faults())][:count]
     return "captions", [tokenize(clean_caption(text)) for text in found]

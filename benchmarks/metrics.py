@@ -13,9 +13,10 @@ from nltk.translate import bleu_score
 from sacrebleu.metrics import BLEU
 
 from benchmarks.harness import Row, interleaved, named
-from songtitle.controls import against_chance, permuted_scores
-from songtitle.datasets import million_song, tunes
-from songtitle.metrics import SMOOTHINGS, corpus_bleu, unigram_pair_scores
+from songtitle.corpora import million_song, tunes
+from songtitle.metrics.bleu import SMOOTHINGS, corpus_bleu
+from songtitle.metrics.chance import against_chance, permuted_scores
+from songtitle.metrics.pairs import unigram_pair_scores
 from songtitle.rows import Faults
 from songtitle.text import clean_title, tokenize
 

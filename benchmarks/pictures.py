@@ -20,7 +20,7 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional as transforms
 
 from benchmarks.harness import Growth, Row, interleaved, named, one_thread
-from songtitle.images import load_view
+from songtitle.pictures import load_view
 
 SIZE = 256
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's, which every encoder has
@@ -218,7 +218,7 @@ _MEASURE = """
 import sys
 import torch
 from benchmarks.harness import peak_memory
-from songtitle.images import load_view
+from songtitle.pictures import load_view
 torch.set_num_threads(1)
 paths = sys.argv[2:]
 for i in range(int(sys.argv[1])):

@@ -11,8 +11,8 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.harness import Row, interleaved, named
-from songtitle import manifest
-from songtitle.similarity import tsne
+from songtitle.corpora import manifest
+from songtitle.metrics.clouds import tsne
 
 PERPLEXITY = 30.0
 _STEPS = 64  # halvings of the search for a bandwidth: past double precision

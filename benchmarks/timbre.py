@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float64
 
 from benchmarks.harness import Growth, Row, interleaved, named
-from songtitle.datasets.hdf5_tracks import read_h5_folder
+from songtitle.corpora.million_song import read_h5_folder
 from songtitle.rows import Faults
 from songtitle.timbre import COEFFICIENTS, moments, summarise
 

@@ -10,8 +10,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from songtitle.manifest import File, package_folder, sha256, write_files
-from songtitle.sources import manifest_folder
+from songtitle.corpora.manifest import File, manifest_folder, package_folder, sha256, write_files
 
 BOOKS = ("oneills1850", "airdsAirs", "ryansMammoth", "miscFolk")
 

@@ -23,15 +23,18 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import census, claims, experiment, presets, tables
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import corpora, paper_corpora
 from songtitle.figures import style
+from songtitle.paper import printed
 from songtitle.studies import corpora as study
 from songtitle.studies import shared
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record, words = experiment.corpora(config), experiment.vocabulary(config)
-answers = census.answers()
+record, words = corpora.corpora(config), corpora.vocabulary(config)
+answers = paper_corpora.answers()
 tables.made_by([record, words], config)
 
 # %% [markdown]
@@ -58,7 +61,7 @@ tables.made_by([record, words], config)
 # %%
 import pandas as pd
 
-from songtitle.datasets import tunes
+from songtitle.corpora import tunes
 from songtitle.text import clean_title, tokenize
 
 of_books = tunes.load()
@@ -73,12 +76,12 @@ songs.groupby("book").head(1).set_index("title")["words"]
 # spread (`std`), and the *percentiles*: so many in a hundred are no longer than this.
 
 # %%
-oneill, others = experiment.COLLECTIONS
+oneill, others = corpora.COLLECTIONS
 songs["of"] = songs["book"].map({"oneills1850": oneill}).fillna(others)
 pictures = pd.read_json(record.file("pictures.json"))  # a row a picture, each with its captions
 captions = pictures["captions"].explode()  # a row a caption, each a list of words
 sizes = pd.concat([
-    pd.DataFrame({"of": experiment.CAPTIONS, "words": captions.str.len()}),
+    pd.DataFrame({"of": corpora.CAPTIONS, "words": captions.str.len()}),
     pd.DataFrame({"of": songs["of"], "words": songs["words"].str.len()}),
 ])
 by_corpus = sizes.groupby("of")["words"]
@@ -134,8 +137,8 @@ tables.Table(
     name="tab-3",
     caption="Table 3. Distinct words in cleaned titles: all songs, and the test songs.",
     note="For its Million Song test set the paper prints "
-    f"{claims.paper('table3.test.msd'):.0f} in this table and "
-    f"{claims.paper('titles.msd.test_vocabulary'):.0f} in its text.",
+    f"{printed.paper('table3.test.msd'):.0f} in this table and "
+    f"{printed.paper('titles.msd.test_vocabulary'):.0f} in its text.",
 )
 
 # %% [markdown]
@@ -233,6 +236,7 @@ tables.Table(
 
 # %% tags=["solution"]
 import json
+
 songs = json.loads(record.file("songs.json").read_text("utf-8"))
 known = set(json.loads(words.file("vocabulary.json").read_text("utf-8"))["words"])
 nameable = sum(set(song["tokens"]) <= known for song in songs) / len(songs)
@@ -266,7 +270,7 @@ assert abs(nameable - words.result["known"]["titles of known words only"]) < 1e-
 # ```
 
 # %% tags=["remove-cell"]
-of_titles = sizes.loc[sizes["of"] != experiment.CAPTIONS, "words"]
+of_titles = sizes.loc[sizes["of"] != corpora.CAPTIONS, "words"]
 own = {"words.captions.mean": float(captions.str.len().mean())}
 own["words.titles.mean"] = float(of_titles.mean())
 own["words.titles.p95"] = float(of_titles.quantile(0.95))

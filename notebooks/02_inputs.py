@@ -25,13 +25,16 @@ import matplotlib.pyplot as plt
 from IPython.display import Audio
 from myst_nb import glue
 
-from songtitle import audio, claims, experiment, images, presets, tables, timbre
-from songtitle.figures import pictures, style
+from songtitle import config as presets
+from songtitle import pictures, sound, tables, timbre
+from songtitle.experiment import corpora, inputs
+from songtitle.figures import drawing, style
+from songtitle.paper import printed
 from songtitle.studies import inputs as study
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record = experiment.clips(config)
+record = corpora.clips(config)
 tables.made_by([record], config)
 
 # %% [markdown]
@@ -43,11 +46,11 @@ tables.made_by([record], config)
 # little of what the caption is about.
 
 # %% mystnb={"figure": {"caption": "A test picture, its crop, and the crop as 64 tiles of 32 × 32 pixels.", "name": "fig-tiles"}, "image": {"alt": "Three panels: a whole stamp, the square cropped from it, and the same square under a grid of eight by eight tiles."}} tags=["hide-input"]
-picture, crop = experiment.example_picture(config)
+picture, crop = inputs.example_picture(config)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrained")
-pictures.show_picture(picture.numpy(), ax=axes[0])
-pictures.show_picture(crop.numpy(), ax=axes[1])
-pictures.show_tiles(crop.numpy(), 32, ax=axes[2]);
+drawing.show_picture(picture.numpy(), ax=axes[0])
+drawing.show_picture(crop.numpy(), ax=axes[1])
+drawing.show_tiles(crop.numpy(), 32, ax=axes[2]);
 
 # %% [markdown]
 # A picture such as `crop` is an array of numbers between 0 and 1: three colours, rows, columns.
@@ -59,7 +62,7 @@ import torch
 size = config.tile_sizes[0]  # pixels: the smallest tiles of this run
 squares = crop.unfold(1, size, size).unfold(2, size, size)  # (3, rows, columns, size, size)
 by_hand = squares.permute(1, 2, 0, 3, 4).flatten(0, 1)  # (tiles, 3, size, size), row by row
-assert torch.equal(by_hand, images.tiles(crop, size))  # what Table 4 scores
+assert torch.equal(by_hand, pictures.tiles(crop, size))  # what Table 4 scores
 print(f"{tuple(crop.shape)} -> {tuple(by_hand.shape)}")
 
 # %% [markdown]
@@ -77,15 +80,15 @@ player
 
 # %% mystnb={"figure": {"caption": "The spectrogram of the song above. The box marks the square that the network is shown.", "name": "fig-spectrogram"}, "image": {"alt": "A spectrogram: time in seconds against frequency in kilohertz, level as brightness. A box marks the frames that the network is shown."}} tags=["hide-input"]
 spectral = config.spectrogram
-wave = experiment.hear(clip, config)
-spectrogram = audio.log_spectrogram(wave, spectral)
-first, last = experiment.crop_of(clip, config, spectrogram.shape[-1])
-axis = pictures.show_spectrogram(
+wave = inputs.hear(clip, config)
+spectrogram = sound.log_spectrogram(wave, spectral)
+first, last = inputs.crop_of(clip, config, spectrogram.shape[-1])
+axis = drawing.show_spectrogram(
     spectrogram.numpy(), sample_rate=spectral.sample_rate,
     hop_length=spectral.hop_length, n_fft=spectral.n_fft,
 )
 seconds = spectral.hop_length / spectral.sample_rate
-pictures.mark_span(first * seconds, last * seconds, ax=axis);
+drawing.mark_span(first * seconds, last * seconds, ax=axis);
 
 # %% [markdown]
 # ### The same by hand
@@ -99,7 +102,7 @@ pictures.mark_span(first * seconds, last * seconds, ax=axis);
 # %%
 spare = spectral.n_fft - spectral.window_length  # a window shorter than the transform stands amid 0
 padded = torch.nn.functional.pad(wave, (spare // 2, spare - spare // 2))
-window = audio.WINDOWS[spectral.window](spectral.window_length)  # torch.hann_window, unless set
+window = sound.WINDOWS[spectral.window](spectral.window_length)  # torch.hann_window, unless set
 waves = torch.stft(
     padded, spectral.n_fft, hop_length=spectral.hop_length, win_length=spectral.window_length,
     window=window, center=False, return_complex=True,
@@ -119,15 +122,15 @@ print(f"{len(wave):,} samples -> {level.shape[0]} bins, {level.shape[1]:,} frame
 # %%
 grey = (1 + level / spectral.top_db).flip(0)  # (bins, frames), highest tone in the first row
 picture_of_song = grey.expand(3, -1, -1)  # (3, bins, frames)
-of_library = audio.spectrogram_image(spectrogram, spectral)
+of_library = sound.spectrogram_image(spectrogram, spectral)
 assert torch.allclose(picture_of_song, of_library, atol=0.01)  # a tenth of a decibel is less
 
 # %% mystnb={"figure": {"caption": "The square in the box, as a picture: made by hand, and as the library gives it to the network.", "name": "fig-by-hand"}, "image": {"alt": "Twice the same grey picture of a piece of a song, high tones at the top: made by hand on the left, by the library on the right."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4))
 by_hand = picture_of_song[:, :, first:last].numpy()
-pictures.show_picture(by_hand, ax=axes[0]).set_title("by hand")
-given = experiment.clip_picture(wave, clip.name, config).numpy()
-pictures.show_picture(given, ax=axes[1]).set_title("the library's");
+drawing.show_picture(by_hand, ax=axes[0]).set_title("by hand")
+given = inputs.clip_picture(wave, clip.name, config).numpy()
+drawing.show_picture(given, ax=axes[1]).set_title("the library's");
 
 # %% [markdown]
 # The paper states a {glue:text}`paper.spectrogram.n_fft:,.0f`-point transform, a window of
@@ -172,7 +175,7 @@ assert np.allclose(numbers, of_library, rtol=1e-3, atol=1e-2)  # double and sing
 print(numbers[:3].round(1), numbers[12:15].round(1))
 
 # %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers on a scale that is logarithmic beyond ten: twelve means, then seventy-eight covariances, in two colours."}} tags=["hide-input"]
-pictures.timbre_bars(of_library);
+drawing.timbre_bars(of_library);
 
 # %% [markdown]
 # The numbers differ in size by orders of magnitude, while the decoder was trained on inputs of
@@ -263,4 +266,4 @@ assert abs(step_ms - 11.60998) < 1e-3
 
 # %% tags=["remove-cell"]
 for name in ("clip.sample_rate", "image.crop", *(f"spectrogram.{n}" for n in ("n_fft", "window", "bins", "frames"))):
-    glue(f"paper.{name}", claims.paper(name), display=False)
+    glue(f"paper.{name}", printed.paper(name), display=False)

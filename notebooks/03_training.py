@@ -32,7 +32,10 @@ again: bool = False  # True: train the compared models here; False: show what wa
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import experiment, presets, tables
+from songtitle import cache, tables
+from songtitle import config as presets
+from songtitle.experiment import comparing, corpora, learning
+from songtitle.experiment.inputs import picture_features
 from songtitle.figures import diagrams, style
 from songtitle.studies import shared
 from songtitle.studies import training as study
@@ -41,7 +44,7 @@ style.use_house_style()
 changes = {"encoder": encoder, "decoder": decoder}
 changes |= {"compared_encoders": compared_encoders, "compared_decoders": compared_decoders}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
-record = experiment.training(config)
+record = learning.training(config)
 boxes = study.diagram(config, record)
 words = study.example_caption(config)
 tables.made_by([record], config)
@@ -73,16 +76,16 @@ import math
 
 import torch
 
-from songtitle.datasets.loaders import Batch, pad_captions
-from songtitle.features import read_features
-from songtitle.vocab import Vocabulary
+from songtitle.corpora.batches import Batch, pad_captions
+from songtitle.model.features import read_features
+from songtitle.vocabulary import Vocabulary
 
 vocabulary = Vocabulary.load(record.file("vocabulary.json"))
-pictures = json.loads(experiment.corpora(config).file("pictures.json").read_text("utf-8"))
+pictures = json.loads(corpora.corpora(config).file("pictures.json").read_text("utf-8"))
 captions = [each["tokens"] for each in pictures if each["split"] == "train"][:8]
 ids = [vocabulary.encode(caption) for caption in captions]  # <bos>, the words, <eos>
 tokens, lengths = pad_captions(ids, pad_id=vocabulary.pad_id)  # (8, steps)
-seen = read_features(experiment.picture_features(config).file("pooled.safetensors"))
+seen = read_features(picture_features(config).file("pooled.safetensors"))
 features = seen["train"][:8, 0].float()  # (8, 1, features): the first crop of each picture
 print(captions[0], "->", tokens[0].tolist())
 
@@ -99,7 +102,6 @@ def lstm_step(lstm, x, hidden, cell):
     let_in, keep, write, show = gates.chunk(4, dim=1)  # (batch, dim) each
     cell = keep.sigmoid() * cell + let_in.sigmoid() * write.tanh()
     return show.sigmoid() * cell.tanh(), cell
-
 
 def captioner(model, features, tokens):
     """Logits, a score of every word at every step: (batch, steps, vocab)."""
@@ -120,8 +122,8 @@ def captioner(model, features, tokens):
 # lines as by the library's, which read the whole caption at once.
 
 # %%
+from songtitle.config import ModelConfig
 from songtitle.model.captioner import build_captioner
-from songtitle.model.settings import ModelConfig
 
 torch.manual_seed(seed)
 small = ModelConfig(dim=64, dropout=0.0)
@@ -142,14 +144,13 @@ print(f"logits {tuple(logits.shape)}: pictures, steps, words of the vocabulary")
 # words that the model hesitates between; one that knows nothing hesitates between all of them.
 
 # %%
-from songtitle.training import token_loss
+from songtitle.training.steps import token_loss
 
 def loss_of(logits, targets):
     """Mean of -log p(true word), in nats; padding does not count."""
     log_probs = logits.log_softmax(dim=-1)  # (batch, steps, vocab)
     of_truth = log_probs.gather(-1, targets[..., None])[..., 0]  # (batch, steps)
     return -of_truth[targets != vocabulary.pad_id].mean()
-
 
 loss = loss_of(logits, targets)
 total, words_counted = token_loss(model, Batch(features, tokens, lengths), pad_id=vocabulary.pad_id)
@@ -166,7 +167,6 @@ print(f"loss {loss:.2f} nats, perplexity {loss.exp():.0f}, vocabulary {len(vocab
 # %%
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
-
 def training_step():
     """Move the weights once; the loss before."""
     loss = loss_of(captioner(model, features, inputs), targets)
@@ -174,7 +174,6 @@ def training_step():
     loss.backward()
     optimizer.step()
     return loss.item()
-
 
 before = training_step()
 after = loss_of(captioner(model, features, inputs), targets).item()
@@ -219,23 +218,21 @@ tables.Table(
 # of; ten such orders are drawn.
 
 # %%
-from songtitle.datasets.order import generator_for
 from songtitle.experiment.inputs import features_of
 from songtitle.experiment.learning import load_trained
+from songtitle.seeds import generator_for
 
 trained, _, where = load_trained(record, config)  # dropout off
-views = features_of(experiment.picture_features(config), config)["valid"][:, 0].float().to(where)
+views = features_of(picture_features(config), config)["valid"][:, 0].float().to(where)
 held_out = [each["captions"] for each in pictures if each["split"] == "valid"]
 owner = [row for row, mine in enumerate(held_out) for _ in mine]  # which picture a caption is of
 ids = [vocabulary.encode(caption) for mine in held_out for caption in mine]
 tokens = pad_captions(ids, pad_id=vocabulary.pad_id)[0].to(where)  # (captions, steps)
 
-
 @torch.inference_mode()
 def held_out_loss(views):
     """Nats a word over all held-out captions; caption i is shown views[owner[i]]."""
     return loss_of(trained(views[owner], tokens[:, :-1]), tokens[:, 1:]).item()
-
 
 generator = generator_for(config.seed, "wrong pictures")
 orders = [torch.randperm(len(views), generator=generator) for _ in range(10)]
@@ -275,7 +272,7 @@ for name, nats in perplexities.items():
 # validation loss; the best epoch is kept of all.
 
 # %% tags=["hide-input"]
-compared = experiment.published(experiment.comparison, config, again=again)
+compared = cache.published(comparing.comparison, config, again=again)
 tables.Table(
     study.comparison(compared),
     name="tab-comparison",
@@ -319,6 +316,7 @@ tables.Table(
 
 # %% tags=["solution"]
 import math
+
 def perplexity(log_probs):
     """How many words a model hesitates between, from log-probabilities in nats."""
     return math.exp(-sum(log_probs) / len(log_probs))

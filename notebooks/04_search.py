@@ -28,16 +28,19 @@ tile_sizes: list[int] = None  # sides in pixels, such as [64, 256]; None: the pr
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import claims, evidence, experiment, presets, tables
-from songtitle.figures import lines, style
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import controls, inputs, learning, scoring
+from songtitle.figures import drawing, style
+from songtitle.paper import printed
 from songtitle.studies import gallery
 from songtitle.studies import search as study
 
 style.use_house_style()
 changes = {"beam_sizes": beam_sizes, "tile_sizes": tile_sizes}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
-record, pairs = experiment.scores(config), evidence.differences(config)
-scores = experiment.score_table(config)
+record, pairs = scoring.scores(config), controls.differences(config)
+scores = scoring.score_table(config)
 tables.made_by([record, pairs], config)
 
 # %% [markdown]
@@ -51,18 +54,18 @@ tables.made_by([record, pairs], config)
 # %%
 import torch
 
-from songtitle import search
-from songtitle.experiment.listeners import listener
-from songtitle.vocab import SPECIALS
+from songtitle import config as presets
+from songtitle.experiment.scoring import listener
+from songtitle.search.beam import beam_search, greedy_search
+from songtitle.vocabulary import SPECIALS
 
-trained, heard = experiment.training(config), experiment.song_features(config)
+trained, heard = learning.training(config), inputs.song_features(config)
 hearing = listener(config, "songs: spectrogram", trained, heard)
 model, vocabulary, device = hearing.model, hearing.vocabulary, hearing.device
 memory = hearing.memory(hearing.features[:1])  # (1 song, positions, dim)
 
 bos, eos = vocabulary.bos_id, vocabulary.eos_id  # a title begins after one, ends with the other
 silent = [vocabulary.pad_id, bos, vocabulary.unk_id]  # known to the decoder, never said
-
 
 # %% [markdown]
 # One step takes the last word and the state. It gives the {term}`log-probability` of every word that
@@ -72,14 +75,12 @@ silent = [vocabulary.pad_id, bos, vocabulary.unk_id]  # known to the decoder, ne
 # %%
 names = [*SPECIALS, *vocabulary.words]  # names[i] is what id i stands for
 
-
 @torch.inference_mode()
 def step(last, state):
     """Log-probabilities (vocab,) of the token after `last`, in nats, and the new state."""
     log_probs, state = model.search_step(torch.tensor([last], device=device), state)  # (1, vocab)
     log_probs[0, silent] = -torch.inf
     return log_probs[0], state
-
 
 # %% [markdown]
 # Greedy search is a short loop: step, take the likeliest token, stop at the end of the title, and
@@ -98,7 +99,7 @@ for _ in range(config.search.max_steps):
 # The library does this for hundreds of songs at once. On this song it has to say the same words.
 
 # %%
-said = search.greedy_search(
+said = greedy_search(
     model.search_step, model.decoder.start(memory),
     bos_id=bos, eos_id=eos, max_steps=config.search.max_steps, never=silent,
 )
@@ -114,11 +115,9 @@ assert vocabulary.decode(said.tokens[0, 0]) == title  # the loop above is the li
 # %%
 k = 3
 
-
 def total(beginning):
     """The log-probability of a beginning: the sum over its tokens, in nats."""
     return sum(beginning["log_probs"])
-
 
 def children(beginning):
     """The k likeliest continuations of a beginning by one token; of a finished title itself."""
@@ -135,7 +134,6 @@ def children(beginning):
         }
         for gain, i in zip(gains.tolist(), ids.tolist())
     ]
-
 
 # %% [markdown]
 # Likelier beginnings may push a finished title out of the beam, and still fall behind it: every
@@ -168,9 +166,9 @@ gallery.beam_tree(beam);
 # sums. ({doc}`15_gallery` has whole trees, and wider ones.)
 
 # %%
-said = search.beam_search(
+said = beam_search(
     model.search_step, model.decoder.start(memory),
-    bos_id=bos, eos_id=eos, config=search.SearchConfig(beam_size=k, max_steps=3), never=silent,
+    bos_id=bos, eos_id=eos, config=presets.SearchConfig(beam_size=k, max_steps=3), never=silent,
 )
 for beginning, ids, log_prob in zip(beam, said.tokens[0], said.log_probs[0]):
     assert vocabulary.decode(ids) == [token for token in beginning["tokens"] if token != "<eos>"]
@@ -184,7 +182,7 @@ for beginning, ids, log_prob in zip(beam, said.tokens[0], said.log_probs[0]):
 # the wrong references.
 
 # %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone: BLEU-1 by beam size, with 95 % intervals; chance dashed in the same colour.", "name": "fig-8a"}, "image": {"alt": "BLEU-1 in percent points against beam size, one line with interval bars for each of the inputs of Table 4, and a dashed line of chance in the same colour for each."}} tags=["hide-input"]
-lines.bleu_by_beam(scores);
+drawing.bleu_by_beam(scores);
 
 # %% [markdown]
 # ## Table 4, with chance
@@ -337,4 +335,4 @@ assert list(best_title) == ["the", "moon"]
 for name, value in study.headline(scores).items():
     glue(name, value, display=False)
 for name in ("headline.out_domain", "headline.in_domain", "search.msd_rate_drop", "search.msd_gain"):
-    glue(f"paper.{name}", claims.paper(name), display=False)
+    glue(f"paper.{name}", printed.paper(name), display=False)

@@ -27,16 +27,19 @@ from dataclasses import replace
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import census, claims, experiment, presets, tables
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import corpora, naming, paper_corpora, scoring
 from songtitle.figures import style
+from songtitle.paper import printed
 from songtitle.studies import search
 from songtitle.studies import titles as study
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 config = replace(config, beam_sizes=(1, beam_size))
-record = experiment.scores(config)
-scores = experiment.score_table(config)
+record = scoring.scores(config)
+scores = scoring.score_table(config)
 tables.made_by([record], config)
 
 # %% tags=["hide-input"]
@@ -82,13 +85,14 @@ from collections import Counter
 
 import numpy as np
 
-from songtitle import metrics
-from songtitle.evidence.length_effects import best_of
+from songtitle.experiment.length import best_of
 from songtitle.experiment.scoring import song_titles
+from songtitle.metrics import bleu
+from songtitle.metrics.pairs import unigram_pair_scores
 
 reading = "songs: spectrogram"
-said = best_of(experiment.hypotheses(config, reading, beam_size))  # a list of words for each song
-true = song_titles(experiment.clips(config))  # likewise, in the same order
+said = best_of(naming.hypotheses(config, reading, beam_size))  # a list of words for each song
+true = song_titles(corpora.clips(config))  # likewise, in the same order
 
 in_common = [sum((Counter(a) & Counter(b)).values()) for a, b in zip(said, true)]  # words
 song = int(np.argmax(in_common))
@@ -125,9 +129,8 @@ def bleu_1(answer, title):
     penalty = min(1, math.exp(1 - len(title) / words))
     return precision * penalty
 
-
 by_hand = bleu_1(said[song], true[song])
-by_library = metrics.sentence_bleu(said[song], [true[song]], max_order=1)
+by_library = bleu.sentence_bleu(said[song], [true[song]], max_order=1)
 assert abs(by_hand - by_library.score) < 1e-9  # one song: metrics.sentence_bleu
 
 # %% [markdown]
@@ -158,7 +161,7 @@ assert abs(each.mean() - recorded["score"]) < 1e-9  # all songs: the record behi
 # *nobody hears anything*.
 
 # %% tags=["hide-input"]
-answers = census.answers("audio_references")
+answers = paper_corpora.answers("audio_references")
 tables.Table(
     study.table_5(scores, answers),
     name="tab-5",
@@ -167,7 +170,7 @@ tables.Table(
 )
 
 # %% mystnb={"figure": {"caption": "BLEU-1 of captions of sounds by number of references, no model involved; dotted, what the paper quotes for AudioCaps.", "name": "fig-references"}, "image": {"alt": "BLEU-1 in percent points against the number of references of each clip, with lines for another human caption, for one answer given to every clip and for a random caption, and two dotted levels of numbers that the paper quotes."}} tags=["hide-input"]
-quoted = {f"AudioCaps, {row.features}": row.audiocaps_1 for row in claims.paper_table(5).itertuples()}
+quoted = {f"AudioCaps, {row.features}": row.audiocaps_1 for row in printed.paper_table(5).itertuples()}
 study.bleu_by_references(study.reference_curves(answers), quoted=quoted);
 
 # %% tags=["hide-input"]
@@ -224,14 +227,14 @@ tables.Table(
 # %% tags=["solution"]
 import json
 from collections import Counter
-from songtitle import metrics
-named = experiment.hypotheses(config, "songs: timbre", beam_size)
+from songtitle.metrics import bleu
+named = naming.hypotheses(config, "songs: timbre", beam_size)
 said = json.loads(named.file("hypotheses.json").read_text("utf-8"))
-songs = json.loads(experiment.clips(config).file("songs.json").read_text("utf-8"))
+songs = json.loads(corpora.clips(config).file("songs.json").read_text("utf-8"))
 common = list(Counter(tuple(item[0][0][0]) for item in said).most_common(1)[0][0])
 titles = [[song["tokens"]] for song in songs]
-bleu1 = metrics.DEFINITIONS["bleu1"]
-constant = metrics.score([common] * len(titles), titles, bleu1).score
+bleu1 = bleu.DEFINITIONS["bleu1"]
+constant = bleu.score([common] * len(titles), titles, bleu1).score
 
 # %% [markdown]
 # ```{solution-end}
@@ -243,9 +246,10 @@ assert isinstance(common, list)
 
 # %% tags=["hidden-check", "remove-cell"]
 import json
-from songtitle import metrics
-songs = json.loads(experiment.clips(config).file("songs.json").read_text("utf-8"))
-pairs = metrics.unigram_pair_scores([common], [song["tokens"] for song in songs])
+from songtitle.metrics.pairs import unigram_pair_scores
+
+songs = json.loads(corpora.clips(config).file("songs.json").read_text("utf-8"))
+pairs = unigram_pair_scores([common], [song["tokens"] for song in songs])
 assert abs(constant - pairs.mean()) < 1e-9
 
 # %% [markdown]

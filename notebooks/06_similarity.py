@@ -27,16 +27,18 @@ map_items: int = 240  # points on each of the small maps
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import experiment, presets, tables
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import inputs, learning, similarity
 from songtitle.figures import style
 from songtitle.studies import shared
 from songtitle.studies import similarity as study
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record = experiment.similarity(config)
-likeness = experiment.likeness(config)
-grid = experiment.map_grid(config, map_items)
+record = similarity.similarity(config)
+likeness = similarity.likeness(config)
+grid = similarity.map_grid(config, map_items)
 tables.made_by([record, likeness, grid], config)
 
 # %% [markdown]
@@ -59,11 +61,11 @@ study.similarity_map(spectrogram[["x", "y"]].to_numpy(), spectrogram["kind"]);
 # %%
 import numpy as np
 
-from songtitle.experiment.maps import received
+from songtitle.experiment.similarity import received
 
 vectors = received(
-    config, experiment.training(config), experiment.picture_features(config),
-    experiment.song_features(config),
+    config, learning.training(config), inputs.picture_features(config),
+    inputs.song_features(config),
 )
 pictures, songs = vectors["pictures"], vectors["spectrogram"]  # (pictures, dim), (songs, dim)
 print(f"pictures {pictures.shape}, songs {songs.shape}")
@@ -248,12 +250,14 @@ study.containment_note(likeness)
 
 # %% tags=["solution"]
 import numpy as np
-from songtitle import similarity
+
+from songtitle.metrics import clouds
+
 generator = np.random.default_rng(0)
 wide = generator.normal(size=(300, 3))
 tight = 0.2 * generator.normal(size=(300, 3)) + [0, 0, 8]
-seen = similarity.contained(wide[:, :2], tight[:, :2]).value
-true = similarity.contained(wide, tight).value
+seen = clouds.contained(wide[:, :2], tight[:, :2]).value
+true = clouds.contained(wide, tight).value
 print(f"from above {seen:.2f}, in three dimensions {true:.2f}")
 
 # %% [markdown]
@@ -264,8 +268,8 @@ print(f"from above {seen:.2f}, in three dimensions {true:.2f}")
 assert wide.shape == (300, 3) and tight.shape[1] == 3
 
 # %% tags=["hidden-check", "remove-cell"]
-assert similarity.contained(wide[:, :2], tight[:, :2]).value > 0.9
-assert similarity.contained(wide, tight).value < 0.1
+assert clouds.contained(wide[:, :2], tight[:, :2]).value > 0.9
+assert clouds.contained(wide, tight).value < 0.1
 
 # %% [markdown]
 # ```{exercise} Large and small

@@ -22,13 +22,14 @@ preset: str = "quick"  # any will do: nothing here is trained
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import census, tables
+from songtitle import tables
+from songtitle.experiment import paper_corpora
 from songtitle.figures import style
 from songtitle.studies import paper_corpora as study
 from songtitle.studies import shared
 
 style.use_house_style()
-answers = census.answers()
+answers = paper_corpora.answers()
 study.census_note(answers)
 
 # %% tags=["hide-input"]

@@ -19,7 +19,7 @@ preset: str = "quick"  # any will do: nothing is measured here, the page shows w
 # %% tags=["hide-input"]
 from songtitle import tables
 from songtitle.figures import style
-from songtitle.studies import speed as study
+from songtitle.studies import software as study
 
 style.use_house_style()
 found = study.benchmarks()
@@ -89,6 +89,7 @@ study.growth_lines(study.growths(found, "MB"));
 
 # %% tags=["solution"]
 import numpy as np
+
 def exponent(sizes, seconds):
     """The slope of a line through the points on logarithmic axes."""
     return np.polyfit(np.log(sizes), np.log(seconds), 1)[0]

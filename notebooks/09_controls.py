@@ -25,16 +25,18 @@ again: bool = False  # True: train from several seeds here; False: show what was
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import evidence, experiment, presets, tables
+from songtitle import cache, tables
+from songtitle import config as presets
+from songtitle.experiment import controls, corpora, naming
 from songtitle.figures import findings, style
 from songtitle.studies import controls as study
 from songtitle.studies import shared
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record, ranks = evidence.controls(config), evidence.self_retrieval(config)
-pairs = evidence.differences(config)
-seeds = experiment.published(evidence.replicates, config, again=again)
+record, ranks = controls.controls(config), controls.self_retrieval(config)
+pairs = controls.differences(config)
+seeds = cache.published(controls.replicates, config, again=again)
 tables.made_by([record, ranks, pairs, seeds], config)
 
 # %% [markdown]
@@ -91,18 +93,17 @@ study.controls_note(record)
 import numpy as np
 import pandas as pd
 
-from songtitle import metrics
-from songtitle.evidence.length_effects import best_of
+from songtitle.experiment.length import best_of
 from songtitle.experiment.scoring import PERMUTATIONS, held_out_captions, song_titles
+from songtitle.metrics.pairs import unigram_pair_scores
 
-titles = song_titles(experiment.clips(config))  # a list of words for each song
-captions = held_out_captions(experiment.corpora(config))  # and for each picture
+titles = song_titles(corpora.clips(config))  # a list of words for each song
+captions = held_out_captions(corpora.corpora(config))  # and for each picture
 matrices = {}
 for name in names:  # the three inputs of the figure
-    answers = best_of(experiment.hypotheses(config, name, 1))  # likewise, in the same order
+    answers = best_of(naming.hypotheses(config, name, 1))  # likewise, in the same order
     wanted = titles if name.startswith("songs") else captions
-    matrices[name] = metrics.unigram_pair_scores(answers, wanted)  # (answers, titles), in [0, 1]
-
+    matrices[name] = unigram_pair_scores(answers, wanted)  # (answers, titles), in [0, 1]
 
 # %% [markdown]
 # {term}`Chance <chance>` needs no dice: it is the mean of all that lies off the diagonal. The
@@ -114,7 +115,6 @@ for name in names:  # the three inputs of the figure
 rounds = 2000
 rng = np.random.default_rng(seed + 1)  # other shuffles than the record's
 
-
 def by_hand(matrix):
     """Score, exact chance, p, and the scores of `rounds` shuffles: all in [0, 1]."""
     n = len(matrix)
@@ -123,7 +123,6 @@ def by_hand(matrix):
     shuffled = np.array([matrix[np.arange(n), rng.permutation(n)].mean() for _ in range(rounds)])
     as_good = np.sum(shuffled >= score - 1e-12)  # equal but for rounding is equal
     return score, chance, (1 + as_good) / (1 + rounds), shuffled
-
 
 results = {name: by_hand(matrix) for name, matrix in matrices.items()}
 
@@ -276,6 +275,7 @@ tables.Table(
 
 # %% tags=["solution"]
 from itertools import permutations
+
 pairs = [[0.5, 0, 0], [0, 0.5, 0.5], [0, 0, 1]]
 totals = [sum(pairs[i][j] for i, j in enumerate(order)) for order in permutations(range(3))]
 own = sum(pairs[i][i] for i in range(3))

@@ -24,15 +24,18 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import evidence, experiment, metrics, presets, tables
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import corpora, length, naming, scoring
 from songtitle.figures import findings, style
+from songtitle.metrics import bleu
 from songtitle.studies import length as study
 from songtitle.studies import shared
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-scored, record = experiment.scores(config), evidence.lengths(config)
-scores = experiment.score_table(config)
+scored, record = scoring.scores(config), length.lengths(config)
+scores = scoring.score_table(config)
 tables.made_by([scored, record], config)
 
 # %% [markdown]
@@ -57,7 +60,7 @@ study.score_and_length(scores);
 found = shared.frame(record, "prefixes")
 figure, axes = plt.subplots(1, 2, figsize=(10, 4))
 for (name, rows), ax in zip(found.groupby("definition", sort=False), axes):
-    study.score_by_prefix(rows, ax).set_title(metrics.DEFINITIONS[name].name)
+    study.score_by_prefix(rows, ax).set_title(bleu.DEFINITIONS[name].name)
 
 # %% [markdown]
 # ## The same curve, from counts
@@ -73,12 +76,12 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from songtitle.evidence.length_effects import best_of
+from songtitle.experiment.length import best_of
 from songtitle.experiment.scoring import song_titles
 
 reading = "songs: spectrogram"
-greedy = best_of(experiment.hypotheses(config, reading, 1))  # a list of words for each song
-titles = song_titles(experiment.clips(config))  # likewise, in the same order
+greedy = best_of(naming.hypotheses(config, reading, 1))  # a list of words for each song
+titles = song_titles(corpora.clips(config))  # likewise, in the same order
 
 rows = []
 for kept in range(1, 11):
@@ -217,6 +220,7 @@ tables.Table(
 
 # %% tags=["solution"]
 import math
+
 def bleu1(matches, said, wanted):
     """BLEU-1 in [0, 1] of one sentence, from its counts of words."""
     return matches / said * math.exp(min(0, 1 - wanted / said))

@@ -27,7 +27,9 @@ draws: int = None  # random drawings of each control; None: the preset's own
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import census, evidence, presets, tables
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import forensics, paper_corpora
 from songtitle.figures import style
 from songtitle.studies import forensics as study
 from songtitle.studies import shared, training
@@ -35,8 +37,8 @@ from songtitle.studies import shared, training
 style.use_house_style()
 changes = {"beam_sizes": beam_sizes, "draws": draws}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
-here, record = evidence.content_free(config), evidence.readings(config)
-real = census.answers("content_free").get("content_free")
+here, record = forensics.content_free(config), forensics.readings(config)
+real = paper_corpora.answers("content_free").get("content_free")
 tables.made_by([here, record], config)
 
 # %% [markdown]
@@ -72,14 +74,12 @@ tables.Table(
 import math
 from collections import Counter
 
-from songtitle import metrics
-
+from songtitle.metrics import bleu
 
 def bleu_1(said, wanted):
     """BLEU-1 in [0, 1] of whatever is counted: the words of a list, the letters of a string."""
     found = sum((Counter(said) & Counter(wanted)).values())
     return found / len(said) * min(1, math.exp(1 - len(wanted) / len(said)))
-
 
 by_words = bleu_1(caption, title)  # two lists of words
 by_letters = bleu_1(" ".join(caption), " ".join(title))  # two strings, blanks included
@@ -90,7 +90,7 @@ by_letters = bleu_1(" ".join(caption), " ".join(title))  # two strings, blanks i
 
 # %%
 for name, mine in {"bleu1": by_words, "letters": by_letters}.items():
-    library = metrics.score([caption], [[title]], metrics.DEFINITIONS[name])
+    library = bleu.score([caption], [[title]], bleu.DEFINITIONS[name])
     assert abs(mine - library.score) < 1e-9  # a definition of the library, one caption, one title
 
 # %% [markdown]
@@ -241,8 +241,8 @@ study.forensic_note(record, here, real)
 # :label: ex-11-1
 #
 # Find `phrase`, a list of two words, neither of which is in the title “georgia man”, that scores above
-# `0.8` against it by letters: `metrics.score([phrase], [[["georgia", "man"]]],
-# metrics.DEFINITIONS["letters"])` (`from songtitle import metrics`).
+# `0.8` against it by letters: `bleu.score([phrase], [[["georgia", "man"]]],
+# bleu.DEFINITIONS["letters"])` (`from songtitle.metrics import bleu`).
 # ```
 #
 # ```{solution-start} ex-11-1
@@ -253,9 +253,10 @@ study.forensic_note(record, here, real)
 # An anagram scores all points by letters and none by words.
 
 # %% tags=["solution"]
-from songtitle import metrics
+from songtitle.metrics import bleu
+
 phrase = ["organ", "image"]
-metrics.score([phrase], [[["georgia", "man"]]], metrics.DEFINITIONS["letters"]).score
+bleu.score([phrase], [[["georgia", "man"]]], bleu.DEFINITIONS["letters"]).score
 
 # %% [markdown]
 # ```{solution-end}
@@ -265,7 +266,7 @@ metrics.score([phrase], [[["georgia", "man"]]], metrics.DEFINITIONS["letters"]).
 assert len(phrase) == 2 and not {"georgia", "man"} & set(phrase)
 
 # %% tags=["hidden-check", "remove-cell"]
-assert metrics.score([phrase], [[["georgia", "man"]]], metrics.DEFINITIONS["letters"]).score > 0.8
+assert bleu.score([phrase], [[["georgia", "man"]]], bleu.DEFINITIONS["letters"]).score > 0.8
 assert len(phrase) == 2 and not {"georgia", "man"} & set(phrase)
 
 # %% [markdown]

@@ -28,14 +28,16 @@ again: bool = False  # True: throw the switches here; False: show what was publi
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import evidence, experiment, presets, tables
+from songtitle import cache, tables
+from songtitle import config as presets
+from songtitle.experiment import switchboard
 from songtitle.figures import style
 from songtitle.studies import switchboard as study
 
 style.use_house_style()
 changes = {"switches": switches, "switch_songs": switch_songs}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
-board = experiment.published(evidence.switchboard, config, again=again)
+board = cache.published(switchboard.switchboard, config, again=again)
 tables.made_by([board], config)
 
 # %% [markdown]
@@ -147,7 +149,7 @@ tables.Table(
 # ```{exercise} All at once
 # :label: ex-12-2
 #
-# One switch at a time misses those that matter only *together*. `songtitle.assumptions.ASSUMPTIONS`
+# One switch at a time misses those that matter only *together*. `songtitle.experiment.assumptions.ASSUMPTIONS`
 # lists the questions, each with one `default` and some `alternatives`. Compute `one_at_a_time`, the
 # number of runs that throw one switch each, and `all_at_once`, the number of ways to answer all
 # questions.
@@ -162,7 +164,9 @@ tables.Table(
 
 # %% tags=["solution"]
 import math
-from songtitle.assumptions import ASSUMPTIONS
+
+from songtitle.experiment.assumptions import ASSUMPTIONS
+
 one_at_a_time = sum(len(question.alternatives) for question in ASSUMPTIONS)
 all_at_once = math.prod(1 + len(question.alternatives) for question in ASSUMPTIONS)
 print(f"{one_at_a_time:,} against {all_at_once:,}")

@@ -25,14 +25,16 @@ again: bool = False  # True: train here (takes the files and half an hour); Fals
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import evidence, experiment, presets, tables
+from songtitle import cache, tables
+from songtitle import config as presets
+from songtitle.experiment import samples, scoring
 from songtitle.figures import style
 from songtitle.studies import samples as study
 from songtitle.studies import shared
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record = experiment.published(evidence.samples, presets.preset("samples"), again=again)
+record = cache.published(samples.samples, presets.preset("samples"), again=again)
 study.samples_note(record)
 
 # %% [markdown]
@@ -47,7 +49,7 @@ study.samples_note(record)
 
 # %% tags=["hide-input"]
 tables.Table(
-    study.samples_table(record, experiment.score_table(config)),
+    study.samples_table(record, scoring.score_table(config)),
     name="tab-real",
     caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
     note="In brackets behind a name: test items. The quick run names folk tunes and stamps. "

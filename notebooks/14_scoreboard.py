@@ -21,12 +21,13 @@ preset: str = "quick"  # any will do: nothing is run here, all published records
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import cache, paper
+from songtitle import cache
 from songtitle.figures import style
+from songtitle.paper import judging
 from songtitle.studies import scoreboard as study
 
 style.use_house_style()
-found = paper.verdicts(cache.results())
+found = judging.verdicts(cache.results())
 study.scoreboard_note(found)
 
 # %% [markdown]

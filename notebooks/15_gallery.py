@@ -22,14 +22,16 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import experiment, presets, tables
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import gallery, scoring
 from songtitle.figures import style
 from songtitle.studies import gallery as study
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record, scores = experiment.gallery_songs(config), experiment.score_table(config)
-tree = experiment.branches(config, record.result["songs"][0]["place"])
+record, scores = gallery.gallery_songs(config), scoring.score_table(config)
+tree = gallery.branches(config, record.result["songs"][0]["place"])
 tables.made_by([record, tree], config)
 
 # %% [markdown]

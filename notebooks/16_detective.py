@@ -23,14 +23,17 @@ song: int = 0  # which test song to hear and see, counted from 0
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import claims, experiment, presets, tables
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import corpora
 from songtitle.figures import style
+from songtitle.paper import printed
 from songtitle.studies import detective as study
 from songtitle.studies import inputs
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record = experiment.clips(config)
+record = corpora.clips(config)
 tables.made_by([record], config)
 
 # %% [markdown]
@@ -83,7 +86,7 @@ tables.Table(
 )
 
 # %% mystnb={"figure": {"caption": "The same clip under six settings, one pixel as large in every panel. Dashed: the size that the paper states, for a clip of thirty seconds.", "name": "fig-settings"}, "image": {"alt": "Six spectrograms in grey on one scale of bins and frames, each under a dashed frame of the size that the paper states."}} tags=["hide-input"]
-stated = int(claims.paper("spectrogram.bins")), int(claims.paper("spectrogram.frames"))
+stated = int(printed.paper("spectrogram.bins")), int(printed.paper("spectrogram.frames"))
 study.settings_panels(spectrograms, stated);
 
 # %% [markdown]
@@ -187,6 +190,6 @@ assert abs(seen - 2.9838) < 1e-3
 
 # %% tags=["remove-cell"]
 names = ["clip.sample_rate", "clip.samples", *(f"spectrogram.{n}" for n in ("n_fft", "window", "bins", "frames"))]
-facts = {f"paper.{name}": claims.paper(name) for name in names} | study.detective_facts()
+facts = {f"paper.{name}": printed.paper(name) for name in names} | study.detective_facts()
 for name, value in (facts | {"detective.same": study.same_picture(spectrograms)}).items():
     glue(name, value, display=False)

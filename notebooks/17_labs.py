@@ -36,15 +36,18 @@ break_scale: bool = True  # true: take timbre unscaled; false: leave the mistake
 from IPython.display import Markdown
 from myst_nb import glue
 
-from songtitle import evidence, experiment, presets, tables
+from songtitle import config as presets
+from songtitle import tables
+from songtitle.experiment import learning
+from songtitle.experiment.labs import LABS, lab
 from songtitle.figures import style
 from songtitle.studies import labs as study
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 thrown = [break_tokens, break_batch_norm, break_length, break_join, break_scale]
-labs = [evidence.lab(config, name) for name, on in zip(evidence.LABS, thrown) if on]
-tables.made_by(labs or [experiment.training(config)], config)
+labs = [lab(config, name) for name, on in zip(LABS, thrown) if on]
+tables.made_by(labs or [learning.training(config)], config)
 
 # %% [markdown]
 # ## Before and after
@@ -105,6 +108,7 @@ Markdown(study.lab_reasons(labs))
 
 # %% tags=["solution"]
 import numpy as np
+
 def normalised(batch):
     """Each column less its mean, over its standard deviation; items by columns."""
     return (batch - batch.mean(axis=0)) / batch.std(axis=0)

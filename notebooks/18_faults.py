@@ -23,7 +23,7 @@ from myst_nb import glue
 
 from songtitle import tables
 from songtitle.figures import style
-from songtitle.studies import faults as study
+from songtitle.studies import software as study
 
 style.use_house_style()
 found = study.faults()

@@ -169,8 +169,8 @@ def _add_grade(grade: argparse.ArgumentParser) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from songtitle.datasets.fetching import inventory
-    from songtitle.manifest import data_home, named_home
+    from songtitle.corpora import inventory
+    from songtitle.corpora.manifest import data_home, named_home
 
     names = options.source or ["stamps"]
     if options.jobs < 1:
@@ -197,13 +197,14 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _fetch_pictures(options: argparse.Namespace) -> None:
-    from songtitle.datasets.conceptual_captions import TABLES
-    from songtitle.datasets.web_pictures import link_rot, shards
-    from songtitle.manifest import data_home
+    from songtitle.corpora import link_rot
+    from songtitle.corpora import shards as corpora_shards
+    from songtitle.corpora.captions import TABLES
+    from songtitle.corpora.manifest import data_home
     from songtitle.rows import Faults
 
     folder, faults = data_home() / "conceptual_captions", Faults()
-    done = shards.fetch(
+    done = corpora_shards.fetch(
         folder / TABLES[options.pictures],
         folder / "pictures" / options.pictures,
         faults=faults,
@@ -221,8 +222,8 @@ def _fetch_pictures(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from songtitle.datasets.fetching import inventory
-    from songtitle.manifest import data_home
+    from songtitle.corpora import inventory
+    from songtitle.corpora.manifest import data_home
 
     faults = 0
     for found in inventory.verify(options.source, data_home()):
@@ -240,10 +241,10 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _count(options: argparse.Namespace) -> int:
-    from songtitle import census
+    from songtitle.experiment import paper_corpora
     from songtitle.studies import shared
 
-    for name, found in census.answers(*options.name).items():
+    for name, found in paper_corpora.answers(*options.name).items():
         if options.json:
             print(json.dumps(found.as_dict(), ensure_ascii=False))
             continue
@@ -259,7 +260,7 @@ def _count(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from songtitle import reproduce
+    from songtitle.book import reproduce
 
     given = {"seed": options.seed, "device": options.device}
     changes = {name: v for name, v in given.items() if v is not None} | _changes(options)
@@ -307,7 +308,7 @@ def _title(options: argparse.Namespace) -> int:
     if options.beam_size < 1:
         msg = f"--beam-size: expected a positive number, got {options.beam_size}"
         raise InputError(msg)
-    from songtitle.experiment import name_songs
+    from songtitle.experiment.naming import name_songs
 
     faults = 0
     for path, found in name_songs(options.file, beam_size=options.beam_size):
@@ -327,12 +328,12 @@ def _title(options: argparse.Namespace) -> int:
 
 
 def _course(options: argparse.Namespace) -> int:
-    from songtitle import course
-    from songtitle.presets import preset
+    from songtitle.book.course import write_course
+    from songtitle.config import preset
 
     if options.preset is not None:
         preset(options.preset)
-    for student, checks in course.write(options.folder, options.notebook, preset=options.preset):
+    for student, checks in write_course(options.folder, options.notebook, preset=options.preset):
         print(f"{student}  (checks: {checks})")
     return 0
 
@@ -340,12 +341,12 @@ def _course(options: argparse.Namespace) -> int:
 def _grade(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from songtitle import course
+    from songtitle.book import course as book_course
 
     faults = 0
     for path in options.submission:
         try:
-            found = course.grade(path, options.checks)
+            found = book_course.grade(path, options.checks)
         except InputError as error:
             faults += 1
             print(f"songtitle: {error}", file=sys.stderr)
@@ -362,8 +363,8 @@ def _grade(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from songtitle.config import preset
     from songtitle.experiment.streaming import is_main, train_on_shards
-    from songtitle.presets import preset
 
     changes = {
         name: given
@@ -392,8 +393,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> int:
-    from songtitle.config import setting, settings
-    from songtitle.presets import preset
+    from songtitle.config import preset, setting, settings
     from songtitle.schema import brief
 
     config = preset(options.preset)
@@ -406,8 +406,8 @@ def _settings(options: argparse.Namespace) -> int:
 
 def _status(_: argparse.Namespace) -> int:
     from songtitle.cache import finished
-    from songtitle.datasets.fetching import inventory
-    from songtitle.manifest import data_home
+    from songtitle.corpora import inventory
+    from songtitle.corpora.manifest import data_home
 
     home = data_home()
     print(f"data home: {home}")

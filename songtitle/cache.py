@@ -28,9 +28,9 @@ from typing import Any
 from filelock import FileLock
 
 from songtitle import __version__
-from songtitle.disk import clear_disk_errors, write_whole
+from songtitle.corpora.manifest import data_home
 from songtitle.errors import InputError
-from songtitle.manifest import data_home
+from songtitle.machine import clear_disk_errors, write_whole
 
 RECORD = "record.json"
 ROOT = Path(__file__).resolve().parents[1]  # the clone
@@ -470,3 +470,18 @@ def _table(name: str) -> str:
 def _read_table(file: Path, changed: int) -> str:
     text = file.read_text("utf-8")
     return digest(tomllib.loads(text) if file.suffix == ".toml" else text)[:8]
+
+
+def pick(config: Any, *names: str) -> dict[str, Any]:
+    """Some of the settings, by name."""
+    return {name: getattr(config, name) for name in names}
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON, letters as they are."""
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", "utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read what `write_json` wrote."""
+    return json.loads(path.read_text("utf-8"))

@@ -1,7 +1,13 @@
-"""Settings: all that an experiment depends on, typed, in one frozen dataclass.
+"""Settings: all that an experiment depends on, typed and frozen, and the presets by name.
 
-Each has a dotted name, such as `seed` or `spectrogram.hop_length`: one way to change any of them
-for papermill, the command line, presets and the switchboard alike.
+Each setting has a dotted name, such as `seed` or `spectrogram.hop_length`: one way to change any of
+them for papermill, the command line, presets and the switchboard alike.
+
+The presets: `tiny` is for tests and takes seconds; `quick` is what the book shows, minutes on two
+cores; `course` is `quick` with the paper's ResNet-152; `paper_literal` takes its text at its
+word, `best_guess` repairs what cannot have been meant, and `modern` is what one would build of
+the same parts today. All of them run on the corpora of this version (captioned stamps, rendered
+folk tunes); none is the paper's own data.
 """
 
 import difflib
@@ -10,15 +16,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from operator import attrgetter
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from songtitle.errors import InputError
-from songtitle.model.settings import DECODERS, ENCODERS, ModelConfig
 from songtitle.schema import (
+    Above0,
     AtLeastOne,
     Count,
+    CountOr0,
+    From0,
     OneOf,
     Seed,
     Several,
@@ -29,11 +37,187 @@ from songtitle.schema import (
     plain,
     told,
 )
-from songtitle.search.settings import SearchConfig
-from songtitle.spectrograms import SpectrogramConfig
-from songtitle.training.settings import TrainingConfig
 
-LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")  # weights come packaged
+if TYPE_CHECKING:
+    import torch
+
+Channel = Literal["mean", "left", "right"]
+Window = Literal["hann", "hamming", "blackman", "rectangular"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrogramConfig:
+    """How a clip becomes a spectrogram.
+
+    Raises `InputError` naming the field when a value makes no spectrogram.
+    """
+
+    sample_rate: Count = 22_050
+    """Samples a second that a clip is resampled to (Hz)."""
+    n_fft: Count = 512
+    """Points of the transform."""
+    window_length: Count = 512
+    """Samples under the window, at most n_fft; a shorter one is zero-padded to n_fft."""
+    hop_length: Count = 256
+    """Samples from one frame to the next: 256 at 22,050 Hz are 11.6 ms."""
+    bins: Count = 256
+    """Lowest frequencies kept, DC included; n_fft // 2 leaves out Nyquist alone."""
+    window: Window = "hann"
+    """The window that each frame is multiplied by."""
+    top_db: Above0 = 80.0
+    """Floor of the spectrogram, dB below the loudest bin."""
+    channel: Channel = "mean"
+    """How stereo becomes mono: the mean of all channels, or one of them."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name, limit, of in (
+            ("window_length", self.n_fft, "n_fft"),
+            ("bins", self.n_fft // 2 + 1, "n_fft // 2 + 1"),
+        ):
+            if getattr(self, name) > limit:
+                msg = (
+                    f"{name}: expected at most {of} = {limit}, "
+                    f"got {getattr(self, name)}; make it smaller or n_fft larger"
+                )
+                raise InputError(msg)
+
+
+TRUE_SHAPE = SpectrogramConfig()
+"""256 bins by about 2,580 frames for a 30 s clip: the size that the paper states."""
+
+PAPER_LITERAL = SpectrogramConfig(sample_rate=44_100, n_fft=1024)
+"""The paper's own words: 44.1 kHz, 1,024 points, a window of 512 that overlaps by half.
+
+With the 256 lowest bins kept this gives about 5,162 frames for a 30 s clip, twice the 2,580
+stated, and shows the frequencies below 11 kHz only.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """What a beam search keeps and how it ranks."""
+
+    beam_size: Count = 5
+    """Hypotheses kept per example; may exceed the vocabulary. Pages take beam_sizes instead."""
+    max_steps: Count = 20
+    """Tokens of a hypothesis at most, <eos> included."""
+    length_penalty: From0 = 0.0
+    """Exponent of the length that divides a log-probability; 0 ranks by the sum, 1 by the mean."""
+    min_length: CountOr0 = 0
+    """Tokens before <eos> may come; neither <bos> nor <eos> counts."""
+    no_repeat_ngram: CountOr0 = 0
+    """No n tokens in a row come twice in a hypothesis; 0: they may."""
+    unfinished: Literal["keep", "drop"] = "keep"
+    """Hypotheses without <eos> after max_steps tokens: ranked with the others as they stand, or
+    left out, their places empty."""
+    stop: Literal["all", "best"] = "all"
+    """When an example is over: all its hypotheses are finished, or no unfinished one can overtake
+    the best finished; the first hypothesis is then the same, the rest fewer."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+ENCODERS = (*LITES, *RESNETS, "timbre")
+DECODERS = ("lstm", "attention", "transformer")
+MEMORIES = ("auto", "pooled", "map")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What the captioner is made of (paper 4.2 unless noted)."""
+
+    encoder: Annotated[str, OneOf(ENCODERS)] = "efficientnet_lite0"
+    """The picture network; the paper: resnet152."""
+    weights: str = "imagenet"
+    """Of the picture network: imagenet, imagenet_v2, none, or the path of a state dict."""
+    memory: Annotated[str, OneOf(MEMORIES)] = "auto"
+    """What the decoder reads of a picture; auto: pooled for the lstm, map for those that look."""
+    fine_tune: bool = False
+    """Whether the picture network trains too."""
+    decoder: Annotated[str, OneOf(DECODERS)] = "lstm"
+    """What makes words of it; the paper: lstm."""
+    dim: Count = 512
+    """Width of embeddings, hidden states and memory."""
+    num_layers: Count = 1
+    """Layers of the decoder."""
+    num_heads: Count = 8
+    """Heads of the transformer; divides dim."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of embeddings and decoder outputs that training drops."""
+    word_vectors: str = "none"
+    """Embeddings to begin with: none, glove, or the path of a text file of vectors."""
+    attention_penalty: From0 = 0.0
+    """Weight of doubly stochastic attention, of the attention decoder; Xu et al. 2015 give 1."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        penalty = self.attention_penalty
+        _holds(
+            penalty == 0 or self.decoder == "attention",
+            "attention_penalty",
+            f"0 with decoder {self.decoder!r}, which has no such attention",
+            penalty,
+        )
+        whole = self.decoder != "transformer" or self.dim % self.num_heads == 0
+        _holds(whole, "num_heads", f"a divisor of dim, {self.dim}", self.num_heads)
+        if self.encoder == "timbre":
+            _holds(not self.fine_tune, "fine_tune", "False with encoder 'timbre'", self.fine_tune)
+            _holds(self.memory != "map", "memory", "'pooled' with encoder 'timbre'", self.memory)
+
+    @property
+    def positions(self) -> str:
+        """What `memory` comes to, "pooled" or "map": "auto" is what suits the decoder."""
+        if self.memory == "auto":
+            looks = self.decoder != "lstm" and self.encoder != "timbre"
+            return "map" if looks else "pooled"
+        return self.memory
+
+
+def _holds(right: bool, name: str, wanted: str, got: object) -> None:
+    if not right:
+        msg = f"{name}: expected {wanted}, got {got}; change the setting"
+        raise InputError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How the captioner is trained (paper 4.2: Adam, rate 0.001, ten epochs shown).
+
+    One update reads `batch_size * accumulate` examples in each process. Raises InputError for a
+    setting outside its range.
+    """
+
+    epochs: Count = 10
+    """Times that every picture is seen."""
+    batch_size: Count = 32
+    """Examples that a process holds at once; not stated in the paper."""
+    learning_rate: Above0 = 1e-3
+    """Step of Adam."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """How the rate goes on; cosine falls to 0 at the last epoch's end."""
+    warmup_steps: CountOr0 = 0
+    """Updates over which the rate rises from 0; 0: none."""
+    clip_norm: From0 = 5.0
+    """Length that a gradient is cut to; 0: left as it is."""
+    accumulate: Count = 1
+    """Batches whose gradients are added up for one update."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of what is multiplied; bf16: products in half precision, weights in full."""
+    patience: CountOr0 = 0
+    """Epochs without a better validation loss before training stops; 0: never."""
+    checkpoint_every: CountOr0 = 0
+    """Updates between checkpoints within an epoch; 0: at its end only."""
+    seed: Seed = 0
+    """Of the order of batches, of dropout, and with the experiment's seed of the first weights."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 OTHER_NAMES = {"encoder": "model.encoder", "decoder": "model.decoder"}  # as notebooks call them
 
 
@@ -92,7 +276,7 @@ class ExperimentConfig:
     """Draws of a control."""
 
     # what the page on training compares: every encoder with every decoder
-    compared_encoders: AtLeastOne[Annotated[str, OneOf(ENCODERS)]] = LITE
+    compared_encoders: AtLeastOne[Annotated[str, OneOf(ENCODERS)]] = LITES
     """Encoders that the page on training compares."""
     compared_decoders: AtLeastOne[Annotated[str, OneOf(DECODERS)]] = DECODERS
     """Decoders that it compares, each with every encoder."""
@@ -217,3 +401,113 @@ def _known(name: str) -> str:
 @cache
 def _parts() -> dict[str, Any]:
     return {each.name: each.type for each in fields(ExperimentConfig) if is_dataclass(each.type)}
+
+
+def check_device(name: str) -> "torch.device":
+    """The torch device a name stands for; `auto` is the first of cuda, mps and cpu at hand."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        msg = f"device: expected auto, cpu, cuda or mps as this machine has them, got {name!r}"
+        raise InputError(msg) from error
+    return device
+
+
+COMPARED_RESNETS = ("resnet18", "resnet50", "resnet152")  # weights must be fetched
+
+
+QUICK = ExperimentConfig()
+COURSE = replace(
+    QUICK, name="course", model=ModelConfig(encoder="resnet152"), compared_encoders=COMPARED_RESNETS
+)
+MODERN = replace(
+    COURSE,
+    name="modern",
+    # A map of the picture in place of its mean, and the longer recipe of torchvision's second
+    # weights, of which there are none for ResNet-18.
+    model=ModelConfig(encoder="resnet50", weights="imagenet_v2", decoder="transformer"),
+    training=TrainingConfig(schedule="cosine", warmup_steps=100, patience=3),
+    search=SearchConfig(length_penalty=1.0),  # ranks by log-probability per token
+    compared_encoders=("resnet50", "resnet152"),
+)
+
+PRESETS: dict[str, ExperimentConfig] = {
+    "tiny": replace(
+        QUICK,
+        name="tiny",
+        picture_count=60,
+        song_count=12,
+        clip_seconds=4.0,
+        views=1,
+        tile_sizes=(128, 256),
+        training=TrainingConfig(epochs=2, batch_size=16),
+        model=ModelConfig(dim=96),
+        beam_sizes=(1, 3),
+        compared_encoders=LITES[:1],
+        replicates=2,
+        draws=3,
+        switches=("dropout", "timbre_scale", "decibels", "shortest_title", "bleu", "hypothesis"),
+        switch_songs=7,
+    ),
+    "quick": QUICK,
+    "course": COURSE,
+    "paper_literal": replace(
+        COURSE,
+        name="paper_literal",
+        model=ModelConfig(encoder="resnet152", dropout=0.0),  # nn.LSTM drops nothing with one layer
+        spectrogram=PAPER_LITERAL,
+        standardise_timbre=False,
+    ),
+    "best_guess": replace(COURSE, name="best_guess"),
+    # On real photos and songs: crops and tiles of the side that their copies at hand have. Five
+    # captions a photo make five times as many examples, so that fewer epochs do.
+    "samples": replace(
+        QUICK,
+        name="samples",
+        pictures="photos",
+        picture_count=1500,
+        min_count=3,
+        crop=224,
+        views=1,
+        tile_sizes=(28, 56, 112, 224),
+        training=TrainingConfig(epochs=8, batch_size=64, patience=2),
+        compared_encoders=LITES[:1],
+        compared_decoders=("lstm",),
+    ),
+    "modern": MODERN,
+}
+
+
+def preset(name: str, settings: Any = None, /, **changes: Any) -> ExperimentConfig:
+    """A preset by name, with some of its settings changed.
+
+    `settings` maps dotted names to values, or is text that does. `changes` are named alike,
+    `encoder` and `decoder` short for those of the model; one that is None keeps the preset's own.
+    Anything that does not fit raises `InputError` naming it.
+    """
+    if name not in PRESETS:
+        msg = f"preset: expected one of {', '.join(PRESETS)}, got {name!r}; choose one of these"
+        raise InputError(msg)
+    asked = flat({key: value for key, value in changes.items() if value is not None})
+    named = flat(settings or {})
+    for key in asked.keys() & named.keys():
+        msg = f"{key}: expected one value, got {brief(asked[key])} and, in settings, "
+        msg += f"{brief(named[key])}; leave it out there"
+        raise InputError(msg)
+    config = override(PRESETS[name], asked | named)
+    cut = (asked | named).keys() & {"crop", "tile_sizes"}
+    if cut and any(config.crop % size for size in config.tile_sizes):
+        msg = (
+            f"tile_sizes: expected sizes that divide the {config.crop}-pixel crop, such as "
+            f"{[config.crop // 4, config.crop]}, got {brief(config.tile_sizes)}; change them too"
+        )
+        raise InputError(msg)
+    check_device(config.device)
+    return config

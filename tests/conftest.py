@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from songtitle import manifest
-from songtitle.datasets import stamps
+from songtitle.corpora import manifest, stamps
 
 
 @pytest.fixture(scope="session")

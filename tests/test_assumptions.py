@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from songtitle import assumptions
-from songtitle.assumptions import (
+from songtitle.config import PAPER_LITERAL, PRESETS, ExperimentConfig, preset
+from songtitle.errors import InputError
+from songtitle.experiment.assumptions import (
     ASSUMPTIONS,
     BOOK,
     Answer,
@@ -20,11 +21,7 @@ from songtitle.assumptions import (
     reading,
     taken,
 )
-from songtitle.claims import paper_table
-from songtitle.config import ExperimentConfig
-from songtitle.errors import InputError
-from songtitle.presets import PRESETS, preset
-from songtitle.spectrograms import PAPER_LITERAL
+from songtitle.paper.printed import paper_table
 
 ROOT = Path(__file__).parent.parent
 QUICK = PRESETS["quick"]
@@ -209,6 +206,5 @@ def test_every_table_that_a_question_points_to_is_in_the_ledger():
     assert all(len(paper_table(number)) for number in numbers)
 
 
-def test_all_public_names_are_there():
-    assert all(hasattr(assumptions, name) for name in assumptions.__all__)
+def test_an_assumption_says_where_it_is_made_and_what_else_could_be():
     assert {each.name for each in fields(Assumption)} >= {"name", "place", "question", "default"}

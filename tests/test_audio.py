@@ -15,9 +15,9 @@ import scipy.signal
 import soundfile
 import torch
 
-from songtitle.audio import frame_count, load_clip, log_spectrogram, spectrogram_image
+from songtitle.config import PAPER_LITERAL, TRUE_SHAPE, SpectrogramConfig
 from songtitle.errors import InputError
-from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE, SpectrogramConfig
+from songtitle.sound import frame_count, load_clip, log_spectrogram, spectrogram_image
 
 # Every length another number, so that a mix-up shows.
 SMALL = SpectrogramConfig(
@@ -427,7 +427,7 @@ def test_the_decoder_writes_nothing_on_the_screen_and_others_still_can(tmp_path)
     program = (
         "import sys\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "from songtitle.audio import load_clip\n"
+        "from songtitle.sound import load_clip\n"
         "with ThreadPoolExecutor(4) as pool:\n"
         "    list(pool.map(lambda path: load_clip(path, sample_rate=8_000), sys.argv[1:] * 5))\n"
         "print('still here', file=sys.stderr)\n"

@@ -2,8 +2,7 @@ from collections import Counter
 
 import pytest
 
-from songtitle.datasets import audiocaps
-from songtitle.datasets.audiocaps import Caption, Clip
+from songtitle.corpora.captions import SPLITS, Caption, Clip, load_audiocaps, read_audiocaps
 from songtitle.errors import InputError
 from songtitle.rows import Faults
 
@@ -26,7 +25,7 @@ def folders(tmp_path):
 
 def test_a_row_is_a_caption_of_a_place_in_a_video(folders):
     faults = Faults()
-    captions = list(audiocaps.read(folders[0] / "train.csv", faults))
+    captions = list(read_audiocaps(folders[0] / "train.csv", faults))
     assert captions[0] == Caption("91139", "r1nicOVtvkQ", 130, "A woman talks, water pours")
     assert len(captions) == 5
     assert not faults.counts
@@ -49,7 +48,7 @@ def test_a_bad_row_is_named_with_its_line_and_the_others_are_read(folders, kind,
     path = folders[0] / "train.csv"
     path.write_text(HEADER + ROWS + bad + "\n")
     faults = Faults()
-    assert len(list(audiocaps.read(path, faults))) == 5
+    assert len(list(read_audiocaps(path, faults))) == 5
     (fault,) = faults.examples
     assert (fault.file, fault.row, fault.kind, fault.kept) == ("train.csv", 7, kind, False)
 
@@ -65,7 +64,7 @@ def test_captions_whose_sound_is_here_are_loaded_and_the_others_counted(folders)
     ):
         (sounds / name).touch()
     faults = Faults()
-    assert audiocaps.load(table, sounds, faults) == [
+    assert load_audiocaps(table, sounds, faults) == [
         Clip("91139", sounds / "91139.wav", "A woman talks, water pours", "r1nicOVtvkQ"),
         Clip("58146", sounds / "Y-DGBjjwya_E.flac", "Clanging", "-DGBjjwya_E"),
         Clip("58147", sounds / "Y-DGBjjwya_E.flac", "Clanking", "-DGBjjwya_E"),
@@ -79,24 +78,24 @@ def test_of_two_sounds_the_one_without_loss_is_taken_whatever_their_order(folder
     table, sounds = folders
     for name in ("91139.mp3", "91139.wav", "58146.flac", "58146.ogg"):
         (sounds / name).touch()
-    found = [clip.path.name for clip in audiocaps.load(table, sounds, Faults())]
+    found = [clip.path.name for clip in load_audiocaps(table, sounds, Faults())]
     assert found == ["91139.wav", "58146.flac"]
 
 
 def test_without_folder_table_or_split_one_line_says_what_to_do(folders):
     table, sounds = folders
     with pytest.raises(InputError, match="nowhere: expected a folder of sounds"):
-        audiocaps.load(table, sounds / "nowhere", Faults())
+        load_audiocaps(table, sounds / "nowhere", Faults())
     with pytest.raises(InputError, match=r"val\.csv: expected a text table"):
-        audiocaps.load(table, sounds, Faults(), split="val")
+        load_audiocaps(table, sounds, Faults(), split="val")
     with pytest.raises(InputError, match="split: expected one of train, val, test"):
-        audiocaps.load(table, sounds, Faults(), split="valid")
+        load_audiocaps(table, sounds, Faults(), split="valid")
     (table / "test.csv").write_text("<html>Sign in</html>")
     with pytest.raises(InputError, match="got a web page"):
-        audiocaps.load(table, sounds, Faults(), split="test")
+        load_audiocaps(table, sounds, Faults(), split="test")
     (table / "test.csv").write_text("id,caption\n1,x\n")
     with pytest.raises(InputError, match="expected the columns audiocap_id, youtube_id"):
-        audiocaps.load(table, sounds, Faults(), split="test")
+        load_audiocaps(table, sounds, Faults(), split="test")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_every_real_clip_has_as_many_captions_as_its_split_promises(
     real_data, split, rows, clips, each
 ):
     faults = Faults()
-    captions = list(audiocaps.read(real_data / f"audiocaps/{split}.csv", faults))
+    captions = list(read_audiocaps(real_data / f"audiocaps/{split}.csv", faults))
     assert not faults.counts
     assert len(captions) == rows
     # One start a video, so that the video names the clip.
@@ -119,7 +118,7 @@ def test_every_real_clip_has_as_many_captions_as_its_split_promises(
 
 def test_no_real_clip_is_in_two_splits(real_data):
     splits = [
-        {c.youtube_id for c in audiocaps.read(real_data / f"audiocaps/{name}.csv", Faults())}
-        for name in audiocaps.SPLITS
+        {c.youtube_id for c in read_audiocaps(real_data / f"audiocaps/{name}.csv", Faults())}
+        for name in SPLITS
     ]
     assert len(set.union(*splits)) == sum(map(len, splits))

@@ -9,8 +9,7 @@ from sklearn.manifold import TSNE
 import benchmarks
 from benchmarks.harness import Growth, Row
 from benchmarks.similarity import affinities, digits, divergence
-from songtitle import manifest
-from songtitle.datasets import stamps
+from songtitle.corpora import manifest, stamps
 from songtitle.errors import InputError
 
 FOLDER = Path(benchmarks.__file__).parent

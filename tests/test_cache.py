@@ -20,8 +20,8 @@ from songtitle.cache import (
     read_record,
     run_stage,
 )
+from songtitle.config import preset
 from songtitle.errors import InputError
-from songtitle.presets import preset
 
 
 def counted(folder, *, name="count", settings=None, inputs=(), calls=None):

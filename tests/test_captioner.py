@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from songtitle.config import ModelConfig
 from songtitle.errors import InputError
-from songtitle.model.captioner import ModelConfig, build_captioner
+from songtitle.model.captioner import build_captioner
 from songtitle.model.encoder import build_backbone
-from songtitle.vocab import SPECIALS
+from songtitle.vocabulary import SPECIALS
 
 BATCH, STEPS, POSITIONS, FEATURES, VOCAB = 2, 3, 7, 13, 11
 PAD, BOS, EOS = 0, 1, 2

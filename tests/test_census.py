@@ -7,9 +7,9 @@ import pytest
 
 from songtitle import cache
 from songtitle.cache import PUBLISHED
-from songtitle.census import answers as count
-from songtitle.census.questions import QUESTIONS, SAMPLE, WHOLE, present
 from songtitle.errors import InputError
+from songtitle.experiment.paper_corpora import QUESTIONS, SAMPLE, WHOLE, present
+from songtitle.experiment.paper_corpora import answers as count
 from songtitle.studies import paper_corpora
 
 NAMES = ("fma_names", "song_names")  # a minute each: tests of the funnel hold their shares

@@ -3,16 +3,16 @@ import tomllib
 
 import pytest
 
-from songtitle import claims
-from songtitle.claims import paper, paper_table
 from songtitle.errors import InputError
+from songtitle.paper import printed
+from songtitle.paper.printed import paper, paper_table
 
 BEAMS = [1, 5, 10, 15, 20]
 
 
 @pytest.fixture(scope="module")
 def ledger():
-    return tomllib.loads(claims.CLAIMS.read_text(encoding="utf-8"))
+    return tomllib.loads(printed.CLAIMS.read_text(encoding="utf-8"))
 
 
 def test_table_1_holds_the_printed_lengths():
@@ -128,7 +128,7 @@ def test_no_two_numbers_share_a_name(ledger):
         for row in table["rows"]
         for cell in row
     )
-    assert len(claims.printed._numbers()) == len(ids) + cells
+    assert len(printed._numbers()) == len(ids) + cells
 
 
 def test_an_unknown_number_is_answered_with_its_near_names():

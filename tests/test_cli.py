@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from songtitle import experiment, reproduce
+from songtitle import cache
 from songtitle.__main__ import _value, main
-from songtitle.presets import preset
+from songtitle.config import preset
+from songtitle.experiment import learning
 
 RATE = 22_050
 
@@ -18,7 +19,7 @@ RATE = 22_050
 @pytest.fixture(scope="module")
 def trained(tiny_home):
     """A data home in which the tiny captioner is trained."""
-    experiment.training(preset("tiny"), home=tiny_home)
+    learning.training(preset("tiny"), home=tiny_home)
     return tiny_home
 
 
@@ -160,7 +161,7 @@ def test_no_network_on_first_fetch_ends_in_one_line(tmp_path, monkeypatch):
     done = subprocess.run(
         [sys.executable, "-m", "songtitle", "fetch"],
         env=environment,
-        cwd=reproduce.ROOT,
+        cwd=cache.ROOT,
         capture_output=True,
         text=True,
         check=False,

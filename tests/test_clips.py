@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from songtitle.datasets import clips, fma
-from songtitle.datasets.clips import choose_test, clip_facts, clip_path, fit_length, survey
+from songtitle.corpora import clips, fma
+from songtitle.corpora.clips import choose_test, clip_facts, clip_path, fit_length, survey
 from songtitle.errors import InputError
 from songtitle.rows import Faults
 

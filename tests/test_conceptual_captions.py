@@ -1,7 +1,7 @@
 import pytest
 
-from songtitle.datasets import conceptual_captions
-from songtitle.datasets.web_pictures import link_rot
+from songtitle.corpora import link_rot
+from songtitle.corpora.captions import read_conceptual_captions, read_link_status
 from songtitle.errors import InputError
 from songtitle.rows import LONGEST, Faults
 
@@ -31,7 +31,7 @@ def test_whole_rows_come_in_order_with_their_line_numbers_and_the_others_are_nam
         " a café \t https://example.org/ü 7.jpg \n"
     )
     faults = Faults()
-    assert list(conceptual_captions.read(path, faults)) == [
+    assert list(read_conceptual_captions(path, faults)) == [
         (1, "a dog", "http://example.org/1.jpg"),
         (9, "a café", "https://example.org/ü 7.jpg"),
     ]
@@ -50,15 +50,15 @@ def test_broken_bytes_are_kept_and_a_nul_or_an_endless_caption_skipped(table):
     good = b"\thttp://example.org/1.jpg\n"
     path = table(b"caf\xe9" + good + b"a\0b" + good + b"x" * LONGEST + good + b"end" + good)
     faults = Faults()
-    assert [row[:2] for row in conceptual_captions.read(path, faults)] == [(1, "café"), (4, "end")]
+    assert [row[:2] for row in read_conceptual_captions(path, faults)] == [(1, "café"), (4, "end")]
     assert faults.counts == {"not UTF-8": 1, "NUL byte": 1, "line too long": 1}
 
 
 def test_a_web_page_and_a_missing_file_are_refused(table, tmp_path):
     with pytest.raises(InputError, match="got a web page"):
-        list(conceptual_captions.read(table("<!DOCTYPE html><p>no"), Faults()))
+        list(read_conceptual_captions(table("<!DOCTYPE html><p>no"), Faults()))
     with pytest.raises(InputError, match=r"none\.tsv: expected a text table"):
-        list(conceptual_captions.read(tmp_path / "none.tsv", Faults()))
+        list(read_conceptual_captions(tmp_path / "none.tsv", Faults()))
 
 
 def test_a_link_has_a_picture_with_status_200_and_the_type_of_a_picture(table):
@@ -69,7 +69,7 @@ def test_a_link_has_a_picture_with_status_200_and_the_type_of_a_picture(table):
         + "http://example.org/3\tvalidation\t204\timage/jpeg\t9\n"
         + "http://example.org/4\tvalidation\t404\t\t\n"
     )
-    rows = list(conceptual_captions.read_link_status(path, Faults()))
+    rows = list(read_link_status(path, Faults()))
     assert [row.answered for row in rows] == [True, True, False, False]
     assert [row.has_picture for row in rows] == [True, False, False, False]
     assert [(row.row, row.size) for row in rows] == [(2, 9), (3, 9), (4, 9), (5, None)]
@@ -84,11 +84,11 @@ def test_rows_of_link_status_that_cannot_be_read_are_named_and_another_header_re
         + "http://example.org/3\tvalidation\t200\n"
     )
     faults = Faults()
-    assert list(conceptual_captions.read_link_status(path, faults)) == []
+    assert list(read_link_status(path, faults)) == []
     assert faults.counts == {"not a number": 2, "no web address": 1, "not five fields": 1}
     for text in ("", "url\tstatus\n"):
         with pytest.raises(InputError, match="row 1: expected the columns url split status"):
-            list(conceptual_captions.read_link_status(table(text), Faults()))
+            list(read_link_status(table(text), Faults()))
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def validation(real_data):
     """The captions of the validation table by address, what its links answered, and the faults."""
     folder, faults = real_data / "conceptual_captions", Faults()
     table = folder / "Validation_GCC-1.1.0-Validation.tsv"
-    captions = {url: caption for _, caption, url in conceptual_captions.read(table, faults)}
+    captions = {url: caption for _, caption, url in read_conceptual_captions(table, faults)}
     path = folder / "validation_url_status_2019-01.tsv"
-    return captions, list(conceptual_captions.read_link_status(path, faults)), faults
+    return captions, list(read_link_status(path, faults)), faults
 
 
 def test_the_real_validation_table_reads_whole_with_lengths_of_5_to_46_words(validation):

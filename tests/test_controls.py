@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from songtitle.controls import (
+from songtitle.errors import InputError
+from songtitle.metrics import chance
+from songtitle.metrics.ceilings import unigram_perplexity
+from songtitle.metrics.chance import (
     against_chance,
     bootstrap_interval,
-    chance,
     permutation_p,
     permuted_scores,
     replicate_interval,
-    unigram_perplexity,
 )
-from songtitle.errors import InputError
 
 
 def rng(seed: int) -> np.random.Generator:

@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from songtitle.controls import items_needed, paired_difference, power_of, tie_letters
-from songtitle.controls.pairs import holm, letters
 from songtitle.errors import InputError
+from songtitle.metrics.chance import (
+    holm,
+    items_needed,
+    letters,
+    paired_difference,
+    power_of,
+    tie_letters,
+)
 
 
 def rng(seed: int) -> np.random.Generator:

@@ -6,15 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songtitle.controls import (
-    best_constant,
-    greedy_constant,
-    length_matched,
-    prefixes,
-    unigram_titles,
-)
 from songtitle.errors import InputError
-from songtitle.metrics import unigram_pair_scores
+from songtitle.metrics.ceilings import best_constant, greedy_constant, unigram_titles
+from songtitle.metrics.chance import length_matched, prefixes
+from songtitle.metrics.pairs import unigram_pair_scores
 
 TITLES = st.lists(st.lists(st.sampled_from("abcde"), max_size=6), min_size=2, max_size=11)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from songtitle.counts import Counts
+from songtitle.rows import Counts
 
 texts = st.lists(st.lists(st.sampled_from("abcde"), max_size=9), min_size=1, max_size=30)
 

@@ -8,11 +8,10 @@ import nbformat
 import pytest
 import yaml
 
-from songtitle import course
 from songtitle.__main__ import main
-from songtitle.course import assignments
+from songtitle.book import course
+from songtitle.cache import ROOT
 from songtitle.errors import InputError
-from songtitle.reproduce import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
 PROSE = [
@@ -154,7 +153,7 @@ def test_a_public_check_gives_no_answer_away(path):
 def made(tmp_path_factory):
     """Every notebook's student version and checks: name -> (notebook, zip)."""
     folder = tmp_path_factory.mktemp("course")
-    return {student.stem: (student, checks) for student, checks in course.write(folder)}
+    return {student.stem: (student, checks) for student, checks in course.write_course(folder)}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -191,13 +190,13 @@ def test_a_student_version_has_a_place_for_every_answer(path, made):
 def page(tmp_path, monkeypatch):
     """A page of its own in a folder of its own."""
     (tmp_path / "99_page.py").write_text(PAGE)
-    monkeypatch.setattr(assignments, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(course.grades, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
     return tmp_path
 
 
 def test_the_grader_passes_the_solution_and_fails_the_blank(page):
-    ((student, checks),) = course.write(page / "out", ["99_page"])
+    ((student, checks),) = course.write_course(page / "out", ["99_page"])
     blank = course.grade(student, checks)
     solved = course.grade(checks.with_suffix(".ipynb"), checks)
     assert (blank.total, blank.possible) == (0, 2)
@@ -219,7 +218,7 @@ def test_every_solution_passes_its_own_checks_and_no_blank_passes_one():
             exec(code, names)
             for check in checks:
                 exec(check, dict(names))
-            prompt = assignments.with_prompt(code, assignments.names_in("\n".join(checks)))
+            prompt = course.with_prompt(code, course.names_in("\n".join(checks)))
             blank = {}
             exec(prompt.split('""" # BEGIN PROMPT')[1].split('"""; # END')[0], blank)
             for check in checks:
@@ -229,12 +228,12 @@ def test_every_solution_passes_its_own_checks_and_no_blank_passes_one():
 
 
 def test_a_preset_reaches_the_parameters_of_the_student_version(page):
-    ((student, _),) = course.write(page / "out", preset="tiny")
+    ((student, _),) = course.write_course(page / "out", preset="tiny")
     assert 'preset: str = "tiny"  # settings' in student.read_text().replace('\\"', '"')
 
 
 def test_roles_become_words_and_cells_of_the_book_alone_are_gone(page):
-    ((student, _),) = course.write(page / "out")
+    ((student, _),) = course.write_course(page / "out")
     text = student.read_text("utf-8")
     assert "It says a word and …, as another page does." in text
     assert "for the book alone" not in text
@@ -257,12 +256,12 @@ def test_roles_become_words_and_cells_of_the_book_alone_are_gone(page):
 def test_a_page_that_is_no_course_is_refused_in_one_line(page, old, new, what):
     (page / "99_page.py").write_text(PAGE.replace(old, new))
     with pytest.raises(InputError, match=what) as error:
-        course.write(page / "out")
+        course.write_course(page / "out")
     assert "\n" not in str(error.value)
 
 
 def test_what_is_no_submission_is_refused_in_one_line(page, tmp_path, capsys):
-    ((student, checks),) = course.write(page / "out")
+    ((student, checks),) = course.write_course(page / "out")
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "other.ipynb")
     (tmp_path / "torn.ipynb").write_text("{")
     (tmp_path / "no.zip").write_bytes(b"PK")
@@ -290,6 +289,6 @@ def test_a_course_that_cannot_be_made_is_refused_in_one_line(page, capsys):
 def test_a_submission_that_never_ends_is_stopped(page):
     source = PAGE.replace("seven = 7\n", "import time\ntime.sleep(60)\n")
     (page / "99_page.py").write_text(source)
-    ((student, checks),) = course.write(page / "out")
+    ((student, checks),) = course.write_course(page / "out")
     with pytest.raises(InputError, match="expected it to end within 4 s"):
         course.grade(student, checks, limit=4.0)

@@ -3,8 +3,8 @@
 import pytest
 import soundfile
 
-from songtitle.datasets import audiocaps, fma, hdf5_tracks, million_song, tunes
-from songtitle.datasets.contract import Captioned, Titled
+from songtitle.corpora import captions, fma, million_song, tunes
+from songtitle.corpora.contract import Captioned, Titled
 from songtitle.rows import Faults
 
 
@@ -16,7 +16,7 @@ def audiocaps_clips(tmp_path):
     (tmp_path / "train.csv").write_text(
         "audiocap_id,youtube_id,start_time,caption\n103549,7fmOlUlwoNg,20,A rattling noise\n"
     )
-    return lambda: audiocaps.load(tmp_path, tmp_path / "sounds", Faults())
+    return lambda: captions.load_audiocaps(tmp_path, tmp_path / "sounds", Faults())
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def folk_tunes():
 @pytest.fixture
 def pictures(pictures_home):
     """The stamps."""
-    from songtitle.datasets import stamps
+    from songtitle.corpora import stamps
 
     return lambda: stamps.load(pictures_home)
 
@@ -44,7 +44,7 @@ def msd_list(real_data):
 def msd_files(real_data):
     """Single tracks of Million Song."""
     folder = real_data / "msd" / "h5"
-    return lambda: [track for track, _ in hdf5_tracks.read_h5_folder(folder, Faults())]
+    return lambda: [track for track, _ in million_song.read_h5_folder(folder, Faults())]
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ import math
 import pytest
 import torch
 
-from songtitle.model.attention import AttentionDecoder
-from songtitle.model.decoder import Decoder
-from songtitle.model.lstm import LSTMDecoder
+from songtitle.model.lstm import AttentionDecoder, Decoder, LSTMDecoder
 from songtitle.model.transformer import TransformerDecoder, sinusoids
 
 BATCH, STEPS, HEADS, POSITIONS, VOCAB = 2, 3, 5, 7, 11

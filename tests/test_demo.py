@@ -12,20 +12,22 @@ import numpy as np
 import pytest
 import torch
 
-from songtitle import presets
-from songtitle.demo import Twin, picture_graph, word_graph, write
-from songtitle.demo.graphs import sixteen_bits
+from songtitle import config
+from songtitle.book.demo import Twin
+from songtitle.book.demo import write_demo as write
+from songtitle.book.graphs import picture_graph, sixteen_bits, word_graph
+from songtitle.cache import read_json
+from songtitle.config import ModelConfig
 from songtitle.errors import InputError
-from songtitle.experiment import clips, training
-from songtitle.experiment.common import read_json
+from songtitle.experiment.corpora import clips
 from songtitle.experiment.inputs import clip_picture, frozen_backbone, hear
-from songtitle.experiment.learning import load_trained
+from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.naming import as_words, search
-from songtitle.model.captioner import ModelConfig, build_captioner
+from songtitle.model.captioner import build_captioner
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "book" / "extra" / "demo"
-CONFIG = presets.preset("tiny")
+CONFIG = config.preset("tiny")
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import pytest
 import soundfile
 import torch
 
-from songtitle.audio import load_clip, log_spectrogram, spectrogram_image
-from songtitle.datasets.order import generator_for
-from songtitle.images import pad_to, random_crop
-from songtitle.search import SearchConfig, beam_search
-from songtitle.spectrograms import SpectrogramConfig
+from songtitle.config import SearchConfig, SpectrogramConfig
+from songtitle.pictures import pad_to, random_crop
+from songtitle.search.beam import beam_search
+from songtitle.seeds import generator_for
+from songtitle.sound import load_clip, log_spectrogram, spectrogram_image
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not here")

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from songtitle.claims import paper
-from songtitle.presets import preset
-from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE
+from songtitle.config import PAPER_LITERAL, TRUE_SHAPE, preset
+from songtitle.paper.printed import paper
 from songtitle.studies import detective
 
 

@@ -20,12 +20,11 @@ import pytest
 from servers import Answer, serving
 from test_manifest import make_tar
 
-from songtitle import manifest, reproduce, sources
+from songtitle import cache
 from songtitle.__main__ import main
-from songtitle.datasets.fetching import downloads, inventory, transfer
-from songtitle.datasets.fetching.downloads import Ledger
-from songtitle.datasets.fetching.transfer import BLOCK, Refused, Transfer, TransferConfig
-from songtitle.datasets.fetching.unpacking import unpack
+from songtitle.corpora import inventory, manifest, transfer
+from songtitle.corpora.fetch import Ledger, items, pooch, unpack
+from songtitle.corpora.transfer import BLOCK, Refused, Transfer, TransferConfig
 from songtitle.errors import InputError
 
 MB = 1_000_000
@@ -51,7 +50,7 @@ def server():
 def home(tmp_path, monkeypatch):
     """An empty data home, and an empty manifest beside it."""
     (tmp_path / "manifest").mkdir()
-    monkeypatch.setattr(sources, "manifest_folder", lambda: tmp_path / "manifest")
+    monkeypatch.setattr(manifest, "manifest_folder", lambda: tmp_path / "manifest")
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "home"))
     monkeypatch.setenv("no_proxy", "*")
     return tmp_path / "home"
@@ -168,8 +167,8 @@ import signal
 import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests were started by
 from pathlib import Path
-from songtitle import manifest, sources
-sources.manifest_folder = lambda: Path(sys.argv[1])
+from songtitle.corpora import manifest
+manifest.manifest_folder = lambda: Path(sys.argv[1])
 from songtitle.__main__ import main
 raise SystemExit(main(sys.argv[2:]))
 """
@@ -179,7 +178,7 @@ def child(home, *arguments):
     """The command line in a process of its own, with this test's manifest."""
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(home.parent / "manifest"), *arguments],
-        cwd=reproduce.ROOT,
+        cwd=cache.ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -526,10 +525,10 @@ def test_a_new_published_checksum_makes_an_old_check_void(home, server):
     address = server.give("/a.bin", body)
     describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": digest(body)})
     fetch(home, "a")
-    (item,) = downloads.items(sources.read_source("a"), home)
+    (item,) = items(manifest.read_source("a"), home)
     assert item.checked_on
     describe(home, "a", {"path": "a.bin", "addresses": [address], "sha256": "0" * 64})
-    (item,) = downloads.items(sources.read_source("a"), home)
+    (item,) = items(manifest.read_source("a"), home)
     assert not item.checked_on
 
 
@@ -739,7 +738,7 @@ def test_status_calls_verified_only_what_was_compared_and_has_not_changed_since(
 def test_status_reads_no_file_that_was_verified(home, server, monkeypatch):
     describe(home, "a", {"path": "x", "addresses": [server.give("/x", b"x" * 99)]})
     fetch(home, "a")
-    monkeypatch.setattr(downloads.pooch, "file_hash", None)
+    monkeypatch.setattr(pooch, "file_hash", None)
     assert "recorded" in row(home, "a")[2]
 
 

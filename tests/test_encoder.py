@@ -8,6 +8,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from songtitle.config import ENCODERS
 from songtitle.errors import InputError
 from songtitle.model.encoder import (
     WIDTHS,
@@ -19,7 +20,6 @@ from songtitle.model.encoder import (
     build_backbone,
     fold_batch_norm,
 )
-from songtitle.model.settings import ENCODERS
 from songtitle.timbre import replicated_order
 
 BATCH, POSITIONS, FEATURES, DIM = 2, 3, 7, 5

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from songtitle.model import encoding
+from songtitle.model import features
 from songtitle.model.encoder import build_backbone
-from songtitle.model.encoding import Encoder, Plan, compiling_pays, native_precision, plan_for
+from songtitle.model.features import Encoder, Plan, compiling_pays, native_precision, plan_for
 
 CPU = torch.device("cpu")
 
@@ -118,15 +118,15 @@ def test_without_a_compiler_the_network_runs_uncompiled_and_says_so(backbone, im
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_compiling_pays_once_it_saves_twice_what_it_costs(precision):
     layers = 155
-    cost = encoding.COMPILE_SECONDS + layers * encoding.COMPILE_SECONDS_PER_CONVOLUTION
-    even = 2 * cost / encoding.SAVED[precision]
+    cost = features.COMPILE_SECONDS + layers * features.COMPILE_SECONDS_PER_CONVOLUTION
+    even = 2 * cost / features.SAVED[precision]
     assert not compiling_pays(0.99 * even, layers=layers, precision=precision)
     assert compiling_pays(1.01 * even, layers=layers, precision=precision)
     assert not compiling_pays(1.01 * even, layers=2 * layers, precision=precision)
 
 
 def test_small_jobs_are_neither_measured_nor_compiled(backbone, monkeypatch):
-    monkeypatch.setattr(encoding, "Encoder", None)  # would fail if it were asked for
+    monkeypatch.setattr(features, "Encoder", None)  # would fail if it were asked for
     plan = plan_for(backbone, pictures=1599, height=256, width=256)
     assert plan == Plan(precision=native_precision(CPU), batch=4)
 
@@ -138,8 +138,8 @@ def test_large_jobs_are_measured_and_compiled_when_that_pays(backbone, monkeypat
         asked.append((seconds, layers))
         return seconds > 1
 
-    monkeypatch.setattr(encoding, "compiling_pays", pays)
-    monkeypatch.setitem(encoding.PIXELS, "cpu", 2 * 64**2)
+    monkeypatch.setattr(features, "compiling_pays", pays)
+    monkeypatch.setitem(features.PIXELS, "cpu", 2 * 64**2)
     small = plan_for(backbone, pictures=800, height=64, width=64)
     large = plan_for(backbone, pictures=10**9, height=64, width=64)
     assert (small.batch, large.batch) == (2, 2)

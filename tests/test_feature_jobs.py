@@ -4,14 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from songtitle.experiment import feature_jobs
-from songtitle.experiment.feature_jobs import Job, Look, run_jobs
+from songtitle.config import QUICK, ModelConfig
 from songtitle.experiment.inputs import _memories, encoder_settings
-from songtitle.features import read_features
-from songtitle.model import encoding
-from songtitle.model.captioner import ModelConfig
+from songtitle.model import features
 from songtitle.model.encoder import build_backbone
-from songtitle.presets import QUICK
+from songtitle.model.features import Job, Look, read_features, run_jobs
 
 BOTH = ("pooled", "map")
 
@@ -25,8 +22,8 @@ def backbone():
 
 @pytest.fixture
 def small_groups(monkeypatch):
-    monkeypatch.setattr(feature_jobs, "GROUP", 3)
-    monkeypatch.setitem(encoding.PIXELS, "cpu", 4 * 64 * 96)
+    monkeypatch.setattr(features, "GROUP", 3)
+    monkeypatch.setitem(features.PIXELS, "cpu", 4 * 64 * 96)
 
 
 def picture(item, views=2):
@@ -44,7 +41,7 @@ def jobs(look=picture):
 def test_each_item_has_its_views_in_both_files_as_the_backbone_alone_sees_them(
     backbone, tmp_path, small_groups, monkeypatch
 ):
-    monkeypatch.setattr(encoding, "native_precision", lambda device: "fp32")  # as it is alone
+    monkeypatch.setattr(features, "native_precision", lambda device: "fp32")  # as it is alone
     result = run_jobs(jobs(), backbone, tmp_path, memories=BOTH)
     pooled, maps = (read_features(tmp_path / f"{memory}.safetensors") for memory in BOTH)
     assert pooled["train"].shape == (11, 2, 1, 512)
@@ -81,7 +78,7 @@ def test_a_job_that_was_killed_goes_on_to_the_same_bytes(
     with pytest.raises(Killed):
         run_jobs(jobs(breaks), backbone, broken, memories=BOTH)
     looked.clear()
-    monkeypatch.setattr(feature_jobs, "plan_for", None)  # the plan is that of the first start
+    monkeypatch.setattr(features, "plan_for", None)  # the plan is that of the first start
 
     def counts(item, views=2):
         looked.append(item)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from songtitle import features
 from songtitle.errors import InputError
-from songtitle.features import FeatureWriter, read_details, read_features
+from songtitle.model import features
+from songtitle.model.features import FeatureWriter, read_details, read_features
 
 SHAPES = {"train": (11, 2, 7, 5), "test": (3, 13, 1, 5), "timbre": (11, 17)}
 
@@ -95,7 +95,7 @@ def test_rows_that_were_not_promised_yet_are_written_again(tmp_path, rows, monke
 KILLED = textwrap.dedent(
     """
     import sys, time, torch
-    from songtitle import features
+    from songtitle.model import features
     features.FLUSH_SECONDS = 0.0
     with features.FeatureWriter(sys.argv[1], {"train": (400, 7, 5)}) as writer:
         for part in torch.arange(400.0 * 7 * 5).reshape(400, 7, 5).split(3):
@@ -156,7 +156,7 @@ def test_a_file_is_mapped_and_takes_memory_row_by_row(tmp_path):
     code = textwrap.dedent(
         """
         import sys, torch
-        from songtitle.features import read_features
+        from songtitle.model.features import read_features
         def held():
             with open("/proc/self/statm") as file:
                 return int(file.read().split()[1]) * 4096 / 2**20

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from songtitle.counts import Counts
-from songtitle.datasets import fma
+from songtitle.corpora import fma
+from songtitle.corpora.manifest import manifest_folder
 from songtitle.errors import InputError
-from songtitle.rows import Faults, read_table
+from songtitle.rows import Counts, Faults, read_table
 
 HEADS = """,album,artist,set,set,track,track
 ,title,name,split,subset,genre_top,title
@@ -236,7 +236,7 @@ def test_the_errata_of_a_subset_hold_those_of_the_smaller_ones():
 
 
 def test_every_erratum_names_its_source():
-    path = fma.sources.manifest_folder() / "fma_errata.csv"
+    path = manifest_folder() / "fma_errata.csv"
     columns = {name: name for name in ("track_id", "subset", "fault", "source")}
     rows = [row for _, row in read_table(path, columns, Faults())]
     assert all(row["source"].startswith("https://github.com/mdeff/fma") for row in rows)

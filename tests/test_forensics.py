@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songtitle import cache, evidence, experiment
-from songtitle.census import questions
-from songtitle.census.random_captions import content_free_rows, of_samples, random_pairs
+from songtitle import cache
+from songtitle.config import preset
+from songtitle.corpora import manifest
 from songtitle.errors import InputError
-from songtitle.evidence import forensics
-from songtitle.evidence.distances import by_luck, distances, left_out, one_number
-from songtitle.metrics import CHOICES, DEFINITIONS, chosen, chosen_scores, score
-from songtitle.metrics.beginnings import LENGTHS, mean_bleu, pair_up
-from songtitle.presets import preset
+from songtitle.experiment import forensics, paper_corpora, scoring
+from songtitle.experiment.forensics import by_luck, distances, left_out, one_number
+from songtitle.experiment.random_captions import content_free_rows, of_samples, random_pairs
+from songtitle.metrics.bleu import DEFINITIONS, score
+from songtitle.metrics.ceilings import LENGTHS, mean_bleu, pair_up
+from songtitle.metrics.pairs import CHOICES, chosen, chosen_scores
 from songtitle.studies import forensics as study
 
 WORDS = st.sampled_from(["a", "bb", "a", "cab", "dab", "é"])
@@ -239,14 +240,14 @@ def test_the_more_blind_guesses_the_nearer_the_best_of_them():
 @pytest.fixture
 def without_samples(in_tiny_home, tmp_path, monkeypatch):
     """A tiny data home with neither samples nor published answers."""
-    monkeypatch.delenv(questions.SAMPLES, raising=False)
+    monkeypatch.delenv(manifest.SAMPLES, raising=False)
     monkeypatch.setattr(cache, "OWN", tmp_path)
     monkeypatch.setattr(cache, "PUBLISHED", tmp_path)
 
 
 def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samples):
     config = preset("tiny", draws=2)
-    here, record = evidence.content_free(config), evidence.readings(config)
+    here, record = forensics.content_free(config), forensics.readings(config)
     result = record.result
     assert result["cells"]["all"] == 4  # two tile sizes and two kinds of songs, greedy
     assert result["tried"] == {forensics.OURS: 24, forensics.CAPTIONS_HERE: 72, "in all": 96}
@@ -254,7 +255,7 @@ def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samp
     assert all(0 <= row[part] <= 1 for row in result["distances"] for part in ("all", "songs"))
     (table_row,) = [
         row
-        for row in experiment.scores(config).result["rows"]
+        for row in scoring.scores(config).result["rows"]
         if (row["input"], row["beam_size"]) == ("pictures 128×128", 1)
     ]
     (way,) = [
@@ -280,7 +281,7 @@ def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samp
 
 def test_the_note_follows_the_numbers(without_samples):
     config = preset("tiny", draws=2)
-    here, record = evidence.content_free(config), evidence.readings(config)
+    here, record = forensics.content_free(config), forensics.readings(config)
     for flat, said in ((0.0, "no nearer than"), (1.0, ": nearer than")):
         record.result["one_number"]["all"]["all"] = flat
         assert said in study.forensic_note(record, here, None).text
@@ -333,7 +334,7 @@ def test_curves_of_beginnings_end_with_the_whole_and_the_paper_stands_apart():
 def test_real_captions_score_by_chance_what_one_draw_had_shown(real_data):
     """Single draws of 1,000 pairs, made once by other code with one or the other wording."""
     result = of_samples(
-        *(real_data / name for name in questions.QUESTIONS["content_free"].places[-1].files)
+        *(real_data / name for name in paper_corpora.QUESTIONS["content_free"].places[-1].files)
     )
     found = {
         (row["wording"], row["against"], row["words"], row["definition"]): row

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from songtitle import text as module
 from songtitle.errors import InputError
-from songtitle.text import clean_title
-from songtitle.text import funnel as module
-from songtitle.text.funnel import LEFT_OUT, PAPER_TOLD, PLAIN, TitleRules, funnel
+from songtitle.text import LEFT_OUT, PAPER_TOLD, PLAIN, TitleRules, clean_title, funnel
 
 TITLES = [
     "Georgia Man",

@@ -14,26 +14,40 @@ import torch
 from PIL import Image
 from sphinx.errors import ExtensionError
 
-from songtitle import experiment
-from songtitle.datasets import tunes
+from songtitle.book.extension import COMMAND, first_songs
+from songtitle.config import ModelConfig, preset
+from songtitle.corpora import tunes
 from songtitle.errors import InputError
+from songtitle.experiment import corpora, scoring
 from songtitle.experiment.gallery import (
     CHOICES,
     SECONDS,
+    branches,
     draw_titles,
+    gallery_songs,
     player_span,
     quiz_wins,
     source_of,
     token_log_probs,
     transcriber,
 )
+from songtitle.experiment.inputs import clip_picture, hear
 from songtitle.experiment.naming import hypotheses
-from songtitle.model.captioner import ModelConfig, build_captioner
-from songtitle.ogg import checksum, pages_of, with_serial
-from songtitle.pages.songs import COMMAND, first_songs
-from songtitle.presets import preset
+from songtitle.model.captioner import build_captioner
+from songtitle.sound import page_checksum as checksum
+from songtitle.sound import pages_of, with_serial
 from songtitle.studies import gallery as cards
-from songtitle.vocab import Vocabulary
+from songtitle.studies.gallery import (
+    Gallery,
+    card_licence,
+    encode_sound,
+    gallery_cards,
+    gallery_facts,
+    guessing,
+    hypotheses_at,
+    tree_table,
+)
+from songtitle.vocabulary import Vocabulary
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -88,8 +102,8 @@ def shown(tiny_home):
     patch = pytest.MonkeyPatch()
     patch.setenv("SONGTITLE_DATA", str(tiny_home))
     config = preset("tiny")
-    record = experiment.gallery_songs(config)
-    yield config, record, cards.gallery_cards(record, config)
+    record = gallery_songs(config)
+    yield config, record, gallery_cards(record, config)
     patch.undo()
 
 
@@ -99,7 +113,7 @@ def content(address):
 
 def test_the_songs_are_distinct_test_songs_in_an_order_of_the_seed(shown):
     config, record, gallery = shown
-    known = json.loads(experiment.clips(config).file("songs.json").read_text("utf-8"))
+    known = json.loads(corpora.clips(config).file("songs.json").read_text("utf-8"))
     songs = record.result["songs"]
     assert len({song["id"] for song in songs}) == len(songs) == min(24, len(known))
     assert len(gallery.cards) == len(songs)
@@ -111,12 +125,12 @@ def test_the_songs_are_distinct_test_songs_in_an_order_of_the_seed(shown):
 
 def test_a_player_holds_the_very_clip_within_the_loss_of_vorbis(shown):
     config, record, gallery = shown
-    folder = experiment.clips(config).file("clips")
+    folder = corpora.clips(config).file("clips")
     for song, card in zip(record.result["songs"], gallery.cards, strict=True):
         (audio,) = Reader(card).every("audio")
         heard, rate = soundfile.read(io.BytesIO(content(audio["src"])))
         start, end, begins, ends = song["seconds"]
-        wave = experiment.hear(folder / song["clip"], config).numpy()
+        wave = hear(folder / song["clip"], config).numpy()
         wave = wave[round(start * rate) : round(end * rate)]
         assert (rate, heard.shape) == (config.spectrogram.sample_rate, wave.shape)
         assert np.corrcoef(heard, wave)[0, 1] > 0.97
@@ -127,9 +141,9 @@ def test_a_player_holds_the_very_clip_within_the_loss_of_vorbis(shown):
 
 def test_a_picture_is_what_the_network_is_shown_of_its_own_song_and_of_no_other(shown):
     config, record, gallery = shown
-    folder = experiment.clips(config).file("clips")
+    folder = corpora.clips(config).file("clips")
     inputs = [
-        experiment.clip_picture(experiment.hear(folder / s["clip"], config), s["clip"], config)[0]
+        clip_picture(hear(folder / s["clip"], config), s["clip"], config)[0]
         for s in record.result["songs"]
     ]
     for place, card in enumerate(gallery.cards):
@@ -228,7 +242,7 @@ def test_a_source_names_book_file_number_and_a_transcriber_without_address():
     }
     terms = source_of(tunes.Tune("a/b/1", "a", 1, "T", TUNE + "N:no commercial use\n"))["terms"]
     assert terms == ["no commercial use"]
-    assert "no commercial use" in cards.card_licence(song_row(terms=terms))
+    assert "no commercial use" in card_licence(song_row(terms=terms))
 
 
 def test_no_transcriber_is_shown_with_an_address():
@@ -243,7 +257,7 @@ def test_what_comes_from_data_reaches_a_card_as_text(text):
     row |= {"book": text, "file": text, "terms": [text], "tokens": [text], "known": [text]}
     row["beams"] = [[[text], -1.0], [[], -2.0]]
     config, wave = preset("tiny"), torch.randn(44_100, generator=torch.manual_seed(0)) / 10
-    html = cards.Gallery([cards.card(1, row, wave, config)], [text])._repr_html_()
+    html = Gallery([cards.card(1, row, wave, config)], [text])._repr_html_()
     page = Reader(html)
     assert {tag for tag, _ in page.tags} <= {
         *("article", "audio", "bdi", "code", "details", "div", "fieldset", "figcaption", "figure"),
@@ -268,7 +282,7 @@ def test_every_control_of_a_card_has_a_name_and_every_id_comes_once(shown):
 
 def test_the_same_sound_gives_the_same_bytes():
     sound = np.random.default_rng(0).normal(0, 0.1, 22_050).astype(np.float32)
-    assert cards.encode_sound(sound, 22_050, 5) == cards.encode_sound(sound, 22_050, 5)
+    assert encode_sound(sound, 22_050, 5) == encode_sound(sound, 22_050, 5)
 
 
 def test_a_stream_under_another_serial_number_keeps_its_sound_and_right_checksums():
@@ -295,7 +309,7 @@ def test_bytes_that_are_no_ogg_stream_are_refused(stream):
 def test_every_hypothesis_of_the_trees_adds_up_and_is_what_the_search_found(shown):
     config, record, _ = shown
     song = record.result["songs"][0]
-    found = experiment.branches(config, song["place"]).result["beams"]
+    found = branches(config, song["place"]).result["beams"]
     assert [len(found[width]) for width in ("1", "5", "20")] == [1, 5, 20]
     for beams in found.values():
         for each in beams:
@@ -324,16 +338,16 @@ def test_token_log_probabilities_are_those_of_the_logits_under_teacher_forcing()
 
 def test_the_gallery_s_tables_hold_the_record_s_numbers(shown):
     config, record, _ = shown
-    frame = cards.guessing(record, experiment.score_table(preset("tiny", beam_sizes=[5])))
+    frame = guessing(record, scoring.score_table(preset("tiny", beam_sizes=[5])))
     right = sum(song["pick"] == song["answer"] for song in record.result["songs"])
     assert frame["The model"][2] == f"{right} right"
     assert frame["By chance"].tolist()[:3] == ["25 %", "25 %", "3 of 12"]
     assert len(frame) == 4
-    facts = cards.gallery_facts(record)
+    facts = gallery_facts(record)
     assert facts["gallery.songs"] == 12
     assert facts["gallery.blind"] == 25
-    tree = experiment.branches(config, record.result["songs"][0]["place"])
-    table = cards.tree_table(tree)
+    tree = branches(config, record.result["songs"][0]["place"])
+    table = tree_table(tree)
     assert len(table) == 1 + 5 + 20
     for row in table.itertuples(index=False):
         gains = re.findall(r"−?\d+\.\d\d", row[4])
@@ -341,7 +355,7 @@ def test_the_gallery_s_tables_hold_the_record_s_numbers(shown):
         assert total == pytest.approx(
             float(row[3].replace("−", "-")), abs=0.006 * len(gains) + 0.01
         )
-    assert len(cards.hypotheses_at(tree, 5)) == 5
+    assert len(hypotheses_at(tree, 5)) == 5
 
 
 def page_of(html):

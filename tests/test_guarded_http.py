@@ -7,9 +7,15 @@ import pytest
 from picture_server import Photos, PictureServer, bomb, picture, with_comment
 from PIL import Image
 
-from songtitle.datasets.web_pictures import guarded_http
-from songtitle.datasets.web_pictures.guarded_http import Limits, NotFetchedError, get, is_public
-from songtitle.datasets.web_pictures.reasons import TEMPORARY, Reason
+from songtitle.corpora import guarded_http
+from songtitle.corpora.guarded_http import (
+    TEMPORARY,
+    Limits,
+    NotFetchedError,
+    Reason,
+    get,
+    is_public,
+)
 
 WAYS = [
     *("good", "moved", "elsewhere", "flaky", "drip", "endless", "robots", "404", "500", "stall"),
@@ -211,7 +217,7 @@ def worker():
     for name in ("img2dataset", "imghdr"):
         if importlib.util.find_spec(name) is None:
             pytest.skip("needs img2dataset, which Python 3.13 and later cannot have")
-    from songtitle.datasets.web_pictures import worker
+    from songtitle.corpora import worker
 
     return worker
 

@@ -11,7 +11,7 @@ from PIL import Image as pillow
 
 from songtitle import svg
 from songtitle.errors import InputError
-from songtitle.images import (
+from songtitle.pictures import (
     cover,
     load_picture,
     load_view,

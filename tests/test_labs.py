@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from songtitle import evidence, experiment
+from songtitle.config import preset
 from songtitle.errors import InputError
-from songtitle.evidence import labs
-from songtitle.presets import preset
+from songtitle.experiment import labs, scoring, switchboard
 from songtitle.studies import labs as study
 
 
@@ -19,7 +18,7 @@ def side(scores, gains=None):
 
 @pytest.fixture(scope="module")
 def records(tiny_home):
-    return {name: evidence.lab(preset("tiny"), name, home=tiny_home) for name in evidence.LABS}
+    return {name: labs.lab(preset("tiny"), name, home=tiny_home) for name in labs.LABS}
 
 
 def test_five_labs_compare_the_same_items_before_and_after(records):
@@ -46,8 +45,8 @@ def test_a_lab_touches_only_the_inputs_that_its_mistake_can_reach(records):
 
 
 def test_what_stands_before_a_mistake_is_what_the_other_pages_have(records, tiny_home):
-    config = preset("tiny", beam_sizes=[labs.BEAM_SIZE])
-    rows = experiment.scores(config, home=tiny_home).result["rows"]
+    config = preset("tiny", beam_sizes=[switchboard.BEAM_SIZE])
+    rows = scoring.scores(config, home=tiny_home).result["rows"]
     known = {row["input"]: row["score"] for row in rows}
     for name in ("letters", "batch_norm", "join", "timbre"):
         for row in records[name].result["rows"]:
@@ -63,7 +62,7 @@ def test_no_batch_is_a_single_item(items):
 
 def test_an_unknown_lab_is_refused_in_one_line(tiny_home):
     with pytest.raises(InputError, match="expected one of letters, batch_norm") as error:
-        evidence.lab(preset("tiny"), "window", home=tiny_home)
+        labs.lab(preset("tiny"), "window", home=tiny_home)
     assert "\n" not in str(error.value)
 
 

@@ -5,12 +5,11 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from songtitle.datasets.loaders import pad_captions
+from songtitle.corpora.batches import pad_captions
 from songtitle.errors import InputError
 from songtitle.model import likelihood
-from songtitle.model.attention import AttentionDecoder
 from songtitle.model.likelihood import log_likelihoods
-from songtitle.model.lstm import LSTMDecoder
+from songtitle.model.lstm import AttentionDecoder, LSTMDecoder
 from songtitle.model.transformer import TransformerDecoder
 
 PAD, BOS, EOS, VOCAB, DIM, SONGS, POSITIONS = 0, 1, 2, 29, 8, 5, 7

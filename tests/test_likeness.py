@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from songtitle import experiment
 from songtitle.cache import Record
+from songtitle.config import preset
 from songtitle.errors import InputError
-from songtitle.experiment import maps
-from songtitle.presets import preset
-from songtitle.studies import similarity
+from songtitle.experiment import corpora, similarity
+from songtitle.studies import similarity as studies_similarity
 
 NUMBERS = ("mixing", "auc", "mmd", "inside", "around")
 
@@ -29,7 +28,7 @@ def record(result, folder=Path()):
 def likeness(**changes):
     """A record in which every number is of its own, so that a swap shows."""
     kinds = {}
-    for place, kind in enumerate(similarity.KINDS):
+    for place, kind in enumerate(studies_similarity.KINDS):
         kinds[kind] = {"items": 11 + place}
         for column, name in enumerate(NUMBERS):
             value = (7 * place + column + 1) / 100
@@ -58,7 +57,7 @@ def grid(tmp_path):
                 rows.append(at | {"trustworthiness": 0.5 + len(rows) / 100, "mixing": len(rows)})
                 points = np.random.default_rng(len(rows)).normal(size=(5, 2))
                 kinds = ["picture"] * 3 + [reading] * 2
-                frames.append(maps._points_frame(points, kinds).assign(**at))
+                frames.append(similarity._points_frame(points, kinds).assign(**at))
     pd.concat(frames).to_csv(tmp_path / "maps.csv", index=False)
     space = {"timbre_raw": 0.25, "spectrogram": 0.75}
     return record({"maps": rows, "space": space, "items": 5}, tmp_path)
@@ -71,8 +70,8 @@ def _close():
 
 
 def test_the_table_has_a_row_for_each_kind_and_every_number_in_its_column():
-    table = similarity.apart(likeness())
-    assert list(table["Kind"]) == list(similarity.KINDS.values())
+    table = studies_similarity.apart(likeness())
+    assert list(table["Kind"]) == list(studies_similarity.KINDS.values())
     spectrogram = table.set_index("Kind").loc["spectrogram"]
     assert list(spectrogram) == [
         14,
@@ -85,13 +84,15 @@ def test_the_table_has_a_row_for_each_kind_and_every_number_in_its_column():
 
 
 def test_a_discrepancy_below_zero_has_a_sign_of_its_own():
-    cell = similarity.apart(likeness(noise={"mmd": {"value": -0.002}})).set_index("Kind")["MMD²"]
+    cell = studies_similarity.apart(likeness(noise={"mmd": {"value": -0.002}})).set_index("Kind")[
+        "MMD²"
+    ]
     assert cell["noise of unit scale"].startswith("−0.002")
 
 
 def test_the_figure_s_numbers_are_those_of_the_record():
-    frame = similarity.apart_values(likeness())
-    assert len(frame) == len(similarity.KINDS) * 4
+    frame = studies_similarity.apart_values(likeness())
+    assert len(frame) == len(studies_similarity.KINDS) * 4
     one = frame[(frame["kind"] == "spectrogram") & (frame["number"] == "inside the pictures")]
     assert one["value"].item() == 0.25
 
@@ -104,7 +105,7 @@ def test_the_note_says_of_each_reading_what_its_numbers_say():
         "around": {"value": 0.02},
     }
     mixed = {"mixing": {"value": 0.9}, "auc": {"value": 0.52, "p": 0.4}}
-    said = similarity.containment_note(likeness(spectrogram=apart, timbre_raw=mixed)).text
+    said = studies_similarity.containment_note(likeness(spectrogram=apart, timbre_raw=mixed)).text
     assert "0.90 times the picture neighbours of a random mixture" in said
     assert "does not tell the two apart (AUC 0.52)" in said
     tail = said[said.index("Spectrogram") :]
@@ -115,7 +116,7 @@ def test_the_note_says_of_each_reading_what_its_numbers_say():
 
 
 def test_the_trust_of_maps_is_a_range_over_starts_by_reading_and_perplexity(grid):
-    table = similarity.map_trust(grid)
+    table = studies_similarity.map_trust(grid)
     assert len(table) == 6
     assert list(table.iloc[4]) == [
         "spectrogram",
@@ -127,7 +128,7 @@ def test_the_trust_of_maps_is_a_range_over_starts_by_reading_and_perplexity(grid
 
 
 def test_the_points_of_one_reading_come_with_what_is_known_of_their_map(grid):
-    frame = similarity.maps_of(grid, "spectrogram")
+    frame = studies_similarity.maps_of(grid, "spectrogram")
     assert len(frame) == 6 * 5
     assert set(frame["kind"]) == {"picture", "spectrogram"}
     last = frame[(frame["perplexity"] == 60) & (frame["start"] == "random, seed 1")]
@@ -136,12 +137,12 @@ def test_the_points_of_one_reading_come_with_what_is_known_of_their_map(grid):
 
 def test_an_unknown_reading_is_refused_by_name(grid):
     with pytest.raises(InputError, match=r"maps: expected a reading of timbre_raw, .*got 'chroma'"):
-        similarity.maps_of(grid, "chroma")
+        studies_similarity.maps_of(grid, "chroma")
 
 
 def test_a_grid_draws_each_point_once_in_the_panel_of_its_map(grid):
-    frame = similarity.maps_of(grid, "spectrogram")
-    ax = similarity.map_grid(frame)
+    frame = studies_similarity.maps_of(grid, "spectrogram")
+    ax = studies_similarity.map_grid(frame)
     panels = ax.child_axes
     assert len(panels) == 6
     assert panels[0].get_title() == "principal components"
@@ -162,7 +163,7 @@ def test_a_grid_draws_each_point_once_in_the_panel_of_its_map(grid):
 
 
 def test_numbers_by_kind_stand_at_their_value_and_chance_is_dashed():
-    ax = similarity.numbers_by_kind(similarity.apart_values(likeness()))
+    ax = studies_similarity.numbers_by_kind(studies_similarity.apart_values(likeness()))
     mixing, _, inside, _ = ax.child_axes
     assert mixing.get_yticklabels()[0].get_text() == "held-out pictures"
     spots = [bars.lines[0].get_xdata()[0] for bars in inside.containers]
@@ -170,11 +171,11 @@ def test_numbers_by_kind_stand_at_their_value_and_chance_is_dashed():
     assert [line.get_xdata()[0] for line in inside.lines if line.get_linestyle() == "--"] == [0.5]
 
 
-@pytest.mark.parametrize("draw", [similarity.map_grid, similarity.numbers_by_kind])
+@pytest.mark.parametrize("draw", [studies_similarity.map_grid, studies_similarity.numbers_by_kind])
 def test_a_figure_gives_back_its_axis_and_refuses_an_empty_frame(draw, grid):
     frames = {
-        similarity.map_grid: similarity.maps_of(grid, "spectrogram"),
-        similarity.numbers_by_kind: similarity.apart_values(likeness()),
+        studies_similarity.map_grid: studies_similarity.maps_of(grid, "spectrogram"),
+        studies_similarity.numbers_by_kind: studies_similarity.apart_values(likeness()),
     }
     ax = plt.figure().subplots()
     before = frames[draw].copy()
@@ -189,26 +190,26 @@ def test_noise_shaped_like_vectors_has_their_mean_and_covariance():
     vectors = np.random.default_rng(0).normal(size=(31, 3)) @ np.array(
         [[2.0, 1.0, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 0.1]]
     )
-    drawn = maps._gaussian_like(vectors + 5, 40_000, np.random.default_rng(1))
+    drawn = similarity._gaussian_like(vectors + 5, 40_000, np.random.default_rng(1))
     np.testing.assert_allclose(drawn.mean(axis=0), vectors.mean(axis=0) + 5, atol=0.05)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(vectors.T), atol=0.08)
 
 
 def test_on_small_data_every_reading_is_compared_and_mapped(in_tiny_home):
     config = preset("tiny")
-    found = experiment.likeness(config).result
-    assert found["pictures"] == experiment.corpora(config).result["pictures"]["train"]
-    assert list(found["kinds"]) == list(similarity.KINDS)
-    assert set(maps.READINGS) < set(found["kinds"])
+    found = similarity.likeness(config).result
+    assert found["pictures"] == corpora.corpora(config).result["pictures"]["train"]
+    assert list(found["kinds"]) == list(studies_similarity.KINDS)
+    assert set(similarity.READINGS) < set(found["kinds"])
     assert (
         found["kinds"]["timbre_raw"]["mixing"]["value"]
         == (
-            experiment.similarity(preset("tiny", standardise_timbre=False)).result["mixing"][
+            similarity.similarity(preset("tiny", standardise_timbre=False)).result["mixing"][
                 "timbre"
             ]
         )
     )
-    grid = experiment.map_grid(config, 20)
-    assert len(grid.result["maps"]) == 3 * len(maps.PERPLEXITIES) * len(maps.STARTS)
-    for reading in maps.READINGS:
-        assert len(similarity.maps_of(grid, reading)) == 9 * 20
+    grid = similarity.map_grid(config, 20)
+    assert len(grid.result["maps"]) == 3 * len(similarity.PERPLEXITIES) * len(similarity.STARTS)
+    for reading in similarity.READINGS:
+        assert len(studies_similarity.maps_of(grid, reading)) == 9 * 20

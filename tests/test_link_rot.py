@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songtitle.datasets.conceptual_captions import LinkStatus
-from songtitle.datasets.web_pictures import link_rot
+from songtitle.corpora import link_rot
+from songtitle.corpora.captions import LinkStatus
 from songtitle.errors import InputError
 
 SHORT = ["a dog runs", "a cat sits", "a bird flies", "a fish swims"] * 50

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from songtitle import manifest, sources
+from songtitle.corpora import manifest
+from songtitle.corpora.manifest import File, Problems
 from songtitle.errors import InputError
-from songtitle.manifest import File, Problems
 
 
 def make_tar(path, members, mode="w:gz"):
@@ -88,7 +88,7 @@ def test_a_data_home_that_cannot_be_written_is_refused_in_one_line(tmp_path, mon
 
 @pytest.mark.parametrize("name", ["stamps", "tunes", "efficientnet_lite0"])
 def test_every_source_is_described_and_listed(name):
-    source = sources.read_source(name)
+    source = manifest.read_source(name)
     assert source.name == name
     assert all(address.startswith("https://") for address in source.addresses)
     assert all(set(c) == {"type", "unit", "meaning"} for c in source.columns.values())
@@ -98,7 +98,7 @@ def test_every_source_is_described_and_listed(name):
 
 
 def test_the_lists_hash_changes_with_any_listed_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "manifest_folder", lambda: tmp_path)
+    monkeypatch.setattr(manifest, "manifest_folder", lambda: tmp_path)
     hashes = set()
     for file in (File("a", "0" * 64, 3), File("a", "1" * 64, 3), File("b", "0" * 64, 3)):
         manifest.write_files([file], tmp_path / "x.csv")
@@ -113,13 +113,13 @@ def test_a_package_that_is_not_installed_is_refused_by_name():
 
 def test_an_unknown_source_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match=r"source 'stumps': expected one of .*stamps, .*tunes"):
-        sources.read_source("stumps")
+        manifest.read_source("stumps")
 
 
 def test_a_source_with_a_misspelt_key_is_refused(tmp_path):
     (tmp_path / "x.toml").write_text('title = "x"\nversion = "1"\nlicense = "MIT"\n')
     with pytest.raises(InputError, match="missing or unknown: citation, description, licence, lic"):
-        sources.read_source("x", tmp_path)
+        manifest.read_source("x", tmp_path)
 
 
 WHOLE = """
@@ -145,17 +145,17 @@ addresses = ["https://example.org/b"]
 
 def test_a_source_names_its_downloads(tmp_path):
     (tmp_path / "x.toml").write_text(WHOLE)
-    source = sources.read_source("x", tmp_path)
+    source = manifest.read_source("x", tmp_path)
     assert source.folder == "shared"
     assert source.files == (
-        sources.Download(
+        manifest.Download(
             path="sub/a.gz",
             size=7,
             checksum="sha1:0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab",
             addresses=("https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"),
             unpack="gz",
         ),
-        sources.Download(
+        manifest.Download(
             path="b-f37072fd.pth",
             checksum="sha256_starts:f37072fd",
             addresses=("https://example.org/b",),
@@ -165,7 +165,7 @@ def test_a_source_names_its_downloads(tmp_path):
 
 def test_the_folder_of_a_source_is_its_name_unless_said_otherwise(tmp_path):
     (tmp_path / "x.toml").write_text(WHOLE.replace('folder = "shared"\n', ""))
-    assert sources.read_source("x", tmp_path).folder == "x"
+    assert manifest.read_source("x", tmp_path).folder == "x"
 
 
 @pytest.mark.parametrize(
@@ -201,13 +201,13 @@ def test_a_malformed_source_is_refused_naming_file_and_key(tmp_path, old, new, m
     assert old in WHOLE
     (tmp_path / "x.toml").write_text(WHOLE.replace(old, new, 1))
     with pytest.raises(InputError, match=rf"x\.toml: {message}") as caught:
-        sources.read_source("x", tmp_path)
+        manifest.read_source("x", tmp_path)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sources.names())
+@pytest.mark.parametrize("name", manifest.names())
 def test_every_source_of_the_manifest_can_be_read(name):
-    source = sources.read_source(name)
+    source = manifest.read_source(name)
     assert source.name == name
     assert source.licence
     assert source.citation
@@ -218,8 +218,8 @@ def test_every_source_of_the_manifest_can_be_read(name):
 def test_a_toml_that_describes_no_source_is_none(tmp_path):
     (tmp_path / "x.toml").write_text(WHOLE)
     (tmp_path / "y.toml").write_text('[[number]]\nid = "z"\n')
-    assert sources.names(tmp_path) == ["x"]
-    assert "claims" not in sources.names()
+    assert manifest.names(tmp_path) == ["x"]
+    assert "claims" not in manifest.names()
 
 
 @pytest.mark.parametrize("name", ["../x", "sub/x", "", "."])
@@ -228,7 +228,7 @@ def test_a_source_is_a_name_and_no_path(tmp_path, name):
     (tmp_path / "x.toml").write_text(WHOLE)
     (tmp_path / "sub" / "x.toml").write_text(WHOLE)
     with pytest.raises(InputError, match="expected one of x;"):
-        sources.read_source(name, tmp_path if name != "../x" else tmp_path / "sub" / "..")
+        manifest.read_source(name, tmp_path if name != "../x" else tmp_path / "sub" / "..")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_source_is_a_name_and_no_path(tmp_path, name):
     [("localhost", True), ("127.8.8.8", True), ("::1", True), ("10.0.0.1", False), ("a", False)],
 )
 def test_this_machine_is_known_by_its_loopback_names(host, local):
-    assert sources.is_local(host) is local
+    assert manifest.is_local(host) is local
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])

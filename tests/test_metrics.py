@@ -6,9 +6,10 @@ import pytest
 from nltk.translate import bleu_score
 from sacrebleu.metrics import BLEU
 
-from songtitle.controls import permuted_scores
 from songtitle.errors import InputError
-from songtitle.metrics import corpus_bleu, sentence_bleu, unigram_pair_scores
+from songtitle.metrics.bleu import corpus_bleu, sentence_bleu
+from songtitle.metrics.chance import permuted_scores
+from songtitle.metrics.pairs import unigram_pair_scores
 
 WORDS = ["a", "the", "old", "new", "reel", "jig", "of"]
 

@@ -3,14 +3,8 @@ import pytest
 from test_metrics import random_lists
 
 from songtitle.errors import InputError
-from songtitle.metrics import (
-    CHOICES,
-    DEFINITIONS,
-    chosen,
-    chosen_pair_scores,
-    chosen_scores,
-    pair_scores,
-)
+from songtitle.metrics.bleu import DEFINITIONS
+from songtitle.metrics.pairs import CHOICES, chosen, chosen_pair_scores, chosen_scores, pair_scores
 
 BLEU1 = DEFINITIONS["bleu1"]
 # Per token, <eos> among them: -1.0, -0.75 and -1.5

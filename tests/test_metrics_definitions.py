@@ -13,14 +13,9 @@ from test_metrics import random_lists, sacrebleu_corpus
 
 from songtitle import metrics
 from songtitle.errors import InputError
-from songtitle.metrics import (
-    DEFINITIONS,
-    Definition,
-    corpus_bleu,
-    pair_scores,
-    score,
-    sentence_scores,
-)
+from songtitle.metrics import bleu, pairs, retrieval
+from songtitle.metrics.bleu import DEFINITIONS, Definition, corpus_bleu, score, sentence_scores
+from songtitle.metrics.pairs import pair_scores
 
 BY_SENTENCE = [name for name, each in DEFINITIONS.items() if each.average == "sentences"]
 TITLE = ["all", "i", "want"]
@@ -297,13 +292,15 @@ def test_a_signature_says_all_that_the_score_depends_on():
 
 def test_the_examples_of_the_package_run_and_give_what_they_say():
     found = [[[["blue", "moon"], -3.0], [["moon"], -4.0]], [[["sky"], -2.0]]]
-    names = vars(metrics) | {
+    rooms = (metrics, bleu, pairs, retrieval)
+    names = {name: value for room in rooms for name, value in vars(room).items()} | {
         "found": found,
         "references": [["moon"], ["blue"]],
         "log_likelihoods": np.array([[-1.0, -2.0], [-2.0, -3.0]]),
     }
     own = names | {"references": [[["moon"]], [["blue"]]]}
-    lines = [line.strip() for line in metrics.__doc__.splitlines() if line.startswith("    ")]
+    text = "\n".join(room.__doc__ for room in rooms)
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
     compared = 0
     for line in lines:
         code, _, comment = line.partition("#")

@@ -3,9 +3,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from songtitle.controls import against_chance
 from songtitle.errors import InputError
-from songtitle.metrics import prior_free, recalls, reciprocal_ranks, retrieval
+from songtitle.metrics.chance import against_chance
+from songtitle.metrics.retrieval import prior_free, recalls, reciprocal_ranks, retrieval
 
 RNG = np.random.default_rng(0)
 

@@ -9,18 +9,20 @@ import h5py
 import numpy as np
 import pytest
 
-from songtitle.counts import Counts
-from songtitle.datasets.hdf5_tracks import read_h5, read_h5_archive, read_h5_folder, timbre_of
-from songtitle.datasets.million_song import (
+from songtitle.corpora.million_song import (
     Track,
     check_layout,
     covariance_order,
     load_uci,
+    read_h5,
+    read_h5_archive,
+    read_h5_folder,
     read_tracks,
     read_uci,
+    timbre_of,
 )
 from songtitle.errors import InputError
-from songtitle.rows import Faults
+from songtitle.rows import Counts, Faults
 
 
 def covariances(rows: int, seed: int = 3) -> np.ndarray:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
-from songtitle.model.norm import BatchNorm
+from songtitle.model.encoder import BatchNorm
 
 DIM = 5
 SHARES = (7, 4)  # rows of each process

@@ -10,9 +10,11 @@ import nbformat
 import numpy as np
 import pytest
 
-from songtitle import experiment, reproduce
+from songtitle import cache
+from songtitle.book import reproduce
 from songtitle.cache import finished
-from songtitle.presets import preset
+from songtitle.config import preset
+from songtitle.experiment import comparing, corpora, learning, scoring
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_beam_sizes_given_to_papermill_are_those_of_the_table(executed, in_tiny_
     command = ["-m", "papermill", "notebooks/04_search.ipynb", str(output), "-p", "preset", "tiny"]
     subprocess.run(
         [sys.executable, *command, "-p", "beam_sizes", "[1, 2]", "--no-progress-bar"],
-        cwd=reproduce.ROOT,
+        cwd=cache.ROOT,
         check=True,
         capture_output=True,
     )
@@ -68,14 +70,15 @@ def test_beam_sizes_given_to_papermill_are_those_of_the_table(executed, in_tiny_
 
 def test_two_runs_with_the_same_seed_give_the_same_records(executed, in_tiny_home, tmp_path):
     config = preset("tiny")
-    first = {f.__name__: f(config) for f in (experiment.training, experiment.scores)}
+    first = {f.__name__: f(config) for f in (learning.training, scoring.scores)}
     other = tmp_path / "again"
     other.mkdir()
     (other / "stamps").symlink_to(in_tiny_home / "stamps", target_is_directory=True)
     # In a process of its own, as the notebooks had: tests before this one may have set threads.
     again = """import pathlib, sys
-from songtitle import experiment, presets
-experiment.scores(presets.preset("tiny"), home=pathlib.Path(sys.argv[1]))"""
+from songtitle.config import preset
+from songtitle.experiment.scoring import scores
+scores(preset("tiny"), home=pathlib.Path(sys.argv[1]))"""
     subprocess.run([sys.executable, "-c", again, other], check=True)
     for name, record in first.items():
         (found,) = [each for each in finished(other, name) if each.key == record.key]
@@ -84,15 +87,15 @@ experiment.scores(presets.preset("tiny"), home=pathlib.Path(sys.argv[1]))"""
 
 def test_songs_and_clips_keep_one_order(executed, in_tiny_home):
     config = preset("tiny")
-    songs = json.loads(experiment.clips(config).file("songs.json").read_text("utf-8"))
-    titles = json.loads(experiment.corpora(config).file("songs.json").read_text("utf-8"))
+    songs = json.loads(corpora.clips(config).file("songs.json").read_text("utf-8"))
+    titles = json.loads(corpora.corpora(config).file("songs.json").read_text("utf-8"))
     assert [song["title"] for song in songs] == [song["title"] for song in titles]
     for song in songs:
         assert song["clip"].startswith(song["id"].replace("/", "_"))
 
 
 def test_no_caption_lies_on_two_sides_of_the_split(executed, in_tiny_home):
-    record = experiment.corpora(preset("quick"))
+    record = corpora.corpora(preset("quick"))
     sides = {}
     for picture in json.loads(record.file("pictures.json").read_text("utf-8")):
         sides.setdefault(" ".join(picture["tokens"]), set()).add(picture["split"])
@@ -105,21 +108,21 @@ def test_no_caption_lies_on_two_sides_of_the_split(executed, in_tiny_home):
 def test_permuting_the_pictures_of_a_trained_captioner_changes_its_perplexity(
     executed, in_tiny_home
 ):
-    result = experiment.training(preset("tiny")).result
+    result = learning.training(preset("tiny")).result
     assert result["valid_perplexity"] != result["permuted_pictures_perplexity"]
     assert result["history"][-1]["train_perplexity"] < result["history"][0]["train_perplexity"]
 
 
 def test_the_comparison_holds_every_pair_and_the_page_s_own_model_as_it_is(executed, in_tiny_home):
     config = preset("tiny")
-    rows = experiment.comparison(config).result["rows"]
+    rows = comparing.comparison(config).result["rows"]
     pairs = [(row["encoder"], row["decoder"]) for row in rows]
     assert pairs == list(product(config.compared_encoders, config.compared_decoders))
     (own,) = [row for row in rows if row["decoder"] == config.model.decoder]
-    assert own["valid_perplexity"] == experiment.training(config).result["valid_perplexity"]
+    assert own["valid_perplexity"] == learning.training(config).result["valid_perplexity"]
     (table_row,) = [
         row
-        for row in experiment.scores(preset("tiny", beam_sizes=[5])).result["rows"]
+        for row in scoring.scores(preset("tiny", beam_sizes=[5])).result["rows"]
         if row["input"] == "pictures 256×256"
     ]
     assert own["score"] == table_row["score"]

@@ -15,14 +15,14 @@ from sphinx.application import Sphinx
 from sphinx.errors import ConfigError
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-from songtitle.pages import api, glossary, repository
+from songtitle.book import extension, lookup
 from songtitle.tables import NO_TITLE, Note, Table, plain, shown
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
 
 
-def build(folder, *, extensions=("myst_nb", "songtitle.pages"), draft=True, **settings):
+def build(folder, *, extensions=("myst_nb", "songtitle.book.extension"), draft=True, **settings):
     """The HTML of a book whose sources lie in `folder`, and what Sphinx warned of."""
     warned = io.StringIO()
     house = SETTINGS["sphinx"]["config"]
@@ -210,7 +210,7 @@ def test_a_term_carries_the_first_sentence_of_its_definition(tmp_path):
     ],
 )
 def test_a_first_sentence_ends_where_a_sentence_ends(text, first):
-    assert glossary.first_sentence(text) == first
+    assert extension.first_sentence(text) == first
 
 
 def test_only_a_page_with_formulas_loads_mathjax_and_from_the_book_itself(tmp_path):
@@ -292,7 +292,7 @@ def test_what_is_edited_for_each_page_of_the_book_is_there():
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
     for part in contents["parts"]:
         for file in (each["file"] for each in part["chapters"]):
-            assert (ROOT / repository.edited(file, ".md")).is_file()
+            assert (ROOT / extension.edited(file, ".md")).is_file()
 
 
 def test_an_address_that_is_none_is_refused(tmp_path):
@@ -304,9 +304,7 @@ def test_an_address_that_is_none_is_refused(tmp_path):
 
 def test_importing_the_extension_brings_neither_torch_nor_matplotlib():
     code = (
-        "import sys, importlib, pkgutil, songtitle.pages as pages\n"
-        "[importlib.import_module(f'songtitle.pages.{m.name}') "
-        "for m in pkgutil.iter_modules(pages.__path__)]\n"
+        "import sys, songtitle.book.extension\n"
         "sys.exit(bool({'torch', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -327,7 +325,7 @@ def test_importing_the_extension_brings_neither_torch_nor_matplotlib():
     ],
 )
 def test_a_docstring_is_text_and_code_and_nothing_else(text, rst):
-    assert api.as_rst(text) == rst
+    assert lookup.as_rst(text) == rst
 
 
 MODULE = '''"""A module with `code` and *batch."""
@@ -368,18 +366,7 @@ def test_every_public_name_of_a_package_stands_in_the_reference():
     pages = sorted((ROOT / "book" / "api").glob("*.md"))
     listed = re.findall(r"automodule:: songtitle\.([\w.]+)", "".join(p.read_text() for p in pages))
     assert len(listed) == len(set(listed))
-    shown_here = {
-        "pages",
-        "demo",
-        "course",
-        "pdf",
-        "reproduce",
-        "ticker",
-        "shapes",
-        "ogg",
-        "disk",
-        "processes",
-    }
+    shown_here = {"book", "shapes", "machine", "seeds", "svg"}
     for path in sorted((ROOT / "songtitle").iterdir()):
         if path.name.startswith("_") or (path.is_file() and path.suffix != ".py"):
             continue

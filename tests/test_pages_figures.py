@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sphinx.application import Sphinx
 
-from songtitle.figures.inline import svg_of
-from songtitle.pages.dark import GROUND, KEPT, MARK, PALE, TEXT, contrast, dark, shade
+from songtitle.book.figures import GROUND, KEPT, MARK, PALE, TEXT, contrast, dark, shade
+from songtitle.figures.style import svg_of
 
 CHANNEL = st.integers(0, 255)
 COLOUR = st.tuples(CHANNEL, CHANNEL, CHANNEL).map(lambda rgb: tuple(c / 255 for c in rgb))
@@ -162,7 +162,7 @@ def build(folder, svg, *, builder="html", numbers=True):
         warning=warnings,
         freshenv=True,
     )
-    from songtitle.pages import figures
+    from songtitle.book import figures
 
     figures.setup(app)
     app.build()

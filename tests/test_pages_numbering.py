@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from sphinx.application import Sphinx
 
-from songtitle.pages import accessible, numbering
+from songtitle.book import extension
 
 CONTENTS = ["index", "notebooks/09_controls", "glossary", "notebooks/10_length"]
 
@@ -17,11 +17,11 @@ source_suffix = {".md": "markdown"}  # else what another test's extensions regis
 """
 
 SMALL = """
-from songtitle.pages import accessible, numbering
+from songtitle.book import extension
 
 def setup(app):
-    numbering.setup(app)
-    accessible.setup(app)
+    extension.setup_numbering(app)
+    extension.setup_accessible(app)
 """
 
 CONTROLS = """# Controls
@@ -74,26 +74,26 @@ As {numref}`fig-own` says.
 
 
 def test_a_page_with_a_number_in_its_name_lends_it():
-    assert numbering.page_label("notebooks/09_controls", CONTENTS) == "9"
-    assert numbering.page_label("notebooks/10_length", []) == "10"
+    assert extension.page_label("notebooks/09_controls", CONTENTS) == "9"
+    assert extension.page_label("notebooks/10_length", []) == "10"
 
 
 def test_other_pages_are_lettered_in_the_order_of_the_contents():
-    assert numbering.page_label("index", CONTENTS) == "A"
-    assert numbering.page_label("glossary", CONTENTS) == "B"
+    assert extension.page_label("index", CONTENTS) == "A"
+    assert extension.page_label("glossary", CONTENTS) == "B"
     many = [f"page{n}" for n in range(30)]
-    labels = [numbering.page_label(name, many) for name in many]
+    labels = [extension.page_label(name, many) for name in many]
     assert len(set(labels)) == 30
     assert labels[26] == "AA"
 
 
 def test_the_papers_own_anchors_keep_the_papers_numbers():
     count = Counter()
-    assert numbering.number_of("figure", ["fig-8a"], "9", count) == "8a"
-    assert numbering.number_of("table", ["tab-4"], "9", count) == "4"
-    assert numbering.number_of("table", ["tab-4-real"], "9", count) == "9.1"
-    assert numbering.number_of("figure", ["fig-own"], "9", count) == "9.1"
-    assert numbering.number_of("figure", [], "9", count) == "9.2"
+    assert extension.number_of("figure", ["fig-8a"], "9", count) == "8a"
+    assert extension.number_of("table", ["tab-4"], "9", count) == "4"
+    assert extension.number_of("table", ["tab-4-real"], "9", count) == "9.1"
+    assert extension.number_of("figure", ["fig-own"], "9", count) == "9.1"
+    assert extension.number_of("figure", [], "9", count) == "9.2"
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +152,8 @@ def test_repairing_twice_changes_nothing():
         '<div role="doc-biblioentry">x</div><th></th><th class="head stub"><p></p></th>'
         '<th class="head"><p>A</p></th><th class="stub"><p>B</p></th>'
     )
-    once = accessible.repaired(html)
-    assert accessible.repaired(once) == once
+    once = extension.repaired(html)
+    assert extension.repaired(once) == once
     assert "doc-biblioentry" not in once
     assert once.count("<td></td>") == 2
 
@@ -163,8 +163,8 @@ def test_a_long_signature_is_no_list_of_definitions():
     html = (
         f"<dt>{opened}\n\n<dl>\n<dd><em>a</em>,</dd>\n<dd><em>b</em></dd>\n</dl>\n</dt><dl>x</dl>"
     )
-    once = accessible.repaired(html)
+    once = extension.repaired(html)
     assert once.count('<div class="sig-line">') == 2
     assert "<dd>" not in once
     assert once.endswith("</dt><dl>x</dl>")
-    assert accessible.repaired(once) == once
+    assert extension.repaired(once) == once

@@ -8,10 +8,10 @@ import nbformat
 import pytest
 from test_pages import SETTINGS, build, notebook
 
-from songtitle import cache, reproduce
+from songtitle import cache
+from songtitle.book import lookup, reproduce, runs
+from songtitle.book.runs import PageRun
 from songtitle.errors import InputError
-from songtitle.pages import provenance, runs
-from songtitle.pages.runs import PageRun
 from songtitle.tables import RECORDS, Note
 
 QUICK = {
@@ -86,7 +86,7 @@ def test_every_page_carries_the_badge_and_a_notebook_its_records(tmp_path):
 )
 def test_a_book_that_is_not_of_one_run_is_refused_by_its_pages(tmp_path, pages, missing, said):
     write_book(tmp_path, *pages, missing=missing)
-    with pytest.raises(provenance.RunError, match=said) as error:
+    with pytest.raises(lookup.RunError, match=said) as error:
         build(tmp_path, draft=False)
     assert "\n" not in str(error.value)
 
@@ -104,7 +104,7 @@ def test_the_jupyter_book_command_refuses_with_a_status_and_the_reason(tmp_path)
 
     write_book(tmp_path, QUICK, TINY)
     config = "only_build_toc_files: true\nsphinx:\n  config:\n    extensions: "
-    config += "[myst_nb, sphinx_external_toc, sphinx_book_theme, songtitle.pages]\n"
+    config += "[myst_nb, sphinx_external_toc, sphinx_book_theme, songtitle.book.extension]\n"
     (tmp_path / "_config.yml").write_text(config)
     (tmp_path / "_toc.yml").write_text(f"format: jb-book\n{(tmp_path / '_toc.yml').read_text()}")
     program = Path(sys.executable).parent / "jupyter-book"
@@ -115,21 +115,21 @@ def test_the_jupyter_book_command_refuses_with_a_status_and_the_reason(tmp_path)
 
 
 def test_a_paper_scale_run_looks_and_reads_unlike_a_quick_one():
-    quick = provenance.badge(PageRun(preset="quick", run="a"), book=PageRun())
-    paper = provenance.badge(PageRun(preset="modern", run="a", scale="paper"), book=PageRun())
+    quick = lookup.badge(PageRun(preset="quick", run="a"), book=PageRun())
+    paper = lookup.badge(PageRun(preset="modern", run="a", scale="paper"), book=PageRun())
     assert "Quick run on small data" in quick
     assert 'class="run run-small"' in quick
     assert "Paper-scale run" in paper
     assert 'class="run run-paper"' in paper
     assert "small data" not in paper
-    style = (reproduce.ROOT / "book" / "_static" / "pages.css").read_text()
+    style = (cache.ROOT / "book" / "_static" / "pages.css").read_text()
     assert "details.run-paper" in style
     assert "details.run-draft" in style
 
 
 def test_what_a_badge_takes_from_a_notebook_is_text():
     evil = PageRun(preset="<b>", run="<b>", device="<b>", machine="<b>", commit="<b>", made="<b>")
-    html = provenance.badge(evil, book=evil, notebook='"><b>')
+    html = lookup.badge(evil, book=evil, notebook='"><b>')
     assert "<b>" not in html
 
 
@@ -146,7 +146,7 @@ def test_a_run_has_one_name_for_all_its_pages_and_another_when_anything_changes(
         return runs.run_id(**asked)
 
     assert edited("songtitle.figures.style") == first  # how pages look makes no other run
-    assert edited("songtitle.evidence.labs") != first
+    assert edited("songtitle.experiment.labs") != first
     monkeypatch.setattr(cache, "_source", source)
     monkeypatch.setattr(runs, "tables", lambda: tables | {"data_manifest/stamps.csv": "00000000"})
     assert runs.run_id(**asked) != first
@@ -248,8 +248,8 @@ def test_a_note_without_records_says_none():
 
 def test_the_published_pages_are_of_one_run_and_no_draft():
     assert not SETTINGS["sphinx"]["config"].get("songtitle_draft")
-    pages = provenance.pages_of(reproduce.ROOT / "book", reproduce.ROOT / "_toc.yml")
-    found = {name: runs.read_page(reproduce.ROOT / "book" / f"{name}.ipynb") for name in pages}
+    pages = lookup.pages_of(cache.ROOT / "book", cache.ROOT / "_toc.yml")
+    found = {name: runs.read_page(cache.ROOT / "book" / f"{name}.ipynb") for name in pages}
     book = runs.one_run({Path(name).name: page for name, page in found.items()})
     assert book is not None
     there = runs.published_records([cache.PUBLISHED])
@@ -272,14 +272,14 @@ def test_a_page_that_other_code_made_says_so_with_what_has_changed(tmp_path, mon
     runs.note_times(page, seconds=1.0, machine="here", code=code)
     current = runs.read_page(page)
     assert current.changed_code == ()
-    assert "other code" not in provenance.badge(current, book=current, notebook="x")
+    assert "other code" not in lookup.badge(current, book=current, notebook="x")
     source = cache._source
-    text = source("songtitle.experiment.maps").replace("(5, 30, 60)", "(5, 15, 60)")
-    name = "songtitle.experiment.maps"
+    text = source("songtitle.experiment.similarity").replace("(5, 30, 60)", "(5, 15, 60)")
+    name = "songtitle.experiment.similarity"
     monkeypatch.setattr(cache, "_source", lambda n: text if n == name else source(n))
     other = runs.read_page(page)
     assert other.changed_code == (name,)
-    html = provenance.badge(other, book=other, notebook="x")
+    html = lookup.badge(other, book=other, notebook="x")
     assert "other code than this clone" in html
     assert name in html
 
@@ -293,4 +293,4 @@ def test_a_page_on_a_published_record_that_other_code_made_says_so(tmp_path, mon
     nbformat.write(nbformat.v4.new_notebook(metadata={"songtitle": about}), page)
     found = runs.read_page(page)
     assert found.other_code == ("growing",)
-    assert "<code>growing</code>" in provenance.badge(found, book=found, notebook="x")
+    assert "<code>growing</code>" in lookup.badge(found, book=found, notebook="x")

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from songtitle.datasets.anchors import Anchors, find_anchors
-from songtitle.datasets.hdf5_tracks import read_h5_folder, timbre_of
-from songtitle.datasets.million_song import load_uci, read_tracks
-from songtitle.datasets.pairing import (
+from songtitle.corpora.million_song import load_uci, read_h5_folder, read_tracks, timbre_of
+from songtitle.corpora.pairing import (
+    Anchors,
     agreement,
     aligned,
     as_told,
     choices,
     doubt_of_one_gap,
+    find_anchors,
     shuffled,
     summary,
     synthetic,

@@ -5,20 +5,23 @@ import re
 
 import pytest
 
-from songtitle.claims import CLAIMS
-from songtitle.paper import VERDICTS, numbers, verdict
-from songtitle.paper.arithmetic import (
+from songtitle.paper.judging import VERDICTS, verdict
+from songtitle.paper.ledger import (
     above,
     at_least,
     at_most,
     below,
     equal,
+    everything_said,
     floor,
+    inconsistencies,
     largest,
     least,
+    numbers,
+    sources,
     written,
 )
-from songtitle.paper.ledger import everything_said, inconsistencies, sources
+from songtitle.paper.printed import CLAIMS
 from songtitle.paper.relations import relations
 from songtitle.paper.trials import trials
 

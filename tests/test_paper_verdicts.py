@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from songtitle.errors import InputError
-from songtitle.paper import RESULTS, VERDICTS, numbers, verdict, verdicts
 from songtitle.paper.checks import peak_at, rises
-from songtitle.paper.ledger import everything_said, inconsistencies
-from songtitle.paper.readings import Reading
-from songtitle.paper.records import (
+from songtitle.paper.judging import RESULTS, VERDICTS, verdict, verdicts
+from songtitle.paper.ledger import everything_said, inconsistencies, numbers
+from songtitle.paper.readings import (
+    Reading,
     at,
     both_ways,
     deviation,

@@ -5,7 +5,7 @@ import sys
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from songtitle import pdf
+from songtitle.book import pdf
 from songtitle.errors import InputError
 
 NAV = (

@@ -12,18 +12,18 @@ import soundfile
 import torch
 from torch import Tensor
 
-from songtitle.audio import load_clip, log_spectrogram, spectrogram_image
-from songtitle.controls import Chance, against_chance, replicate_interval
-from songtitle.datasets.loaders import Loader
-from songtitle.metrics import reciprocal_ranks, retrieval, unigram_pair_scores
-from songtitle.model.captioner import ModelConfig, build_captioner
+from songtitle.config import ModelConfig, SearchConfig, SpectrogramConfig, TrainingConfig
+from songtitle.corpora.batches import Loader
+from songtitle.metrics.chance import Chance, against_chance, replicate_interval
+from songtitle.metrics.pairs import unigram_pair_scores
+from songtitle.metrics.retrieval import reciprocal_ranks, retrieval
+from songtitle.model.captioner import Searcher, build_captioner
 from songtitle.model.encoder import build_backbone
 from songtitle.model.likelihood import log_likelihoods
-from songtitle.model.searcher import Searcher
-from songtitle.search import SearchConfig
-from songtitle.spectrograms import SpectrogramConfig
-from songtitle.training import TrainingConfig, evaluate, fit
-from songtitle.vocab import Vocabulary
+from songtitle.sound import load_clip, log_spectrogram, spectrogram_image
+from songtitle.training.loop import fit
+from songtitle.training.steps import evaluate
+from songtitle.vocabulary import Vocabulary
 
 TRAIN, VALID, TEST = 251, 47, 101
 RATE, SAMPLES = 22_050, 7_717  # a third of a second

@@ -14,7 +14,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.patches import FancyBboxPatch
 
 from songtitle.errors import InputError
-from songtitle.figures import lines
+from songtitle.figures import drawing
 from songtitle.figures.diagrams import Box
 
 pytestmark = pytest.mark.usefixtures("fresh_figures")
@@ -177,7 +177,7 @@ def test_the_rows_of_the_paper_stand_in_grey_beside_ours(ax):
 
 
 def test_labels_beside_each_other_keep_their_order_and_their_distance():
-    heights = lines._spread(np.array([44.2, 45.3, 44.4, 20.0]), gap=2.5)
+    heights = drawing._spread(np.array([44.2, 45.3, 44.4, 20.0]), gap=2.5)
     assert np.diff(heights[[3, 0, 2, 1]]).min() >= 2.5 - 1e-9
 
 
@@ -309,7 +309,7 @@ def test_the_house_style_is_white_so_that_figures_read_on_a_dark_page():
         assert matplotlib.colors.to_rgba(plt.rcParams[key]) == (1, 1, 1, 1)
 
 
-@pytest.mark.parametrize("path", Path(lines.__file__).parent.glob("*.py"), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", Path(drawing.__file__).parent.glob("*.py"), ids=lambda p: p.stem)
 def test_what_figures_share_knows_nothing_of_torch(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     modules = {

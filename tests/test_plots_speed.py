@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from songtitle.errors import InputError
-from songtitle.studies.speed import growth_lines, ratio_bars
+from songtitle.studies.software import growth_lines, ratio_bars
 
 pytestmark = pytest.mark.usefixtures("fresh_figures")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from songtitle.datasets import hdf5_tracks, prepared_timbre
-from songtitle.datasets.million_song import covariance_order
+from songtitle.corpora import million_song
+from songtitle.corpora.million_song import covariance_order
 from songtitle.errors import InputError
 from songtitle.rows import Faults
 from songtitle.timbre import moments
@@ -34,7 +34,7 @@ def write_archive(folder, *, pairs=None, numbers=None, ids=IDS):
 
 
 def test_repeated_covariances_are_left_out_and_the_others_named(tmp_path):
-    found = prepared_timbre.read_archive(*write_archive(tmp_path), Faults())
+    found = million_song.read_timbre_archive(*write_archive(tmp_path), Faults())
     assert found.covariances == covariance_order()[:42]
     assert found.numbers.shape == (3, 54)
     np.testing.assert_allclose(found.numbers, rows_of()[:, :54], rtol=1e-5)
@@ -46,7 +46,7 @@ def test_repeated_covariances_are_left_out_and_the_others_named(tmp_path):
 def test_a_pair_counts_once_in_whichever_order_it_is_named(tmp_path):
     known = covariance_order()
     pairs = [known[n % 42] if n < 42 else known[n % 42][::-1] for n in range(78)]
-    found = prepared_timbre.read_archive(*write_archive(tmp_path, pairs=pairs), Faults())
+    found = million_song.read_timbre_archive(*write_archive(tmp_path, pairs=pairs), Faults())
     assert found.covariances == known[:42]
 
 
@@ -57,13 +57,13 @@ def test_columns_that_name_one_pair_and_differ_are_refused(tmp_path):
     numbers[1, 12 + 1] += 1  # says that it is column 12 again
     write_archive(tmp_path, numbers=numbers)
     with pytest.raises(InputError, match="expected columns of one pair to be equal"):
-        prepared_timbre.read_archive(path, listing, Faults())
+        million_song.read_timbre_archive(path, listing, Faults())
 
 
 def test_a_list_of_other_tracks_is_refused(tmp_path):
     path, listing = write_archive(tmp_path, ids=IDS[::-1])
     with pytest.raises(InputError, match=r"tracks\.txt: expected the 3 tracks of timbre\.npz"):
-        prepared_timbre.read_archive(path, listing, Faults())
+        million_song.read_timbre_archive(path, listing, Faults())
 
 
 def test_a_track_whose_numbers_are_not_finite_is_counted_and_left_out(tmp_path):
@@ -73,7 +73,7 @@ def test_a_track_whose_numbers_are_not_finite_is_counted_and_left_out(tmp_path):
     numbers[1, 3] = np.nan
     write_archive(tmp_path, numbers=numbers)
     faults = Faults()
-    found = prepared_timbre.read_archive(path, listing, faults)
+    found = million_song.read_timbre_archive(path, listing, faults)
     assert [track.id for track in found.tracks] == [IDS[0], IDS[2]]
     assert faults.counts == {"not finite": 1}
 
@@ -83,7 +83,7 @@ def test_what_is_no_archive_is_refused_in_one_line(tmp_path, content):
     path, listing = write_archive(tmp_path)
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"timbre\.npz: expected an archive") as caught:
-        prepared_timbre.read_archive(path, listing, Faults())
+        million_song.read_timbre_archive(path, listing, Faults())
     assert "\n" not in str(caught.value)
 
 
@@ -101,7 +101,7 @@ def write_table(folder, numbers, *, spoilt=""):
 
 
 def test_all_ninety_numbers_are_read_in_ucis_order(tmp_path):
-    found = prepared_timbre.read_uci_like(write_table(tmp_path, rows_of()), Faults())
+    found = million_song.read_uci_like(write_table(tmp_path, rows_of()), Faults())
     assert found.covariances == covariance_order()
     np.testing.assert_allclose(found.numbers, rows_of(), atol=1e-4)
     assert [track.year for track in found.tracks] == [None, 2, 4]
@@ -109,19 +109,19 @@ def test_all_ninety_numbers_are_read_in_ucis_order(tmp_path):
 
 def test_a_row_that_holds_no_number_is_counted_and_left_out(tmp_path):
     faults = Faults()
-    found = prepared_timbre.read_uci_like(write_table(tmp_path, rows_of(), spoilt="x"), faults)
+    found = million_song.read_uci_like(write_table(tmp_path, rows_of(), spoilt="x"), faults)
     assert [track.id for track in found.tracks] == [IDS[0], IDS[2]]
     assert faults.counts == {"not a number": 1}
 
 
 def test_numbers_in_another_order_are_refused(tmp_path):
     with pytest.raises(InputError, match="expected UCI's 12 means"):
-        prepared_timbre.read_uci_like(write_table(tmp_path, rows_of()[:, ::-1]), Faults())
+        million_song.read_uci_like(write_table(tmp_path, rows_of()[:, ::-1]), Faults())
 
 
 def test_the_54_real_numbers_are_those_that_hdf5_files_give(real_data):
     faults = Faults()
-    table = prepared_timbre.read_archive(
+    table = million_song.read_timbre_archive(
         real_data / "msd/subset_timbre90_4680.npz",
         real_data / "msd/subset_timbre90_4680.tracks.txt",
         faults,
@@ -131,9 +131,9 @@ def test_the_54_real_numbers_are_those_that_hdf5_files_give(real_data):
     order = covariance_order()
     columns = [*range(12), *(12 + order.index(pair) for pair in table.covariances)]
     compared = 0
-    for track, segments in hdf5_tracks.read_h5_folder(real_data / "msd/h5", Faults()):
+    for track, segments in million_song.read_h5_folder(real_data / "msd/h5", Faults()):
         if track.id in place:
-            ours = hdf5_tracks.timbre_of(segments)[columns]
+            ours = million_song.timbre_of(segments)[columns]
             np.testing.assert_allclose(table.numbers[place[track.id]], ours, rtol=1e-4, atol=1e-3)
             assert table.tracks[place[track.id]].title == track.title
             compared += 1
@@ -141,5 +141,5 @@ def test_the_54_real_numbers_are_those_that_hdf5_files_give(real_data):
 
 
 def test_the_real_table_of_all_numbers_is_in_ucis_order(real_data):
-    table = prepared_timbre.read_uci_like(real_data / "msd/h5_timbre90_uci_layout.csv", Faults())
+    table = million_song.read_uci_like(real_data / "msd/h5_timbre90_uci_layout.csv", Faults())
     assert table.numbers.shape == (279, 90)

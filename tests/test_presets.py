@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from songtitle.config import ExperimentConfig
-from songtitle.devices import check_device
+from songtitle.config import PRESETS, ExperimentConfig, check_device, preset
 from songtitle.errors import InputError
-from songtitle.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

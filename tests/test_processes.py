@@ -11,7 +11,7 @@ import pytest
 POOL = """
 import multiprocessing, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from songtitle.processes import end_with_parent
+from songtitle.machine import end_with_parent
 
 if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[1])
@@ -41,7 +41,7 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path, start):
 
 
 def test_a_process_that_python_did_not_begin_goes_on():
-    code = "from songtitle.processes import end_with_parent as end; end(); print('here')"
+    code = "from songtitle.machine import end_with_parent as end; end(); print('here')"
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "here\n"

@@ -11,11 +11,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from songtitle import census
 from songtitle.cache import Record
-from songtitle.census import references
 from songtitle.errors import InputError
-from songtitle.metrics import sentence_bleu
+from songtitle.experiment import paper_corpora, random_captions
+from songtitle.metrics.bleu import sentence_bleu
 from songtitle.studies import titles
 
 SAID = {
@@ -40,7 +39,7 @@ def found(tmp_path):
     test = table(tmp_path / "test.csv", SAID)
     valid = table(tmp_path / "val.csv", {"clip-valid-": ["a man speaks", "a man speaks"]})
     train = table(tmp_path / "train.csv", {"clip-train-": ["A dog barks!"]})
-    return references.audio_references(test, valid, train)
+    return random_captions.audio_references(test, valid, train)
 
 
 def row(found, who, count):
@@ -91,7 +90,7 @@ def test_no_score_falls_as_references_are_added(found, who):
 
 def test_the_same_files_give_the_same_numbers(tmp_path):
     paths = [table(tmp_path / f"{n}.csv", SAID) for n in ("test", "val", "train")]
-    assert references.audio_references(*paths) == references.audio_references(*paths)
+    assert random_captions.audio_references(*paths) == random_captions.audio_references(*paths)
 
 
 @pytest.fixture
@@ -162,8 +161,8 @@ def test_curves_are_drawn_in_percent_points_with_what_others_are_quoted_for(answ
 def test_real_audiocaps_has_975_clips_of_five_captions_and_more_references_score_more(
     real_data, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(references, "DRAWS", 1)
-    answer = census.answers("audio_references", home=tmp_path)["audio_references"].result
+    monkeypatch.setattr(random_captions, "DRAWS", 1)
+    answer = paper_corpora.answers("audio_references", home=tmp_path)["audio_references"].result
     assert (answer["clips"], answer["captions_a_clip"]) == (975, 5)
     assert answer["faults"]["skipped"] == 0
     json.dumps(answer)

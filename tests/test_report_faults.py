@@ -10,12 +10,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from songtitle.book.runs import PageRun, check_published
 from songtitle.cache import ROOT, code_of_text, digest
 from songtitle.errors import InputError
 from songtitle.figures import findings
-from songtitle.pages.runs import PageRun, check_published
-from songtitle.studies import faults as study
-from songtitle.studies.faults import fault_facts, fault_frame, fault_note, fault_table, faults
+from songtitle.studies import software
+from songtitle.studies.software import fault_facts, fault_frame, fault_note, fault_table, faults
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_the_kept_run_lost_nothing():
 
 
 def test_the_figure_has_a_dot_a_fault_and_one_a_group_and_marks_a_loss(found, ax):
-    assert study.fault_dots(fault_frame(found), ax) is ax
+    assert software.fault_dots(fault_frame(found), ax) is ax
     each, whole, lost = ax.collections
     assert each.get_offsets().tolist() == [[2000, 0], [30, 0], [7, 1]]
     assert whole.get_offsets().tolist() == [[2030, 0]]
@@ -110,9 +110,9 @@ def test_the_figure_has_a_dot_a_fault_and_one_a_group_and_marks_a_loss(found, ax
 def test_the_figure_says_how_many_and_leaves_its_frame_alone(found, ax):
     frame = fault_frame(found)
     before = frame.copy(deep=True)
-    study.fault_dots(frame, ax)
+    software.fault_dots(frame, ax)
     pd.testing.assert_frame_equal(frame, before)
     said = findings.alt_of(ax.figure)
     assert "2,037 faults were planted, 1 of them with a loss: media 2,030 and disk 7." in said
     with pytest.raises(InputError, match="faults: expected rows"):
-        study.fault_dots(frame.iloc[:0])
+        software.fault_dots(frame.iloc[:0])

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.harness import Growth, Row
 from songtitle.errors import InputError
-from songtitle.studies.speed import benchmarks, growths, ratio_table, ratios, speed_note
+from songtitle.studies.software import benchmarks, growths, ratio_table, ratios, speed_note
 
 
 @pytest.fixture

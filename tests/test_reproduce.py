@@ -8,7 +8,8 @@ import subprocess
 import nbformat
 import pytest
 
-from songtitle import reproduce
+from songtitle import cache
+from songtitle.book import reproduce
 from songtitle.errors import InputError
 
 
@@ -108,7 +109,7 @@ def test_a_bad_parameter_is_refused_before_anything_runs(tmp_path, parameters, m
 def test_every_notebook_is_numbered_once_and_in_the_contents():
     names = [path.stem for path in reproduce.notebooks()]
     assert len({name.split("_")[0] for name in names}) == len(names)
-    contents = (reproduce.ROOT / "_toc.yml").read_text()
+    contents = (cache.ROOT / "_toc.yml").read_text()
     assert sorted(re.findall(r"file: notebooks/(\w+)", contents)) == names
 
 
@@ -194,9 +195,9 @@ def test_publishing_writes_what_was_run_into_the_clone_and_nothing_else(small_cl
 
 def test_nothing_but_publishing_writes_where_git_looks():
     """Where runs, benchmarks and planted faults write, git looks away."""
-    for place in (reproduce.EXECUTED, reproduce.OWN, reproduce.RUN / reproduce.DEMO):
+    for place in (reproduce.EXECUTED, cache.OWN, cache.RUN / reproduce.DEMO):
         told = subprocess.run(
-            ["git", "check-ignore", "-q", str(place / "x")], cwd=reproduce.ROOT, check=False
+            ["git", "check-ignore", "-q", str(place / "x")], cwd=cache.ROOT, check=False
         )
         if told.returncode == 128:
             pytest.skip("no clone of git")

@@ -6,7 +6,8 @@ import nbformat
 import pytest
 from papermill.inspection import inspect_notebook
 
-from songtitle import __main__, reproduce
+from songtitle import __main__
+from songtitle.book import reproduce
 from songtitle.errors import InputError
 
 PAIRS = sorted(reproduce.SOURCES.glob("[0-9]*.py"))

@@ -7,23 +7,26 @@ import numpy as np
 import pytest
 import torch
 
-from songtitle import presets
-from songtitle.datasets.loaders import Loader
+from songtitle.cache import read_json
+from songtitle.config import TrainingConfig, preset
+from songtitle.corpora.batches import Loader
 from songtitle.errors import InputError
-from songtitle.evidence import samples
-from songtitle.evidence.real_songs import row_by_row, timbre_memory
-from songtitle.experiment import corpora
-from songtitle.experiment.common import read_json
-from songtitle.experiment.material import photos_at, tracks_with_timbre
-from songtitle.studies import samples as study
-from songtitle.training import TrainingConfig
+from songtitle.experiment.corpora import corpora, photos_at, tracks_with_timbre
+from songtitle.experiment.samples import row_by_row, samples, timbre_memory
+from songtitle.studies.samples import (
+    gains_by_seed,
+    samples_conclusion,
+    samples_facts,
+    samples_gains,
+    samples_table,
+)
 
 
 @pytest.fixture(scope="module")
 def config():
     """A run of seconds: few photos, few songs, two seeds."""
     return replace(
-        presets.preset("samples"),
+        preset("samples"),
         picture_count=40,
         song_count=24,
         replicates=2,
@@ -89,14 +92,14 @@ def test_standardised_numbers_forget_their_unit(config):
 
 
 def test_a_preset_of_real_songs_says_which_page_shows_it(tmp_path):
-    from songtitle.experiment import clips
+    from songtitle.experiment.corpora import clips
 
     with pytest.raises(InputError, match=r"preset samples: expected one with the book's own songs"):
-        clips(presets.preset("samples"), home=tmp_path)
+        clips(preset("samples"), home=tmp_path)
 
 
 def test_no_page_is_run_on_the_preset_of_real_songs():
-    from songtitle.reproduce import check_parameters, notebooks
+    from songtitle.book.reproduce import check_parameters, notebooks
 
     with pytest.raises(InputError, match=r"preset: expected one on the book's own .*got 'samples'"):
         check_parameters(notebooks()[0], {"preset": "samples"})
@@ -104,8 +107,8 @@ def test_no_page_is_run_on_the_preset_of_real_songs():
 
 def test_published_numbers_become_sentences_that_follow_them(found):
     record = found[0]
-    said = study.samples_conclusion(record).text
-    facts = study.samples_facts(record)
+    said = samples_conclusion(record).text
+    facts = samples_facts(record)
     assert f"a gain of {facts['msd.5.gain']})" in said
     assert f"in {facts['msd.1.clear']} of {facts['seeds']} trainings at k = 1" in said
 
@@ -117,15 +120,15 @@ def test_a_record_in_which_songs_clear_chance_says_so(found):
         for row in record.result["rows"]
     ]
     told = replace(record, result=record.result | {"rows": rows})
-    assert "beat chance in 2 of 2 trainings at k = 1" in study.samples_conclusion(told).text
-    assert "so it hears something" in study.samples_conclusion(told).text
-    assert "no sign that it hears" in study.samples_conclusion(record).text
+    assert "beat chance in 2 of 2 trainings at k = 1" in samples_conclusion(told).text
+    assert "so it hears something" in samples_conclusion(told).text
+    assert "no sign that it hears" in samples_conclusion(record).text
 
 
 def test_each_mark_of_the_figure_is_the_gain_of_one_training(found):
 
-    gains = study.samples_gains(found[0])
-    ax = study.gains_by_seed(gains, beams=(5,))
+    gains = samples_gains(found[0])
+    ax = gains_by_seed(gains, beams=(5,))
     drawn = sorted(float(x) for x in ax.containers[0].lines[0].get_xdata())
     assert drawn == pytest.approx(sorted(100 * gains.loc[gains["beam_size"] == 5, "gain"]))
     assert "percent points" in ax.get_xlabel()
@@ -172,9 +175,9 @@ def test_the_page_shows_every_input_with_its_chance(found):
     quick = {"input": ["songs: timbre"], "beam_size": [1], "score": [0.5]}
     import pandas as pd
 
-    table = study.samples_table(record, pd.DataFrame(quick))
+    table = samples_table(record, pd.DataFrame(quick))
     assert set(table["What"]) == {"real samples", "chance", "the quick run", "the paper"}
-    assert len(study.samples_gains(record)) == len(record.result["rows"])
-    facts = study.samples_facts(record)
+    assert len(samples_gains(record)) == len(record.result["rows"])
+    facts = samples_facts(record)
     assert facts["numbers"] == "54"
     assert facts["seeds"] == "2"

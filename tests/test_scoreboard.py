@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from songtitle.errors import InputError
-from songtitle.paper import RESULTS, VERDICTS, verdicts
+from songtitle.paper.judging import RESULTS, VERDICTS, verdicts
 from songtitle.studies import scoreboard
 
 STATIC = Path(__file__).parent.parent / "book" / "_static"

@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from songtitle.config import SearchConfig
 from songtitle.errors import InputError
-from songtitle.search import Hypotheses, Product, SearchConfig, beam_search, greedy_search
-from songtitle.search.row_kernel import row_top
+from songtitle.search.beam import beam_search, greedy_search
+from songtitle.search.candidates import Hypotheses, Product, row_top
 
 BOS, EOS = 1, 2
 

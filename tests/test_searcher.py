@@ -2,10 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from songtitle.config import SearchConfig
 from songtitle.errors import InputError
+from songtitle.model.captioner import Searcher
 from songtitle.model.lstm import LSTMDecoder
-from songtitle.model.searcher import Searcher
-from songtitle.search import SearchConfig, beam_search, greedy_search
+from songtitle.search.beam import beam_search, greedy_search
 
 BOS, EOS = 1, 2
 PICTURES, DIM, VOCAB = 3, 7, 23

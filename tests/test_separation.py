@@ -8,16 +8,18 @@ from scipy.stats import kstest
 from sklearn.metrics import roc_auc_score
 
 from songtitle.errors import InputError
-from songtitle.similarity import (
+from songtitle.metrics import clouds
+from songtitle.metrics.clouds import (
+    check_groups,
     classifier_auc,
     contained,
     mixing,
     mixing_test,
     mmd,
     nearest,
-    separation,
+    share_as_extreme,
+    shuffled_labels,
 )
-from songtitle.similarity.labels import check_groups, share_as_extreme, shuffled_labels
 
 ROUNDS = 99
 RUNS = 300 if os.environ.get("SONGTITLE_SLOW") else 120
@@ -164,8 +166,8 @@ def test_scale_and_place_do_not_change_the_discrepancy():
 
 def test_of_large_groups_so_many_items_are_compared_and_not_more(monkeypatch):
     seen = []
-    real = separation.pdist
-    monkeypatch.setattr(separation, "pdist", lambda x, how: seen.append(len(x)) or real(x, how))
+    real = clouds.pdist
+    monkeypatch.setattr(clouds, "pdist", lambda x, how: seen.append(len(x)) or real(x, how))
     mmd(cloud(97), cloud(13, seed=1), at_most=29, rounds=9, generator=dice())
     assert seen == [29 + 13]
 
@@ -174,14 +176,14 @@ def test_the_auc_of_many_columns_is_scikit_learns_of_each():
     scores = np.round(dice().normal(size=(31, 7)), 1)  # ties
     labels = shuffled_labels(19, 12, rounds=7, generator=dice(1))
     expected = [roc_auc_score(labels[:, i], scores[:, i]) for i in range(7)]
-    np.testing.assert_allclose(separation._aucs(scores, labels), expected)
+    np.testing.assert_allclose(clouds._aucs(scores, labels), expected)
 
 
 def test_the_variance_of_an_auc_is_that_of_repeated_samples():
     labels = np.repeat([False, True], [41, 29])
     runs = dice().normal(size=(2000, 70)) + 0.8 * labels
-    aucs = separation._aucs(runs.T, np.tile(labels[:, None], 2000))
-    said = np.mean([separation._delong_variance(scores, labels) for scores in runs[:300]])
+    aucs = clouds._aucs(runs.T, np.tile(labels[:, None], 2000))
+    said = np.mean([clouds._delong_variance(scores, labels) for scores in runs[:300]])
     assert said == pytest.approx(aucs.var(), rel=0.12)
 
 

@@ -8,14 +8,25 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from stages import stage
 
-from songtitle import cache, evidence, experiment, reproduce, schema
+from songtitle import cache, schema
 from songtitle.__main__ import TRAIN_FLAGS, main
+from songtitle.book import reproduce
 from songtitle.cache import Record
-from songtitle.config import ExperimentConfig, flat, is_setting, override, setting, settings
-from songtitle.datasets import stamps
+from songtitle.config import (
+    PRESETS,
+    ExperimentConfig,
+    flat,
+    is_setting,
+    override,
+    preset,
+    setting,
+    settings,
+)
+from songtitle.corpora import stamps
 from songtitle.errors import InputError
-from songtitle.presets import PRESETS, preset
+from songtitle.experiment import gallery, labs
 
 QUICK = PRESETS["quick"]
 NAMES = sorted(settings())
@@ -415,9 +426,7 @@ def keys(tmp_path_factory):
         return Record(stage, key, settings, {}, "", {}, {"seconds": 0}, {}, home)
 
     for name, module in list(sys.modules.items()):
-        if name.startswith(("songtitle.experiment", "songtitle.evidence")) and hasattr(
-            module, "run_stage"
-        ):
+        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
             patch.setattr(module, "run_stage", asked)
     patch.setattr(stamps, "fetch", lambda home: home)
     patch.delenv("SONGTITLE_REAL_DATA", raising=False)  # or the census would count in each home
@@ -436,11 +445,10 @@ def keys(tmp_path_factory):
         for name in ("songs", "pictures"):
             (home / f"{name}.json").write_text("[]")
         for name in STAGES:
-            stage = getattr(experiment, name, None) or getattr(evidence, name)
-            stage(config, home=home)
-        experiment.branches(config, 0, home=home)
-        for lab in evidence.LABS:
-            evidence.lab(config, lab, home=home)
+            stage(name)(config, home=home)
+        gallery.branches(config, 0, home=home)
+        for lab in labs.LABS:
+            labs.lab(config, lab, home=home)
         return {stage: frozenset(keys) for stage, keys in found.items()}
 
     yield ask

@@ -2,13 +2,7 @@ import numpy as np
 import pytest
 
 from songtitle.errors import InputError
-from songtitle.similarity import (
-    effective_perplexity,
-    mixing,
-    nearest,
-    trustworthiness,
-    tsne,
-)
+from songtitle.metrics.clouds import effective_perplexity, mixing, nearest, trustworthiness, tsne
 
 
 def planted(generator, direction, items=37, dim=11):

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from test_manifest import listed, make_tar
 
-from songtitle import manifest
-from songtitle.datasets import stamps
+from songtitle.corpora import manifest, stamps
 from songtitle.errors import InputError
 
 STAMPS = {

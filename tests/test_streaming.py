@@ -14,10 +14,10 @@ from test_streams import picture, write_tar
 from training_examples import assert_same_epoch
 
 from songtitle.__main__ import main
-from songtitle.datasets.streams import CropView
+from songtitle.corpora.streams import CropView
 from songtitle.errors import InputError
 from songtitle.experiment.streaming import split_shards
-from songtitle.vocab import Vocabulary
+from songtitle.vocabulary import Vocabulary
 
 COLOURS, ANIMALS = ("red", "blue", "green"), ("cat", "dog")
 SHARDS, SIZE = 4, 11  # the last shard validates: 33 examples train

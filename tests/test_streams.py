@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from songtitle.datasets.loaders import Loader
-from songtitle.datasets.order import Order, batch_count, shares
-from songtitle.datasets.shard_index import find_shards, index_shard
-from songtitle.datasets.streams import CropView, ShardStream
+from songtitle.corpora.batches import Loader
+from songtitle.corpora.streams import CropView, ShardStream, find_shards, index_shard
 from songtitle.errors import InputError
-from songtitle.images import load_view
+from songtitle.pictures import load_view
+from songtitle.seeds import Order, batch_count, shares
 
 PAD, BOS, EOS = 0, 1, 2
 SIZE = 16  # pixels of a crop
@@ -332,7 +331,7 @@ def test_an_index_is_made_once(shards, tmp_path, monkeypatch):
     stream(shards, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
     assert len(before) == len(SIZES)
-    monkeypatch.setattr("songtitle.datasets.shard_index.index_shard", None)
+    monkeypatch.setattr("songtitle.corpora.streams.index_shard", None)
     assert len(stream(shards, tmp_path)) == TOTAL
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")} == before
 

@@ -8,16 +8,33 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from songtitle import evidence, experiment
-from songtitle.assumptions import ASSUMPTIONS, BOOK, Reading, Settings, apply, open_answers
-from songtitle.controls import against_chance
+from songtitle.config import PRESETS, preset
 from songtitle.errors import InputError
-from songtitle.evidence.standing import compare, own_and_gains, stand
-from songtitle.evidence.switches import hears, kind, spread, touched, trains
-from songtitle.evidence.switching import YARDSTICK, mark_clear
-from songtitle.metrics import CHOICES, DEFINITIONS, unigram_pair_scores
-from songtitle.presets import PRESETS, preset
-from songtitle.studies import switchboard
+from songtitle.experiment import inputs, learning, scoring, switchboard
+from songtitle.experiment.assumptions import (
+    ASSUMPTIONS,
+    BOOK,
+    Reading,
+    Settings,
+    apply,
+    open_answers,
+)
+from songtitle.experiment.switchboard import (
+    YARDSTICK,
+    compare,
+    hears,
+    kind,
+    mark_clear,
+    own_and_gains,
+    spread,
+    stand,
+    touched,
+    trains,
+)
+from songtitle.metrics.bleu import DEFINITIONS
+from songtitle.metrics.chance import against_chance
+from songtitle.metrics.pairs import CHOICES, unigram_pair_scores
+from songtitle.studies import switchboard as studies_switchboard
 
 TINY = preset("tiny", picture_count=40, song_count=7, switch_songs=5)
 WORDS = ("a", "big", "red", "fox", "sings", "home", "again")
@@ -145,26 +162,26 @@ def test_songs_heard_again_lie_evenly_among_all(total, count):
 
 @pytest.fixture(scope="module")
 def board(tiny_home):
-    return evidence.switchboard(TINY, home=tiny_home)
+    return switchboard.switchboard(TINY, home=tiny_home)
 
 
 def test_every_switch_of_a_run_leaves_a_record_of_its_own(board, tiny_home):
     config = TINY
     asked = open_answers(config)
-    records = [evidence.switch(config, q.name, a.label, home=tiny_home) for q, a in asked]
+    records = [switchboard.switch(config, q.name, a.label, home=tiny_home) for q, a in asked]
     assert len({record.key for record in records}) == len(asked) == len(board.result["changes"])
     assert [each["label"] for each in board.result["changes"]] == [a.label for _, a in asked]
 
 
 def test_a_change_and_its_default_differ_in_the_key_of_what_they_need(tiny_home):
     config = TINY
-    own = experiment.training(config, home=tiny_home)
-    other = experiment.training(apply(config, "dropout", "none"), home=tiny_home)
+    own = learning.training(config, home=tiny_home)
+    other = learning.training(apply(config, "dropout", "none"), home=tiny_home)
     assert own.key != other.key
     raw = apply(config, "timbre_scale", "raw")
-    assert experiment.training(raw, home=tiny_home).key == own.key  # nothing is learnt again
-    heard = experiment.song_features(config, home=tiny_home)
-    assert experiment.song_features(raw, home=tiny_home).key == heard.key
+    assert learning.training(raw, home=tiny_home).key == own.key  # nothing is learnt again
+    heard = inputs.song_features(config, home=tiny_home)
+    assert inputs.song_features(raw, home=tiny_home).key == heard.key
 
 
 def test_a_switch_says_nothing_of_an_input_that_it_does_not_touch(board):
@@ -194,7 +211,7 @@ def test_songs_are_heard_again_only_as_many_as_were_asked_for(board):
 
 def test_the_default_stands_where_table_4_has_it(board, tiny_home):
     config = replace(TINY, beam_sizes=(5,), tile_sizes=(256,))
-    table = experiment.scores(config, home=tiny_home).result["rows"]
+    table = scoring.scores(config, home=tiny_home).result["rows"]
     for row in board.result["default"]:
         (cell,) = [each for each in table if each["input"] == row["input"]]
         for name in ("score", "chance", "gain"):
@@ -203,39 +220,41 @@ def test_the_default_stands_where_table_4_has_it(board, tiny_home):
 
 def test_a_question_that_a_page_decides_cannot_be_thrown(tiny_home):
     with pytest.raises(InputError, match=r"settings.*page 07_paper_corpora"):
-        evidence.switch(TINY, "song_rows", "row by row", home=tiny_home)
+        switchboard.switch(TINY, "song_rows", "row by row", home=tiny_home)
 
 
 def test_tables_hold_every_change_and_every_preset(board):
-    table = switchboard.switch_table(board)
+    table = studies_switchboard.switch_table(board)
     assert len(table) == 1 + len(board.result["changes"])
     for row in board.result["default"]:
         score = f"{100 * row['score']:.1f} (chance {100 * row['chance']:.1f})"
         assert table[row["input"]][0].startswith(score)
-    assert set(PRESETS) - set(switchboard.sides().columns) == {"tiny"}
-    questions = switchboard.open_questions()
+    assert set(PRESETS) - set(studies_switchboard.sides().columns) == {"tiny"}
+    questions = studies_switchboard.open_questions()
     assert list(questions["Name"]) == [each.name for each in ASSUMPTIONS]
-    assert switchboard.sides().set_index("Question").loc["dropout", "paper_literal"] == "none"
-    assert DEFINITIONS["bleu1"].signature in switchboard.switch_note(board)
+    assert (
+        studies_switchboard.sides().set_index("Question").loc["dropout", "paper_literal"] == "none"
+    )
+    assert DEFINITIONS["bleu1"].signature in studies_switchboard.switch_note(board)
 
 
 def test_panels_share_their_rows_and_none_is_lost(board):
-    panels = switchboard.tornado_panels(board)
+    panels = studies_switchboard.tornado_panels(board)
     assert len(panels) == 6
     shown = {name for _, frame, _ in panels for name in frame["name"]}
-    assert shown == set(switchboard.changes_of(board)["name"])
+    assert shown == set(studies_switchboard.changes_of(board)["name"])
     for row in (panels[:3], panels[3:]):
         assert len({tuple(frame["name"]) for _, frame, _ in row}) == 1
 
 
 def test_what_a_page_says_changes_with_the_record(board):
-    said = switchboard.switch_summary(board)
+    said = studies_switchboard.switch_summary(board)
     result = json.loads(json.dumps(board.result))
     for each in result["changes"]:
         for row in each["rows"]:
             row["gain_clear"] = True
             row["gain_change"] = 0.5
-    other = switchboard.switch_summary(replace(board, result=result))
+    other = studies_switchboard.switch_summary(replace(board, result=result))
     assert "None moves the gain" not in other != said
     assert "+50.0" in other
 
@@ -257,7 +276,7 @@ def bars():
 def test_a_tornado_draws_a_bar_a_change_from_the_top_in_points(bars):
     _, given = plt.subplots()
     before = bars.copy()
-    ax = switchboard.tornado(bars, luck=0.005, ax=given)
+    ax = studies_switchboard.tornado(bars, luck=0.005, ax=given)
     assert ax is given
     pd.testing.assert_frame_equal(bars, before)
     assert [label.get_text() for label in ax.get_yticklabels()] == list(bars["name"])
@@ -269,14 +288,14 @@ def test_a_tornado_draws_a_bar_a_change_from_the_top_in_points(bars):
 
 
 def test_a_bar_that_stands_out_is_told_from_one_that_does_not_without_colour(bars):
-    ax = switchboard.tornado(bars)
+    ax = studies_switchboard.tornado(bars)
     assert {bar.get_hatch() for bar in ax.patches if bar.get_width()} == {None, "////"}
     plt.close("all")
 
 
 def test_a_tornado_of_changes_that_are_all_zero_has_an_axis(bars):
     columns = [name for name in bars if "change" in name]
-    ax = switchboard.tornado(bars.assign(**dict.fromkeys(columns, 0.0)))
+    ax = studies_switchboard.tornado(bars.assign(**dict.fromkeys(columns, 0.0)))
     low, high = ax.get_xlim()
     assert low < 0 < high
     plt.close("all")
@@ -284,6 +303,6 @@ def test_a_tornado_of_changes_that_are_all_zero_has_an_axis(bars):
 
 def test_a_tornado_without_rows_is_refused(bars):
     with pytest.raises(InputError, match="changes: expected rows with columns name"):
-        switchboard.tornado(bars[:0])
+        studies_switchboard.tornado(bars[:0])
     with pytest.raises(InputError, match=r"changes: .*got no gain_change"):
-        switchboard.tornado(bars.drop(columns="gain_change"))
+        studies_switchboard.tornado(bars.drop(columns="gain_change"))

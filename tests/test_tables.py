@@ -35,7 +35,7 @@ def test_a_note_is_a_box_in_the_book():
 
 
 def test_the_badge_names_preset_seed_commit_and_record(tmp_path):
-    from songtitle.presets import preset
+    from songtitle.config import preset
 
     record = run_stage("scores", lambda folder: {"x": 1}, settings={}, home=tmp_path)
     text = made_by([record], preset("tiny", seed=3))._repr_markdown_()

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from songtitle.text import clean_caption, clean_title, tokenize
-from songtitle.text.cleaning import title_steps
+from songtitle.text import clean_caption, clean_title, title_steps, tokenize
 
 # Words and signs that the rules look at, in any order, beside text of any kind.
 PIECES = [
@@ -260,5 +259,5 @@ def test_the_time_to_clean_grows_no_faster_than_the_text(piece):
 
 
 def test_importing_the_rules_does_not_import_nltk():
-    code = "import sys, songtitle.text, songtitle.text.funnel; sys.exit('nltk' in sys.modules)"
+    code = "import sys, songtitle.text, songtitle.text; sys.exit('nltk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from songtitle.ticker import span, ticking
+from songtitle.book.reproduce import span, ticking
 
 
 class Terminal(io.StringIO):

@@ -27,10 +27,11 @@ from training_examples import (
     weights,
 )
 
-from songtitle.datasets.loaders import collate
+from songtitle.config import TrainingConfig
+from songtitle.corpora.batches import collate
 from songtitle.errors import InputError
-from songtitle.training import TrainingConfig, evaluate, fit, token_loss
-from songtitle.training.settings import rate_at
+from songtitle.training.loop import fit
+from songtitle.training.steps import evaluate, rate_at, token_loss
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_does_not(tmp_path):

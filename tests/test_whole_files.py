@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from songtitle.disk import write_whole
+from songtitle.machine import write_whole
 
 
 def test_a_small_file_is_the_old_one_where_the_new_one_finds_no_room(tmp_path, monkeypatch):

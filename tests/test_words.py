@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from songtitle.corpora.manifest import package_folder
 from songtitle.errors import InputError
-from songtitle.manifest import package_folder
 from songtitle.model import words as words_module
 from songtitle.model.words import PretrainedEmbedding, read_word_vectors
-from songtitle.vocab import SPECIALS
+from songtitle.vocabulary import SPECIALS
 
 WORDS = [*SPECIALS, "heron", "Lake", "zzyx", "reed"]
 LINES = [

@@ -5,10 +5,12 @@ import math
 import torch
 from torch import nn
 
-from songtitle.datasets.loaders import collate
-from songtitle.model.captioner import ModelConfig, build_captioner
+from songtitle.config import ModelConfig, TrainingConfig
+from songtitle.corpora.batches import collate
+from songtitle.model.captioner import build_captioner
 from songtitle.model.lstm import LSTMDecoder
-from songtitle.training import TrainingConfig, evaluate, fit
+from songtitle.training.loop import fit
+from songtitle.training.steps import evaluate
 
 PAD, BOS, EOS, VOCAB, FEATURES, ITEMS = 0, 1, 2, 11, 7, 29
 CAPTIONS = [[BOS, *(4 + (i * k) % 7 for k in range(1, 2 + i % 3)), EOS] for i in range(ITEMS)]

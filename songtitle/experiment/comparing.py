@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from songtitle.cache import Record, once, run_stage
+from songtitle.cache import Record, once, pick, run_stage
 from songtitle.config import ExperimentConfig
-from songtitle.experiment.common import pick
 from songtitle.experiment.corpora import corpora
 from songtitle.experiment.inputs import picture_features
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import hypotheses
 from songtitle.experiment.scoring import BLEU, held_out_captions, scored
-from songtitle.metrics import signatures
+from songtitle.metrics.bleu import signatures
 
 BEAM_SIZE = 5  # where the paper's scores peak
 PATIENCE = 2  # epochs without a better validation loss after which the others stop

@@ -12,27 +12,23 @@ from jaxtyping import Float, Int
 from scipy.special import comb
 from torch import Tensor
 
-from songtitle.audio import frame_count
-from songtitle.cache import Record, once, run_stage
-from songtitle.config import ExperimentConfig
-from songtitle.controls import bootstrap_interval
-from songtitle.datasets import tunes
-from songtitle.devices import check_device
+from songtitle.cache import Record, once, pick, read_json, run_stage
+from songtitle.config import ExperimentConfig, check_device
+from songtitle.corpora import tunes
+from songtitle.corpora.manifest import seeded_order
 from songtitle.errors import InputError
-from songtitle.experiment.common import pick, read_json
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.inputs import crop_of, hear, song_features
 from songtitle.experiment.learning import training
-from songtitle.experiment.listeners import listener
 from songtitle.experiment.naming import SONG_INPUTS, hypotheses, search
-from songtitle.experiment.scoring import song_titles
-from songtitle.manifest import seeded_order
-from songtitle.metrics import prior_free
-from songtitle.model.captioner import Captioner
+from songtitle.experiment.scoring import listener, song_titles
+from songtitle.metrics.chance import bootstrap_interval
+from songtitle.metrics.retrieval import prior_free
+from songtitle.model.captioner import Captioner, Searcher
 from songtitle.model.likelihood import log_likelihoods
-from songtitle.model.searcher import Searcher
 from songtitle.shapes import Memory
-from songtitle.vocab import Vocabulary
+from songtitle.sound import frame_count
+from songtitle.vocabulary import Vocabulary
 
 SHOWN = 24  # songs in the gallery
 CHOICES = 4  # titles of a quiz, one of them true

@@ -9,21 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from songtitle.audio import frame_count, load_clip, log_spectrogram, spectrogram_image
-from songtitle.cache import Record, once, run_stage
-from songtitle.config import ExperimentConfig
-from songtitle.datasets.order import generator_for
-from songtitle.devices import check_device
-from songtitle.experiment.common import pick, read_json
-from songtitle.experiment.corpora import clips, corpora
-from songtitle.experiment.feature_jobs import Job, Look, run_jobs
-from songtitle.experiment.material import locate
-from songtitle.features import read_features
-from songtitle.images import load_picture, pad_to, random_crop, random_view, tiles
-from songtitle.manifest import data_home
+from songtitle.cache import Record, once, pick, read_json, run_stage
+from songtitle.config import ExperimentConfig, check_device
+from songtitle.corpora.manifest import data_home
+from songtitle.experiment.corpora import clips, corpora, locate
 from songtitle.model.encoder import Backbone, build_backbone
-from songtitle.model.encoding import native_precision
+from songtitle.model.features import Job, Look, native_precision, read_features, run_jobs
 from songtitle.model.weights import weights_digest
+from songtitle.pictures import load_picture, pad_to, random_crop, random_view, tiles
+from songtitle.seeds import generator_for
+from songtitle.sound import frame_count, load_clip, log_spectrogram, spectrogram_image
 from songtitle.timbre import timbre_vector
 
 

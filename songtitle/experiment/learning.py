@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from songtitle.cache import Record, once, run_stage
-from songtitle.config import ExperimentConfig
-from songtitle.controls import unigram_perplexity
-from songtitle.datasets.loaders import Loader
-from songtitle.datasets.order import generator_for
-from songtitle.devices import check_device
-from songtitle.experiment.common import pick, read_json
+from songtitle.cache import Record, once, pick, read_json, run_stage
+from songtitle.config import ExperimentConfig, check_device
+from songtitle.corpora.batches import Loader
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, picture_features
+from songtitle.metrics.ceilings import unigram_perplexity
 from songtitle.model.captioner import Captioner, build_captioner
-from songtitle.training import best_checkpoint, evaluate, fit, load_weights, read_checkpoint
-from songtitle.vocab import SPECIALS, Vocabulary
+from songtitle.seeds import generator_for
+from songtitle.training.checkpoints import best_checkpoint, load_weights, read_checkpoint
+from songtitle.training.loop import fit
+from songtitle.training.steps import evaluate
+from songtitle.vocabulary import SPECIALS, Vocabulary
 
 
 @once

@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from songtitle.cache import Record, finished, once, run_stage
-from songtitle.config import ExperimentConfig
-from songtitle.datasets.order import generator_for
-from songtitle.devices import check_device
+from songtitle.cache import Record, finished, once, pick, run_stage, write_json
+from songtitle.config import ExperimentConfig, SearchConfig, check_device
+from songtitle.corpora.manifest import data_home
 from songtitle.errors import InputError
-from songtitle.experiment.common import pick, write_json
 from songtitle.experiment.inputs import (
     clip_picture,
     features_of,
@@ -27,14 +25,13 @@ from songtitle.experiment.inputs import (
     timbre_of,
 )
 from songtitle.experiment.learning import load_trained, training
-from songtitle.manifest import data_home
-from songtitle.model.captioner import Captioner
+from songtitle.model.captioner import Captioner, Searcher
 from songtitle.model.encoder import TimbreDoor
-from songtitle.model.searcher import Searcher
-from songtitle.search import Hypotheses, SearchConfig
+from songtitle.search.candidates import Hypotheses
+from songtitle.seeds import generator_for
 from songtitle.timbre import fit_standardiser, replicated_order
-from songtitle.training import best_checkpoint, read_checkpoint
-from songtitle.vocab import Vocabulary
+from songtitle.training.checkpoints import best_checkpoint, read_checkpoint
+from songtitle.vocabulary import Vocabulary
 
 SONG_INPUTS = ("songs: timbre", "songs: spectrogram")
 

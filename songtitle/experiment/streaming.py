@@ -15,19 +15,18 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from songtitle.cache import provenance
-from songtitle.config import ExperimentConfig
-from songtitle.datasets.shard_index import find_shards
-from songtitle.datasets.streams import CropView, ShardStream, worker_death
-from songtitle.devices import check_device
+from songtitle.cache import provenance, write_json
+from songtitle.config import ExperimentConfig, ModelConfig, check_device
+from songtitle.corpora.manifest import data_home
+from songtitle.corpora.streams import CropView, ShardStream, find_shards, worker_death
 from songtitle.errors import InputError
-from songtitle.experiment.common import write_json
-from songtitle.manifest import data_home
-from songtitle.model.captioner import Captioner, ModelConfig, build_captioner
+from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.model.encoder import build_backbone
 from songtitle.text import clean_caption, tokenize
-from songtitle.training import best_checkpoint, evaluate, fit
-from songtitle.vocab import SPECIALS, Vocabulary
+from songtitle.training.checkpoints import best_checkpoint
+from songtitle.training.loop import fit
+from songtitle.training.steps import evaluate
+from songtitle.vocabulary import SPECIALS, Vocabulary
 
 INDEXES = "shard_indexes"  # below the data home
 MOST_WORKERS = 16  # of one process, unless more are asked for

@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from songtitle.errors import InputError
-from songtitle.model.decoder import Decoder
-from songtitle.model.lstm import LSTMDecoder
+from songtitle.model.lstm import Decoder, LSTMDecoder
 from songtitle.shapes import Memory, State
 
 _BYTES = 32_000_000  # of state and logits at a time

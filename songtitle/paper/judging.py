@@ -10,19 +10,29 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from songtitle.claims.printed import CLAIMS
 from songtitle.errors import InputError
-from songtitle.paper.arithmetic import Numbers, Relation
 from songtitle.paper.ledger import (
     Inconsistency,
+    Numbers,
+    Relation,
     Said,
     everything_said,
     inconsistencies,
     numbers,
     sources,
 )
-from songtitle.paper.readings import FORM, SCOPES, UNTOLD, Outcome, Reading, Trial, readings
-from songtitle.paper.records import Published, read_published
+from songtitle.paper.printed import CLAIMS
+from songtitle.paper.readings import (
+    FORM,
+    SCOPES,
+    UNTOLD,
+    Outcome,
+    Published,
+    Reading,
+    Trial,
+    read_published,
+    readings,
+)
 from songtitle.paper.relations import relations
 from songtitle.paper.trials import trials
 

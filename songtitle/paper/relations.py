@@ -5,7 +5,7 @@ No data are needed for that: each relation is worked out again from the numbers 
 
 import math
 
-from songtitle.paper.arithmetic import (
+from songtitle.paper.ledger import (
     Number,
     Numbers,
     Relation,

@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 from songtitle.paper import checks
-from songtitle.paper.arithmetic import Numbers
-from songtitle.paper.readings import Corpora, Read, Trial
-from songtitle.paper.records import (
+from songtitle.paper.ledger import Numbers
+from songtitle.paper.readings import (
+    Corpora,
+    Read,
     Statistic,
+    Trial,
     at,
     both_ways,
     deviation,

@@ -5,9 +5,8 @@ tensors, each led by the group axis: `batch` rows at the start, afterwards one f
 that is not finished.
 """
 
-from songtitle.search.beam import beam_search
-from songtitle.search.greedy import greedy_search
-from songtitle.search.hypotheses import Hypotheses, Product, Step
-from songtitle.search.settings import SearchConfig
+from songtitle.config import SearchConfig
+from songtitle.search.beam import beam_search, greedy_search
+from songtitle.search.candidates import Hypotheses, Product, Step
 
 __all__ = ["Hypotheses", "Product", "SearchConfig", "Step", "beam_search", "greedy_search"]

@@ -9,16 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from songtitle.cache import Record
-from songtitle.controls.pairs import holm
-from songtitle.figures.findings import hand_on
-from songtitle.figures.lines import (
-    BLEU,
-    legend_below,
-)
+from songtitle.figures.drawing import BLEU, legend_below
+from songtitle.figures.findings import amount, hand_on, tidy
 from songtitle.figures.style import COLOURS, MARKERS, own_axes, require
-from songtitle.figures.wording import amount, tidy
 from songtitle.fmt import estimate, p_value, percent, points, signed
-from songtitle.metrics import DEFINITIONS
+from songtitle.metrics.bleu import DEFINITIONS
+from songtitle.metrics.chance import holm
 from songtitle.studies.shared import LEVEL, _ends, frame, short_name
 from songtitle.tables import Note
 

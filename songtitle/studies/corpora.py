@@ -8,15 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from songtitle.cache import Record
-from songtitle.claims import paper, paper_table
+from songtitle.cache import Record, read_json
 from songtitle.errors import InputError
-from songtitle.experiment import CAPTIONS, COLLECTIONS
-from songtitle.experiment.common import read_json
-from songtitle.figures.findings import hand_on
+from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS
+from songtitle.figures.findings import amount, hand_on
 from songtitle.figures.style import COLOURS, own_axes
-from songtitle.figures.wording import amount
 from songtitle.fmt import minus, percent
+from songtitle.paper.printed import paper, paper_table
 from songtitle.studies.paper_corpora import Answers, where
 from songtitle.tables import shown
 

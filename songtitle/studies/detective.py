@@ -11,13 +11,12 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from songtitle.audio import frame_count, load_clip, log_spectrogram
-from songtitle.claims import paper
-from songtitle.config import ExperimentConfig
+from songtitle.config import PAPER_LITERAL, TRUE_SHAPE, ExperimentConfig, SpectrogramConfig
 from songtitle.figures.findings import hand_on
 from songtitle.figures.style import COLOURS, require_some
-from songtitle.paper import numbers
-from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE, SpectrogramConfig
+from songtitle.paper.ledger import numbers
+from songtitle.paper.printed import paper
+from songtitle.sound import frame_count, load_clip, log_spectrogram
 
 # As written first, then what becomes of it when one word after another gives way.
 SETTINGS: dict[str, SpectrogramConfig] = {

@@ -7,15 +7,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle.cache import Record
-from songtitle.census.random_captions import CLEANED, OTHERS, WRITTEN
-from songtitle.claims import paper_table
-from songtitle.evidence.forensics import AGAINST, AS_LONG, CAPTIONS_HERE, REAL_CAPTIONS, WRONG
 from songtitle.experiment.corpora import COLLECTIONS
-from songtitle.figures.findings import hand_on
+from songtitle.experiment.forensics import AGAINST, AS_LONG, CAPTIONS_HERE, REAL_CAPTIONS, WRONG
+from songtitle.experiment.random_captions import CLEANED, OTHERS, WRITTEN
+from songtitle.figures.findings import amount, hand_on, some, tidy
 from songtitle.figures.style import COLOURS, GREY, MARKERS, ON_A_PICTURE, own_axes, require
-from songtitle.figures.wording import amount, some, tidy
 from songtitle.fmt import points, span
-from songtitle.metrics import CHOICES, DEFINITIONS, score
+from songtitle.metrics.bleu import DEFINITIONS, score
+from songtitle.metrics.pairs import CHOICES
+from songtitle.paper.printed import paper_table
 from songtitle.tables import Note
 
 KEPT = (None, 4)  # words of a caption in the table: all, and as many as a longish title has

@@ -17,16 +17,15 @@ from PIL import Image as pillow
 
 from songtitle.cache import Record
 from songtitle.config import ExperimentConfig
+from songtitle.corpora.manifest import read_source
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.gallery import RANKINGS, READING
 from songtitle.experiment.inputs import clip_picture, hear
-from songtitle.figures.findings import hand_on
+from songtitle.figures.findings import hand_on, tidy
 from songtitle.figures.style import COLOURS, GREY, own_axes, require_some
-from songtitle.figures.wording import tidy
 from songtitle.fmt import estimate, interval, minus, percent, points
-from songtitle.ogg import with_serial
 from songtitle.shapes import Image, Waveform
-from songtitle.sources import read_source
+from songtitle.sound import with_serial
 from songtitle.tables import NO_TITLE, shown
 
 NOTHING = "(nothing)"

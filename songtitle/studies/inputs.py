@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from songtitle.audio import frame_count, load_clip
-from songtitle.cache import Record
-from songtitle.claims import paper
-from songtitle.config import ExperimentConfig
-from songtitle.experiment.common import read_json
-from songtitle.spectrograms import PAPER_LITERAL, TRUE_SHAPE
+from songtitle.cache import Record, read_json
+from songtitle.config import PAPER_LITERAL, TRUE_SHAPE, ExperimentConfig
+from songtitle.paper.printed import paper
+from songtitle.sound import frame_count, load_clip
 from songtitle.studies.corpora import PAPER
 
 

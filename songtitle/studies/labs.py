@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle.cache import Record
-from songtitle.evidence.labs import BATCH, BEAM_SIZE
+from songtitle.experiment.labs import BATCH
+from songtitle.experiment.switchboard import BEAM_SIZE
 from songtitle.figures.findings import hand_on
 from songtitle.figures.style import COLOURS, GREY, own_axes, require
 from songtitle.fmt import estimate, percent, points

@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from songtitle.cache import Record
-from songtitle.figures.findings import hand_on
-from songtitle.figures.lines import (
+from songtitle.figures.drawing import (
     BEAM,
     BLEU,
     CHANCE,
@@ -17,10 +16,10 @@ from songtitle.figures.lines import (
     legend_below,
     line_style,
 )
+from songtitle.figures.findings import extremes, hand_on, tidy
 from songtitle.figures.style import own_axes, require
-from songtitle.figures.wording import extremes, tidy
 from songtitle.fmt import points, signed
-from songtitle.metrics import DEFINITIONS
+from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.studies.shared import _ends, frame
 from songtitle.tables import Note
 

@@ -10,13 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from songtitle.cache import Record
-from songtitle.census.questions import WHOLE
-from songtitle.claims import paper
 from songtitle.errors import InputError
-from songtitle.figures.findings import hand_on
+from songtitle.experiment.paper_corpora import WHOLE
+from songtitle.figures.findings import amount, extremes, hand_on, tidy
 from songtitle.figures.style import COLOURS, GREY, MARKERS, own_axes, require
-from songtitle.figures.wording import amount, extremes, tidy
 from songtitle.fmt import estimate, p_value, percent
+from songtitle.paper.printed import paper
 from songtitle.tables import Note, other_code, rests_on
 
 Answers = Mapping[str, Record]  # of the census, by question

@@ -9,14 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle.cache import Record
-from songtitle.claims import paper_table
-from songtitle.evidence.real_songs import BROKEN, COMPLETE, FELT, HEARD, OWN
-from songtitle.figures.findings import hand_on
-from songtitle.figures.lines import legend_below
+from songtitle.experiment.samples import BROKEN, COMPLETE, FELT, HEARD, OWN
+from songtitle.figures.drawing import legend_below
+from songtitle.figures.findings import amount, hand_on, tidy
 from songtitle.figures.style import COLOURS, MARKERS, own_axes, require
-from songtitle.figures.wording import amount, tidy
 from songtitle.fmt import estimate, interval, p_value, points, signed, span
-from songtitle.metrics import DEFINITIONS
+from songtitle.metrics.bleu import DEFINITIONS
+from songtitle.paper.printed import paper_table
 from songtitle.studies.shared import LEVEL
 from songtitle.tables import Note, origin, rests_on
 

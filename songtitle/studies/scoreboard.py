@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.figures.findings import hand_on
+from songtitle.figures.findings import hand_on, some
 from songtitle.figures.style import COLOURS, own_axes, require
-from songtitle.figures.wording import some
-from songtitle.paper import VERDICTS, Verdict
+from songtitle.paper.judging import VERDICTS, Verdict
 from songtitle.tables import Markup, Note, Table
 
 KINDS = {"number": "numbers", "sentence": "sentences", "inconsistency": "inconsistencies"}

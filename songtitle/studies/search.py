@@ -7,12 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
 
 from songtitle.cache import Record
-from songtitle.claims import paper_table
-from songtitle.figures.findings import hand_on
-from songtitle.figures.lines import BEAM, _beam_axis, legend_below, line_style
+from songtitle.figures.drawing import BEAM, _beam_axis, legend_below, line_style
+from songtitle.figures.findings import extremes, hand_on
 from songtitle.figures.style import own_axes, require
-from songtitle.figures.wording import extremes
 from songtitle.fmt import interval, p_value, points, signed
+from songtitle.paper.printed import paper_table
 from songtitle.studies.corpora import HERE, PAPER
 from songtitle.studies.shared import LEVEL, definition_note
 

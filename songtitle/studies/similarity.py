@@ -11,9 +11,8 @@ from scipy.spatial import cKDTree
 
 from songtitle.cache import Record
 from songtitle.errors import InputError
-from songtitle.figures.findings import hand_on
+from songtitle.figures.findings import amount, hand_on, some, tidy
 from songtitle.figures.style import COLOURS, DENSE, GREY, MARKERS, own_axes, require
-from songtitle.figures.wording import amount, some, tidy
 from songtitle.fmt import estimate, minus, p_value, percent, span
 from songtitle.tables import Note
 

@@ -10,16 +10,13 @@ from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from songtitle.assumptions import ASSUMPTIONS, Assumption, Settings, taken
 from songtitle.cache import Record
-from songtitle.config import ExperimentConfig, setting
-from songtitle.evidence.switches import BEAM_SIZE
-from songtitle.evidence.switching import YARDSTICK
-from songtitle.figures.findings import hand_on
+from songtitle.config import PRESETS, ExperimentConfig, setting
+from songtitle.experiment.assumptions import ASSUMPTIONS, Assumption, Settings, taken
+from songtitle.experiment.switchboard import BEAM_SIZE, YARDSTICK
+from songtitle.figures.findings import amount, hand_on, one_line
 from songtitle.figures.style import COLOURS, GREY, own_axes, require
-from songtitle.figures.wording import amount, one_line
 from songtitle.fmt import interval, points
-from songtitle.presets import PRESETS
 from songtitle.studies.labs import moved
 from songtitle.studies.shared import definition_note, short_name
 from songtitle.tables import Markup, origin

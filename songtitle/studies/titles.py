@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.claims import paper_table
+from songtitle.cache import read_json
 from songtitle.config import ExperimentConfig
-from songtitle.experiment import SONG_INPUTS, clips, hypotheses
-from songtitle.experiment.common import read_json
-from songtitle.figures.findings import hand_on
-from songtitle.figures.lines import BLEU
+from songtitle.experiment.corpora import clips
+from songtitle.experiment.naming import SONG_INPUTS, hypotheses
+from songtitle.figures.drawing import BLEU
+from songtitle.figures.findings import amount, extremes, hand_on, tidy
 from songtitle.figures.style import COLOURS, GREY, MARKERS, own_axes, require
-from songtitle.figures.wording import amount, extremes, tidy
 from songtitle.fmt import estimate, percent, points
+from songtitle.paper.printed import paper_table
 from songtitle.studies.corpora import HERE
 from songtitle.studies.paper_corpora import Answers, need
 from songtitle.studies.search import score_cell

@@ -7,17 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from safetensors import safe_open
 
-from songtitle.cache import Record
+from songtitle.cache import Record, read_json
 from songtitle.config import ExperimentConfig
-from songtitle.experiment import corpora
-from songtitle.experiment.common import read_json
+from songtitle.experiment.corpora import corpora
 from songtitle.figures.diagrams import Box
-from songtitle.figures.findings import hand_on
+from songtitle.figures.findings import amount, extremes, hand_on
 from songtitle.figures.style import COLOURS, MARKERS, own_axes, require
-from songtitle.figures.wording import amount, extremes
 from songtitle.fmt import estimate, p_value, points
-from songtitle.training import best_checkpoint
-from songtitle.training.checkpoints import MODEL
+from songtitle.training.checkpoints import MODEL, best_checkpoint
 
 DECODERS = {"lstm": "LSTM", "attention": "LSTM with attention", "transformer": "transformer"}
 

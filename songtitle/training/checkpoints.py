@@ -1,19 +1,15 @@
-"""Checkpoints: folders of safetensors and JSON that a kill cannot break and a change cannot pass.
-
-`folder/checkpoints/step-00000123/` holds `model.safetensors`, `optimizer.safetensors` and
-`progress.json`, which names the sha256 of the other two and of itself. A folder is written aside
-and renamed when whole. No clock enters, so equal runs leave equal bytes.
-"""
+"""Progress: where training stands, in numbers that say all there is to go on from."""
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,9 +18,135 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from songtitle.config import TrainingConfig
 from songtitle.errors import InputError
-from songtitle.training.progress import Progress
-from songtitle.training.tensors import check_fit, fill_optimizer, optimizer_tensors, plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far training has come. No clock enters: two runs agree to the last bit."""
+
+    step: int = 0  # updates since the start
+    epoch: int = 1  # the one under way
+    batches: int = 0  # of this epoch that each process has used
+    examples: int = 0  # of this epoch that all processes have used
+    tokens: int = 0  # predicted in this epoch, by all processes
+    nats: float = 0.0  # cross-entropy summed over those tokens
+    history: tuple[dict[str, Any], ...] = ()  # a row for each finished epoch
+    best: str = ""  # name of the checkpoint with the lowest validation loss
+
+    @property
+    def name(self) -> str:
+        """The name of a checkpoint made now; names sort as training went."""
+        if self.batches or not self.history:
+            return f"step-{self.step:08d}"
+        # Validation lies between the last step's checkpoint and this one.
+        return f"step-{self.step:08d}-epoch-{self.epoch - 1:04d}"
+
+    def stepped(self, *, batches: int, examples: int, tokens: int, nats: float) -> "Progress":
+        """After one more update, which read that much."""
+        return replace(
+            self,
+            step=self.step + 1,
+            batches=self.batches + batches,
+            examples=self.examples + examples,
+            tokens=self.tokens + tokens,
+            nats=self.nats + nats,
+        )
+
+    def epoch_done(self, valid_loss: float) -> "Progress":
+        """After validation: a row more, and the next epoch's start."""
+        row = {
+            "epoch": self.epoch,
+            "train_perplexity": perplexity(self.nats / self.tokens),
+            "valid_perplexity": perplexity(valid_loss),
+        }
+        history = (*self.history, row)
+        after = Progress(step=self.step, epoch=self.epoch + 1, history=history, best=self.best)
+        return replace(after, best=after.name) if epochs_since_best(history) == 0 else after
+
+    def finished(self, config: TrainingConfig) -> bool:
+        """Whether all epochs are trained, or `patience` has run out."""
+        if self.batches:
+            return False
+        stale = 0 < config.patience <= epochs_since_best(self.history)
+        return stale or self.epoch > config.epochs
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON has them."""
+        return asdict(self) | {"history": list(self.history)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Progress":
+        """The progress that `as_dict` wrote."""
+        return cls(**values | {"history": tuple(values["history"])})
+
+
+def epochs_since_best(history: tuple[dict[str, Any], ...]) -> int:
+    """Epochs since the lowest validation perplexity (the first of equals); 0 without any."""
+    losses = [row["valid_perplexity"] for row in history]
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+
+def perplexity(nats: float) -> float:
+    """The exponential of nats per token, below what a float can hold."""
+    return math.exp(min(nats, 700.0))
+
+
+def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU: safetensors refuses two names for one memory (tied weights)."""
+    return {
+        name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()
+    }
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by parameter, such as `decoder.output.weight.exp_avg`."""
+    names = _trained(model)
+    return {
+        f"{names[index]}.{key}": value
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+
+
+def fill_optimizer(
+    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """The inverse of `optimizer_tensors`."""
+    numbers = {name: index for index, name in enumerate(_trained(model))}
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        parameter, key = name.rsplit(".", 1)
+        if parameter not in numbers:
+            msg = f"optimizer: the checkpoint trained {parameter}, which is frozen here; train it"
+            raise InputError(msg)
+        state.setdefault(numbers[parameter], {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def check_fit(path: Path, tensors: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Raise InputError naming the first tensors of a checkpoint that are not the model's."""
+    there = {name: tuple(value.shape) for name, value in tensors.items()}
+    here = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    wrong = [name for name in [*here, *(there.keys() - here)] if there.get(name) != here.get(name)]
+    if not wrong:
+        return
+    shown = ", ".join(
+        f"{name} {there.get(name, 'missing')} for {here.get(name, 'nothing')}" for name in wrong[:3]
+    )
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    msg = (
+        f"{path}: a checkpoint of another vocabulary or architecture: it has {shown}{more}; "
+        "take another folder, or build the model that it was made with"
+    )
+    raise InputError(msg)
+
+
+def _trained(model: nn.Module) -> list[str]:
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
 
 MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "progress.json"
 NAME = re.compile(r"step-\d{8,}(-epoch-\d{4,})?")

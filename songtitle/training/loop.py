@@ -1,8 +1,10 @@
-"""The loop: epochs of updates, validation after each, and checkpoints to go on from."""
+"""Resuming: which checkpoint of a folder to go on from, and whether the settings agree with it."""
 
+import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
@@ -11,24 +13,73 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from songtitle.datasets.loaders import Batch
+from songtitle.config import TrainingConfig
+from songtitle.corpora.batches import Batch
 from songtitle.errors import InputError
 from songtitle.training import checkpoints
-from songtitle.training.interrupts import Interrupted, Request, listening
-from songtitle.training.losses import CaptionLoss, token_count
-from songtitle.training.processes import (
+from songtitle.training.checkpoints import Progress, clean, newest_checkpoint
+from songtitle.training.reporting import Reporter, seconds_by_epoch
+from songtitle.training.steps import (
+    CaptionLoss,
+    Interrupted,
+    Request,
     from_main,
     join,
+    listening,
     prepare,
     private_randomness,
+    rate_at,
     seed_step,
     summed,
+    token_count,
+    update,
 )
-from songtitle.training.progress import Progress
-from songtitle.training.reporting import Reporter, seconds_by_epoch
-from songtitle.training.resuming import choose_checkpoint, lasting
-from songtitle.training.settings import TrainingConfig, rate_at
-from songtitle.training.steps import update
+
+
+def lasting(config: TrainingConfig, *, pad_id: int, processes: int) -> dict[str, Any]:
+    """The settings that the outcome depends on, which have to stay from start to end."""
+    settings = asdict(config)
+    del settings["checkpoint_every"]
+    if config.schedule == "constant":
+        del settings["epochs"]  # more may follow; a cosine depends on where it ends
+    return settings | {"pad_id": pad_id, "processes": processes}
+
+
+def choose_checkpoint(
+    folder: Path, *, epochs: int, settings: Mapping[str, Any], details: Mapping[str, Any]
+) -> str:
+    """The name of the checkpoint to go on from; "" without any.
+
+    Removes what a killed write left. Raises InputError, and changes nothing else, for details that
+    are no JSON, a damaged folder, or settings that are not those training began with.
+    """
+    try:
+        json.dumps(dict(details), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        msg = f"details: expected plain JSON values ({error}); leave out what is not"
+        raise InputError(msg) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    clean(folder)
+    found = newest_checkpoint(folder)
+    if found is None:
+        return ""
+    there = found.settings
+    other = [name for name in {**there, **settings} if there.get(name) != settings.get(name)]
+    if other:
+        shown = ", ".join(f"{name} {there.get(name)}, not {settings.get(name)}" for name in other)
+        msg = (
+            f"{folder}: training began here with {shown}; take those settings again, or another "
+            "folder"
+        )
+        raise InputError(msg)
+    done = len(found.progress.history)
+    if done > epochs:
+        msg = (
+            f"epochs: expected at least the {done} that {folder} has, got {epochs}; take more, or "
+            "another folder"
+        )
+        raise InputError(msg)
+    return found.path.name
 
 
 @runtime_checkable

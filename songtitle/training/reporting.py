@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from songtitle.training.progress import Progress
+from songtitle.training.checkpoints import Progress
 from songtitle.training.steps import Update
 
 

@@ -1,18 +1,217 @@
-"""Steps: one update of the weights from a window of batches, and what to do when it cannot be."""
+"""Steps: losses, one update on one process or many, and what may interrupt it."""
 
+import hashlib
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import NamedTuple, NoReturn
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from types import FrameType
+from typing import NamedTuple, NoReturn, TypeVar
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    GradientAccumulationPlugin,
+    broadcast_object_list,
+)
+from torch import Tensor, nn
 
-from songtitle.datasets.loaders import Batch
+from songtitle.config import TrainingConfig
+from songtitle.corpora.batches import Batch
 from songtitle.errors import InputError
-from songtitle.training.processes import summed
-from songtitle.training.settings import TrainingConfig
+from songtitle.shapes import Tokens
+
+
+class CaptionLoss(nn.Module):
+    """What training differentiates: a captioner and its loss as one module.
+
+    Distributed training only adds up gradients that come through its own wrapper's `forward`, so
+    the loss has to be inside.
+    """
+
+    def __init__(self, model: nn.Module, *, pad_id: int, bf16: bool = False):
+        super().__init__()
+        self.model = model
+        self.pad_id = pad_id
+        self.bf16 = bf16
+
+    def forward(self, inputs: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """Two sums over the batch: cross-entropy in nats over every token after `<bos>`, `<eos>`
+        included, and the model's own penalty over examples (0 for most models)."""
+        # Not Accelerate's mixed precision, which is one per process and could not be another for
+        # the next model.
+        with torch.autocast(tokens.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            # The last input is dropped, so an <eos> that ends the longest row is target only.
+            logits, penalty = teach(self.model, inputs, tokens[:, :-1])
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(),
+            tokens[:, 1:].flatten(),
+            ignore_index=self.pad_id,
+            reduction="sum",
+        )
+        return loss, penalty
+
+
+def teach(model: nn.Module, inputs: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
+    """`model.teach(inputs, tokens)`; a model without it has its logits and no penalty."""
+    taught: Callable[..., tuple[Tensor, Tensor]] | None = getattr(model, "teach", None)
+    if taught is not None:
+        return taught(inputs, tokens)
+    return model(inputs, tokens), torch.zeros((), device=tokens.device)
+
+
+def token_count(batch: Batch, *, pad_id: int) -> int:
+    """Tokens of a batch that are to be predicted: all after `<bos>`, `<eos>` included."""
+    return int((batch.tokens[:, 1:] != pad_id).sum())
+
+
+def token_loss(model: nn.Module, batch: Batch, *, pad_id: int) -> tuple[Tensor, int]:
+    """Summed cross-entropy in nats over the tokens of `token_count`, and their number."""
+    device = next(model.parameters()).device
+    loss, _ = CaptionLoss(model, pad_id=pad_id)(batch.inputs.to(device), batch.tokens.to(device))
+    return loss, token_count(batch, pad_id=pad_id)
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, batches: Iterable[Batch], *, pad_id: int) -> float:
+    """Mean cross-entropy in nats per token, without dropout; its exponential is the perplexity.
+
+    Raises InputError where there is no token.
+    """
+    was_training = model.training
+    model.eval()
+    total, tokens = 0.0, 0
+    for batch in batches:
+        loss, count = token_loss(model, batch, pad_id=pad_id)
+        total, tokens = total + loss.item(), tokens + count
+    model.train(was_training)
+    if tokens == 0:
+        msg = "validation: expected batches with captions, got none; look at the validation data"
+        raise InputError(msg)
+    return total / tokens
+
+
+class Interrupted(InputError):
+    """SIGTERM came; a checkpoint was written and the same command goes on from it."""
+
+    exit_code = 128 + signal.SIGTERM  # what a shell reports of a process that SIGTERM ended
+
+
+class Request:
+    """Whether someone has asked to stop."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Note it, as a handler of signals."""
+        self.came = True
+
+
+@contextmanager
+def listening() -> Iterator[Request]:
+    """Take SIGTERM as a request within the block; the handler before it is put back after.
+
+    Only the main thread may set handlers; in another nothing is listened to.
+    """
+    request = Request()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = signal.signal(signal.SIGTERM, request)
+    try:
+        yield request
+    finally:
+        # None stands for a handler that was not set from Python and cannot be put back.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+Value = TypeVar("Value")
+
+
+def join(model: nn.Module) -> Accelerator:
+    """Join the processes that `accelerate launch` or `torchrun` started, if any did.
+
+    One process trains where the model lies. Of several, each has a device of that kind for
+    itself, and the model is moved there.
+    """
+    launched = "LOCAL_RANK" in os.environ
+    accelerator = Accelerator(
+        cpu=launched and next(model.parameters()).device.type == "cpu",
+        device_placement=False,
+        # Precision and accumulation are this package's settings, whatever the launcher's are.
+        mixed_precision="no",
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+        # Batch normalisation is over all processes already: its buffers agree by themselves.
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+        ],
+    )
+    if accelerator.use_distributed:
+        model.to(accelerator.device)
+    return accelerator
+
+
+def prepare(
+    accelerator: Accelerator, module: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Module and optimiser for all processes: gradients are averaged where there are several."""
+    with warnings.catch_warnings():
+        # PyTorch 2.13 has another name for broadcast_buffers, which Accelerate does not pass on.
+        warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)
+        return accelerator.prepare(module, optimizer)
+
+
+def summed(accelerator: Accelerator, values: list[float]) -> list[float]:
+    """Each value added up over all processes."""
+    if accelerator.num_processes == 1:
+        return values
+    mine = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
+    return accelerator.reduce(mine, reduction="sum").tolist()
+
+
+def from_main(accelerator: Accelerator, decide: Callable[[], Value]) -> Value:
+    """What the main process decides, in all of them; its InputError is raised in all of them."""
+    if accelerator.num_processes == 1:
+        return decide()
+    outcome: list = [None, None]
+    if accelerator.is_main_process:
+        try:
+            outcome = [decide(), None]
+        except InputError as error:
+            outcome = [None, str(error)]
+    broadcast_object_list(outcome)
+    if outcome[1] is not None:
+        raise InputError(outcome[1])
+    return outcome[0]
+
+
+@contextmanager
+def private_randomness(device: torch.device) -> Iterator[None]:
+    """Whatever is drawn within the block, the caller's random state is the same after it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+
+
+def seed_step(*, seed: int, step: int, rank: int, device: torch.device) -> None:
+    """Seed dropout for one update: a function of seed, step and process, never of history.
+
+    So a resumed run draws what the straight run drew, and no generator's state (which differs
+    between devices and versions) has to be kept in a checkpoint.
+    """
+    digest = hashlib.sha256(f"{seed} {step} {rank}".encode()).digest()
+    number = int.from_bytes(digest[:8], "big") >> 1
+    # Not torch.manual_seed, which would seed devices that are not ours.
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
 
 
 class Update(NamedTuple):
@@ -133,3 +332,16 @@ def _refuse_size(
     else:
         msg += ", nor does any smaller one; take a smaller model, fewer pixels or shorter captions"
     raise InputError(msg)
+
+
+def rate_at(config: TrainingConfig, *, step: int, progress: float) -> float:
+    """The learning rate of update number `step` (from 0), with a share `progress` of all epochs
+    behind it.
+
+    The rate rises in a straight line over `warmup_steps`; a cosine multiplies it by
+    (1 + cos(pi * progress)) / 2 (Loshchilov and Hutter 2017, eq. 5, without restarts).
+    """
+    rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if config.schedule == "cosine":
+        rate *= (1 + math.cos(math.pi * min(1.0, progress))) / 2
+    return rate

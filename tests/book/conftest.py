@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from songtitle import pdf
+from songtitle.book import pdf
 from songtitle.errors import InputError
 
 HERE = Path(__file__).parent

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from songtitle.demo import Twin
+from songtitle.book.demo import Twin
+from songtitle.config import SearchConfig, preset
+from songtitle.corpora.manifest import data_home
 from songtitle.errors import InputError
 from songtitle.experiment.inputs import clip_picture, hear
 from songtitle.experiment.naming import last_captioner, name_songs
-from songtitle.manifest import data_home
-from songtitle.presets import preset
-from songtitle.search import SearchConfig
-from songtitle.vocab import Vocabulary
+from songtitle.vocabulary import Vocabulary
 
 MODEL = Path(__file__).parent.parent.parent / "book" / "extra" / "demo" / "model"
 EXAMPLES = ("example-1.wav", "example-2.mp3", "example-3.ogg")

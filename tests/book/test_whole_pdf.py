@@ -9,14 +9,14 @@ import lxml.html
 import pypdf
 import pytest
 
-from songtitle import pdf
+from songtitle.book import pdf
 
 
 @pytest.fixture(scope="session")
 def printed(book_html, tmp_path_factory):
     """The book, printed once, by a process of its own: this one may have a browser already."""
-    output = tmp_path_factory.mktemp("pdf") / "songtitle.pdf"
-    printing = "import sys; from pathlib import Path; from songtitle import pdf; "
+    output = tmp_path_factory.mktemp("pdf") / "songtitle.book.pdf"
+    printing = "import sys; from pathlib import Path; from songtitle.book import pdf; "
     printing += "print(pdf.print_book(*map(Path, sys.argv[1:])))"
     command = [sys.executable, "-c", printing, str(book_html), str(output)]
     sheets = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -20,11 +20,11 @@ import soundfile
 from PIL import Image
 
 from benchmarks.harness import peak_memory
-from songtitle.audio import load_clip, quiet_decoder
-from songtitle.datasets import tunes
+from songtitle.corpora import tunes
 from songtitle.errors import InputError
-from songtitle.images import load_picture, load_view
-from songtitle.ogg import checksum, pages_of
+from songtitle.pictures import load_picture, load_view
+from songtitle.sound import load_clip, pages_of, quiet_decoder
+from songtitle.sound import page_checksum as checksum
 
 STATIC = Path(__file__).parents[2] / "book" / "_static"
 KINDS = ("mp3", "ogg", "png", "jpg", "svg", "abc")

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from songtitle.cache import run_stage
-from songtitle.datasets.loaders import Loader
+from songtitle.config import preset
+from songtitle.corpora.batches import Loader
 from songtitle.experiment.inputs import frozen_backbone
 from songtitle.experiment.learning import captioner
-from songtitle.presets import preset
-from songtitle.training import fit
-from songtitle.vocab import Vocabulary
+from songtitle.training.loop import fit
+from songtitle.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["the", "blue", "hare", "of", "daisies", "garden", "jig"]

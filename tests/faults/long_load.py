@@ -20,11 +20,11 @@ from pathlib import Path
 import torch
 
 from songtitle.__main__ import main
-from songtitle.audio import load_clip, log_spectrogram, spectrogram_image
-from songtitle.experiment.feature_jobs import Job, Look, run_jobs
-from songtitle.images import load_view, pad_to, random_crop
+from songtitle.config import SpectrogramConfig
 from songtitle.model.encoder import build_backbone
-from songtitle.spectrograms import SpectrogramConfig
+from songtitle.model.features import Job, Look, run_jobs
+from songtitle.pictures import load_view, pad_to, random_crop
+from songtitle.sound import load_clip, log_spectrogram, spectrogram_image
 
 SIDE = 32  # pixels: a small view, for ten thousand of them to take minutes
 SOUND = SpectrogramConfig()

@@ -204,9 +204,7 @@ def small_config():
     """The settings of a small run."""
     from dataclasses import replace
 
-    from songtitle.model.captioner import ModelConfig
-    from songtitle.presets import PRESETS
-    from songtitle.training import TrainingConfig
+    from songtitle.config import PRESETS, ModelConfig, TrainingConfig
 
     return replace(
         PRESETS["tiny"],
@@ -226,7 +224,7 @@ def small_config():
 
 def list_drawn_pictures(drawn):
     """Let the file list of the stamps be that of the drawn pictures."""
-    from songtitle import manifest
+    from songtitle.corpora import manifest
 
     paths = sorted(path for path in (drawn / "stamps").rglob("*") if path.is_file())
     files = [
@@ -248,9 +246,9 @@ def list_drawn_pictures(drawn):
 
 def note_what_is_computed(file):
     """Let every stage that is computed, and no other, add its name to a file."""
-    from songtitle import cache
+    from songtitle import cache as cache_module
 
-    run_stage = cache.run_stage
+    run_stage = cache_module.run_stage
 
     def noted(stage, compute, **options):
         @wraps(compute)  # so that its key is that of the stage itself
@@ -262,30 +260,29 @@ def note_what_is_computed(file):
         return run_stage(stage, with_a_note, **options)
 
     for name, module in list(sys.modules.items()):
-        if name.startswith(("songtitle.experiment", "songtitle.evidence")) and hasattr(
-            module, "run_stage"
-        ):
+        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
             module.run_stage = noted
 
 
 def one_run(home):
     """The stages in order, and their records as the book quotes them."""
-    from songtitle import experiment
+    from stages import stage
+
     from songtitle.cache import publish
-    from songtitle.manifest import data_home
+    from songtitle.corpora.manifest import data_home
 
     os.environ["SONGTITLE_DATA"] = str(home)
     data_home()
     config = small_config()
     for name in (*STAGES, "scores"):
-        stage = getattr(experiment, name)
-        publish(stage, config, stage(config), root=home / "results")
+        asked = stage(name)
+        publish(asked, config, asked(config), root=home / "results")
     return 0
 
 
 def one_page(home, notebook, note):
     """A notebook, executed as `python -m songtitle run` does."""
-    from songtitle import reproduce
+    from songtitle.book import reproduce
 
     os.environ["SONGTITLE_DATA"] = str(home)
     os.environ["PYTHONPATH"] = str(ROOT)
@@ -296,8 +293,8 @@ def one_page(home, notebook, note):
 
 def obey(home, commands):
     """What each line of arguments does, as `python -m songtitle` does it; the last one's status."""
-    from songtitle import manifest
     from songtitle.__main__ import main
+    from songtitle.corpora import manifest
 
     os.environ["SONGTITLE_DATA"] = str(home)
     os.environ["PYTHONPATH"] = str(ROOT)
@@ -310,11 +307,11 @@ def obey(home, commands):
 
 def warm(folder):
     """Have everything imported, compiled and read that a run needs, and no thread left behind."""
-    from songtitle import experiment
+    from stages import stage
 
     home = draw_pictures(folder / "home")
     for name in STAGES[:-1]:
-        getattr(experiment, name)(small_config(), home=home)
+        stage(name)(small_config(), home=home)
     # Not the training: torch's gradients do not work in a fork of a process that has made some.
     pid = fork({"home": str(home), "errors": str(folder)})
     assert os.waitpid(pid, 0)[1] == 0, (folder / f"{pid}.txt").read_text("utf-8")
@@ -364,8 +361,8 @@ def serve():
     import torch._dynamo
     from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: F401
 
-    from songtitle import experiment, reproduce  # noqa: F401
-    from songtitle.search import row_kernel  # noqa: F401
+    from songtitle.book import reproduce  # noqa: F401
+    from songtitle.search import candidates  # noqa: F401
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import small_runs
 
-from songtitle import manifest
+from songtitle.corpora import manifest
 
 GROUP = "disk"
 MB = 1 << 20

@@ -17,8 +17,8 @@ import pytest
 from servers import Answer
 from test_downloads import MB, PAGE, content, describe, digest, home, names_in, server  # noqa: F401
 
-from songtitle.datasets.fetching import inventory
-from songtitle.datasets.fetching.transfer import BLOCK, TransferConfig
+from songtitle.corpora import inventory
+from songtitle.corpora.transfer import BLOCK, TransferConfig
 from songtitle.errors import InputError
 
 QUICK = TransferConfig(tries=4, first_wait=0.002, longest_wait=2.0, timeout=5.0)

@@ -31,21 +31,20 @@ from test_manifest import link, make_tar
 from test_pages import HOSTILE
 from training_examples import new_model, train
 
-from songtitle import manifest, reproduce
-from songtitle.datasets.fetching import transfer
-from songtitle.datasets.fetching.transfer import Refused, Transfer
-from songtitle.datasets.fetching.unpacking import unpack
-from songtitle.datasets.web_pictures import guarded_http
-from songtitle.datasets.web_pictures.guarded_http import Limits, NotFetchedError, get
-from songtitle.datasets.web_pictures.reasons import Reason
+from songtitle import cache
+from songtitle.book import reproduce
+from songtitle.config import preset
+from songtitle.corpora import guarded_http, manifest, transfer
+from songtitle.corpora.fetch import unpack
+from songtitle.corpora.guarded_http import Limits, NotFetchedError, Reason, get
+from songtitle.corpora.transfer import Refused, Transfer
 from songtitle.errors import InputError
 from songtitle.figures import findings
-from songtitle.images import load_picture, load_view
 from songtitle.model.weights import read_state
-from songtitle.presets import preset
+from songtitle.pictures import load_picture, load_view
 from songtitle.studies import gallery
 from songtitle.tables import Note, Table, plain, shown
-from songtitle.training import best_checkpoint, load_weights, read_checkpoint
+from songtitle.training.checkpoints import best_checkpoint, load_weights, read_checkpoint
 
 MB = 1 << 20
 
@@ -318,7 +317,7 @@ def test_a_picture_that_claims_billions_of_pixels_is_not_decoded(fault, tmp_path
         few=22,
     )
     try:
-        from songtitle.datasets.web_pictures.worker import check_picture
+        from songtitle.corpora.worker import check_picture
     except ImportError:  # img2dataset is for Python below 3.13
         check_picture = None
     bodies = list(claims(100_000, 100_000).items())
@@ -563,7 +562,7 @@ def test_a_hostile_title_is_text_on_every_page(fault):
     from myst_parser.config.main import MdParserConfig
     from myst_parser.parsers.mdit import create_md_parser
 
-    settings = yaml.safe_load((reproduce.ROOT / "_config.yml").read_text("utf-8"))
+    settings = yaml.safe_load((cache.ROOT / "_config.yml").read_text("utf-8"))
     names = set(settings["parse"]["myst_enable_extensions"])
     markdown = create_md_parser(MdParserConfig(enable_extensions=names), RendererHTML)
     config, wave = preset("tiny"), torch.randn(44_100, generator=torch.manual_seed(0)) / 10

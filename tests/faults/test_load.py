@@ -13,7 +13,7 @@ import long_load
 import numpy as np
 import pytest
 
-from songtitle.features import read_features
+from songtitle.model.features import read_features
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory and files are in /proc")
 

@@ -6,8 +6,8 @@ import time
 
 import small_runs
 
-from songtitle import reproduce
-from songtitle.manifest import listed, verify
+from songtitle.book import reproduce
+from songtitle.corpora.manifest import listed, verify
 
 LONGEST = 20  # seconds until a kill; the kernel of a notebook takes a third of it to begin
 

@@ -14,21 +14,14 @@ from functools import wraps
 import nbformat
 import pytest
 import small_runs
+from stages import stage
 
-from songtitle import (
-    audio,
-    cache,
-    experiment,
-    images,
-    manifest,
-    metrics,
-    search,
-    similarity,
-    text,
-    timbre,
-)
-from songtitle.datasets import stamps
-from songtitle.figures import lines
+from songtitle import cache, pictures, sound, timbre
+from songtitle.corpora import manifest, stamps
+from songtitle.figures import drawing
+from songtitle.metrics import clouds, pairs
+from songtitle.search import beam
+from songtitle.text import tokenize
 from songtitle.training import steps
 
 GROUP = "stages"
@@ -105,7 +98,7 @@ def published(home):
 CELLS = (
     """
 import time
-from songtitle.manifest import data_home
+from songtitle.corpora.manifest import data_home
 from songtitle.cache import run_stage
 
 def stage(name, *inputs):
@@ -310,20 +303,20 @@ CHANGES = {
     "switches": (settings(switches=("bleu",), switch_songs=3), {}),
     "a picture": (listed_otherwise("stamps"), ALL),
     "a tune": (listed_otherwise("tunes"), ALL),
-    "code of cleaning": (code(text.tokenize, "return ", "return 2 * "), ALL),
+    "code of cleaning": (code(tokenize, "return ", "return 2 * "), ALL),
     # Of code, whole modules count, with all that they import.
-    "code of views": (code(images.random_view, "return ", "return 2 * "), FEATURES | TRAINED),
+    "code of views": (code(pictures.random_view, "return ", "return 2 * "), FEATURES | TRAINED),
     # Tunes are written as sound, and the corpora may be Million Song's, of which timbre is read.
-    "code of spectrograms": (code(audio.log_spectrogram, "return ", "return 2 * "), ALL),
+    "code of spectrograms": (code(sound.log_spectrogram, "return ", "return 2 * "), ALL),
     "code of timbre": (code(timbre.timbre_vector, "return ", "return 2 * "), ALL),
     "code of an update": (code(steps.update, "return ", "return 2 * "), TRAINED),
-    "code of beam search": (code(search.beam_search, "return ", "return 2 * "), SEARCHED | MAPPED),
-    "code of BLEU": (code(metrics.unigram_pair_scores, "return ", "return 2 * "), {"scores": 1}),
-    "code of t-SNE": (code(similarity.tsne, "return ", "return 2 * "), MAPPED),
-    "code of a figure": (code(lines.bleu_by_beam, "return ", "return 2 * "), {}),
+    "code of beam search": (code(beam.beam_search, "return ", "return 2 * "), SEARCHED | MAPPED),
+    "code of BLEU": (code(pairs.unigram_pair_scores, "return ", "return 2 * "), {"scores": 1}),
+    "code of t-SNE": (code(clouds.tsne, "return ", "return 2 * "), MAPPED),
+    "code of a figure": (code(drawing.bleu_by_beam, "return ", "return 2 * "), {}),
     "code of stages": (code(cache.run_stage, "return ", "return 2 * "), ALL),
-    "a comment": (code(search.beam_search, "    for ", "    # why\n    for "), {}),
-    "a docstring": (code(search.beam_search, '"""The', '"""All the'), {}),
+    "a comment": (code(beam.beam_search, "    for ", "    # why\n    for "), {}),
+    "a docstring": (code(beam.beam_search, '"""The', '"""All the'), {}),
 }
 
 
@@ -341,9 +334,7 @@ def asked(tmp_path_factory):
         return cache.run_stage(stage, stub, **options)
 
     for name, module in list(sys.modules.items()):
-        if name.startswith(("songtitle.experiment", "songtitle.evidence")) and hasattr(
-            module, "run_stage"
-        ):
+        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
             patch.setattr(module, "run_stage", stubbed)
     patch.setattr(stamps, "fetch", wraps(stamps.fetch)(lambda home: home))
     patch.setattr(cache, "provenance", functools.cache(cache.provenance))
@@ -351,7 +342,7 @@ def asked(tmp_path_factory):
     def ask(config, home):
         computed.clear()
         for name in (*small_runs.STAGES, "scores", "similarity", "likeness"):
-            getattr(experiment, name)(config, home=home)
+            stage(name)(config, home=home)
         return dict(Counter(computed))
 
     template = tmp_path_factory.mktemp("asked")

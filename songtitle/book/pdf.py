@@ -1,0 +1,258 @@
+"""The whole book as one PDF, printed by Chromium from the built pages.
+
+All pages are put into one document in the order of the contents, so that links between them stay
+inside it, bookmarks follow the headings, and pages are numbered through. What a reader of paper
+cannot use (players, folded code, downloads) is left out by the book's own style for print.
+"""
+
+import os
+import re
+import shutil
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from songtitle import __version__
+from songtitle.errors import InputError
+
+PROGRAMS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
+FOOTER = (
+    '<div style="width: 100%; text-align: center; font: 8pt sans-serif; color: #444">'
+    '<span class="pageNumber"></span></div>'
+)
+
+# Puts the pages into one: `pages` is [{name, url, html}, ...], `title` the HTML of the first page.
+ASSEMBLE = """async ({pages, title}) => {
+  const slug = (name) => name.replace(/\\.html$/, "").replace(/[^A-Za-z0-9]+/g, "-");
+  const known = new Map(pages.map((page) => [page.url, slug(page.name)]));
+  const parser = new DOMParser();
+  const book = document.createElement("main");
+  book.className = "bd-main bd-content bd-article-container";
+  book.innerHTML = title;
+  const scripts = [];
+  for (const page of pages) {
+    const parsed = parser.parseFromString(page.html, "text/html");
+    const article = parsed.querySelector("article.bd-article");
+    if (!article) continue;
+    for (const script of parsed.querySelectorAll("script")) {
+      if (/mathjax/i.test(script.src + script.textContent)) scripts.push([script, page.url]);
+    }
+    const own = slug(page.name);
+    article.querySelectorAll("script, audio, iframe, .only-dark, a.headerlink, dialog")
+      .forEach((part) => part.remove());
+    const ids = new Set(Array.from(article.querySelectorAll("[id]"), (part) => part.id));
+    for (const part of article.querySelectorAll("svg *")) {  // clips, glyphs: #id in any attribute
+      for (const held of Array.from(part.attributes)) {
+        held.value = held.value.replace(/#([\\w.-]+)/g, (whole, id) =>
+          ids.has(id) && !/^(fill|stroke|style)$/.test(held.name) ? `#${own}--${id}` : whole);
+      }
+    }
+    article.querySelectorAll("[id]").forEach((part) => { part.id = `${own}--${part.id}`; });
+    for (const label of article.querySelectorAll("[for], [aria-labelledby], [aria-describedby]")) {
+      for (const name of ["for", "aria-labelledby", "aria-describedby"]) {
+        const value = label.getAttribute(name);
+        const held = (value || "").split(/\\s+/).filter(Boolean).map((id) => `${own}--${id}`);
+        if (held.length) label.setAttribute(name, held.join(" "));
+      }
+    }
+    for (const image of article.querySelectorAll("img[src]")) {
+      image.src = new URL(image.getAttribute("src"), page.url).href;
+      image.loading = "eager";
+    }
+    for (const link of article.querySelectorAll("a[href]")) {
+      const target = new URL(link.getAttribute("href"), page.url);
+      const anchor = decodeURIComponent(target.hash.slice(1));
+      target.hash = "";
+      if (known.has(target.href)) {
+        link.setAttribute("href", "#" + known.get(target.href) + (anchor ? `--${anchor}` : ""));
+      } else if (!/^(https?|mailto):$/.test(target.protocol)) {
+        link.replaceWith(...link.childNodes);  // a file beside the pages: not on paper
+      }
+    }
+    const chapter = document.createElement("section");
+    chapter.className = "pdf-chapter bd-article";
+    chapter.id = own;
+    chapter.append(...article.childNodes);
+    book.append(chapter);
+  }
+  document.documentElement.dataset.theme = "light";
+  document.documentElement.dataset.mode = "light";
+  document.body.replaceChildren(book);
+  document.querySelectorAll("details").forEach((box) => {
+    box.open = !box.classList.contains("hide");
+  });
+  document.querySelectorAll(".toggle-hidden").forEach((box) =>
+    box.classList.remove("toggle-hidden"));
+  const done = new Set();
+  for (const [script, base] of scripts) {
+    const source = script.getAttribute("src");
+    const key = source ? new URL(source, base).href : script.textContent;
+    if (done.has(key)) continue;
+    done.add(key);
+    const made = document.createElement("script");
+    if (!source) { made.textContent = key; document.head.append(made); continue; }
+    await new Promise((loaded) => {
+      made.onload = made.onerror = loaded;
+      made.src = key;
+      document.head.append(made);
+    });
+  }
+  if (window.MathJax && window.MathJax.startup) await window.MathJax.startup.promise;
+  await Promise.all(Array.from(document.images, (image) => image.decode().catch(() => null)));
+  return {
+    chapters: book.querySelectorAll("section.pdf-chapter").length,
+    headings: Array.from(book.querySelectorAll("h1, h2, h3, h4, h5, h6"), (h) => h.textContent),
+  };
+}"""
+
+
+def chromium_path() -> str | None:
+    """The Chromium to drive: the one named in SONGTITLE_CHROMIUM, else the system's.
+
+    None stands for the one that `playwright install chromium` brings.
+    """
+    named = os.environ.get("SONGTITLE_CHROMIUM")
+    return named or next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def launch(playwright: Any, *arguments: str) -> Any:
+    """A headless Chromium, or one line that says how to get one."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0  # Chromium's sandbox refuses root
+    flags = [*arguments, "--no-sandbox"] if root else list(arguments)
+    try:
+        return playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0]
+        msg = (
+            f"expected a Chromium, found none that starts ({first}); install your system's, or run "
+            "`playwright install chromium`, or name one in SONGTITLE_CHROMIUM"
+        )
+        raise InputError(msg) from error
+
+
+def pages_in_order(html: Path) -> list[Path]:
+    """The pages of the built book in `html`, in the order of its contents, the first page first."""
+    first = html / "index.html"
+    if not first.is_file():
+        msg = f"{html}: expected a built book with index.html; run `make book` first"
+        raise InputError(msg)
+    text = first.read_text("utf-8")
+    contents = re.search(r'<nav class="bd-links bd-docs-nav".*?</nav>', text, re.DOTALL)
+    links = re.findall(
+        r'<a class="reference internal" href="([^"]+)"', contents[0] if contents else ""
+    )
+    paths = [html / unquote(urlsplit(unescape(name)).path) for name in links if name != "#"]
+    pages = list(dict.fromkeys([first, *paths]))
+    if absent := [page for page in pages if not page.is_file()]:
+        msg = f"{absent[0]}: the contents name this page, which was not built; run `make book`"
+        raise InputError(msg)
+    return pages
+
+
+def title_page(text: str) -> str:
+    """The HTML of the title page, from the first page's own title and author."""
+    found = re.search(r'<h1>((?:(?!</h1>).)*?)<a class="headerlink"', text, re.DOTALL)
+    title = re.sub(r"<[^>]+>", "", found[1]) if found else "songtitle"
+    author = re.search(r"By (.*?)\s*</p>", text)
+    return (
+        f'<section class="pdf-title"><p class="pdf-name">{title}</p>'
+        "<p>A companion to A. Bleiweiss, “Predicting a Song Title from Audio Embeddings on a "
+        "Pretrained Image-captioning Network”, 2020</p>"
+        f"<p>{author[1].strip() if author else 'The songtitle developers'}</p>"
+        f"<p>songtitle {escape(__version__)}</p></section>"
+    )
+
+
+def space_bookmarks(mark: Any, headings: list[str]) -> None:
+    """Give a bookmark and all below and after it the spaces that its heading has.
+
+    Chromium drops the space at which a heading's line breaks.
+    """
+    from pypdf.generic import NameObject, TextStringObject
+
+    spaced = {"".join(heading.split()): " ".join(heading.split()) for heading in headings}
+    waiting = [mark] if mark else []
+    while waiting:
+        entry = waiting.pop().get_object()
+        if title := entry.get("/Title"):
+            key = "".join(str(title).split())
+            entry[NameObject("/Title")] = TextStringObject(spaced.get(key, str(title)))
+        waiting += [entry[way] for way in ("/First", "/Next") if way in entry]
+
+
+def print_book(html: Path, output: Path) -> int:
+    """Print the built book in `html` to the PDF `output`; the number of its sheets.
+
+    The document is A4, tagged for screen readers, and has bookmarks. Raises `InputError` where the
+    book, playwright, pypdf or a Chromium is missing.
+    """
+    pages = pages_in_order(html)
+    try:
+        from playwright.sync_api import sync_playwright
+        from pypdf import PdfReader, PdfWriter
+    except ImportError as error:
+        msg = f"the PDF needs {error.name}; install it with `pip install 'songtitle[pdf]'`"
+        raise InputError(msg) from error
+    texts = {page: page.read_text("utf-8") for page in pages}
+    sources = [
+        {"name": page.relative_to(html).as_posix(), "url": page.resolve().as_uri(), "html": text}
+        for page, text in texts.items()
+    ]
+    partial = output.with_suffix(".partial.pdf")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = launch(playwright, "--allow-file-access-from-files")
+        try:
+            page = browser.new_page(color_scheme="light")
+            page.set_default_timeout(300_000)
+            page.goto(pages[0].resolve().as_uri(), wait_until="load")
+            title = title_page(texts[pages[0]])
+            whole = page.evaluate(ASSEMBLE, {"pages": sources, "title": title})
+            if (got := whole["chapters"]) != len(pages):
+                msg = f"{html}: {len(pages)} pages in the contents, {got} with text; rebuild it"
+                raise InputError(msg)
+            page.pdf(
+                path=str(partial),
+                format="A4",
+                margin={"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"},
+                display_header_footer=True,
+                header_template="<span></span>",
+                footer_template=FOOTER,
+                print_background=True,
+                outline=True,
+                tagged=True,
+            )
+        finally:
+            browser.close()
+    writer = PdfWriter(clone_from=PdfReader(partial))
+    space_bookmarks(writer.root_object.get("/Outlines"), whole["headings"])
+    writer.compress_identical_objects()
+    writer.add_metadata(
+        {
+            "/Title": unescape(re.findall(r"pdf-name\">(.*?)</p>", title)[0]),
+            "/Author": "The songtitle developers",
+            "/Subject": "Naming songs with an image captioner: a companion to Bleiweiss 2020",
+            "/Keywords": "music information retrieval, image captioning, BLEU, reproducibility",
+        }
+    )
+    writer.write(partial)
+    sheets = len(writer.pages)
+    os.replace(partial, output)
+    return sheets
+
+
+def main() -> None:
+    """Print `book/_build/html` to `book/_build/songtitle.book.pdf`."""
+    build = Path(__file__).parents[2] / "book" / "_build"
+    output = build / "songtitle.book.pdf"
+    sheets = print_book(build / "html", output)
+    print(f"{output}: {sheets} pages, {output.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        msg = f"songtitle: {error}"
+        raise SystemExit(msg) from None

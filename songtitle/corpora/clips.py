@@ -1,0 +1,223 @@
+"""Music clips: where they lie, what they measure, how they get one length, which make a test set.
+
+Nothing is taken from a file's name or header that can be counted by decoding it.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+import soundfile
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from songtitle.corpora.contract import Titled
+from songtitle.corpora.manifest import seeded_order
+from songtitle.errors import InputError
+from songtitle.rows import Faults
+from songtitle.shapes import Waveform
+from songtitle.sound import quiet_decoder
+
+LengthRule = Literal["pad", "loop", "crop", "refuse"]
+
+_FRAME = 1_152  # samples of an mp3 frame at 32 kHz and above
+_BLOCK = 4 * _FRAME  # decoded at a time: about a tenth of a second is lost at a break
+
+
+_Item = TypeVar("_Item", bound=Titled)
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What decoding a whole file found."""
+
+    sample_rate: int  # Hz
+    channels: int
+    samples: int  # a channel, counted
+    announced: int  # samples that the file's header promises, or its size suggests; 0 if neither
+    bit_rate: float  # kbit/s: the file's size, tags included, over its time
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return self.samples / self.sample_rate
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether a frame of mp3 or more is missing of what was announced.
+
+        An mp3 without a header of lengths announces what its size suggests, to within a frame: one
+        that was cut is not told from a short one.
+        """
+        return self.announced - self.samples >= _FRAME
+
+
+def clip_path(folder: Path, track_id: int) -> Path:
+    """Where FMA's archives put a clip: `000/000002.mp3` under `folder`."""
+    name = f"{track_id:06d}"
+    return folder / name[:3] / f"{name}.mp3"
+
+
+def clip_facts(path: Path) -> ClipFacts:
+    """Decode a file from beginning to end, or to where it breaks, and count.
+
+    An mp3 of varying bit rate without a header of lengths is decoded only as far as libsndfile
+    expects it to go, which may be less than half of it.
+
+    Raises InputError when it is missing or empty, and when nothing in it can be decoded.
+    """
+    if blame := _absence(path):
+        msg = f"{path}: expected a music file, got {blame}; fetch it again"
+        raise InputError(msg)
+    samples = 0
+    try:
+        with quiet_decoder(), soundfile.SoundFile(path) as file:
+            rate, channels, announced = file.samplerate, file.channels, file.frames
+            # Where the decoder gives up in the middle, the count tells.
+            with suppress(soundfile.SoundFileError):
+                while block := len(file.read(_BLOCK, dtype="float32", always_2d=True)):
+                    samples += block
+    # TypeError: soundfile takes some suffixes for headerless data and asks for a rate.
+    except (OSError, soundfile.SoundFileError, TypeError) as error:
+        msg = f"{path}: expected a music file, got nothing that can be decoded; fetch it again"
+        raise InputError(msg) from error
+    if not samples:
+        msg = f"{path}: expected sound, got no samples; fetch it again or leave it out"
+        raise InputError(msg)
+    # Some formats do not say how long they are: libsndfile gives its largest number.
+    announced = announced if announced < 2**62 else 0
+    bit_rate = path.stat().st_size * 8 * rate / samples / 1000
+    return ClipFacts(rate, channels, samples, announced, bit_rate)
+
+
+def survey(
+    paths: Iterable[Path], faults: Faults, *, shortest: float = 0.0, workers: int | None = None
+) -> dict[Path, ClipFacts]:
+    """The facts of every clip that decodes, in the order given.
+
+    Counted as faults: "no file", "empty file" and "not decodable", which are left out; "ends early"
+    and, of less than `shortest` seconds, "short", which are kept.
+    """
+    files = list(paths)
+    # Threads will do: the decoder lets go of the interpreter while it works.
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        work = pool.map(_facts_or_error, files)
+        found = list(tqdm(work, total=len(files), desc="decoding", unit="clip", disable=None))
+    facts: dict[Path, ClipFacts] = {}
+    for path, clip in zip(files, found, strict=True):
+        if isinstance(clip, InputError):
+            faults.add(path, None, _absence(path) or "not decodable", detail=str(clip))
+            continue
+        facts[path] = clip
+        length = f"{clip.seconds:.3f} s"
+        if clip.ends_early:
+            faults.add(path, None, "ends early", kept=True, detail=length)
+        elif clip.seconds < shortest:
+            faults.add(path, None, "short", kept=True, detail=length)
+    return facts
+
+
+def summary(facts: Collection[ClipFacts]) -> dict[str, Any]:
+    """What a record keeps of a survey: how many clips have each rate, channels, samples, bit rate.
+
+    Bit rates are rounded to 8 kbit/s, the finest step between mp3's own.
+    """
+    columns = {
+        "sample_rate": [clip.sample_rate for clip in facts],
+        "channels": [clip.channels for clip in facts],
+        "samples": [clip.samples for clip in facts],
+        "bit_rate": [round(clip.bit_rate / 8) * 8 for clip in facts],
+    }
+    counts = {
+        name: {str(value): number for value, number in sorted(Counter(values).items())}
+        for name, values in columns.items()
+    }
+    return {"clips": len(facts), "seconds": sum(clip.seconds for clip in facts), **counts}
+
+
+def fit_length(
+    waveform: Waveform, length: int, rule: LengthRule = "pad"
+) -> Float[Tensor, "*batch {length}"]:
+    """A waveform of exactly `length` samples; what is too long is cut at its end.
+
+    What is too short is extended by silence ("pad"), repeated ("loop") or refused ("crop");
+    "refuse" refuses any other length. Raises InputError for what is refused, and for no samples.
+    """
+    if rule not in get_args(LengthRule):
+        msg = f"rule: expected one of {', '.join(get_args(LengthRule))}, got {rule!r}; pick one"
+        raise InputError(msg)
+    samples = waveform.shape[-1]
+    if length < 1 or samples < 1:
+        msg = f"clip: expected 1 sample or more, got {samples} to fit into {length}; leave it out"
+        raise InputError(msg)
+    if (samples < length and rule == "crop") or (samples != length and rule == "refuse"):
+        bound = "at least" if rule == "crop" else "exactly"
+        msg = (
+            f"clip: expected {bound} {length} samples, got {samples}; leave it out or take "
+            "another rule"
+        )
+        raise InputError(msg)
+    if samples < length and rule == "pad":
+        return torch.nn.functional.pad(waveform, (0, length - samples))
+    if samples < length:
+        times = -(-length // samples)
+        waveform = waveform.repeat(*[1] * (waveform.dim() - 1), times)
+    return waveform[..., :length]
+
+
+def choose_test(
+    tracks: Iterable[_Item], count: int = 1000, *, seed: int, exclude: Collection[str] = ()
+) -> tuple[list[_Item], list[_Item]]:
+    """A test set of exactly `count` tracks, and the tracks of all artists that are not in it.
+
+    Groups (artists) are taken whole in an order that depends on `seed` and their names alone; of
+    the last one only as many tracks as are wanted, and the others are on neither side. Tracks
+    whose id is in `exclude` are on neither side either. Both lists are sorted by id; the order of
+    `tracks` changes nothing.
+
+    Raises InputError when an id comes twice or there are fewer than `count` tracks.
+    """
+    usable = sorted((t for t in tracks if t.id not in exclude), key=lambda track: track.id)
+    if len({track.id for track in usable}) < len(usable):
+        msg = "tracks: expected every id once, got some twice; read the table with its loader"
+        raise InputError(msg)
+    if count < 1 or len(usable) < count:
+        msg = (
+            f"test set: expected from 1 to {len(usable)} tracks (those given less those excluded), "
+            f"got {count}; change the count"
+        )
+        raise InputError(msg)
+    groups: dict[str, list[_Item]] = {}
+    for track in usable:
+        groups.setdefault(track.group, []).append(track)
+    test: list[_Item] = []
+    chosen = set()
+    for group in seeded_order(groups, seed=seed):
+        if len(test) == count:
+            break
+        chosen.add(group)
+        members = {track.id: track for track in groups[group]}
+        test += [members[id] for id in seeded_order(members, seed=seed)[: count - len(test)]]
+    rest = [track for track in usable if track.group not in chosen]
+    return sorted(test, key=lambda track: track.id), rest
+
+
+def _absence(path: Path) -> str | None:
+    """What keeps a path from being opened at all."""
+    if not path.is_file():
+        return "no file"
+    return None if path.stat().st_size else "empty file"
+
+
+def _facts_or_error(path: Path) -> ClipFacts | InputError:
+    try:
+        return clip_facts(path)
+    except InputError as error:
+        return error

@@ -1,0 +1,266 @@
+"""The Free Music Archive (FMA): tracks with title, artist and genre, and its known broken clips.
+
+Defferrard et al. 2017, "FMA: A Dataset For Music Analysis", arXiv:1612.01840.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from songtitle.corpora import manifest
+from songtitle.errors import InputError
+from songtitle.rows import Faults, on_one_line, read_csv, read_table, records
+
+SUBSETS = ("small", "medium", "large")  # each holds the ones before it
+
+# What pandas takes for a missing value: read by it, a song called None has no title. It finds
+# 106,573 titles in the 106,574 rows of tracks.csv, and 106,573 is what the paper counts.
+NULL_WORDS = re.compile(r"#?N/?A|#N/A N/A|n/a|<NA>|-?NaN|-?nan|-?1\.#IND|-?1\.#QNAN|NULL|null|None")
+
+# Flat tables of titles in circulation: what a field is called in each.
+_LAYOUTS = (
+    # `id` is a running number there; only the file's name tells the track.
+    {"track_id": "sound_file", "title": "title", "artist": "artist", "genre": "genre"},
+    {
+        "track_id": "ID",
+        "title": "Song Title",
+        "artist": "Artist Name",
+        "genre": "Genre",
+        "split": "Set",
+    },
+)
+# A copy of this one in circulation has the album under Title and the artist under Album.
+_DOUBTFUL = {"track_id": "track_id", "title": "Title", "artist": "Contributing artists"}
+_AGREEMENT = 0.9  # least share of known tracks whose title a column must give
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One track as a table describes it; fields the table lacks are None."""
+
+    track_id: int  # FMA's own
+    title: str  # uncleaned
+    artist: str  # "" where unknown
+    genre: str | None = None  # root genre in tracks.csv, the table's own choice elsewhere
+    split: str | None = None  # FMA's: training, validation, test
+    subset: str | None = None  # the smallest one that holds it
+
+    @property
+    def id(self) -> str:
+        """The six digits that name its clip."""
+        return f"{self.track_id:06d}"
+
+    @property
+    def group(self) -> str:
+        """Its artist; a track without one is alone."""
+        return self.artist or f"track {self.id}"
+
+
+@dataclass(frozen=True)
+class Genre:
+    """One of FMA's genres."""
+
+    title: str
+    parent: int | None  # genre id; None for a root
+
+
+def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
+    """The tracks of `tracks.csv`: two header rows that name a column together, a third for the id.
+
+    Genre is the root genre, where there is one. Rows are read one by one; those with the wrong
+    number of fields, without a track id, with an id seen before, or without a title are counted
+    and skipped. A title that pandas would read as missing ("None") is counted and kept, and so is
+    a row without an artist. Raises InputError when the header is not of that form.
+    """
+    rows = read_csv(path, faults)
+    outer, inner, third = (next(rows, (0, [""]))[1] for _ in range(3))
+    if third[0] != "track_id" or any(third[1:]) or not len(outer) == len(inner) == len(third):
+        msg = (
+            f"{path}: expected three header rows of equal length, the third 'track_id,,,', got "
+            f"{','.join(third)[:40]!r} there; take tracks.csv as FMA has it"
+        )
+        raise InputError(msg)
+    header = ["track_id", *(f"{a} {b}" for a, b in zip(outer[1:], inner[1:], strict=True))]
+    columns = {
+        "track_id": "track_id",
+        "title": "track title",
+        "artist": "artist name",
+        "genre": "track genre_top",
+        "split": "set split",
+        "subset": "set subset",
+    }
+    return _tracks(path, records(path, rows, header, columns, faults), faults)
+
+
+def read_raw_tracks(path: Path, faults: Faults) -> Iterator[Track]:
+    """The tracks of `raw_tracks.csv`, which has neither root genre, split nor subset.
+
+    Rows are treated as `read_tracks` does; lines that are not UTF-8 are read as cp1252.
+    """
+    columns = {"track_id": "track_id", "title": "track_title", "artist": "artist_name"}
+    return _tracks(path, read_table(path, columns, faults), faults)
+
+
+def read_titles(
+    path: Path, faults: Faults, *, known: Iterable[Track] | None = None
+) -> Iterator[Track]:
+    """The tracks of a flat table: sound_file, title, artist, genre, or ID, Song Title, ..., Set.
+
+    With `known` tracks, the columns of titles and artists are those that agree with them best, and
+    a column that goes by another name is counted as "column shifted" and read all the same.
+    Rows are treated as `read_tracks` does.
+
+    Raises InputError when the columns are others, when less than 0.9 of the tracks in common agree,
+    and for a table of track_id, Title, Album, Contributing artists without `known`: a copy in
+    circulation has an album under Title.
+    """
+    header = next(read_csv(path, Faults()), (0, []))[1]
+    columns = next((c for c in (*_LAYOUTS, _DOUBTFUL) if set(c.values()) <= set(header)), None)
+    if columns is None:
+        msg = (
+            f"{path}: expected the columns "
+            f"{' or '.join(', '.join(c.values()) for c in _LAYOUTS)}, got "
+            f"{on_one_line(header)}; rename them"
+        )
+        raise InputError(msg)
+    if known is not None:
+        columns = _recognised(path, header, columns, known, faults)
+    elif columns is _DOUBTFUL:
+        msg = (
+            f"{path}: expected columns that can be trusted, got Title and Album, which are shifted "
+            "in a copy in circulation; give `known` tracks to tell them by"
+        )
+        raise InputError(msg)
+    return _tracks(path, read_table(path, columns, faults), faults)
+
+
+def read_file_genres(path: Path, faults: Faults) -> dict[int, str]:
+    """The genre of each clip, by track id, from a table with the columns filename and genre.
+
+    A row without a track id, and an id seen before, are counted and skipped.
+    """
+    genres: dict[int, str] = {}
+    for line, cells in read_table(path, {"track_id": "filename", "genre": "genre"}, faults):
+        track_id = _track_id(path, line, cells["track_id"], genres, faults)
+        if track_id is not None:
+            genres[track_id] = cells["genre"]
+    return genres
+
+
+def read_genres(path: Path, faults: Faults) -> dict[int, Genre]:
+    """The genres of `genres.csv` or `raw_genres.csv`, by genre id.
+
+    A row without a genre id is counted and skipped.
+    """
+    header = next(read_csv(path, Faults()), (0, []))[1]
+    raw = "genre_title" in header
+    columns = {"id": "genre_id", "title": "genre_title" if raw else "title"}
+    columns["parent"] = "genre_parent_id" if raw else "parent"
+    genres: dict[int, Genre] = {}
+    for line, cells in read_table(path, columns, faults):
+        if not re.fullmatch("[0-9]+", cells["id"]):
+            faults.add(path, line, "no genre id", detail=cells["id"])
+            continue
+        parent = re.fullmatch("[0-9]+", cells["parent"])
+        # genres.csv writes 0 for no parent, raw_genres.csv nothing.
+        genres[int(cells["id"])] = Genre(cells["title"], int(parent[0]) or None if parent else None)
+    return genres
+
+
+def check_balance(genres: Mapping[int, str], *, number: int = 8, each: int = 1000) -> None:
+    """Raise InputError unless there are `number` genres of `each` tracks (fma_small's promise)."""
+    counts = Counter(genres.values())
+    if sorted(counts.values()) != [each] * number:
+        found = ", ".join(f"{genre} {count}" for genre, count in sorted(counts.items()))
+        msg = (
+            f"genres: expected {number} of {each} tracks each, got [{found}]; "
+            "give the whole of fma_small"
+        )
+        raise InputError(msg)
+
+
+def errata(subset: str = "large", path: Path | None = None) -> dict[str, str]:
+    """The clips of a subset that FMA's makers list as broken: `Track.id` and what is wrong.
+
+    They come from `data_manifest/fma_errata.csv`, where each has its source. The lists are of
+    small and medium; large holds those clips too, and has no list of its own.
+    """
+    if subset not in SUBSETS:
+        msg = f"subset: expected one of {', '.join(SUBSETS)}, got {subset!r}; pick one of them"
+        raise InputError(msg)
+    path = path or manifest.manifest_folder() / "fma_errata.csv"
+    columns = {name: name for name in ("track_id", "subset", "fault", "source")}
+    within = SUBSETS[: SUBSETS.index(subset) + 1]
+    rows = read_table(path, columns, Faults())
+    return {f"{int(r['track_id']):06d}": r["fault"] for _, r in rows if r["subset"] in within}
+
+
+def _tracks(
+    path: Path, rows: Iterator[tuple[int, dict[str, str]]], faults: Faults
+) -> Iterator[Track]:
+    seen: set[int] = set()
+    for line, cells in rows:
+        track_id = _track_id(path, line, cells.pop("track_id"), seen, faults)
+        if track_id is None:
+            continue
+        seen.add(track_id)
+        title, artist = cells.pop("title"), cells.pop("artist").strip()
+        if not title.strip():
+            faults.add(path, line, "no title", detail=f"track {track_id}")
+            continue
+        if NULL_WORDS.fullmatch(title):
+            faults.add(path, line, "title reads as null", kept=True, detail=title)
+        if not artist:
+            faults.add(path, line, "no artist", kept=True, detail=f"track {track_id}")
+        yield Track(track_id, title, artist, **{k: v or None for k, v in cells.items()})
+
+
+def _track_id(path: Path, line: int, text: str, seen: Container[int], faults: Faults) -> int | None:
+    """The track id in `2`, `000002.mp3` or `000/000002.mp3`; None, counted, if none or not new."""
+    found = re.fullmatch(r"(?:[0-9]{3}/)?([0-9]{1,6})(?:\.mp3)?", text.strip())
+    if found is None or not int(found[1]):
+        faults.add(path, line, "no track id", detail=text)
+        return None
+    if int(found[1]) in seen:
+        faults.add(path, line, "duplicate track id", detail=text)
+        return None
+    return int(found[1])
+
+
+def _recognised(
+    path: Path,
+    header: Sequence[str],
+    columns: Mapping[str, str],
+    known: Iterable[Track],
+    faults: Faults,
+) -> dict[str, str]:
+    """`columns` with those for title and artist that agree best with the tracks known."""
+    expected = {track.track_id: track for track in known}
+    agree = {"title": Counter[str](), "artist": Counter[str]()}
+    common = 0
+    everything = {"the id": columns["track_id"]} | {name: name for name in header}
+    for line, cells in read_table(path, everything, Faults()):
+        track_id = _track_id(path, line, cells.pop("the id"), (), Faults())
+        if track_id is None or track_id not in expected:
+            continue
+        common += 1
+        for field, counts in agree.items():
+            wanted = getattr(expected[track_id], field)
+            counts.update(name for name, cell in cells.items() if cell == wanted)
+    found = dict(columns)
+    for field, counts in agree.items():
+        # The named column comes first: it wins where another is as good.
+        best = max([columns[field], *header], key=lambda name: counts[name])
+        if counts[best] < max(1, _AGREEMENT * common):
+            msg = (
+                f"{path}: expected a column with the {field} of the known tracks, got at best "
+                f"{best!r} with {counts[best]} of {common} in common; check ids and columns"
+            )
+            raise InputError(msg)
+        if best != columns[field]:
+            detail = f"{field} is read from {best!r}: {counts[best]} of {common} known tracks agree"
+            faults.add(path, 1, "column shifted", kept=True, detail=detail)
+        found[field] = best
+    return found

@@ -1,0 +1,280 @@
+"""Which pictures are gone, and whether those that are left tell another story.
+
+The paper "found about ten percent of the raw training pairs to be unavailable". The report sets
+beside that figure what came and what did not, by cause, host and year, and compares the captions of
+the pictures that came with those of the lost.
+"""
+
+import datetime
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from songtitle.corpora import shards
+from songtitle.corpora.captions import LinkStatus
+from songtitle.corpora.guarded_http import Reason
+from songtitle.errors import InputError
+from songtitle.rows import Counts
+
+PAPER_LOSS = 0.10  # "about ten percent", of train
+MOST = 100_000  # captions on each side that a comparison looks at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A share of all with its 95 % interval (Wilson's)."""
+
+    count: int
+    total: int
+    share: float  # NaN of nothing
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """How the captions of the pictures that came differ from those of the lost."""
+
+    survivors: int  # captions compared
+    lost: int
+    mean_survivors: float  # words in a caption
+    mean_lost: float
+    length_distance: float  # Kolmogorov and Smirnov's, between the two distributions of length
+    length_p: float
+    vocabulary_distance: float  # Jensen and Shannon's, in [0, 1], between the word distributions
+    vocabulary_by_chance: float  # mean of that distance where captions are dealt out at random
+    vocabulary_level: float  # the 95th percentile of those
+    vocabulary_p: float  # share of random deals at least as far apart, the real one among them
+    permutations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What came of all addresses asked; plain numbers that JSON can hold."""
+
+    asked: int
+    survivors: Share
+    unavailable: Share  # no picture came; one that came and is too small is no survivor either
+    paper_loss: float = PAPER_LOSS  # of unavailable ones
+    reasons: dict[str, int] = field(default_factory=dict)  # of each loss, most frequent first
+    statuses: dict[str, int] = field(default_factory=dict)  # HTTP; "none" without an answer
+    hosts: dict[str, dict[str, int]] = field(default_factory=dict)  # asked and survived
+    years: dict[str, dict[str, int]] = field(default_factory=dict)  # of the fetch
+    shift: Shift | None = None  # None where one side has no captions
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a record keeps."""
+        return asdict(self)
+
+
+@dataclass
+class _Tally:
+    """A report in the making: one pass, and no more captions than are compared."""
+
+    asked: int = 0
+    survived: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    hosts: Counter[str] = field(default_factory=Counter)
+    host_survivors: Counter[str] = field(default_factory=Counter)
+    years: Counter[str] = field(default_factory=Counter)
+    year_survivors: Counter[str] = field(default_factory=Counter)
+    captions: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    seen: list[int] = field(default_factory=lambda: [0, 0])
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def add(
+        self, url: str, caption: str | None, status: int | None, year: int, reason: str | None
+    ) -> None:
+        host = urlsplit(url).hostname or ""
+        survived = reason is None
+        self.asked += 1
+        self.survived += survived
+        self.statuses[str(status or "none")] += 1
+        self.hosts[host] += 1
+        self.host_survivors[host] += survived
+        self.years[str(year)] += 1
+        self.year_survivors[str(year)] += survived
+        if reason is not None:
+            self.reasons[reason] += 1
+        if caption is not None:
+            self._keep(caption, 0 if survived else 1)
+
+    def _keep(self, caption: str, side: int) -> None:
+        # Vitter 1985, algorithm R: every caption is among the MOST with the same probability.
+        kept = self.captions[side]
+        self.seen[side] += 1
+        if len(kept) < MOST:
+            kept.append(caption)
+        elif (place := self.rng.randrange(self.seen[side])) < MOST:
+            kept[place] = caption
+
+    def report(self, permutations: int) -> Report:
+        came, lost = self.captions
+        return Report(
+            asked=self.asked,
+            survivors=share(self.survived, self.asked),
+            unavailable=share(self.reasons.total() - self.reasons[Reason.TOO_SMALL], self.asked),
+            reasons=dict(_ranked(self.reasons)),
+            statuses=dict(_ranked(self.statuses)),
+            hosts={
+                host: {"asked": times, "survived": self.host_survivors[host]}
+                for host, times in _ranked(self.hosts)
+            },
+            years={
+                year: {"asked": self.years[year], "survived": self.year_survivors[year]}
+                for year in sorted(self.years)
+            },
+            shift=shift(came, lost, permutations=permutations) if came and lost else None,
+        )
+
+
+def report(folder: Path, *, permutations: int = 200) -> Report:
+    """The report on the finished shards in a folder of `shards.fetch`.
+
+    A picture that came but is smaller than asked for is lost ("too small") and not unavailable.
+    Raises InputError when there is no finished shard or a table cannot be read.
+    """
+    tally = _Tally()
+    numbers = sorted(shards.finished(folder))
+    if not numbers:
+        msg = f"{folder}: expected shards of pictures, got none; fetch them first"
+        raise InputError(msg)
+    for number in numbers:
+        start = shards.stats(folder, number)["start_time"]
+        year = datetime.datetime.fromtimestamp(start, datetime.UTC).year
+        for url, caption, status, reason in _rows(folder / f"{number:05d}.parquet"):
+            tally.add(url, caption, status, year, reason)
+    return tally.report(permutations)
+
+
+def report_from_status(
+    rows: Iterable[LinkStatus],
+    captions: Mapping[str, str],
+    *,
+    year: int,
+    permutations: int = 200,
+) -> Report:
+    """The report on a table of link status; `captions` gives the caption of an address.
+
+    A link survives with status 200 and a picture. An address without a caption is counted all the
+    same and left out of the comparison of captions.
+    """
+    tally = _Tally()
+    for row in rows:
+        if row.has_picture:
+            reason = None
+        elif row.answered and row.mimetype == "inode/x-empty":
+            reason = Reason.EMPTY.value
+        else:
+            reason = Reason.of_status(row.status).value
+        tally.add(row.url, captions.get(row.url), row.status, year, reason)
+    return tally.report(permutations)
+
+
+def share(count: int, total: int) -> Share:
+    """`count` of `total` as a share, with Wilson's 95 % interval; NaN of nothing."""
+    from scipy.stats import binomtest
+
+    if total == 0:
+        return Share(count=0, total=0, share=math.nan, low=math.nan, high=math.nan)
+    interval = binomtest(count, total).proportion_ci(0.95, method="wilson")
+    return Share(
+        count=count,
+        total=total,
+        share=count / total,
+        low=float(interval.low),
+        high=float(interval.high),
+    )
+
+
+def shift(
+    survivors: Sequence[str],
+    lost: Sequence[str],
+    *,
+    tokenize: Callable[[str], list[str]] = str.split,
+    permutations: int = 200,
+    seed: int = 0,
+) -> Shift:
+    """Compare two lists of captions in length and in vocabulary.
+
+    Lengths by the two-sample test of Kolmogorov and Smirnov. Vocabulary by Jensen and Shannon's
+    distance (base 2) between the two distributions of words: it grows as samples shrink, so it is
+    set beside the distances of `permutations` random deals of the same captions into lists of the
+    same lengths. Raises InputError when a list is empty.
+    """
+    import numpy as np
+    from scipy.sparse import csr_array
+    from scipy.spatial.distance import jensenshannon
+    from scipy.stats import ks_2samp
+
+    if not survivors or not lost:
+        msg = (
+            f"captions: expected some on both sides, got {len(survivors)} and {len(lost)}; "
+            "there is nothing to compare"
+        )
+        raise InputError(msg)
+    tokens = [tokenize(caption) for caption in (*survivors, *lost)]
+    lengths = np.array([len(words) for words in tokens])
+    came = np.arange(len(tokens)) < len(survivors)
+    ids: dict[str, int] = {}
+    columns = [ids.setdefault(word, len(ids)) for words in tokens for word in words]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    table = csr_array((np.ones(len(columns)), columns, starts), shape=(len(tokens), len(ids)))
+    total = table.sum(axis=0)
+
+    def distance(side: Any) -> float:
+        words = table.T @ side.astype(float)
+        if not words.any() or not (total - words).any():
+            return math.nan  # one side has no words
+        return float(jensenshannon(words, total - words, base=2))
+
+    rng = np.random.default_rng(seed)
+    real = distance(came)
+    dealt = np.array([distance(rng.permutation(came)) for _ in range(permutations)])
+    test = ks_2samp(lengths[came], lengths[~came])
+    return Shift(
+        survivors=len(survivors),
+        lost=len(lost),
+        mean_survivors=Counts.of(tokens[: len(survivors)]).mean,
+        mean_lost=Counts.of(tokens[len(survivors) :]).mean,
+        length_distance=float(test.statistic),
+        length_p=float(test.pvalue),
+        vocabulary_distance=real,
+        vocabulary_by_chance=float(dealt.mean()),
+        vocabulary_level=float(np.quantile(dealt, 0.95)),
+        vocabulary_p=float((1 + (dealt >= real - 1e-12).sum()) / (1 + permutations)),
+        permutations=permutations,
+    )
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str, int | None, str | None]]:
+    """Address, caption, HTTP status and reason (None of a survivor) of every row of a shard."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        msg = (
+            f"{path}: expected the package pyarrow to read it, it is not installed; run "
+            "`pip install -e '.[pictures]'` in the clone"
+        )
+        raise InputError(msg) from error
+    names = ["url", "caption", "http_status", "status", "error_message"]
+    try:
+        columns = pq.read_table(path, columns=names).to_pydict()
+    except (OSError, pa.ArrowException, KeyError) as error:
+        msg = f"{path}: expected a shard's table, got '{error}'; delete the shard and fetch"
+        raise InputError(msg.replace("\n", " ")) from error
+    for url, caption, http, status, message in zip(*columns.values(), strict=True):
+        lost = None if status == "success" else str(Reason.of_message(message or ""))
+        yield url, caption, http, lost
+
+
+def _ranked(counter: Counter[str]) -> list[tuple[str, int]]:
+    """Most frequent first, equal ones by name: the same in every run."""
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))

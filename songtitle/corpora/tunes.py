@@ -1,0 +1,317 @@
+"""Songs with titles: folk tunes from printed books, written in ABC and played by a sound font.
+
+The books are data of the package music21, the sound font of pretty_midi; both are read as files,
+neither package is imported. What `render` gives is a score played by a machine: a real tune under
+its real title, but no recording of a performance.
+"""
+
+import errno
+import hashlib
+import logging
+import math
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain, repeat
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import lameenc
+import numpy as np
+import symusic
+from tqdm import tqdm
+
+from songtitle.corpora import manifest
+from songtitle.errors import InputError
+
+SAMPLE_RATE = 44_100  # Hz
+LONGEST = 300  # seconds of a tune that is played; the longest of the books takes 295
+PATIENCE = 5  # seconds that a sheet may take to be read; a long one takes a hundredth of one
+ROOM = 1 << 20  # bytes that a tune's notes may take; a long one's take a hundredth of it
+PEAK = 0.8  # of full scale: mp3 overshoots what it was given by up to 8 %
+
+# General MIDI programs, counted from 0, that carry a single melody: keys, tuned percussion,
+# organs, plucked and bowed strings, brass, reeds, pipes, and the folk instruments of that list.
+# Basses, ensembles, pads, drums and sound effects are left out.
+PROGRAMS = (
+    *(0, 6, 11, 12, 15, 19, 20, 21, 22, 24, 25, 40, 41, 42, 46),
+    *(56, 60, 65, 68, 71, 72, 73, 74, 75, 79, 105, 107, 109, 110),
+)
+
+_ADVICE = "install the package versions of requirements.lock again"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tune:
+    """A tune as its book has it."""
+
+    id: str  # book, file and number: "oneills1850/0101-0200/123"
+    book: str  # oneills1850, airdsAirs, ryansMammoth or miscFolk
+    number: int  # the X: field, unique within a file
+    title: str  # the first T: field, uncleaned: "Garden of Daisies, The"
+    abc: str  # the whole sheet
+
+    @property
+    def group(self) -> str:
+        """The book: composers of folk tunes are not known."""
+        return self.book
+
+
+def load() -> list[Tune]:
+    """All tunes of the four books that have a title, by book, file and place in the file.
+
+    Raises InputError when a book is missing or differs from its sha256 in the manifest.
+    """
+    tunes, untitled = [], 0
+    for file in manifest.listed("tunes"):
+        place = PurePosixPath(file.path)
+        if place.suffix == ".abc":
+            sheets = read_book(_content(file), f"{place.parent.name}/{place.stem}")
+            tunes += [tune for tune in sheets if tune.title]
+            untitled += sum(not tune.title for tune in sheets)
+    if untitled:
+        log.info("tunes: %d without a title are left out", untitled)
+    return tunes
+
+
+def read_book(content: bytes, name: str) -> list[Tune]:
+    """The tunes of one ABC file, in UTF-8 or else Latin-1; `name` is "book/file".
+
+    A tune reaches from its X: line to the next one; its title is "" where it has no T: line.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    tunes = []
+    for sheet in re.split(r"^(?=X:)", text.replace("\r\n", "\n"), flags=re.MULTILINE)[1:]:
+        number = int((re.match(r"X:\s*(\d{1,18})", sheet) or [0, 0])[1])
+        title = re.search(r"^T:[ \t]*(.*?)[ \t]*$", sheet, flags=re.MULTILINE)
+        book = name.partition("/")[0]
+        tunes.append(Tune(f"{name}/{number}", book, number, title[1] if title else "", sheet))
+    return tunes
+
+
+def verify() -> manifest.Problems:
+    """Compare the books and the sound font with their listed sha256."""
+    found = [manifest.verify([file], _site(file)) for file in manifest.listed("tunes")]
+    return manifest.Problems(
+        *(list(chain.from_iterable(paths)) for paths in zip(*found, strict=True))
+    )
+
+
+def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:
+    """`count` tunes that can be played, no two with the same title up to case and punctuation.
+
+    The choice depends on `seed` and the tunes' ids, not on their order.
+    Raises InputError when there are too few.
+    """
+    chosen: dict[str, Tune] = {}
+    for tune in sorted(tunes, key=lambda tune: _hash(seed, "choose", tune.id)):
+        if len(chosen) == count:
+            break
+        key = "".join(filter(str.isalpha, tune.title.lower())) or tune.title
+        if key not in chosen and _is_playable(tune):
+            chosen[key] = tune
+    if len(chosen) < count:
+        msg = (
+            f"count: expected at most {len(chosen)}, the tunes with distinct titles that can be "
+            f"played, got {count}; ask for fewer"
+        )
+        raise InputError(msg)
+    return list(chosen.values())
+
+
+def instrument(tune_id: str, seed: int) -> int:
+    """The General MIDI program, counted from 0, that plays a tune: one of PROGRAMS by hash."""
+    return PROGRAMS[_hash(seed, "instrument", tune_id) % len(PROGRAMS)]
+
+
+def render(
+    tune: Tune,
+    path: Path,
+    *,
+    program: int,
+    duration: float = 30.0,
+    sample_rate: int = SAMPLE_RATE,
+) -> None:
+    """Play a tune on a General MIDI instrument into a stereo mp3 of `duration` seconds.
+
+    An mp3 comes in whole frames: up to 0.2 s of silence lie around the sound. A longer tune is
+    cut; a shorter one starts again when its last note has died away. The peak is PEAK before
+    encoding. Raises InputError for a sheet that cannot be played.
+    """
+    score = _score(tune)
+    for track in score.tracks:
+        track.program, track.is_drum = program, False
+    sound = np.asarray(_synthesizer(sample_rate).render(score, stereo=True))
+    peak = float(np.abs(sound).max(initial=0.0))
+    if peak == 0:
+        msg = f"tune {tune.id}: expected sound on program {program}, got silence; leave it out"
+        raise InputError(msg)
+    samples = round(duration * sample_rate)
+    sound = np.tile(sound, math.ceil(samples / sound.shape[1]))[:, :samples] * (PEAK / peak)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _write_mp3(part, sound.T, sample_rate)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def clip_path(tune: Tune, folder: Path, *, seed: int) -> Path:
+    """Where `render_all` puts a tune's clip: the name holds the id and the instrument."""
+    return folder / f"{tune.id.replace('/', '_')}-{instrument(tune.id, seed):03}.mp3"
+
+
+def render_all(
+    tunes: Sequence[Tune],
+    folder: Path,
+    *,
+    seed: int,
+    duration: float = 30.0,
+    workers: int | None = None,
+) -> list[Path]:
+    """Render each tune on its instrument; the clips' paths, in the order of `tunes`.
+
+    Clips that are in `folder` already are kept. `workers` threads share the work, by default one
+    a core. A tune that cannot be played is reported in the log and left out of the result.
+    """
+    paths = [clip_path(tune, folder, seed=seed) for tune in tunes]
+    todo = [(t, p) for t, p in zip(tunes, paths, strict=True) if not p.exists()]
+    arguments = (
+        [tune for tune, _ in todo],
+        [path for _, path in todo],
+        [instrument(tune.id, seed) for tune, _ in todo],
+        repeat(duration),
+    )
+    # Threads will do: synthesiser and encoder let go of the interpreter while they work.
+    with ThreadPoolExecutor(workers or _cores()) as pool:
+        work = pool.map(_attempt, *arguments)
+        bar = tqdm(work, total=len(todo), desc="rendering tunes", unit="tune", disable=None)
+        faults = list(bar)
+    for fault in filter(None, faults):
+        log.warning("%s", fault)
+    return [path for path in paths if path.exists()]
+
+
+def _attempt(tune: Tune, path: Path, program: int, duration: float) -> str | None:
+    """Render one clip; what went wrong, or None."""
+    try:
+        render(tune, path, program=program, duration=duration)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _score(tune: Tune) -> Any:
+    """The sheet as a symusic score. abc2midi plays on over small faults and says so, unheard.
+
+    It is called here and not by symusic's `from_abc`, which gives the sheets of all processes the
+    same name in the folder for temporary files: two at a time would swap their tunes.
+    """
+    command = next((manifest.package_folder("symusic") / "bin").glob("abc2midi*"))
+    with tempfile.TemporaryDirectory() as name:
+        sheet, notes = Path(name, "tune.abc"), Path(name, "tune.mid")
+        sheet.write_text(tune.abc, encoding="utf-8")
+        score: Any = None
+        try:
+            subprocess.run(
+                [command, sheet, "-o", notes, "-silent"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=PATIENCE,
+            )
+            if notes.exists():
+                score = symusic.Score(notes)
+        except subprocess.TimeoutExpired as error:
+            msg = f"tune {tune.id}: expected an ABC sheet that is read within {PATIENCE} s, got "
+            msg += "one that is not; leave it out"
+            raise InputError(msg) from error
+        except RuntimeError:  # it died while it wrote
+            pass
+        silent = score is None or not score.note_num()
+        if silent and shutil.disk_usage(name).free < ROOM:  # no fault of the sheet's
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+    if silent:
+        msg = f"tune {tune.id}: expected an ABC sheet with notes, got none; leave it out"
+        raise InputError(msg)
+    # The whole of it is played before it is cut, and one note may be written to last for days.
+    seconds = score.to("second").end()
+    if not seconds <= LONGEST:
+        msg = f"tune {tune.id}: expected at most {LONGEST} s of music, got {seconds:.0f} s; "
+        msg += "leave it out or shorten its longest notes"
+        raise InputError(msg)
+    return score
+
+
+def _is_playable(tune: Tune) -> bool:
+    try:
+        _score(tune)
+    except InputError:
+        return False
+    return True
+
+
+def _synthesizer(sample_rate: int) -> Any:
+    """A synthesiser of its own for each tune: one that has played before sounds different."""
+    return symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=sample_rate)
+
+
+@cache
+def _sound_font() -> Path:
+    """The sound font's path, its 6 MB compared with the list once a process."""
+    font = next(file for file in manifest.listed("tunes") if file.path.endswith(".sf2"))
+    _content(font)
+    return _site(font) / font.path
+
+
+def _write_mp3(path: Path, sound: np.ndarray, sample_rate: int) -> None:
+    """128 kbit/s at LAME's quality 7, in a quarter of the time that libsndfile takes."""
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_in_sample_rate(sample_rate)
+    encoder.set_channels(sound.shape[1])
+    encoder.set_bit_rate(128)
+    encoder.set_quality(7)
+    samples = np.round(np.clip(sound, -1, 1) * 32767).astype("<i2")
+    path.write_bytes(bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush()))
+
+
+def _site(file: manifest.File) -> Path:
+    """The folder a listed path starts from: the one that holds the package it begins with."""
+    return manifest.package_folder(PurePosixPath(file.path).parts[0]).parent
+
+
+def _content(file: manifest.File) -> bytes:
+    """The bytes of a listed file of an installed package, which must be as listed."""
+    path = _site(file) / file.path
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        msg = f"{path}: expected a data file of a package, there is none; {_ADVICE}"
+        raise InputError(msg) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != file.sha256:
+        msg = f"{path}: expected sha256 {file.sha256}, got {found}; {_ADVICE}"
+        raise InputError(msg)
+    return content
+
+
+def _hash(*parts: object) -> int:
+    """A whole number that depends on `parts` alone, the same on every machine and Python."""
+    return int.from_bytes(hashlib.sha256(":".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

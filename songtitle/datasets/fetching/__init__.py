@@ -1,1 +1,0 @@
-"""Fetching: the files of a source, brought to the data home and known to be right there."""

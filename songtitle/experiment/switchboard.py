@@ -1,0 +1,361 @@
+"""The switchboard: the experiment again, one assumption answered otherwise at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from songtitle.cache import Record, once, pick, read_json, run_stage, write_json
+from songtitle.config import ExperimentConfig, check_device
+from songtitle.experiment.assumptions import (
+    BOOK,
+    Reading,
+    Settings,
+    apply,
+    assumption,
+    open_answers,
+    reading,
+    taken,
+)
+from songtitle.experiment.comparing import PATIENCE
+from songtitle.experiment.corpora import clips, corpora
+from songtitle.experiment.inputs import (
+    clip_picture,
+    encoder_settings,
+    features_of,
+    frozen_maps,
+    hear,
+    song_features,
+    tile_features,
+    timbre_of,
+)
+from songtitle.experiment.learning import load_trained, training
+from songtitle.experiment.naming import SONG_INPUTS, as_words, hypotheses, search, timbre_door
+from songtitle.experiment.scoring import held_out_captions, song_titles
+from songtitle.metrics.bleu import DEFINITIONS, signatures
+from songtitle.metrics.chance import bootstrap_interval, holm, paired_difference
+from songtitle.metrics.pairs import chosen, chosen_pair_scores
+from songtitle.model.features import Job, Look, run_jobs
+
+OwnAndGains = tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]
+
+ROUNDS = 5000  # random signs behind each p value; enough for a hundred of them to be corrected
+
+Found = list[list[list[Any]]]  # per item, its hypotheses, each [words, log-probability in nats]
+
+
+def stand(
+    found: Found,
+    references: Sequence[Sequence[str]],
+    read: Reading,
+    *,
+    generator: np.random.Generator,
+) -> dict[str, int | float]:
+    """How one input stands, scores in [0, 1]: `items, score, chance, gain`, their 95 % intervals
+    (`score_low` and so on), and `words`, the mean length of what was said."""
+    own, gains = own_and_gains(found, references, read)
+    low, high = bootstrap_interval(own, generator=generator)
+    gain_low, gain_high = bootstrap_interval(gains, generator=generator)
+    said = chosen(found, read.choice if read.choice == "normalised" else "top")
+    return {
+        "items": len(own),
+        "score": float(own.mean()),
+        "score_low": low,
+        "score_high": high,
+        "chance": float(own.mean() - gains.mean()),
+        "gain": float(gains.mean()),
+        "gain_low": gain_low,
+        "gain_high": gain_high,
+        "words": float(np.mean([len(each) for each in said])),
+    }
+
+
+def compare(
+    before: Found,
+    after: Found,
+    references: Sequence[Sequence[str]],
+    read_before: Reading,
+    read_after: Reading,
+    *,
+    seed: int,
+) -> dict[str, int | float]:
+    """`stand` of what is said after a change, and the paired difference to what was said before.
+
+    `score_change` and `gain_change` with their 95 % intervals (`_low`, `_high`) and p values
+    (`score_p`, `gain_p`), over the same items: the change of the score, and of what it has over
+    its own chance.
+    """
+    generator = np.random.default_rng(seed)
+    found: dict[str, int | float] = stand(after, references, read_after, generator=generator)
+    first = own_and_gains(after, references, read_after)
+    second = own_and_gains(before, references, read_before)
+    return found | changes(first, second, generator=generator)
+
+
+def changes(
+    after: OwnAndGains, before: OwnAndGains, *, generator: np.random.Generator
+) -> dict[str, float]:
+    """The paired differences of scores and of gains between two ways over the same items.
+
+    Keys are `score_change` and `gain_change`, with `_low`, `_high`, and `score_p`, `gain_p`.
+    """
+    found: dict[str, float] = {}
+    for name, now, then in zip(("score", "gain"), after, before, strict=True):
+        it = paired_difference(now, then, rounds=ROUNDS, generator=generator)
+        found |= {
+            f"{name}_change": it.mean,
+            f"{name}_change_low": it.low,
+            f"{name}_change_high": it.high,
+            f"{name}_p": it.p,
+        }
+    return found
+
+
+def own_and_gains(found: Found, references: Sequence[Sequence[str]], read: Reading) -> OwnAndGains:
+    """What each item scores on its own reference, and how far that is above its mean on the others.
+
+    The mean of the latter is the gain over chance of `controls.against_chance`.
+    """
+    definition = DEFINITIONS[read.definition]
+    pairs = chosen_pair_scores(found, references, definition, read.choice)
+    own = np.diagonal(pairs).astype(float)
+    return own, own - (pairs.sum(axis=1) - own) / (len(own) - 1)
+
+
+BEAM_SIZE = 5  # where the paper's scores peak
+
+
+def picture_input(config: ExperimentConfig) -> str:
+    """Whole test pictures, as a row of Table 4 is named."""
+    return f"pictures {config.crop}×{config.crop}"
+
+
+def touched(config: ExperimentConfig, fields: Sequence[str]) -> tuple[str, ...]:
+    """The inputs that other values of these settings can change: pictures, timbre, spectrogram."""
+    timbre, spectrogram = SONG_INPUTS
+    if trains(fields) or any(field.startswith("search.") for field in fields):
+        return (picture_input(config), timbre, spectrogram)
+    one = {timbre: "standardise_timbre" in fields, spectrogram: hears(fields)}
+    return tuple(name for name, changes in one.items() if changes)
+
+
+def trains(fields: Sequence[str]) -> bool:
+    """Whether these settings ask for another training."""
+    return any(
+        field.startswith(("model.", "training.")) or field in ("min_count", "views")
+        for field in fields
+    )
+
+
+def hears(fields: Sequence[str]) -> bool:
+    """Whether these settings ask for other spectrograms."""
+    return any(field.startswith("spectrogram") for field in fields)
+
+
+@once
+def heard_anew(config: ExperimentConfig, *, home: Path) -> Record:
+    """Spectrograms of `switch_songs` of the songs through the frozen backbone, as `songs`.
+
+    Timbre stays as it is: in the paper it comes ready made, whatever the spectrograms.
+    """
+    before = clips(config, home=home)
+    names = [song["clip"] for song in read_json(before.file("songs.json"))]
+    heard = [names[place] for place in spread(len(names), config.switch_songs)]
+
+    def compute(folder: Path) -> dict[str, Any]:
+        def look(name: str) -> Look:
+            wave = hear(before.file("clips") / name, config)
+            return Look(clip_picture(wave, name, config).unsqueeze(0))
+
+        jobs = [Job("songs", heard, look)]
+        return run_jobs(jobs, frozen_maps(config), folder, memories=[config.model.positions])
+
+    settings = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit")
+    settings |= {"spectrogram": asdict(config.spectrogram), "songs": len(heard)}
+    settings |= encoder_settings(config) | {"memory": config.model.positions}
+    return run_stage("switch_songs", compute, settings=settings, inputs=[before], home=home)
+
+
+@once
+def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Record:
+    """One question answered otherwise, all else as it was: what it does to each input it touches.
+
+    Result: `valid_perplexity` where a training was needed, else None; and `rows`, one an input,
+    of `stand` and `change`. A change of spectrograms is heard on `switch_songs` of the songs, and
+    compared on those. A training stops after two epochs without a better validation loss; the
+    best epoch is kept of this one as of the other.
+    """
+    change = assumption(name).answer(label).change
+    read = reading(name, label)
+    fields = change.fields if isinstance(change, Settings) else ()
+    changed = config if isinstance(change, Reading) else apply(config, name, label)
+    inputs = touched(config, fields) if fields else (picture_input(config), *SONG_INPUTS)
+    if trains(fields):
+        patience = changed.training.patience or PATIENCE
+        changed = replace(changed, training=replace(changed.training, patience=patience))
+    anew = hears(fields)
+    words, songs = corpora(config, home=home), clips(config, home=home)
+    before = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs}
+    trained = training(changed, home=home)
+    seen = {
+        each: (
+            tile_features(changed, changed.crop, home=home)
+            if each == picture_input(config)
+            else heard_anew(changed, home=home)
+            if anew
+            else song_features(changed, home=home)
+        )
+        for each in (inputs if fields else ())
+    }
+
+    def compute(folder: Path) -> dict[str, Any]:
+        found = {each: whole_items(record) for each, record in before.items()}
+        after = _search_all(changed, trained, seen) if seen else found
+        write_json(folder / "hypotheses.json", after)
+        references = {"pictures": held_out_captions(words), "songs:": song_titles(songs)}
+        rows = []
+        for each in inputs:
+            wanted, was = references[each.split()[0]], found[each]
+            if anew:
+                places = spread(len(was), config.switch_songs)
+                wanted, was = [wanted[i] for i in places], [was[i] for i in places]
+            rows.append(
+                {"input": each} | compare(was, after[each], wanted, BOOK, read, seed=config.seed)
+            )
+        return {
+            "rows": rows,
+            "valid_perplexity": trained.result["valid_perplexity"] if trains(fields) else None,
+        }
+
+    settings = pick(config, "seed") | {"fields": change_of(change), "reading": asdict(read)}
+    settings |= {"search": asdict(replace(changed.search, beam_size=BEAM_SIZE))}
+    settings |= pick(changed, "standardise_timbre", "switch_songs")
+    settings |= {"device": check_device(config.device).type, "inputs": list(inputs)}
+    settings["records"] = [record.key for record in (*before.values(), *seen.values())]
+    return run_stage(
+        "switch", compute, settings=settings, inputs=[words, songs, trained], home=home
+    )
+
+
+def change_of(change: Settings | Reading | None) -> dict[str, Any]:
+    """A change of settings as JSON has it; nothing for another reading."""
+    return dict(change.values) if isinstance(change, Settings) else {}
+
+
+def kind(change: Settings | Reading | None) -> str:
+    """What a change asks for: the first thing from the picture on that has to be done again."""
+    fields = change.fields if isinstance(change, Settings) else ()
+    if trains(fields):
+        return "training"
+    if hears(fields):
+        return "spectrogram"
+    if "standardise_timbre" in fields:
+        return "timbre"
+    return "search" if fields else "reading"
+
+
+def spread(total: int, count: int) -> Int[np.ndarray, " places"]:
+    """At most `count` places among `total`, evenly spread, the first and the last with them."""
+    return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+
+
+def whole_items(record: Record) -> Found:
+    """The hypotheses of whole pictures or songs: of each its one tile."""
+    return [item[0] for item in read_json(record.file("hypotheses.json"))]
+
+
+def _search_all(
+    config: ExperimentConfig, trained: Record, seen: Mapping[str, Record]
+) -> dict[str, Found]:
+    """The best hypotheses of each input, from the features that its record holds."""
+    model, vocabulary, device = load_trained(trained, config)
+    settings = replace(config.search, beam_size=BEAM_SIZE)
+    found: dict[str, Found] = {}
+    for name, record in seen.items():
+        memory_of: torch.nn.Module = model.encoder
+        if name == SONG_INPUTS[0]:
+            rows: Tensor = timbre_of(record)
+            memory_of = timbre_door(config, rows).to(device)
+        else:
+            rows = features_of(record, config)["songs" if name in SONG_INPUTS else "test"][:, 0]
+        found[name] = []
+        with torch.inference_mode():
+            for group in rows.split(256):
+                memory = memory_of(group.to(device, torch.float32))
+                found[name] += as_words(search(model, memory, vocabulary, settings), vocabulary)
+    return found
+
+
+YARDSTICK = "batch_order"  # the question whose answers differ by luck alone
+
+
+@once
+def switchboard(config: ExperimentConfig, *, home: Path) -> Record:
+    """Every open answer of `config.switches` (none named: of all questions), one at a time.
+
+    Result: `default`, one row an input of what `stand` gives, and `valid_perplexity`; `changes`,
+    each with `question`, `before` and `label` (the answers), `kind` (see there) and what `switch`
+    found, its rows marked by `mark_clear`. Timing: `each`, seconds by change, features and training
+    not counted.
+    """
+    asked = open_answers(config)
+    words, songs = corpora(config, home=home), clips(config, home=home)
+    inputs = (picture_input(config), *SONG_INPUTS)
+    base = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs}
+    trained = training(config, home=home)
+    done = [switch(config, each.name, answer.label, home=home) for each, answer in asked]
+    named = [
+        {
+            "question": each.name,
+            "before": before.label if (before := taken(config, each)) else "the preset's own",
+            "label": answer.label,
+            "kind": kind(answer.change),
+        }
+        for each, answer in asked
+    ]
+
+    def compute(_: Path) -> dict[str, Any]:
+        references = {"pictures": held_out_captions(words), "songs:": song_titles(songs)}
+        default = []
+        for each, record in base.items():
+            generator = np.random.default_rng(config.seed)
+            found, wanted = whole_items(record), references[each.split()[0]]
+            default.append({"input": each} | stand(found, wanted, BOOK, generator=generator))
+        changes = [names | record.result for names, record in zip(named, done, strict=True)]
+        mark_clear(changes)
+        return {
+            "default": default,
+            "valid_perplexity": trained.result["valid_perplexity"],
+            "changes": changes,
+            "timing": {"each": [record.timing["seconds"] for record in done]},
+        }
+
+    settings = pick(config, "seed") | {"changes": named, "bleu": signatures(BOOK.definition)}
+    settings["records"] = [record.key for record in (*base.values(), *done)]
+    inputs_of = [words, songs, trained]
+    return run_stage("switchboard", compute, settings=settings, inputs=inputs_of, home=home)
+
+
+def mark_clear(changes: list[dict[str, Any]]) -> None:
+    """Add to each row `score_clear` and `gain_clear`: does the change stand out from luck?
+
+    It does if its p value holds among all those here (Holm 1979, at 0.05), and, of a change that
+    asked for another training, if it also goes further than any other order of the batches: what
+    the items of one training tell apart may be no more than that training.
+    """
+    rows = [(change, row) for change in changes for row in change["rows"]]
+    for measure in ("score", "gain"):
+        held = holm([row[f"{measure}_p"] for _, row in rows])
+        luck: dict[str, float] = {}
+        for change, row in rows:
+            if change["question"] == YARDSTICK:
+                size = abs(row[f"{measure}_change"])
+                luck[row["input"]] = max(size, luck.get(row["input"], 0.0))
+        for (change, row), is_held in zip(rows, held, strict=True):
+            further = abs(row[f"{measure}_change"]) > luck.get(row["input"], 0.0)
+            row[f"{measure}_clear"] = is_held and (change["kind"] != "training" or further)

@@ -1,0 +1,255 @@
+"""What needs no song: the scores of word frequencies, of one caption for all, of beginnings."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from songtitle.errors import InputError
+from songtitle.metrics.bleu import Definition, Unit, ngrams, numbered, units_of
+
+
+def unigram_perplexity(
+    train: Sequence[Sequence[int]], valid: Sequence[Sequence[int]], *, vocab_size: int
+) -> float:
+    """Perplexity on `valid` of word frequencies counted on `train`, with one added to each count.
+
+    The sequences hold the ids that a decoder predicts: those after `<bos>`, `<eos>` included. Each
+    predicted id counts once, as in the decoder's loss, so the two perplexities compare. At least
+    1; without `train` it is `vocab_size`. Raises InputError for an id outside the vocabulary or a
+    `valid` without ids.
+    """
+    seen, asked = (
+        np.fromiter((i for ids in part for i in ids), dtype=np.int64) for part in (train, valid)
+    )
+    for name, ids in (("train", seen), ("valid", asked)):
+        if len(ids) and (ids.min() < 0 or ids.max() >= vocab_size):
+            msg = f"{name}: expected ids from 0 to {vocab_size - 1}, got {ids.min()} to {ids.max()}"
+            raise InputError(msg)
+    if len(asked) == 0:
+        msg = "valid: expected at least one predicted id, got none"
+        raise InputError(msg)
+    counts = np.bincount(seen, minlength=vocab_size) + 1.0
+    log_probs = np.log(counts / counts.sum())
+    return float(np.exp(-log_probs[asked].mean()))
+
+
+def unigram_titles(
+    titles: Sequence[Sequence[str]], lengths: Sequence[int], *, generator: np.random.Generator
+) -> list[list[str]]:
+    """Titles of the given lengths, every word drawn by its frequency in `titles`.
+
+    Words are drawn with replacement and know nothing of each other. Raises TypeError for a `str`
+    in place of a token list, InputError where `titles` hold no words or a length is below 0.
+    """
+    _refuse_strings(titles)
+    words = [word for title in titles for word in title]
+    shortest = min(lengths, default=0)
+    if shortest < 0:
+        msg = f"lengths: expected words a title, 0 or more, got {shortest}"
+        raise InputError(msg)
+    if not words and any(lengths):
+        msg = f"titles: expected some words to draw from, got none in {len(titles)} titles"
+        raise InputError(msg)
+    ends = np.cumsum([0, *lengths]).tolist()
+    drawn = [words[i] for i in generator.integers(max(1, len(words)), size=ends[-1]).tolist()]
+    return [drawn[first:last] for first, last in pairwise(ends)]
+
+
+def best_constant(
+    references: Sequence[Sequence[str]], *, words_at_most: int = 4, brevity: bool = True
+) -> list[str]:
+    """The one answer, of 1 to `words_at_most` words, with the highest mean BLEU-1.
+
+    The mean is over `references`, one for each item; give others than those the answer is judged
+    on, or it has seen the test. The answer is the best there is: at a given length the brevity
+    penalty of each reference is known, and the clipped matches that the t-th occurrence of a word
+    adds do not depend on the other words, so the best words are those that add most. Of equals the
+    shorter answer wins, then the word first in the alphabet. `brevity=False` is unigram precision.
+
+    Raises TypeError for a `str` in place of a token list, InputError without a word to choose.
+    """
+    _refuse_strings(references)
+    _check_words(words_at_most)
+    # The t-th "a" of a reference is a word of its own, (a, t), as in clipped matching.
+    holders: dict[tuple[str, int], list[int]] = {}
+    for number, reference in enumerate(references):
+        for word, count in Counter(reference).items():
+            for t in range(min(count, words_at_most)):
+                holders.setdefault((word, t), []).append(number)
+    if not holders:
+        msg = f"references: expected some words to choose from, got none in {len(references)}"
+        raise InputError(msg)
+    sizes = np.array([len(reference) for reference in references], dtype=float)
+    best: tuple[float, list[str]] = (-1.0, [])
+    for length in range(1, words_at_most + 1):
+        penalty = np.exp(np.minimum(0.0, 1.0 - sizes / length)) if brevity else np.ones(len(sizes))
+        worth = {word: float(penalty[numbers].sum()) for word, numbers in holders.items()}
+        chosen = sorted(worth, key=lambda word: (-worth[word], word))[:length]
+        score = sum(worth[word] for word in chosen) / length
+        if score > best[0] * (1 + 1e-12):  # longer only where it scores more than by rounding
+            best = score, [word for word, _ in chosen]
+    return best[1]
+
+
+def greedy_constant(
+    words: Sequence[str],
+    mean_scores: Callable[[list[list[str]]], Float[np.ndarray, " answers"]],
+    *,
+    words_at_most: int = 4,
+) -> list[str]:
+    """One answer for all items that scores well by any measure, found a word at a time.
+
+    `mean_scores` gives the mean score over all items of each of several answers. Every step
+    appends the word of `words` that raises it most; the best answer met on the way is returned.
+    This is at most as good as the best there is (`best_constant` finds that one for BLEU-1).
+    """
+    _check_words(words_at_most)
+    _refuse_strings([words])
+    if not words:
+        msg = "words: expected some to choose from, got none"
+        raise InputError(msg)
+    answer: list[str] = []
+    best: tuple[float, list[str]] = (-np.inf, answer)
+    for _ in range(words_at_most):
+        scores = np.asarray(mean_scores([[*answer, word] for word in words]))
+        place = int(scores.argmax())
+        answer = [*answer, words[place]]
+        if scores[place] > best[0]:
+            best = float(scores[place]), answer
+    return best[1]
+
+
+def _check_words(words_at_most: int) -> None:
+    if words_at_most < 1:
+        msg = f"words_at_most: expected at least 1, got {words_at_most}"
+        raise InputError(msg)
+
+
+def _refuse_strings(lists: Sequence[Sequence[str]]) -> None:
+    for tokens in (lists, *lists):
+        if isinstance(tokens, str):
+            msg = f"expected a list of tokens, got the string {tokens!r}; call tokenize() first"
+            raise TypeError(msg)
+
+
+LENGTHS = (*range(1, 11), 15)  # words kept of a caption, beside the whole
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """Pairs of a hypothesis and a reference, in one reading: words or letters, up to an order."""
+
+    hypotheses: Sequence[Sequence[str]]  # words
+    rows: Int[np.ndarray, " pairs"]  # which hypothesis
+    unit: Unit
+    running: list[Int[np.ndarray, " _"]]  # per order: matches before each n-gram of all pairs
+    starts: list[Int[np.ndarray, " pairs"]]  # per order: where a pair's n-grams start
+    wanted: Int[np.ndarray, " pairs"]  # tokens of the reference
+
+    def counts(
+        self, words: int | None = None
+    ) -> tuple[Int[np.ndarray, "pairs orders"], Int[np.ndarray, " pairs"]]:
+        """Of the first `words` words of each hypothesis (None: of all): matches, and tokens.
+
+        A match is an n-gram that the reference has too, counted as often as it has it.
+        """
+        cut = (text[:words] for text in self.hypotheses)
+        sizes = [len(" ".join(text)) if self.unit == "letters" else len(text) for text in cut]
+        said = np.array(sizes, dtype=np.int64)[self.rows]
+        ends = [start + np.maximum(said - order, 0) for order, start in enumerate(self.starts)]
+        found = [
+            running[end] - running[start]
+            for running, start, end in zip(self.running, self.starts, ends, strict=True)
+        ]
+        return np.stack(found, axis=1), said
+
+
+def pair_up(
+    hypotheses: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str]],
+    rows: Int[np.ndarray, " pairs"],
+    columns: Int[np.ndarray, " pairs"],
+    *,
+    unit: Unit = "words",
+    orders: int = 1,
+) -> Beginnings:
+    """Hypothesis `rows[i]` with the one reference `columns[i]`, both as word lists."""
+    running, starts = [], []
+    sides = [[units_of(text, unit) for text in side] for side in (hypotheses, references)]
+    for order in range(1, orders + 1):
+        ids: dict[Hashable, int] = {}
+        said, wanted = (_encoded(side, order, ids) for side in sides)
+        (said_keys, start), (wanted_keys, _) = (
+            _keys(flat, bounds, chosen, len(ids))
+            for (flat, bounds), chosen in ((said, rows), (wanted, columns))
+        )
+        hits = np.isin(said_keys, wanted_keys, assume_unique=True)
+        running.append(np.concatenate([[0], np.cumsum(hits)]).astype(np.int64))
+        starts.append(start)
+    sizes = np.array([len(text) for text in sides[1]], dtype=np.int64)
+    return Beginnings(hypotheses, rows, unit, running, starts, sizes[columns])
+
+
+def bleu_of_beginnings(
+    definition: Definition,
+    found: Num[np.ndarray, "*items orders"],
+    said: Num[np.ndarray, "*items"],
+    wanted: Num[np.ndarray, "*items"],
+) -> Float[np.ndarray, "*items"]:
+    """BLEU in [0, 1] from clipped matches by order, hypothesis and reference length in tokens.
+
+    Orders beyond those of the definition are left aside.
+    """
+    found = found[..., : len(definition.weights)]
+    possible = np.maximum(said[..., None] - np.arange(len(definition.weights)), 1)
+    powers = (found / possible) ** np.array(definition.weights)
+    if definition.zero_orders == "dropped":  # from the first order without a match on
+        counted = np.logical_and.accumulate(found > 0, axis=-1)
+        powers = np.where(counted, powers, 1.0) * counted[..., :1]
+    score = powers.prod(axis=-1)
+    if definition.brevity:
+        score = score * np.exp(np.minimum(0.0, 1.0 - wanted / np.maximum(said, 1)))
+    return np.asarray(score, dtype=float)
+
+
+def mean_bleu(
+    definition: Definition,
+    found: Num[np.ndarray, "*draws pairs orders"],
+    said: Num[np.ndarray, "*draws pairs"],
+    wanted: Num[np.ndarray, "*draws pairs"],
+) -> Float[np.ndarray, "*draws"]:
+    """BLEU of each draw of pairs: the mean of their scores, or of their counts, as defined."""
+    if definition.average == "corpus":  # one text, as long as all of them
+        found = found.sum(-2, keepdims=True)
+        said, wanted = (sizes.sum(-1, keepdims=True) for sizes in (said, wanted))
+    return np.asarray(bleu_of_beginnings(definition, found, said, wanted).mean(-1), dtype=float)
+
+
+def _encoded(
+    texts: Iterable[Sequence[str]], order: int, ids: dict[Hashable, int]
+) -> tuple[Int[np.ndarray, " tokens"], Int[np.ndarray, " bounds"]]:
+    """The numbered n-grams of all texts as ids, one after another, and where each text starts."""
+    flat: list[int] = []
+    bounds = [0]
+    for tokens in texts:
+        flat += [ids.setdefault(gram, len(ids)) for gram in numbered(ngrams(tokens, order))]
+        bounds.append(len(flat))
+    return np.array(flat, dtype=np.int64), np.array(bounds, dtype=np.int64)
+
+
+def _keys(
+    flat: Int[np.ndarray, " tokens"],
+    bounds: Int[np.ndarray, " bounds"],
+    chosen: Int[np.ndarray, " pairs"],
+    ids: int,
+) -> tuple[Int[np.ndarray, " keys"], Int[np.ndarray, " pairs"]]:
+    """The tokens of the chosen texts, told apart by pair, and where those of each pair start."""
+    sizes = np.diff(bounds)[chosen]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    places = np.arange(starts[-1]) - np.repeat(starts[:-1] - bounds[chosen], sizes)
+    pairs = np.repeat(np.arange(len(chosen)), sizes)
+    return pairs * max(1, ids) + flat[places], starts[:-1]

@@ -1,0 +1,88 @@
+"""What the paper says in numbers, as printed; what became of it is in `songtitle.paper`.
+
+`paper` gives one number by its name, `paper_table` one of the five tables.
+"""
+
+import difflib
+import math
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from songtitle.errors import InputError
+
+CLAIMS = Path(__file__).resolve().parents[2] / "data_manifest" / "claims.toml"
+
+
+def paper(id: str) -> float:
+    """One number as the paper prints it, in the unit the ledger gives: `paper("table4.fma.5")`.
+
+    BLEU and shares are in percent points, as printed. Where the paper has no value the result
+    is NaN. An unknown name raises `InputError`, which lists the nearest ones.
+    """
+    numbers = _numbers()
+    if id not in numbers:
+        near = difflib.get_close_matches(id, numbers, n=5, cutoff=0.5) or sorted(numbers)[:5]
+        msg = (
+            f"paper number {id!r}: expected a name in {CLAIMS.name}, found none; "
+            f"nearest: {', '.join(near)}"
+        )
+        raise InputError(msg)
+    return numbers[id]
+
+
+def paper_table(n: int) -> pd.DataFrame:
+    """The paper's Table `n` (1 to 5) as printed, its rows indexed by their id in the ledger.
+
+    | n | columns |
+    |---|---|
+    | 1 | dataset, examples, min_length, max_length, mean_length, std_length (words) |
+    | 2 | Million Songs, Free Music Archive: five sample titles each |
+    | 3 | tracks, msd, fma (distinct words) |
+    | 4 | dataset, tile_size (pixels) and tiles (int or NaN), beam sizes 1 to 20 (percent points) |
+    | 5 | features, audiocaps_1, ours_1, ours_5 (percent points; the digit is the beam size) |
+
+    Each call gives a fresh frame. Another `n` raises `InputError`.
+    """
+    tables = {table["number"]: table for table in _ledger()["table"]}
+    if n not in tables:
+        msg = f"paper table: expected a number in {sorted(tables)}, got {n!r}; choose one of them"
+        raise InputError(msg)
+    ids, *columns = zip(*tables[n]["rows"], strict=True)
+    frame = {
+        int(name) if name.isdigit() else name: _series(cells, ids)
+        for name, cells in zip(tables[n]["columns"], columns, strict=True)
+    }
+    return pd.DataFrame(frame).rename_axis("id")
+
+
+def _series(cells: tuple[Any, ...], ids: tuple[str, ...]) -> pd.Series:
+    # Whole numbers beside an NA stay whole numbers: pandas would print 32 pixels as 32.0.
+    holds_na = any(isinstance(cell, float) and math.isnan(cell) for cell in cells)
+    return pd.Series(cells, index=ids, dtype=object if holds_na else None)
+
+
+@cache
+def _numbers() -> dict[str, float]:
+    ledger = _ledger()
+    numbers = {row["id"]: float(row["value"]) for row in ledger["number"]}
+    for table in ledger["table"]:
+        for row_id, *cells in table["rows"]:
+            for column, cell in zip(table["columns"], cells, strict=True):
+                if not isinstance(cell, str):
+                    numbers[f"table{table['number']}.{row_id}.{column}"] = float(cell)
+    return numbers
+
+
+@cache
+def _ledger() -> dict[str, Any]:
+    if not CLAIMS.is_file():
+        msg = (
+            f"{CLAIMS}: expected the ledger of the paper's numbers, found no file; "
+            "run from a clone of the project, installed with `pip install -e .`"
+        )
+        raise InputError(msg)
+    return tomllib.loads(CLAIMS.read_text(encoding="utf-8"))
