@@ -221,6 +221,43 @@ class TrainingConfig:
 OTHER_NAMES = {"encoder": "model.encoder", "decoder": "model.decoder"}  # as notebooks call them
 
 
+@dataclass(frozen=True)
+class Input:
+    """What a row of Table 4 is about: pictures cut into tiles, or songs by one reading.
+
+    `str(input)` is its name in records and tables, and `Input.of` reads that name.
+    """
+
+    kind: Literal["pictures", "songs"]
+    reading: Literal["pixels", "timbre", "spectrogram"] = "pixels"
+    tile: int | None = None  # side in pixels; songs are not cut
+
+    @classmethod
+    def of(cls, name: str) -> "Input":
+        """Read the name of an input. Raises InputError for what is none."""
+        kind, _, last = name.partition(" ")
+        side = last.partition("×")[0]
+        if kind == "pictures" and side.isdecimal() and last == f"{side}×{side}":
+            return cls("pictures", tile=int(side))
+        for song in SONGS:
+            if name == str(song):
+                return song
+        msg = f"input: expected {' or '.join(map(str, SONGS))} or such as pictures 64×64, "
+        raise InputError(msg + f"got {brief(name)}; name one of these")
+
+    @property
+    def is_song(self) -> bool:
+        """Whether it is of songs."""
+        return self.kind == "songs"
+
+    def __str__(self) -> str:
+        return f"songs: {self.reading}" if self.is_song else f"pictures {self.tile}×{self.tile}"
+
+
+TIMBRE, SPECTROGRAM = Input("songs", "timbre"), Input("songs", "spectrogram")
+SONGS = (TIMBRE, SPECTROGRAM)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
     """All that an experiment depends on; `asdict` of it travels in records and checkpoints.

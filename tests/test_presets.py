@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from songtitle.config import PRESETS, ExperimentConfig, check_device, preset
+from songtitle.config import PRESETS, SONGS, ExperimentConfig, Input, check_device, preset
 from songtitle.errors import InputError
 
 
@@ -69,3 +69,15 @@ def test_an_unknown_preset_is_answered_with_those_there_are():
 def test_automatic_device_is_one_that_this_machine_has():
     assert check_device("auto").type in ("cpu", "cuda", "mps")
     assert check_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("asked", [*SONGS, Input("pictures", tile=32)])
+def test_the_name_of_an_input_leads_back_to_it(asked):
+    assert Input.of(str(asked)) == asked
+    assert asked.is_song == str(asked).startswith("songs")
+
+
+@pytest.mark.parametrize("name", ["", "songs", "songs: pixels", "pictures 32×64", "pictures x×x"])
+def test_a_name_of_no_input_is_refused_in_one_line(name):
+    with pytest.raises(InputError, match="input: expected songs: timbre or"):
+        Input.of(name)
