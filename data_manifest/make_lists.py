@@ -7,17 +7,11 @@ of `stamps` from FOLDER, the unpacked `stamps` folder of the collection, when on
 """
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
-from songtitle.corpora.manifest import File, manifest_folder, package_folder, sha256, write_files
+from songtitle.corpora.manifest import describe, manifest_folder, package_folder, write_files
 
 BOOKS = ("oneills1850", "airdsAirs", "ryansMammoth", "miscFolk")
-
-
-def describe(paths: Iterable[Path], root: Path) -> list[File]:
-    """One entry a file, its path relative to `root`, in the order given."""
-    return [File(p.relative_to(root).as_posix(), sha256(p), p.stat().st_size) for p in paths]
 
 
 def main() -> None:

@@ -1,136 +1,27 @@
 """Fetching: the files of a source, brought to the data home and known to be right there."""
 
-import contextlib
 import errno
-import gzip
 import hashlib
 import json
 import os
-import stat
 import threading
-import zipfile
-import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from lzma import LZMAError
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pooch
 from filelock import FileLock
 from tqdm import tqdm
 
 from songtitle.corpora import manifest
-from songtitle.corpora.manifest import (
-    Download,
-    File,
-    Problems,
-    Source,
-    check_member,
-    check_room,
-    extract,
-    read_files,
-    sha256,
-    write_files,
-)
+from songtitle.corpora.archives import check_room, unpack
+from songtitle.corpora.manifest import File, Problems, read_files, write_files
+from songtitle.corpora.sources import Download, Source
 from songtitle.corpora.transfer import Refused, Transfer, TransferConfig, discard, length
 from songtitle.errors import InputError
 from songtitle.machine import write_whole
-
-BLOCK = 1 << 20  # bytes
-
-
-def unpack(
-    archive: Path, folder: Path, packing: str, *, reserved: Collection[str] = ()
-) -> list[File]:
-    """Unpack `archive` into `folder` and list what was written, with size and sha256.
-
-    `packing` is "zip", "tar" (plain, gz, bz2 or xz) or "gz" (one file, its name without .gz). A
-    member that would land outside the folder, on one of the `reserved` paths or on a part file, a
-    link, an encrypted member, and an archive too big for the disk raise InputError; so does a torn
-    one. Each file appears whole or not at all.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def target(name: str) -> str:
-        path = Path(name)
-        hidden = any(part.startswith(".") and part != ".." for part in path.parts)
-        if path.as_posix() in reserved or (hidden and path.name.endswith((".part", ".lock"))):
-            msg = f"{archive}: expected files of its own, got {name!r}, the name of a download; do "
-            msg += "not use this archive"
-            raise InputError(msg)
-        return name.removeprefix("./")
-
-    broken = (zipfile.BadZipFile, zlib.error, EOFError, LZMAError, UnicodeDecodeError)
-    try:
-        if packing == "zip":
-            names = _unpack_zip(archive, folder, target)
-        elif packing == "tar":
-            with archive.open("rb") as file:
-                gzipped = file.read(2) == b"\x1f\x8b"
-            if gzipped:  # tarfile leaves the checksum at the end unread
-                _measure(archive, folder)
-            names = extract(archive, folder, target)
-        else:
-            _measure(archive, folder)
-            names = [target(archive.name.removesuffix(".gz"))]
-            with gzip.open(archive) as content:
-                _put(content.read, folder / names[0])
-    except (*broken, NotImplementedError, OSError) as error:
-        # bz2 and gzip raise bare ones for broken content; zipfile seeks to where no file can be.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise  # the disk's
-        msg = f"{archive}: expected a whole {packing} archive, got '{error}'; fetch it again"
-        raise InputError(msg) from error
-    written = {Path(name).as_posix(): folder / name for name in names}
-    return [File(name, sha256(path), path.stat().st_size) for name, path in written.items()]
-
-
-def _unpack_zip(archive: Path, folder: Path, target: Callable[[str], str]) -> list[str]:
-    with zipfile.ZipFile(archive) as file:
-        members = {}
-        for member in file.infolist():
-            if member.is_dir():
-                continue
-            mode = member.external_attr >> 16  # Unix file type, 0 where it was not made on Unix
-            plain = stat.S_IFMT(mode) in (0, stat.S_IFREG) and not member.flag_bits & 1  # encrypted
-            # zipfile turns the other system's separators into its own: look at what was written.
-            plain = plain and "\\" not in member.orig_filename
-            check_member(member.filename, member.orig_filename, str(archive), plain=plain)
-            members[target(member.filename)] = member
-        # What an archive declares is a bound: zipfile reads no member beyond it.
-        check_room(folder, sum(m.file_size for m in members.values()), f"{archive}, unpacked")
-        for name, member in members.items():
-            with file.open(member) as content:
-                _put(content.read, folder / name)
-    return list(members)
-
-
-def _measure(archive: Path, folder: Path) -> None:
-    """Read a gzip file to its end: its checksum is right, and the disk has room for all of it."""
-    size = 0
-    with gzip.open(archive) as content:
-        while block := content.read(BLOCK):
-            size += len(block)
-            check_room(folder, size, f"{archive}, unpacked")
-
-
-def _put(read: Callable[[int], bytes], path: Path) -> None:
-    """Write a file that is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as out:
-            while block := read(BLOCK):
-                out.write(block)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-FOLDER = "recorded"  # below the data home
 
 
 class Ledger:
@@ -141,10 +32,10 @@ class Ledger:
     """
 
     def __init__(self, home: Path, name: str) -> None:
-        self.path = home / FOLDER / f"{name}.json"
+        self.path = home / "recorded" / f"{name}.json"
 
     def recorded(self, path: str) -> dict[str, Any]:
-        """`sha256`, `size`, `date` and `address` of a file's first fetch; empty before it."""
+        """Give `sha256`, `size`, `date` and `address` of a first fetch; empty before it."""
         return self._read()["files"].get(path, {})
 
     def record(self, path: str, file: Path, address: str | None) -> None:
@@ -153,7 +44,7 @@ class Ledger:
         self._change("files", path, entry | {"address": address})
 
     def checked(self, name: str, files: Iterable[Path], against: str) -> str | None:
-        """The date on which `files` were last found as `against`, a checksum, has them.
+        """Give the date on which `files` were last found as `against`, a checksum, has them.
 
         None if they never were, or if one of them has changed in size or time since.
         """
@@ -218,28 +109,34 @@ class Item:
         return Ledger(self.home, self.source.name)
 
     @property
+    def recorded(self) -> dict[str, Any]:
+        """What the data home remembers of the file's first fetch."""
+        return self.ledger.recorded(self.file.path)
+
+    @property
     def checksum(self) -> str | None:
         """What the file must be: as published, else as recorded, else None."""
-        recorded = self.ledger.recorded(self.file.path)
+        recorded = self.recorded
         return self.file.checksum or (f"sha256:{recorded['sha256']}" if recorded else None)
 
     @property
     def size(self) -> int | None:
         """Bytes, as published, else as recorded, else None."""
-        return self.file.size or self.ledger.recorded(self.file.path).get("size")
+        return self.file.size or self.recorded.get("size")
 
     @property
     def promise(self) -> str:
         """Who says what the file must be: "published", "recorded DATE" or "nobody yet"."""
-        recorded = self.ledger.recorded(self.file.path)
+        recorded = self.recorded
         held = f"recorded {recorded['date']}" if recorded else "nobody yet"
         return "published" if self.file.checksum else held
 
     @property
     def wanted(self) -> int:
         """Bytes still to come, as far as their number is known."""
-        whole = self.size is None or length(self.target) == self.size
-        return 0 if whole else max(0, (self.size or 0) - length(self.part))
+        size = self.size
+        whole = size is None or length(self.target) == size
+        return 0 if whole else max(0, (size or 0) - length(self.part))
 
     @property
     def listing(self) -> Path:
@@ -248,43 +145,45 @@ class Item:
         return self.ledger.path.with_suffix("") / f"{self.file.path}.{kind}-{digits}.csv"
 
     @property
-    def inside(self) -> list[File]:
-        """What the file was unpacked into, as listed then."""
-        return read_files(self.listing) if self.is_unpacked and self.file.unpack else []
-
-    @property
     def is_unpacked(self) -> bool:
         """Whether the archive was unpacked; true of what is none."""
         return self.file.unpack is None or self.listing.is_file()
 
     @property
-    def checked_on(self) -> str | None:
-        """The date on which the file, and all that it was unpacked into, were last found right.
+    def inside(self) -> list[File]:
+        """What the file was unpacked into, as listed then."""
+        return read_files(self.listing) if self.is_unpacked and self.file.unpack else []
 
-        None if they never were, or if anything has changed since.
+    @property
+    def all_paths(self) -> list[Path]:
+        """The file and all that it was unpacked into."""
+        return [self.target, *(self.target.parent / file.path for file in self.inside)]
+
+    @property
+    def checked_on(self) -> str | None:
+        """The date on which all of it was last found right.
+
+        None if it never was, or if anything has changed since.
         """
         if self.checksum is None or not self.is_unpacked:
             return None
-        return self.ledger.checked(self.file.path, self._paths(), self.checksum)
+        return self.ledger.checked(self.file.path, self.all_paths, self.checksum)
+
+    def remember(self) -> None:
+        """Remember that all of it was just found right."""
+        self.ledger.check(self.file.path, self.all_paths, self.checksum or "")
 
     def mismatch(self, path: Path) -> str | None:
-        """What is wrong with a file that is there, in a few words, or None."""
+        """Say what is wrong with the content of a file, in a few words; None if nothing is."""
         if self.checksum is None:
             return None
         kind, _, digits = self.checksum.partition(":")
-        found = pooch.file_hash(str(path), alg=kind.removesuffix("_starts"))[: len(digits)]
+        found = manifest.digest(path, kind.removesuffix("_starts"))[: len(digits)]
         return None if found == digits else f"{kind.replace('_', ' ')} {found} for {digits}"
-
-    def remember(self) -> None:
-        """Remember that the file, and all that it was unpacked into, were just found right."""
-        self.ledger.check(self.file.path, self._paths(), self.checksum or "")
-
-    def _paths(self) -> list[Path]:
-        return [self.target, *(self.target.parent / file.path for file in self.inside)]
 
 
 def items(source: Source, home: Path) -> list[Item]:
-    """The downloads of a source, in the order of its manifest."""
+    """List the downloads of a source, in the order of its manifest."""
     return [Item(source, file, home) for file in source.files]
 
 
@@ -309,8 +208,7 @@ def fetch_file(
         with FileLock(item.target.with_name(f".{item.target.name}.lock")):
             done = "there already"
             if not _is_right(item):
-                patience, stop = config or TransferConfig(), stop or threading.Event()
-                _download(item, Transfer(config=patience, stop=stop), quiet)
+                _download(item, config or TransferConfig(), stop or threading.Event(), quiet)
                 done = f"fetched, {length(item.target):,} bytes"
             if not item.is_unpacked or any(manifest.verify(item.inside, item.target.parent)):
                 done += f", {_unpack(item):,} files unpacked"
@@ -355,25 +253,33 @@ def _is_right(item: Item) -> bool:
     return item.mismatch(item.target) is None
 
 
-def _download(item: Item, transfer: Transfer, quiet: bool) -> None:
+def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: bool) -> None:
     """Fetch from the first address that gives the right file, and put it into place."""
     check_room(item.part.parent, item.wanted, str(item.target))
-    transfer.size, transfer.checked = item.size, item.checksum is not None
-    failures = []
+    size, checked, failures = item.size, item.checksum is not None, []
     for address in item.file.addresses:
         host = urlsplit(address).hostname
         # What an earlier address sent may be what is wrong: then this one is heard alone.
         for begun in (length(item.part), 0):
-            try:
-                with _progress(item, quiet) as transfer.moved:
+            with tqdm(
+                desc=item.file.path,
+                total=size,
+                initial=length(item.part),
+                unit="B",
+                unit_scale=True,
+                leave=False,
+                disable=True if quiet else None,  # on a terminal only
+            ) as bar:
+                transfer = Transfer(size=size, checked=checked, config=config, bar=bar, stop=stop)
+                try:
                     transfer(address, item.part)
-            except Refused as refusal:
-                failures.append(f"{host}: {refusal}")
-                break
+                except Refused as refusal:
+                    failures.append(f"{host}: {refusal}")
+                    break
             fault = item.mismatch(item.part)
             if fault is None:
                 # Recorded first: a process killed in between finds the part whole, and held to it.
-                if item.checksum is None:
+                if not checked:
                     item.ledger.record(item.file.path, item.part, address)
                 os.replace(item.part, item.target)
                 return discard(item.part)
@@ -401,23 +307,3 @@ def _unpack(item: Item) -> int:
     item.listing.parent.mkdir(parents=True, exist_ok=True)
     write_files(files, item.listing)
     return len(files)
-
-
-@contextlib.contextmanager
-def _progress(item: Item, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """A line with rate and time left, on a terminal only."""
-    with tqdm(
-        desc=item.file.path,
-        total=item.size,
-        initial=length(item.part),
-        unit="B",
-        unit_scale=True,
-        leave=False,
-        disable=True if quiet else None,
-    ) as bar:
-
-        def moved(position: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(position - bar.n)
-
-        yield moved

@@ -1,23 +1,33 @@
-"""Why a picture did not come, in a few words that stay the same whoever says it."""
+"""Pictures asked for with care: no private address, no endless answer, one reason for each loss."""
 
+import contextlib
 import http.client
-import io
 import ipaddress
 import re
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from email.message import Message
 from enum import StrEnum
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
+
+PORTS = {"http": 80, "https": 443}
+REDIRECT = (301, 302, 303, 307, 308)
+HEADERS = {
+    "User-Agent": "songtitle/0.1 (research on captions)",
+    "Accept": "image/*,*/*;q=0.5",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
 
 
 class Reason(StrEnum):
-    """One cause of a missing picture."""
+    """One cause of a missing picture, in words that stay the same whoever says it."""
 
     UNAUTHORISED = "401 unauthorised"
     FORBIDDEN = "403 forbidden"
@@ -59,63 +69,50 @@ class Reason(StrEnum):
 
     @classmethod
     def of_message(cls, message: str) -> "Reason":
-        """The reason in a message of this library, img2dataset, urllib or OpenCV."""
+        """The reason in a message of `NotFetchedError`, of img2dataset's resizer or of OpenCV."""
         bare = re.sub(r" \(\d{3}\)$", "", message)
-        for known in cls:
-            if bare == known.value:
-                return known
-        status = re.match(r"HTTP Error (\d{3})", bare)
-        # urllib says "HTTP Error 302: ... would lead to an infinite loop" and the like
-        if status:
-            return cls.of_status(int(status[1]))
-        for pattern, found in _PATTERNS:
-            if re.search(pattern, bare, re.IGNORECASE):
-                return found
-        return cls.OTHER
+        if bare in set(cls):
+            return cls(bare)
+        found = (reason for pattern, reason in _PATTERNS if re.search(pattern, bare))
+        return next(found, cls.OTHER)
 
 
-TEMPORARY = frozenset(
-    {
-        Reason.TOO_MANY,
-        Reason.SERVER_ERROR,
-        Reason.NO_NAME,
-        Reason.NO_CONNECTION,
-        Reason.TIMEOUT,
-        Reason.RESET,
-        Reason.CUT_SHORT,
-    }
-)  # another try may help
-
-# The first that is found decides: "SSL: handshake timed out" is a timeout.
-_PATTERNS = [
-    (r"too small", Reason.TOO_SMALL),
-    (r"too large|IMAGE_PIXELS|decompression bomb", Reason.TOO_LARGE),
-    (r"X-Robots-Tag", Reason.ROBOTS),
-    (r"timed? ?out", Reason.TIMEOUT),
-    (r"IncompleteRead|truncated", Reason.CUT_SHORT),
-    (r"SSL|certificate", Reason.TLS),
-    (r"Errno -\d|getaddrinfo|not known|resolution", Reason.NO_NAME),
-    (r"reset by peer|closed connection|broken pipe", Reason.RESET),
-    (r"refused|unreachable|no route", Reason.NO_CONNECTION),
-    (r"buf\.empty|empty file", Reason.EMPTY),
-    (r"decod|cannot identify|OpenCV", Reason.NOT_A_PICTURE),
-    (
-        r"unknown url type|can't contain control|can't encode|nonnumeric port|no host",
-        Reason.NOT_HTTP,
-    ),
+_PATTERNS = [  # the first that is found decides
+    ("too small", Reason.TOO_SMALL),
+    ("too large|IMAGE_PIXELS", Reason.TOO_LARGE),
+    (r"buf\.empty", Reason.EMPTY),
+    ("decod|OpenCV", Reason.NOT_A_PICTURE),
 ]
-
-
-USER_AGENT = "songtitle/0.1 (research on captions)"
-REDIRECT = (301, 302, 303, 307, 308)
+TEMPORARY = {  # another try may help
+    Reason.TOO_MANY,
+    Reason.SERVER_ERROR,
+    Reason.NO_NAME,
+    Reason.NO_CONNECTION,
+    Reason.TIMEOUT,
+    Reason.RESET,
+    Reason.CUT_SHORT,
+}
+_FAULTS: list[tuple[type[Exception], Reason]] = [  # the first of which an exception is one
+    (http.client.IncompleteRead, Reason.CUT_SHORT),
+    (ConnectionError, Reason.RESET),  # http.client.RemoteDisconnected is one too
+    (TimeoutError, Reason.TIMEOUT),
+    (ssl.SSLError, Reason.TLS),
+    (socket.gaierror, Reason.NO_NAME),
+    (OSError, Reason.NO_CONNECTION),
+    (http.client.HTTPException, Reason.NOT_HTTP),
+    (ValueError, Reason.NOT_HTTP),  # what urlsplit and IDNA refuse
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one picture may cost and where it may come from."""
+    """What one picture may cost, where it may come from and what it must be."""
 
-    timeout: float = 20.0  # seconds for all of it: names, redirects and body
+    timeout: float = 20.0  # seconds for one try: names, redirects and body
+    retries: int = 1  # where another try may help
     max_bytes: int = 50_000_000  # of the body; read no further
+    max_pixels: int = 50_000_000
+    min_side: int = 401  # pixels; the paper's have "both dimensions ... greater than 400"
     max_redirects: int = 5
     allow_private: Collection[str] = ()  # "host:port" of peers that need not be on the internet
 
@@ -133,41 +130,29 @@ class NotFetchedError(Exception):
     def __init__(self, reason: Reason, status: int | None = None) -> None:
         super().__init__(f"{reason} ({status})" if status else reason)
         self.reason = reason
-        self.status = status  # of HTTP, where there was an answer
 
 
 def get(url: str, limits: Limits) -> Answer:
-    """The body at `url`, redirects followed. Raises NotFetchedError and nothing else."""
-    status: int | None = None
+    """Ask for the body at `url` and follow redirects. Raises NotFetchedError and nothing else."""
     deadline = time.monotonic() + limits.timeout
     try:
         for _ in range(limits.max_redirects + 1):
-            with _socket(url, limits, deadline) as sock:
-                connection = _connection(url, _Checked(sock, deadline))
-                connection.request("GET", _target(url), headers=_headers())
-                response = connection.getresponse()
-                status = response.status
-                location = response.getheader("Location")
+            with _answer(url, limits, deadline) as response:
+                status, location = response.status, response.getheader("Location")
                 if status in REDIRECT and location:
                     url = urljoin(url, _as_text(location))
                     continue
                 if status != 200:
                     raise NotFetchedError(Reason.of_status(status), status)
-                return Answer(_body(response, limits.max_bytes), response.headers)
-    except http.client.IncompleteRead:
-        raise NotFetchedError(Reason.CUT_SHORT, 200) from None
-    except ConnectionError:  # http.client.RemoteDisconnected is one too
-        raise NotFetchedError(Reason.RESET) from None
-    except TimeoutError:
-        raise NotFetchedError(Reason.TIMEOUT) from None
-    except ssl.SSLError:
-        raise NotFetchedError(Reason.TLS) from None
-    except socket.gaierror:
-        raise NotFetchedError(Reason.NO_NAME) from None
-    except OSError:
-        raise NotFetchedError(Reason.NO_CONNECTION) from None
-    except (http.client.HTTPException, ValueError):  # ValueError: what urlsplit and IDNA refuse
-        raise NotFetchedError(Reason.NOT_HTTP) from None
+                body = _body(response, limits.max_bytes)
+                if time.monotonic() >= deadline:  # then the end is ours, not the server's
+                    raise TimeoutError
+                return Answer(body, response.headers)
+    except tuple(kind for kind, _ in _FAULTS) as error:
+        late = time.monotonic() >= deadline
+        found = next(reason for kind, reason in _FAULTS if isinstance(error, kind))
+        reason = Reason.TIMEOUT if late else found
+        raise NotFetchedError(reason, 200 if reason is Reason.CUT_SHORT else None) from None
     raise NotFetchedError(Reason.REDIRECTS, status)
 
 
@@ -192,120 +177,71 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-class _Checked:
-    """A connected socket whose every step ends before the deadline of the whole picture."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
-
-    def _wait_at_most(self) -> None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
-
-    def sendall(self, data: bytes) -> None:
-        self._wait_at_most()
-        self._sock.sendall(data)
-
-    def recv_into(self, buffer: Any) -> int:
-        self._wait_at_most()
-        return self._sock.recv_into(buffer)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self))
-
-    def close(self) -> None:
-        """Nothing: http.client closes before it reads the body; `get` closes the socket itself."""
-
-
-class _Reader(io.RawIOBase):
-    """The receiving half, as http.client wants to read it."""
-
-    def __init__(self, sock: _Checked) -> None:
-        super().__init__()
-        self._sock = sock
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._sock.recv_into(buffer)
-
-
-def _socket(url: str, limits: Limits, deadline: float) -> socket.socket:
-    """A socket connected to the host of `url` at an address that was checked, in TLS for https."""
+@contextlib.contextmanager
+def _answer(url: str, limits: Limits, deadline: float) -> Iterator[http.client.HTTPResponse]:
+    """The answer to one request, over a socket to a checked address that ends at the deadline."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in PORTS or not parts.hostname:
         raise NotFetchedError(Reason.NOT_HTTP)
     host = parts.hostname.encode("idna").decode("ascii")
-    secure = parts.scheme == "https"
-    sock = _connect(host, parts.port or (443 if secure else 80), limits, deadline)
-    if not secure:
-        return sock
+    connection = http.client.HTTPConnection(host, parts.port or PORTS[parts.scheme])
+    # Left out of the Host header, as browsers do: some hosts know themselves by no other name.
+    connection.default_port = PORTS[parts.scheme]
+    sock = _connect(host, connection.port, limits, deadline)
+    if parts.scheme == "https":
+        sock = _tls().wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    # A socket's own timeout begins anew with every byte.
+    watch = threading.Timer(max(deadline - time.monotonic(), 0), _shut, [sock])
+    watch.daemon = True
+    watch.start()
     try:
-        sock.settimeout(max(deadline - time.monotonic(), 0.001))
-        return _tls().wrap_socket(sock, server_hostname=host)
-    except BaseException:
+        if isinstance(sock, ssl.SSLSocket):
+            sock.do_handshake()
+        connection.sock = sock
+        connection.request("GET", _target(url), headers=HEADERS)
+        with connection.getresponse() as response:
+            yield response
+    finally:
+        watch.cancel()
         sock.close()
-        raise
 
 
-def _connection(url: str, sock: "_Checked") -> http.client.HTTPConnection:
-    """http.client's view of an open socket; it opens none itself."""
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    # Without the scheme's own port, as browsers do: some hosts know themselves by no other name.
-    port = parts.port if parts.port != {"http": 80, "https": 443}[parts.scheme] else None
-    host = parts.hostname.encode("idna").decode("ascii")
-    connection = http.client.HTTPConnection(host, port)
-    connection.auto_open = 0
-    connection.sock = cast(socket.socket, sock)
-    return connection
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # SSLSocket's own would forget the TLS
 
 
 def _connect(host: str, port: int, limits: Limits, deadline: float) -> socket.socket:
     """A socket to the first address of `host` that may be asked and answers."""
+
+    def check(address: object) -> None:
+        if not (is_public(str(address)) or f"{address}:{port}" in limits.allow_private):
+            raise NotFetchedError(Reason.PRIVATE)
+
     failure: Exception = NotFetchedError(Reason.NO_NAME)
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        if not _may_ask(str(address[0]), port, limits):
-            failure = NotFetchedError(Reason.PRIVATE)
-            continue
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        sock = socket.socket(family, kind, protocol)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in found:
+        sock = None
         try:
+            check(address[0])
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            sock = socket.socket(family, kind, protocol)
             sock.settimeout(left)
             sock.connect(address)
-            if not _may_ask(str(sock.getpeername()[0]), port, limits):
-                raise NotFetchedError(Reason.PRIVATE)
-        except (OSError, NotFetchedError) as error:
-            sock.close()
-            failure = error
-        else:
+            check(sock.getpeername()[0])
             return sock
+        except (OSError, NotFetchedError) as error:
+            failure = error
+            if sock is not None:
+                sock.close()
     raise failure
-
-
-def _may_ask(address: str, port: int, limits: Limits) -> bool:
-    return is_public(address) or f"{address}:{port}" in limits.allow_private
 
 
 @cache
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
-
-
-def _headers() -> dict[str, str]:
-    return {
-        "User-Agent": USER_AGENT,
-        "Accept": "image/*,*/*;q=0.5",
-        "Accept-Encoding": "identity",
-        "Connection": "close",
-    }
 
 
 def _target(url: str) -> str:
@@ -326,13 +262,13 @@ def _as_text(header: str) -> str:
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
     announced = response.length
     if announced is not None and announced > most:
-        raise NotFetchedError(Reason.TOO_LARGE, response.status)
+        raise NotFetchedError(Reason.TOO_LARGE, 200)
     body = response.read(most + 1)
     if len(body) > most:
-        raise NotFetchedError(Reason.TOO_LARGE, response.status)
+        raise NotFetchedError(Reason.TOO_LARGE, 200)
     # read(n) gives what there is when the connection ends early; only read() would complain.
     if announced is not None and len(body) < announced:
-        raise NotFetchedError(Reason.CUT_SHORT, response.status)
+        raise http.client.IncompleteRead(body)
     if not body:
-        raise NotFetchedError(Reason.EMPTY, response.status)
+        raise NotFetchedError(Reason.EMPTY, 200)
     return body

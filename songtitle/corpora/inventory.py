@@ -7,13 +7,15 @@ package or archive of their own, and data inside an installed Python package.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from songtitle.corpora import manifest, stamps
+from songtitle.corpora import manifest, sources, stamps
+from songtitle.corpora.archives import check_room
 from songtitle.corpora.fetch import Ledger, fetch_file, items, verify_item
-from songtitle.corpora.manifest import File, Problems, Source, check_room
+from songtitle.corpora.manifest import File, Problems
+from songtitle.corpora.sources import Source
 from songtitle.corpora.transfer import TransferConfig, length
 from songtitle.errors import InputError
 
@@ -47,7 +49,7 @@ def fetch(
     too small for all that is asked. An interrupt stops all and goes on up.
     """
     stop = threading.Event()
-    asked = {name: manifest.read_source(name) for name in names}
+    asked = {name: sources.read_source(name) for name in names}
     wanted = [item for source in asked.values() for item in items(source, home)]
     tasks: list[Callable[[], str]] = [
         partial(fetch_file, item, config=config, quiet=quiet, stop=stop) for item in wanted
@@ -79,8 +81,8 @@ def _outcome(task: Callable[[], str]) -> str | InputError:
 
 def verify(names: Sequence[str], home: Path) -> Iterator[Verdict]:
     """Compare every file of each source (all of them where none is named) with its checksum."""
-    for name in names or manifest.names():
-        source = manifest.read_source(name)
+    for name in names or sources.names():
+        source = sources.read_source(name)
         every = items(source, home)
         if not every:
             yield _verify_list(source, home)
@@ -98,7 +100,7 @@ def plan(names: Sequence[str], home: Path) -> str:
     """What `fetch` would bring, as a table; sends nothing and touches nothing."""
     rows: list[tuple[str, str, int | None, int, str, str]] = []
     for name in dict.fromkeys(names):
-        source = manifest.read_source(name)
+        source = sources.read_source(name)
         terms = _clip(source.licence)
         for item in items(source, home):
             have = length(item.target) or length(item.part)
@@ -123,21 +125,20 @@ def status(home: Path) -> str:
     "verified" has the date of the last full comparison since which no file has changed.
     """
     rows = []
-    for source in map(manifest.read_source, manifest.names()):
+    for source in map(sources.read_source, sources.names()):
         account = _account_files if source.files else _account_list
         rows.append([source.name, *account(source, home), _clip(source.licence)])
     return table(["source", "present", "verified", "size", "licence"], rows)
 
 
 def human(size: int | None) -> str:
-    """A number of bytes in decimal units, "358.4 MB"; "?" for None."""
+    """Write a number of bytes in decimal units, "358.4 MB"; "?" for None."""
     if size is None:
         return "?"
-    number, units = float(size), iter(("B", "kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while number >= 999.95 and unit != "TB":
-        number, unit = number / 1000, next(units)
-    return f"{number:.1f} {unit}" if unit != "B" else f"{size} B"
+    number, power = float(size), 0
+    while number >= 999.95 and power < 4:
+        number, power = number / 1000, power + 1
+    return f"{number:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else f"{size} B"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -162,52 +163,45 @@ def _packaged(source: Source) -> str:
     return f"{source.name}: comes with the package {source.package}"
 
 
-def _listed(source: Source, home: Path) -> list[tuple[File, Path]] | None:
-    """The listed files of the stamps or of packages, with the folder each is relative to.
+def _listed(source: Source, home: Path) -> tuple[list[File], Callable[[File], Path]]:
+    """The listed files of the stamps or of a package, and where the path of each begins.
 
-    None when a package is not there; a source without a list has no files to look at.
+    A source without a list has no files to look at. Raises InputError for a package that is not
+    installed when the place is asked for.
     """
-    if not (manifest.manifest_folder() / f"{source.name}.csv").is_file():
-        return []
-    listed = manifest.listed(source.name)
     if source.name == STAMPS:
-        return [(file, home / STAMPS) for file in listed]
-    packages = [file.path.partition("/")[0] for file in listed]
-    try:
-        folders = {name: manifest.package_folder(name).parent for name in set(packages)}
-    except InputError:
-        return None
-    return [(file, folders[name]) for file, name in zip(listed, packages, strict=True)]
+        return manifest.listed(STAMPS), lambda _: home / STAMPS
+    there = (manifest.manifest_folder() / f"{source.name}.csv").is_file()
+    site = cache(lambda package: manifest.package_folder(package).parent)
+    files = manifest.listed(source.name) if there else []
+    return files, lambda file: site(file.path.partition("/")[0])
 
 
 def _verify_list(source: Source, home: Path) -> Verdict:
-    found = _listed(source, home)
-    if found is None:
-        names = [file.path for file in manifest.listed(source.name)]
-        return Verdict(source.name, False, Problems(names, []), [])
-    problems = Problems([], [])
-    for file, folder in found:
-        one = manifest.verify([file], folder)
-        problems.missing.extend(one.missing)
-        problems.corrupt.extend(one.corrupt)
-    if found and not any(problems):
-        paths = [folder / file.path for file, folder in found]
+    files, place = _listed(source, home)
+    try:
+        problems = manifest.verify(files, place)
+    except InputError:
+        return Verdict(source.name, False, Problems([file.path for file in files], []), [])
+    if files and not any(problems):
+        paths = [place(file) / file.path for file in files]
         Ledger(home, source.name).check("list", paths, manifest.lists_hash(source.name))
-    return Verdict(source.name, len(problems.missing) < len(found), problems, [])
+    return Verdict(source.name, len(problems.missing) < len(files), problems, [])
 
 
 def _account_list(source: Source, home: Path) -> tuple[str, str, str]:
     """`present`, `verified` and `size` of the stamps or a package, as `status` shows them."""
-    found = _listed(source, home)
-    if found is None:
+    files, place = _listed(source, home)
+    try:
+        paths = [place(file) / file.path for file in files]
+    except InputError:
         return f"no package {source.package}", "-", "-"
-    paths = [folder / file.path for file, folder in found]
     here = sum(path.is_file() for path in paths)
-    size = human(sum(file.size for file, _ in found) or None)
+    size = human(sum(file.size for file in files) or None)
     if not here:
         return "not fetched", "-", size
     date = Ledger(home, source.name).checked("list", paths, manifest.lists_hash(source.name))
-    return f"{here:,} of {len(found):,} files", f"{date}, published" if date else "no", size
+    return f"{here:,} of {len(files):,} files", f"{date}, published" if date else "no", size
 
 
 def _account_files(source: Source, home: Path) -> tuple[str, str, str]:

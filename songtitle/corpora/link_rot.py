@@ -1,16 +1,15 @@
 """Which pictures are gone, and whether those that are left tell another story.
 
-The paper "found about ten percent of the raw training pairs to be unavailable". The report sets
-beside that figure what came and what did not, by cause, host and year, and compares the captions of
-the pictures that came with those of the lost.
+The paper "found about ten percent of the raw training pairs to be unavailable". Beside that figure
+stands what came and what did not, by cause, host and year, and how the captions of the lost differ.
 """
 
 import datetime
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,52 +60,36 @@ class Report:
     survivors: Share
     unavailable: Share  # no picture came; one that came and is too small is no survivor either
     paper_loss: float = PAPER_LOSS  # of unavailable ones
-    reasons: dict[str, int] = field(default_factory=dict)  # of each loss, most frequent first
-    statuses: dict[str, int] = field(default_factory=dict)  # HTTP; "none" without an answer
-    hosts: dict[str, dict[str, int]] = field(default_factory=dict)  # asked and survived
-    years: dict[str, dict[str, int]] = field(default_factory=dict)  # of the fetch
-    shift: Shift | None = None  # None where one side has no captions
+    reasons: dict[str, int]  # of each loss, most frequent first
+    statuses: dict[str, int]  # HTTP; "none" without an answer
+    hosts: dict[str, dict[str, int]]  # asked and survived
+    years: dict[str, dict[str, int]]  # of the fetch
+    shift: Shift | None  # None where one side has no captions
 
     def as_dict(self) -> dict[str, Any]:
-        """What a record keeps."""
+        """Give what a record keeps."""
         return asdict(self)
 
 
-@dataclass
 class _Tally:
     """A report in the making: one pass, and no more captions than are compared."""
 
-    asked: int = 0
-    survived: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    hosts: Counter[str] = field(default_factory=Counter)
-    host_survivors: Counter[str] = field(default_factory=Counter)
-    years: Counter[str] = field(default_factory=Counter)
-    year_survivors: Counter[str] = field(default_factory=Counter)
-    captions: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
-    seen: list[int] = field(default_factory=lambda: [0, 0])
-    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    def __init__(self) -> None:
+        self.rows: Counter[tuple[str, str, str, str | None]] = Counter()  # host, status, year, loss
+        self.captions: tuple[list[str], list[str]] = ([], [])  # of those that came, and the lost
+        self.seen = [0, 0]
+        self.rng = random.Random(0)
 
     def add(
         self, url: str, caption: str | None, status: int | None, year: int, reason: str | None
     ) -> None:
+        """Count an address; `reason` is that of its loss, None for one whose picture came."""
         host = urlsplit(url).hostname or ""
-        survived = reason is None
-        self.asked += 1
-        self.survived += survived
-        self.statuses[str(status or "none")] += 1
-        self.hosts[host] += 1
-        self.host_survivors[host] += survived
-        self.years[str(year)] += 1
-        self.year_survivors[str(year)] += survived
-        if reason is not None:
-            self.reasons[reason] += 1
-        if caption is not None:
-            self._keep(caption, 0 if survived else 1)
-
-    def _keep(self, caption: str, side: int) -> None:
+        self.rows[host, str(status or "none"), str(year), reason] += 1
+        if caption is None:
+            return
         # Vitter 1985, algorithm R: every caption is among the MOST with the same probability.
+        side = 0 if reason is None else 1
         kept = self.captions[side]
         self.seen[side] += 1
         if len(kept) < MOST:
@@ -115,27 +98,40 @@ class _Tally:
             kept[place] = caption
 
     def report(self, permutations: int) -> Report:
+        """The report on all addresses counted."""
+        asked, survived = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        statuses, reasons = Counter[str](), Counter[str]()
+        for (host, status, year, reason), times in self.rows.items():
+            statuses[status] += times
+            for place in (("host", host), ("year", year)):
+                asked[place] += times
+                survived[place] += times if reason is None else 0
+            if reason is not None:
+                reasons[reason] += times
+
+        def places(kind: str, order: Iterable[str]) -> dict[str, dict[str, int]]:
+            return {
+                name: {"asked": asked[kind, name], "survived": survived[kind, name]}
+                for name in order
+            }
+
+        total = self.rows.total()
+        hosts = _ranked({name: times for (kind, name), times in asked.items() if kind == "host"})
         came, lost = self.captions
         return Report(
-            asked=self.asked,
-            survivors=share(self.survived, self.asked),
-            unavailable=share(self.reasons.total() - self.reasons[Reason.TOO_SMALL], self.asked),
-            reasons=dict(_ranked(self.reasons)),
-            statuses=dict(_ranked(self.statuses)),
-            hosts={
-                host: {"asked": times, "survived": self.host_survivors[host]}
-                for host, times in _ranked(self.hosts)
-            },
-            years={
-                year: {"asked": self.years[year], "survived": self.year_survivors[year]}
-                for year in sorted(self.years)
-            },
+            asked=total,
+            survivors=share(total - reasons.total(), total),
+            unavailable=share(reasons.total() - reasons[Reason.TOO_SMALL], total),
+            reasons=_ranked(reasons),
+            statuses=_ranked(statuses),
+            hosts=places("host", hosts),
+            years=places("year", sorted(name for kind, name in asked if kind == "year")),
             shift=shift(came, lost, permutations=permutations) if came and lost else None,
         )
 
 
 def report(folder: Path, *, permutations: int = 200) -> Report:
-    """The report on the finished shards in a folder of `shards.fetch`.
+    """Give the report on the finished shards in a folder of `shards.fetch`.
 
     A picture that came but is smaller than asked for is lost ("too small") and not unavailable.
     Raises InputError when there is no finished shard or a table cannot be read.
@@ -154,53 +150,34 @@ def report(folder: Path, *, permutations: int = 200) -> Report:
 
 
 def report_from_status(
-    rows: Iterable[LinkStatus],
-    captions: Mapping[str, str],
-    *,
-    year: int,
-    permutations: int = 200,
+    rows: Iterable[LinkStatus], captions: Mapping[str, str], *, year: int, permutations: int = 200
 ) -> Report:
-    """The report on a table of link status; `captions` gives the caption of an address.
+    """Give the report on a table of link status; `captions` has the caption of an address.
 
     A link survives with status 200 and a picture. An address without a caption is counted all the
     same and left out of the comparison of captions.
     """
     tally = _Tally()
     for row in rows:
-        if row.has_picture:
-            reason = None
-        elif row.answered and row.mimetype == "inode/x-empty":
-            reason = Reason.EMPTY.value
-        else:
-            reason = Reason.of_status(row.status).value
-        tally.add(row.url, captions.get(row.url), row.status, year, reason)
+        reason = Reason.of_status(row.status)
+        if row.answered and row.mimetype == "inode/x-empty":
+            reason = Reason.EMPTY
+        lost = None if row.has_picture else str(reason)
+        tally.add(row.url, captions.get(row.url), row.status, year, lost)
     return tally.report(permutations)
 
 
 def share(count: int, total: int) -> Share:
-    """`count` of `total` as a share, with Wilson's 95 % interval; NaN of nothing."""
+    """Give `count` of `total` as a share, with Wilson's 95 % interval; NaN of nothing."""
     from scipy.stats import binomtest
 
     if total == 0:
         return Share(count=0, total=0, share=math.nan, low=math.nan, high=math.nan)
-    interval = binomtest(count, total).proportion_ci(0.95, method="wilson")
-    return Share(
-        count=count,
-        total=total,
-        share=count / total,
-        low=float(interval.low),
-        high=float(interval.high),
-    )
+    low, high = map(float, binomtest(count, total).proportion_ci(0.95, method="wilson"))
+    return Share(count=count, total=total, share=count / total, low=low, high=high)
 
 
-def shift(
-    survivors: Sequence[str],
-    lost: Sequence[str],
-    *,
-    tokenize: Callable[[str], list[str]] = str.split,
-    permutations: int = 200,
-    seed: int = 0,
-) -> Shift:
+def shift(survivors: Sequence[str], lost: Sequence[str], *, permutations: int = 200) -> Shift:
     """Compare two lists of captions in length and in vocabulary.
 
     Lengths by the two-sample test of Kolmogorov and Smirnov. Vocabulary by Jensen and Shannon's
@@ -219,7 +196,7 @@ def shift(
             "there is nothing to compare"
         )
         raise InputError(msg)
-    tokens = [tokenize(caption) for caption in (*survivors, *lost)]
+    tokens = [caption.split() for caption in (*survivors, *lost)]
     lengths = np.array([len(words) for words in tokens])
     came = np.arange(len(tokens)) < len(survivors)
     ids: dict[str, int] = {}
@@ -234,7 +211,7 @@ def shift(
             return math.nan  # one side has no words
         return float(jensenshannon(words, total - words, base=2))
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     real = distance(came)
     dealt = np.array([distance(rng.permutation(came)) for _ in range(permutations)])
     test = ks_2samp(lengths[came], lengths[~came])
@@ -271,10 +248,9 @@ def _rows(path: Path) -> Iterator[tuple[str, str, int | None, str | None]]:
         msg = f"{path}: expected a shard's table, got '{error}'; delete the shard and fetch"
         raise InputError(msg.replace("\n", " ")) from error
     for url, caption, http, status, message in zip(*columns.values(), strict=True):
-        lost = None if status == "success" else str(Reason.of_message(message or ""))
-        yield url, caption, http, lost
+        yield url, caption, http, None if status == "success" else message
 
 
-def _ranked(counter: Counter[str]) -> list[tuple[str, int]]:
+def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
     """Most frequent first, equal ones by name: the same in every run."""
-    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

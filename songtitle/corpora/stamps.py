@@ -18,6 +18,8 @@ import pooch
 from filelock import FileLock
 
 from songtitle.corpora import manifest
+from songtitle.corpora.archives import extract
+from songtitle.corpora.sources import read_source
 from songtitle.errors import InputError
 
 ARCHIVE_VARIABLE = "SONGTITLE_STAMPS_ARCHIVE"
@@ -146,7 +148,7 @@ def _obtain(archive: Path | None, scratch: Path) -> Path:
             raise InputError(msg)
         log.info("stamps: from %s, as asked", archive)
         return archive
-    source = manifest.read_source("stamps")
+    source = read_source("stamps")
     failures = []
     # The package manager comes first: it has mirrors close by and checks a signature.
     if source.package and shutil.which("apt-get") and shutil.which("dpkg-deb"):
@@ -193,7 +195,7 @@ def _unpack(archive: Path, folder: Path, files: Sequence[manifest.File]) -> None
 
     folder.mkdir(parents=True)
     if archive.suffix != ".deb":
-        manifest.extract(archive, folder, relative)
+        extract(archive, folder, relative)
         return
     # dpkg-deb and not tarfile: Ubuntu packs with zstd, which Python reads from 3.14 on.
     if not shutil.which("dpkg-deb"):
@@ -202,7 +204,7 @@ def _unpack(archive: Path, folder: Path, files: Sequence[manifest.File]) -> None
     command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        manifest.extract(process.stdout, folder, relative, label=str(archive))
+        extract(process.stdout, folder, relative, label=str(archive))
 
 
 def _check(files: Sequence[manifest.File], folder: Path, archive: Path) -> None:

@@ -1,8 +1,8 @@
-"""One file over HTTP, through cuts, stalls and refusals; what has come is asked for no more.
+"""One file over HTTP, through cuts, stalls and refusals; what has come is not asked for again.
 
-What is there already stays (RFC 9110, section 14: Range and If-Range); a server that cannot go on
-from there is heard from the beginning. The loops are ours: urllib3's `Retry` begins a body anew,
-and requests reads what a redirect carries, however long, and follows it into a private network.
+A transfer goes on where its file ends (RFC 9110, section 14: Range and If-Range), or begins anew at
+a server that cannot. The loops are ours: urllib3's `Retry` begins a body anew, and requests reads
+what a redirect carries, however long, and follows it into a private network.
 """
 
 import json
@@ -11,11 +11,11 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -23,8 +23,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from songtitle import __version__
+from songtitle.corpora.archives import check_room
 from songtitle.corpora.guarded_http import is_public
-from songtitle.corpora.manifest import address_fault, check_room, is_local
+from songtitle.corpora.sources import check_address, is_local
 from songtitle.machine import write_whole
 
 BLOCK = 1 << 18  # bytes at most that a cut can lose
@@ -56,14 +57,28 @@ class Stopped(Exception):
 class _Again(Refused):
     """A fault that may pass; `wait` in seconds is the server's own wish."""
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
+    wait: float | None = None
+
+
+def _refuse(reason: str, part: Path | None = None) -> NoReturn:
+    """Raise Refused; a `part` is thrown away."""
+    if part:
+        discard(part)
+    raise Refused(reason)
+
+
+def _ask_again(reason: str, part: Path | None = None, wait: float | None = None) -> NoReturn:
+    """Raise _Again; a `part` is thrown away."""
+    if part:
+        discard(part)
+    fault = _Again(reason)
+    fault.wait = wait
+    raise fault
 
 
 class _Session(requests.Session):
-    """A session to which no answer is a redirect: requests would read all of its body, however long
-    it is unpacked, and parse an address that may be none."""
+    """Takes no answer for a redirect: requests would read its body, however long, and its address,
+    though it may be none."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -75,14 +90,14 @@ class Transfer:
 
     Whatever comes is compared with `size` (bytes; None when unknown). `checked` says that the
     caller compares a checksum afterwards: only then may a file begin at one address and end at
-    another, or go on at a server that cannot say whether its file has changed. `moved` is told the
-    position and the whole length in bytes, where known; `stop` ends the transfer when it is set.
+    another, or go on at a server that cannot say whether its file has changed. `bar` shows the
+    position; `stop` ends the transfer when it is set.
     """
 
     size: int | None = None
     checked: bool = False
     config: TransferConfig = field(default_factory=TransferConfig)
-    moved: Callable[[int, int | None], None] = lambda position, total: None
+    bar: Any = None  # of tqdm
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, url: str, part: Path) -> None:
@@ -107,8 +122,7 @@ class Transfer:
                 if faults >= self.config.tries:
                     raise
                 if wait > self.config.longest_wait:
-                    msg = f"{fault}, asks to wait {wait:,.0f} s"
-                    raise Refused(msg) from fault
+                    _refuse(f"{fault}, asks to wait {wait:,.0f} s")
                 if self.stop.wait(wait):
                     raise Stopped from None
 
@@ -142,15 +156,15 @@ class Transfer:
         """The response at the end of all redirects, none of them to where they must not lead."""
         first = urlsplit(url).hostname or ""
         for _ in range(HOPS):
-            if fault := address_fault(url):
-                msg = f"{url[:SHOWN]!r} is not {fault}"
-                raise Refused(msg)
+            try:
+                check_address(url)
+            except ValueError as wanted:
+                _refuse(f"{url[:SHOWN]!r} is not {wanted}")
             # As it will be sent: letters and digits of other scripts have become plain ones.
             url = requests.Request("GET", url).prepare().url or url
             host = urlsplit(url).hostname or ""
             if not is_local(first) and _is_private(host):
-                msg = f"redirected to the private address {host}"
-                raise Refused(msg)
+                _refuse(f"redirected to the private address {host}")
             limit = self.config.timeout
             response = session.get(
                 url, headers=headers, stream=True, timeout=limit, allow_redirects=False
@@ -158,13 +172,12 @@ class Transfer:
             if not response.is_redirect:
                 return response
             response.close()
+            location = response.headers["Location"]
             try:
-                url = urljoin(url, response.headers["Location"])
-            except ValueError as error:
-                msg = f"redirected to {response.headers['Location'][:SHOWN]!r}, which is no address"
-                raise Refused(msg) from error
-        msg = f"more than {HOPS} redirects"
-        raise Refused(msg)
+                url = urljoin(url, location)
+            except ValueError:
+                _refuse(f"redirected to {location[:SHOWN]!r}, which is no address")
+        _refuse(f"more than {HOPS} redirects")
 
     def _agree(
         self, response: requests.Response, part: Path, start: int, total: int | None
@@ -178,42 +191,33 @@ class Transfer:
             found = re.fullmatch(form, headers.get("Content-Range", ""))
             whole = int(found[2]) if found and found[2] != "*" else total
             if not found or int(found[1]) != start or whole is None:
-                discard(part)
-                msg = "another part than asked for"
-                raise _Again(msg)
+                _ask_again("another part than asked for", part)
         elif status == HTTPStatus.OK:
             start, said = 0, headers.get("Content-Length", "")
             whole = int(said) if re.fullmatch(NUMBER, said) else None
             ends = whole is not None or "chunked" in headers.get("Transfer-Encoding", "")
             if not (ends or self.size or self.checked):
-                msg = "no length given, so that a cut could not be told from the end"
-                raise Refused(msg)
+                _refuse("no length given, so that a cut could not be told from the end")
         elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            discard(part)
-            msg = "another file than before"
-            raise _Again(msg, 0.0)
+            _ask_again("another file than before", part, 0.0)
         elif status in AGAIN:
-            raise _Again(_in_words(status), _retry_after(headers.get("Retry-After", "")))
+            _ask_again(_in_words(status), wait=_retry_after(headers.get("Retry-After", "")))
         else:
-            raise Refused(_in_words(status))
+            _refuse(_in_words(status))
         # Of a packed file it may mean the file.
         if packing != "identity" and not part.name.endswith((".gz.part", ".tgz.part")):
-            msg = f"packed as {packing[:SHOWN]!r} though not asked for"
-            raise Refused(msg)
+            _refuse(f"packed as {packing[:SHOWN]!r} though not asked for")
         if whole is not None and self.size not in (None, whole):
-            msg = f"wrong length, {whole:,} bytes for {self.size:,}"
-            raise Refused(msg)
+            _refuse(f"wrong length, {whole:,} bytes for {self.size:,}")
         if start and total and whole != total:
-            discard(part)
-            msg = "another file than before"
-            raise _Again(msg, 0.0)
+            _ask_again("another file than before", part, 0.0)
         return start, self.size if whole is None else whole
 
     def _receive(self, raw: Any, part: Path, start: int, total: int | None) -> None:
         """Append the body to the part file, each piece as it comes, and look at its head."""
         position, looked = start, start >= HEAD
         with part.open("ab", buffering=0) as out:
-            self.moved(position, total)
+            self._show(position, total)
             while True:
                 if self.stop.is_set():
                     raise Stopped
@@ -230,19 +234,19 @@ class Transfer:
                     looked = True
                     _refuse_web_page(part)
                 if total is not None and position > total:
-                    discard(part)
-                    msg = f"wrong length, more than {total:,} bytes"
-                    raise Refused(msg)
-                self.moved(position, total)
+                    _refuse(f"wrong length, more than {total:,} bytes", part)
+                self._show(position, total)
             os.fsync(out.fileno())
         _refuse_web_page(part)
         if total is not None and position < total:
             if raw.chunked:  # a last piece that says so was read: this is all there is
-                discard(part)
-                msg = f"wrong length, {position:,} bytes for {total:,}"
-                raise Refused(msg)
-            msg = f"cut after {position:,} of {total:,} bytes"
-            raise _Again(msg)
+                _refuse(f"wrong length, {position:,} bytes for {total:,}", part)
+            _ask_again(f"cut after {position:,} of {total:,} bytes")
+
+    def _show(self, position: int, total: int | None) -> None:
+        if self.bar is not None:
+            self.bar.total = total
+            self.bar.update(position - self.bar.n)
 
 
 def length(part: Path) -> int:
@@ -296,8 +300,7 @@ def _refuse_web_page(part: Path, content_type: str = "") -> None:
         if page := head.startswith((b"<!doctype html", b"<html")):
             discard(part)
     if page:
-        msg = "a web page instead of the file"
-        raise Refused(msg)
+        _refuse("a web page instead of the file")
 
 
 def _is_private(host: str) -> bool:

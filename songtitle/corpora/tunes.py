@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, repeat
+from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -102,10 +102,7 @@ def read_book(content: bytes, name: str) -> list[Tune]:
 
 def verify() -> manifest.Problems:
     """Compare the books and the sound font with their listed sha256."""
-    found = [manifest.verify([file], _site(file)) for file in manifest.listed("tunes")]
-    return manifest.Problems(
-        *(list(chain.from_iterable(paths)) for paths in zip(*found, strict=True))
-    )
+    return manifest.verify(manifest.listed("tunes"), _site)
 
 
 def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:

@@ -1,4 +1,4 @@
-"""The work of fetching pictures: what is said once and holds for every shard."""
+"""Shards as img2dataset makes them, in its words; here only what it is made to do otherwise."""
 
 import contextlib
 import hashlib
@@ -8,39 +8,29 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from img2dataset import distributor as distributors
 from img2dataset import downloader as img2dataset_downloader
 from img2dataset import resizer as img2dataset_resizer
 from img2dataset.downloader import Downloader
+from img2dataset.reader import Reader
 from img2dataset.resizer import Resizer
 from img2dataset.writer import WebDatasetSampleWriter
 from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
 
 from songtitle.corpora.guarded_http import TEMPORARY, Limits, NotFetchedError, Reason, get
 from songtitle.machine import end_with_parent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """How the shards are made; `distribution` hands them out, `worker` makes them."""
-
-    limits: Limits
-    min_side: int  # pixels
-    max_pixels: int
-    shard_size: int  # rows
-    threads: int  # of one process
-    retries: int  # of one picture
-
 
 COLUMNS = ["row", "caption", "url"]
 DIGITS = 5  # of a shard's number in its file names
@@ -50,6 +40,65 @@ log = logging.getLogger(__name__)
 _decoding = threading.Lock()  # one picture at a time: decoded, it is many times as big
 
 
+def distribute(
+    downloader: "ShardDownloader",
+    rows: Path,
+    done: set[int],
+    *,
+    total: int,
+    processes: int,
+    distributor: str,
+    variables: Mapping[str, str],
+) -> None:
+    """Make the `total` shards of the Parquet files in `rows`, less those in `done`.
+
+    `variables` are of the environment of workers on a cluster. A shard that failed is left out and
+    its error printed. img2dataset's LoggerProcess is not started: all it does is print speeds, and
+    it lives on for ever when the driver is killed.
+    """
+    scratch = downloader.folder / SCRATCH
+    scratch.mkdir()
+    reader = Reader(
+        str(rows),
+        "parquet",
+        url_col="url",
+        caption_col="caption",
+        verify_hash_col=None,
+        verify_hash_type=None,
+        save_additional_columns=["row"],
+        number_sample_per_shard=downloader.number_sample_per_shard,
+        done_shards=done,
+        tmp_path=str(scratch),
+    )
+    assert reader.column_list == COLUMNS
+    # Its own bar knows no total, and so no time left. Ray and Spark show their own.
+    distributors.tqdm = partial(
+        tqdm, total=total - len(done), desc="pictures", unit="shard", disable=None
+    )
+    hand_out = getattr(distributors, f"{distributor}_distributor")
+    with _ray(processes, variables) if distributor == "ray" else contextlib.nullcontext():
+        hand_out(processes, downloader, reader, 1000, 1)  # 1000 shards a Spark job, 1 retry
+
+
+@contextlib.contextmanager
+def _ray(processes: int, variables: Mapping[str, str]) -> Iterator[None]:
+    """A Ray session: the caller's, or the cluster that RAY_ADDRESS names, or one of our own."""
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(runtime_env={"env_vars": dict(variables)})
+    else:
+        # "local": else Ray joins what cluster was last started on this machine, even a dead one.
+        ray.init(address="local", num_cpus=processes, include_dashboard=False)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
 class ShardDownloader(Downloader):
     """img2dataset's Downloader: guarded, in the order of the rows, whole shards or none.
 
@@ -57,7 +106,7 @@ class ShardDownloader(Downloader):
     `NNNNN_stats.json` into `folder`. Equal answers make equal tar and Parquet files.
     """
 
-    def __init__(self, folder: Path, work: Work) -> None:
+    def __init__(self, folder: Path, limits: Limits, shard_size: int, threads: int) -> None:
         super().__init__(
             sample_writer_class=ShardWriter,
             resizer=EightBitResizer(
@@ -66,31 +115,32 @@ class ShardDownloader(Downloader):
                 resize_only_if_bigger=False,
                 encode_quality=95,
                 skip_reencode=True,
-                min_image_size=work.min_side,
-                max_image_area=work.max_pixels,
+                min_image_size=limits.min_side,
+                max_image_area=limits.max_pixels,
             ),
-            thread_count=work.threads,
+            thread_count=threads,
             save_caption=True,
             extract_exif=False,
             output_folder=str(folder),
             column_list=COLUMNS,
-            timeout=work.limits.timeout,
-            number_sample_per_shard=work.shard_size,
+            timeout=limits.timeout,
+            number_sample_per_shard=shard_size,
             oom_shard_count=DIGITS,
             compute_hash="sha256",
             verify_hash_type=None,
             encode_format="jpg",
-            retries=work.retries,
+            retries=limits.retries,
             user_agent_token="songtitle",
             disallowed_header_directives=["noai", "noimageai", "noindex", "noimageindex"],
         )
-        self.folder, self.work = folder, work
+        self.folder, self.limits = folder, limits
 
     def download_shard(self, row: tuple[int, str]) -> None:
         """Ask for every picture of the shard; an exception leaves no file of it in `folder`."""
         end_with_parent()  # Ray ends its workers itself
         number, source = row
-        rows = _rows(Path(source))
+        with pa.memory_map(source) as file:
+            rows = pa.ipc.open_file(file).read_all().num_rows
         scratch = self.folder / SCRATCH / f"{number}-{os.getpid()}"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
@@ -98,7 +148,12 @@ class ShardDownloader(Downloader):
         # img2dataset deletes the rows it was given before the shard is in place: give it a copy.
         kept = scratch / "rows.arrow"
         shutil.copyfile(source, kept)
-        with _patched(self):
+        fetch = partial(download, limits=self.limits)
+        with (
+            patch.object(img2dataset_downloader, "ThreadPool", _OrderedPool),
+            patch.object(img2dataset_downloader, "download_image_with_retry", fetch),
+            patch.object(img2dataset_resizer, "imghdr", _FirstBytes),
+        ):
             super().download_shard((number, str(kept)))
         stem = f"{number:0{DIGITS}d}"
         written = pq.read_metadata(scratch / f"{stem}.parquet").num_rows
@@ -133,20 +188,11 @@ class ShardWriter(WebDatasetSampleWriter):
     came; the two agree where a JPEG was kept as it is.
     """
 
-    def __init__(
-        self,
-        shard_id: int,
-        output_folder: str,
-        save_caption: bool,
-        oom_shard_count: int,
-        schema: pa.Schema,
-        encode_format: str,
-    ) -> None:
-        schema = schema.append(pa.field("http_status", pa.int32()))
-        schema = schema.append(pa.field("source_sha256", pa.string()))
-        super().__init__(
-            shard_id, output_folder, save_caption, oom_shard_count, schema, encode_format
-        )
+    def __init__(self, *arguments: Any) -> None:
+        *others, schema, encode_format = arguments
+        for name, kind in (("http_status", pa.int32()), ("source_sha256", pa.string())):
+            schema = schema.append(pa.field(name, kind))
+        super().__init__(*others, schema, encode_format)
         self.tarwriter.mtime = 0
 
     def write(
@@ -198,7 +244,6 @@ def download(
     disallowed_header_directives: Collection[str] | None,
     *,
     limits: Limits,
-    max_pixels: int,
 ) -> tuple[int, io.BytesIO | None, str | None]:
     """One picture or the reason why not, in place of img2dataset's function of these arguments.
 
@@ -213,7 +258,7 @@ def download(
                 answer.headers, user_agent_token, disallowed_header_directives
             ):
                 raise NotFetchedError(Reason.ROBOTS, 200)
-            check_picture(answer.body, max_pixels)
+            check_picture(answer.body, limits.max_pixels)
             return key, io.BytesIO(answer.body), None
         except NotFetchedError as error:
             message = str(error)
@@ -238,28 +283,3 @@ class _FirstBytes:
     @staticmethod
     def what(stream: io.BytesIO) -> str | None:
         return "jpeg" if stream.read(3) == b"\xff\xd8\xff" else None
-
-
-@contextlib.contextmanager
-def _patched(downloader: ShardDownloader) -> Iterator[None]:
-    """img2dataset with three of its names exchanged."""
-    work = downloader.work
-    fetch = partial(download, limits=work.limits, max_pixels=work.max_pixels)
-    exchanged = [
-        (img2dataset_downloader, "ThreadPool", _OrderedPool),
-        (img2dataset_downloader, "download_image_with_retry", fetch),
-        (img2dataset_resizer, "imghdr", _FirstBytes),
-    ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in exchanged]
-    for module, name, value in exchanged:
-        setattr(module, name, value)
-    try:
-        yield
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)
-
-
-def _rows(source: Path) -> int:
-    with pa.memory_map(str(source)) as file:
-        return pa.ipc.open_file(file).read_all().num_rows

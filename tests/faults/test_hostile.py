@@ -9,6 +9,7 @@ import os
 import pickle
 import random
 import re
+import shutil
 import socket
 import stat
 import struct
@@ -34,8 +35,8 @@ from training_examples import new_model, train
 from songtitle import cache
 from songtitle.book import reproduce
 from songtitle.config import preset
-from songtitle.corpora import guarded_http, manifest, transfer
-from songtitle.corpora.fetch import unpack
+from songtitle.corpora import guarded_http, transfer
+from songtitle.corpora.archives import unpack
 from songtitle.corpora.guarded_http import Limits, NotFetchedError, Reason, get
 from songtitle.corpora.transfer import Refused, Transfer
 from songtitle.errors import InputError
@@ -220,7 +221,7 @@ def test_no_archive_fills_the_disk_or_the_memory(fault, tmp_path, monkeypatch):
         ],
         "gz": [zlib.compress(big, wbits=31), zlib.compress(big[: 33 * MB], wbits=31)],
     }
-    usage = manifest.shutil.disk_usage(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
     room = 32 * MB
     for number in each.rounds:
         packing = list(bombs)[number % 3]
@@ -234,7 +235,7 @@ def test_no_archive_fills_the_disk_or_the_memory(fault, tmp_path, monkeypatch):
         def free(_, out=out):
             return usage._replace(free=room - sum(p.stat().st_size for p in out.rglob("*")))
 
-        monkeypatch.setattr(manifest.shutil, "disk_usage", free)
+        monkeypatch.setattr(shutil, "disk_usage", free)
         with each.once(f"{packing} {number}"):
             refusal(lambda p=place, o=out, k=packing: unpack(p / f"x.{k}", o, k), word)
             assert not [path for path in out.rglob("*") if path.is_file()]
