@@ -20,7 +20,7 @@ from songtitle.model.encoder import (
 from songtitle.model.lstm import AttentionDecoder, Decoder, LSTMDecoder
 from songtitle.model.transformer import TransformerDecoder
 from songtitle.model.words import PretrainedEmbedding, read_word_vectors
-from songtitle.search.beam import beam_search, greedy_search
+from songtitle.search.beam import beam_search
 from songtitle.search.candidates import Hypotheses, Product
 from songtitle.shapes import Features, Image, Memory, State, Timbre, Tokens
 from songtitle.timbre import TIMBRE_SIZE
@@ -165,29 +165,17 @@ class Searcher:
     def search(
         self, memory: Memory, *, bos_id: int, eos_id: int, config: SearchConfig
     ) -> Hypotheses:
-        """The hypotheses for each row of `memory`: greedy search at beam size 1, else beam search.
+        """Find the hypotheses for each row of `memory`; at beam size 1 that is greedy search.
 
         Put the decoder into evaluation mode first: dropout would act here too.
         """
         state = self.decoder.start(memory)
-        if config.beam_size > 1 or config.unfinished == "drop":
-            return beam_search(
-                self,
-                state,
-                bos_id=bos_id,
-                eos_id=eos_id,
-                config=config,
-                never=self.never,
-                logits=True,
-            )
-        return greedy_search(
+        return beam_search(
             self,
             state,
             bos_id=bos_id,
             eos_id=eos_id,
-            max_steps=config.max_steps,
-            min_length=config.min_length,
-            no_repeat_ngram=config.no_repeat_ngram,
+            config=config,
             never=self.never,
             logits=True,
         )
