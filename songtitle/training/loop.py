@@ -64,14 +64,13 @@ def fit(
     validate: Callable[[nn.Module], float],
     folder: Path,
     details: dict[str, Any] | None = None,
-    bar: bool | None = None,
 ) -> list[dict[str, Any]]:
     """Train with Adam, and leave the model at the epoch with the lowest validation loss.
 
     The loss is cross-entropy in nats per token of the global batch, plus the model's penalty per
     example. `validate(model)` gives nats per token; of several processes each runs it, and the
     main one's counts. Returns one row per epoch: `epoch, train_perplexity, valid_perplexity,
-    seconds`. A progress bar shows on a terminal, or as `bar` says.
+    seconds`. A progress bar shows on a terminal.
 
     `folder`, which all processes share, receives checkpoints (with `details`, plain JSON values),
     TensorBoard's curves in `logs` and seconds in `timing.jsonl`. Called again on the same folder,
@@ -101,9 +100,7 @@ def fit(
         )
         progress = run.resume()
         if accelerator.is_main_process and not progress.finished(config):
-            run.reporter = Reporter(
-                folder, progress, epochs=config.epochs, total=run.examples, bar=bar
-            )
+            run.reporter = Reporter(folder, progress, epochs=config.epochs, total=run.examples)
             stack.enter_context(closing(run.reporter))
         while not progress.finished(config):
             progress = run.end_epoch(run.train_epoch(progress))

@@ -47,13 +47,10 @@ class _Curves:
 class Reporter:
     """What a person sees of a run while it goes on, and what is left of it in `folder/logs`.
 
-    `total` is the number of examples of an epoch, where known. `bar` shows the progress bar or
-    not; by default it shows on a terminal.
+    `total` is the number of examples of an epoch, where known. The bar shows on a terminal.
     """
 
-    def __init__(
-        self, folder: Path, progress: Progress, *, epochs: int, total: int | None, bar: bool | None
-    ):
+    def __init__(self, folder: Path, progress: Progress, *, epochs: int, total: int | None):
         self.folder, self.epochs = folder, epochs
         # Steps after the checkpoint that a resumed run starts from come again. Epochs are few, and
         # written anew from the history.
@@ -67,7 +64,7 @@ class Reporter:
             initial=progress.examples + (progress.epoch - 1) * (total or 0),
             unit=" examples",
             file=sys.stderr,
-            disable=None if bar is None else not bar,
+            disable=None,
             dynamic_ncols=True,
         )
         self.since, self.clock = progress, time.perf_counter()
