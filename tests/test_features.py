@@ -1,17 +1,181 @@
+"""Laws of features: the same to the last bit in any company, and kept whole through a kill."""
+
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import warnings
+from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from torch.nn.functional import cosine_similarity
 
+from songtitle.config import QUICK, ModelConfig
 from songtitle.errors import InputError
+from songtitle.experiment.inputs import _memories, encoder_settings
 from songtitle.model import features
-from songtitle.model.features import FeatureWriter, read_details, read_features
+from songtitle.model.encoder import build_backbone
+from songtitle.model.features import (
+    Encoder,
+    FeatureWriter,
+    Job,
+    Look,
+    Plan,
+    native_precision,
+    plan_for,
+    read_features,
+    run_jobs,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build_backbone("resnet18", "none", memory="map")
+
+
+# --- the network, faster
+
+
+@pytest.fixture
+def images():
+    return torch.rand(5, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def one_compilation():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("batch", [1, 3, 5, 7])
+def test_a_plan_changes_how_features_are_made_but_not_what_they_are(
+    backbone, images, precision, batch
+):
+    found = Encoder(backbone, Plan(precision=precision, batch=batch))(images)
+    plain = backbone(images)
+    assert found.shape == plain.shape == (5, 6, 512)
+    assert found.dtype == torch.float32
+    assert cosine_similarity(found, plain, dim=-1).min() >= 0.999
+    assert (found - plain).abs().max() <= (1e-4 if precision == "fp32" else 0.03) * plain.max()
+
+
+def test_bf16_does_round(backbone, images):
+    exact = Encoder(backbone, Plan(precision="fp32", batch=5))(images)
+    rounded = Encoder(backbone, Plan(precision="bf16", batch=5))(images)
+    assert not torch.allclose(exact, rounded, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_picture_has_the_same_features_to_the_last_bit_whatever_comes_with_it(
+    backbone, images, precision
+):
+    encoder = Encoder(backbone, Plan(precision=precision, batch=3))
+    together = encoder(images)
+    for cuts in ([1, 4], [2, 3], [4, 1]):
+        assert torch.equal(torch.cat([encoder(part) for part in images.split(cuts)]), together)
+
+
+def test_an_encoder_leaves_its_backbone_as_it_was(backbone, images):
+    before = backbone(images)
+    Encoder(backbone, Plan(precision="bf16", batch=2))(images)
+    assert torch.equal(backbone(images), before)
+    assert {p.dtype for p in backbone.parameters()} == {torch.float32}
+
+
+def test_features_can_be_trained_upon(backbone, images):
+    found = Encoder(backbone, Plan(precision="fp32", batch=2))(images)
+    torch.nn.Linear(512, 3)(found).sum().backward()
+
+
+slow = pytest.mark.skipif(not os.environ.get("SONGTITLE_SLOW"), reason="SONGTITLE_SLOW is not set")
+
+
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=slow)])
+def test_a_compiled_network_gives_the_same_features(one_compilation, images, precision):
+    network = build_backbone("efficientnet_lite0", "none")
+    network.trunk = torch.nn.Sequential(network.trunk.conv_stem, torch.nn.ReLU())  # compiles fast
+    encoder = Encoder(network, Plan(precision=precision, batch=3, compiled=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        found = encoder(images)
+    assert encoder.compile_seconds > 0
+    assert cosine_similarity(found, network(images), dim=-1).min() >= 0.999
+    spent = encoder.compile_seconds
+    assert torch.equal(encoder(images), found)
+    assert encoder.compile_seconds == spent  # once
+
+
+def test_without_a_compiler_the_network_runs_uncompiled_and_says_so(backbone, images, monkeypatch):
+    def no_compiler(trunk, **_):
+        def run(images):
+            msg = "no C++ compiler found\nand more"
+            raise RuntimeError(msg)
+
+        return Wrapped(run)
+
+    class Wrapped(torch.nn.Module):
+        def __init__(self, run):
+            super().__init__()
+            self.run = run
+
+        def forward(self, images):
+            return self.run(images)
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    encoder = Encoder(backbone, Plan(precision="fp32", batch=3, compiled=True))
+    with pytest.warns(UserWarning, match="goes on uncompiled.*no C.. compiler found"):
+        found = encoder(images)
+    plain = Encoder(backbone, Plan(precision="fp32", batch=3))
+    assert torch.equal(found, plain(images))
+    assert encoder.compile_seconds == 0.0
+
+
+@pytest.mark.parametrize(("precision", "pictures"), [("bf16", 10_000), ("fp32", 100_000)])
+def test_a_network_is_compiled_for_large_jobs_alone(backbone, monkeypatch, precision, pictures):
+    monkeypatch.setattr(features, "native_precision", lambda device: precision)
+    for count, side, compiled in [
+        (pictures, 256, True),
+        (pictures - 1, 256, False),
+        (64 * pictures, 32, True),
+        (64 * pictures - 1, 32, False),
+    ]:
+        plan = plan_for(backbone, pictures=count, height=side, width=side)
+        assert (plan.compiled, plan.precision) == (compiled, precision)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "side", "batch"),
+    [(100, 256, 4), (100, 512, 1), (100, 2048, 1), (1000, 32, 256), (7, 32, 7), (0, 32, 1)],
+)
+def test_a_batch_has_the_area_that_a_cache_likes_and_no_more_pictures_than_there_are(
+    backbone, pictures, side, batch
+):
+    assert plan_for(backbone, pictures=pictures, height=side, width=side).batch == batch
+
+
+def test_a_cpu_computes_in_bf16_where_it_has_a_unit_for_it_and_else_in_fp32(monkeypatch):
+    for amx, avx512 in [(False, False), (True, False), (False, True)]:
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda on=amx: on, raising=False)
+        monkeypatch.setattr(
+            torch.cpu, "_is_avx512_bf16_supported", lambda on=avx512: on, raising=False
+        )
+        assert native_precision(CPU) == ("bf16" if amx or avx512 else "fp32")
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert native_precision(CPU) == "fp32"
+
+
+# --- files
+
 
 SHAPES = {"train": (11, 2, 7, 5), "test": (3, 13, 1, 5), "timbre": (11, 17)}
 
@@ -22,10 +186,10 @@ def rows():
     return {name: torch.randn(shape, generator=generator) for name, shape in SHAPES.items()}
 
 
-def write(path, rows, *, size=4, dtype=torch.float32, stop_after=None, **options):
+def write(path, rows, *, size=4, dtype=torch.float32, stop_after=None):
     """All rows in batches; `stop_after` batches, the process is as good as killed."""
     batches = 0
-    writer = FeatureWriter(path, SHAPES, dtype=dtype, **options)
+    writer = FeatureWriter(path, SHAPES, dtype)
     for name, tensor in rows.items():
         for part in tensor[writer.done(name) :].split(size):
             if batches == stop_after:
@@ -39,30 +203,19 @@ def write(path, rows, *, size=4, dtype=torch.float32, stop_after=None, **options
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_what_is_written_is_read_again(tmp_path, rows, dtype):
     path = tmp_path / "features.safetensors"
-    write(path, rows, dtype=dtype, details={"encoder": "none ü"})
+    write(path, rows, dtype=dtype)
     found = read_features(path)
     assert {name: tuple(tensor.shape) for name, tensor in found.items()} == SHAPES
     for name, tensor in rows.items():
         assert found[name].dtype == dtype
         assert torch.equal(found[name], tensor.to(dtype))
-    assert read_details(path)["encoder"] == "none ü"
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-def test_tensors_of_two_types_lie_in_one_file_each_on_its_alignment(tmp_path, rows):
-    path = tmp_path / "features.safetensors"
-    dtypes = {"train": torch.float16, "test": torch.bfloat16, "timbre": torch.float32}
-    write(path, rows, dtype=dtypes)
-    found = load_file(path)
-    assert {name: tensor.dtype for name, tensor in found.items()} == dtypes
-    assert all(torch.equal(found[name], rows[name].to(dtypes[name])) for name in rows)
-    assert found["timbre"].data_ptr() % 4 == 0
 
 
 def test_half_precision_is_off_by_at_most_one_part_in_2048(tmp_path):
     wide = torch.logspace(-4, 4, 1300).reshape(13, 100)
     path = tmp_path / "features.safetensors"
-    with FeatureWriter(path, {"map": (13, 100)}, dtype=torch.float16) as writer:
+    with FeatureWriter(path, {"map": (13, 100)}, torch.float16) as writer:
         writer.append("map", wide)
         writer.finish()
     found = read_features(path)["map"].float()
@@ -95,9 +248,10 @@ def test_rows_that_were_not_promised_yet_are_written_again(tmp_path, rows, monke
 KILLED = textwrap.dedent(
     """
     import sys, time, torch
+    import pathlib
     from songtitle.model import features
     features.FLUSH_SECONDS = 0.0
-    with features.FeatureWriter(sys.argv[1], {"train": (400, 7, 5)}) as writer:
+    with features.FeatureWriter(pathlib.Path(sys.argv[1]), {"train": (400, 7, 5)}) as writer:
         for part in torch.arange(400.0 * 7 * 5).reshape(400, 7, 5).split(3):
             writer.append("train", part)
             print(writer.done("train"), flush=True)
@@ -125,26 +279,24 @@ def test_a_killed_process_leaves_what_it_had_done_and_the_next_ends_with_the_sam
     assert path.read_bytes() == straight.read_bytes()
 
 
-@pytest.mark.parametrize("change", ["shape", "dtype", "details", "torn", "nonsense", "too many"])
+@pytest.mark.parametrize("change", ["shape", "dtype", "torn", "nonsense", "too many"])
 def test_a_partial_file_of_something_else_is_begun_anew(tmp_path, rows, monkeypatch, change):
     path = tmp_path / "features.safetensors"
     monkeypatch.setattr(features, "FLUSH_SECONDS", 0.0)
     write(path, rows, stop_after=2)
-    shapes, options = SHAPES, {}
+    shapes, dtype = SHAPES, torch.float32
     progress = tmp_path / "features.safetensors.progress.json"
     if change == "shape":
         shapes = SHAPES | {"test": (5, 13, 1, 5)}
     elif change == "dtype":
-        options = {"dtype": torch.float16}
-    elif change == "details":
-        options = {"details": {"encoder": "another"}}
+        dtype = torch.float16
     elif change == "torn":
         os.truncate(tmp_path / "features.safetensors.partial", 1000)
     elif change == "nonsense":
         progress.write_text("{")
     else:
         progress.write_text(json.dumps({"rows": dict.fromkeys(SHAPES, 12)}))
-    assert FeatureWriter(path, shapes, **options).done("train") == 0
+    assert FeatureWriter(path, shapes, dtype).done("train") == 0
 
 
 def test_a_file_is_mapped_and_takes_memory_row_by_row(tmp_path):
@@ -155,13 +307,13 @@ def test_a_file_is_mapped_and_takes_memory_row_by_row(tmp_path):
         writer.finish()
     code = textwrap.dedent(
         """
-        import sys, torch
+        import pathlib, sys, torch
         from songtitle.model.features import read_features
         def held():
             with open("/proc/self/statm") as file:
                 return int(file.read().split()[1]) * 4096 / 2**20
         before = held()
-        found = read_features(sys.argv[1])["map"]
+        found = read_features(pathlib.Path(sys.argv[1]))["map"]
         assert found[5].sum() == 64 * 4096
         print(held() - before)
         found.sum()
@@ -184,8 +336,6 @@ def spoil(path, how):
         content += b"more"
     elif how == "a number":
         content[-3] ^= 1
-    elif how == "a detail":
-        content = content.replace(b"honest", b"dubious"[:6])
     elif how == "the signature":
         at = content.index(b'sha256": "') + 12
         content[at] = ord("0") if content[at] != ord("0") else ord("1")
@@ -197,12 +347,11 @@ def spoil(path, how):
 
 
 @pytest.mark.parametrize(
-    "how",
-    ["torn", "longer", "a number", "a detail", "the signature", "nothing left", "another kind"],
+    "how", ["torn", "longer", "a number", "the signature", "nothing left", "another kind"]
 )
 def test_a_torn_or_changed_file_is_refused_by_name(tmp_path, rows, how):
     path = tmp_path / "features.safetensors"
-    write(path, rows, details={"encoder": "honest"})
+    write(path, rows)
     spoil(path, how)
     with pytest.raises(InputError, match=r"features\.safetensors: expected .*, got .*; delete it"):
         read_features(path)
@@ -230,7 +379,7 @@ def test_rows_that_do_not_fit_are_refused_and_nothing_is_lost(tmp_path, rows):
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e5])
 def test_a_number_that_the_file_cannot_hold_is_refused_with_its_row(tmp_path, rows, value):
-    writer = FeatureWriter(tmp_path / "features.safetensors", SHAPES, dtype=torch.float16)
+    writer = FeatureWriter(tmp_path / "features.safetensors", SHAPES, torch.float16)
     writer.append("timbre", rows["timbre"][:3])
     rows["timbre"][5, 2] = value
     with pytest.raises(InputError, match=r"timbre: expected finite .* F16 can hold.* in row 5"):
@@ -242,3 +391,131 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_encoded(tmp_path):
     with pytest.raises(InputError, match=r"huge\.safetensors: expected room for \d+ MB, got"):
         FeatureWriter(tmp_path / "huge.safetensors", {"map": (10**9, 64, 1280)})
     assert list(tmp_path.iterdir()) == []
+
+
+# --- jobs
+
+
+BOTH = ("pooled", "map")
+
+
+@pytest.fixture
+def small_groups(monkeypatch):
+    monkeypatch.setattr(features, "GROUP", 3)
+    monkeypatch.setitem(features.PIXELS, "cpu", 4 * 64 * 96)
+
+
+def picture(item, views=2):
+    generator = torch.Generator().manual_seed(item)
+    return torch.rand(views, 3, 64, 96, generator=generator)
+
+
+def jobs(look=picture):
+    return [
+        Job("train", range(11), lambda item: Look(look(item))),
+        Job("valid", range(5), lambda item: Look(look(item, views=1))),
+    ]
+
+
+def test_each_item_has_its_views_in_both_files_as_the_backbone_alone_sees_them(
+    backbone, tmp_path, small_groups, monkeypatch
+):
+    monkeypatch.setattr(features, "native_precision", lambda device: "fp32")  # as it is alone
+    result = run_jobs(jobs(), backbone, tmp_path, memories=BOTH)
+    pooled, maps = (read_features(tmp_path / f"{memory}.safetensors") for memory in BOTH)
+    assert pooled["train"].shape == (11, 2, 1, 512)
+    assert maps["train"].shape == (11, 2, 6, 512)
+    assert maps["valid"].shape == (5, 1, 6, 512)
+    assert result["shapes"]["map"]["train"] == (11, 2, 6, 512)
+    for item in range(11):
+        alone = backbone(picture(item))
+        torch.testing.assert_close(maps["train"][item].float(), alone, rtol=1e-3, atol=1e-3)
+        mean = alone.mean(1, keepdim=True)
+        torch.testing.assert_close(pooled["train"][item], mean, rtol=1e-4, atol=1e-4)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(("at", "kept"), [(2, 0), (7, 6), (13, 11)])
+def test_a_job_that_was_killed_goes_on_to_the_same_bytes(
+    backbone, tmp_path, small_groups, at, kept
+):
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    straight.mkdir()
+    broken.mkdir()
+    run_jobs(jobs(), backbone, straight, memories=BOTH)
+    looked = []
+
+    def breaks(item, views=2):
+        looked.append(item)
+        if len(looked) == at + 2:  # one look of each job tells the shape
+            raise Killed
+        return picture(item, views)
+
+    with pytest.raises(Killed):
+        run_jobs(jobs(breaks), backbone, broken, memories=BOTH)
+    looked.clear()
+
+    def counts(item, views=2):
+        looked.append(item)
+        return picture(item, views)
+
+    run_jobs(jobs(counts), backbone, broken, memories=BOTH)
+    assert len(looked) == 2 + 16 - kept  # what was done is not done again
+    for memory in BOTH:
+        name = f"{memory}.safetensors"
+        assert (broken / name).read_bytes() == (straight / name).read_bytes()
+
+
+def test_timbre_lies_in_a_file_of_its_own_and_survives_a_kill(backbone, tmp_path, small_groups):
+    def look(item, fails=None):
+        if item == fails:
+            raise Killed
+        return Look(picture(item, views=1), torch.full((90,), float(item)))
+
+    failing = [Job("songs", range(8), lambda item: look(item, fails=7))]
+    with pytest.raises(Killed):
+        run_jobs(failing, backbone, tmp_path, memories=("pooled",))
+    run_jobs([Job("songs", range(8), look)], backbone, tmp_path, memories=("pooled",))
+    timbre = read_features(tmp_path / "timbre.safetensors")["songs"]
+    assert timbre.shape == (8, 1, 1, 90)
+    assert timbre[:, 0, 0, 5].tolist() == list(range(8))
+    assert not (tmp_path / "map.safetensors").exists()
+
+
+def test_torch_has_as_many_threads_after_a_job_as_before(backbone, tmp_path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    run_jobs(jobs()[1:], backbone, tmp_path, memories=("pooled",))
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
+
+
+def test_findings_are_plain_values(backbone, tmp_path):
+    result = run_jobs(jobs()[1:], backbone, tmp_path, memories=("pooled",))
+    assert json.loads(json.dumps(result))["shapes"] == {"pooled": {"valid": [5, 1, 1, 512]}}
+    assert result["timing"]["pictures_per_second"] > 0
+    assert result["parameters"] > 11e6
+
+
+def test_maps_are_kept_only_where_a_decoder_looks_at_them():
+    only_lstm = replace(QUICK, compared_decoders=("lstm",))
+    assert _memories(only_lstm) == ["pooled"]
+    assert _memories(replace(QUICK, compared_decoders=("lstm", "attention"))) == ["pooled", "map"]
+    assert _memories(QUICK, compared=()) == ["pooled"]
+    looks = replace(only_lstm, model=ModelConfig(decoder="transformer"))
+    assert _memories(looks) == _memories(looks, compared=()) == ["pooled", "map"]
+
+
+def test_settings_know_weights_by_content_not_by_path(tmp_path):
+    def settings(path):
+        model = ModelConfig(encoder="resnet18", weights=str(path))
+        return encoder_settings(replace(QUICK, device="cpu", model=model))
+
+    for name, content in (("a.pth", b"one"), ("b.pth", b"one"), ("c.pth", b"other")):
+        (tmp_path / name).write_bytes(content)
+    assert settings(tmp_path / "a.pth") == settings(tmp_path / "b.pth")
+    assert settings(tmp_path / "a.pth") != settings(tmp_path / "c.pth")
+    assert str(tmp_path) not in json.dumps(settings(tmp_path / "a.pth"))

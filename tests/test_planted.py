@@ -122,7 +122,6 @@ def learn_and_test(corpus: Corpus, order: list[int], folder, seed: int = 0) -> F
         pad_id=vocabulary.pad_id,
         validate=lambda m: evaluate(m, held_out.in_order(), pad_id=vocabulary.pad_id),
         folder=folder,
-        bar=False,
     )
     model.eval()
     true = corpus.titles[-TEST:]

@@ -1,12 +1,16 @@
+"""Laws of search: what is found is the best there is, whatever is beside it in the batch."""
+
 import itertools
 import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from songtitle.config import SearchConfig
 from songtitle.errors import InputError
+from songtitle.model.captioner import Searcher
+from songtitle.model.lstm import LSTMDecoder
 from songtitle.search.beam import beam_search, greedy_search
 from songtitle.search.candidates import Hypotheses, Product, row_top
 
@@ -31,14 +35,20 @@ def history_step(tokens, state):
     return rows, {"table": state["table"], "seen": mixed}
 
 
-def beam(tables: Tensor, step=table_step, **config) -> Hypotheses:
+def beam(tables: Tensor, step=table_step, never=(), logits=False, **config) -> Hypotheses:
     state = {"table": tables, "seen": torch.zeros(len(tables), dtype=torch.long)}
-    return beam_search(step, state, bos_id=BOS, eos_id=EOS, config=SearchConfig(**config))
+    settings, ends = SearchConfig(**config), {"bos_id": BOS, "eos_id": EOS}
+    return beam_search(step, state, **ends, config=settings, never=never, logits=logits)
 
 
-def greedy(tables: Tensor, step=table_step, max_steps: int = 5) -> Hypotheses:
+def greedy(tables: Tensor, step=table_step, max_steps: int = 5, **options) -> Hypotheses:
     state = {"table": tables, "seen": torch.zeros(len(tables), dtype=torch.long)}
-    return greedy_search(step, state, bos_id=BOS, eos_id=EOS, max_steps=max_steps)
+    return greedy_search(step, state, bos_id=BOS, eos_id=EOS, max_steps=max_steps, **options)
+
+
+def logits_of(tables: Tensor) -> Tensor:
+    """Scores whose log-probabilities are the tables: each row moved by another amount."""
+    return tables + torch.linspace(-3, 4, tables.shape[1])[None, :, None]
 
 
 def words(tokens: Tensor) -> tuple[int, ...]:
@@ -92,38 +102,43 @@ def test_a_beam_finds_what_greedy_search_misses():
     assert words(beam(tables, beam_size=2, max_steps=5).tokens[0, 0]) == (4, EOS)
 
 
+def repeats(hypothesis: tuple[int, ...], size: int) -> bool:
+    grams = [hypothesis[i : i + size] for i in range(len(hypothesis) - size + 1)]
+    return len(set(grams)) < len(grams)
+
+
+def greedy_by_hand(table, step, *, min_length=0, no_repeat_ngram=0, never=(), max_steps=5):
+    """The likeliest allowed token, again and again: the tokens and their log-probability."""
+    said, total = [], 0.0
+    state = {"table": table[None], "seen": torch.zeros(1, dtype=torch.long)}
+    while len(said) < max_steps and (not said or said[-1] != EOS):
+        scores, state = step(torch.tensor([said[-1] if said else BOS]), state)
+        allowed = [
+            token
+            for token in range(scores.shape[1])
+            if token not in never
+            and not (token == EOS and len(said) < min_length)
+            and not (no_repeat_ngram and repeats((*said, token), no_repeat_ngram))
+        ]
+        said.append(max(allowed, key=lambda token: scores[0, token].item()))
+        total += scores[0, said[-1]].item()
+    return tuple(said), total
+
+
+RULES = [{}, {"min_length": 3}, {"no_repeat_ngram": 1}, {"no_repeat_ngram": 2}, {"never": (3, 4)}]
+
+
+@pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("step", [table_step, history_step])
-@pytest.mark.parametrize("seed", range(20))
-def test_beam_search_with_one_beam_equals_greedy_search(seed, step):
+@pytest.mark.parametrize("seed", range(5))
+def test_greedy_search_takes_the_likeliest_allowed_token_at_every_step(seed, step, rules):
     tables = random_tables(seed, batch=7)
-    one, none = beam(tables, step, beam_size=1, max_steps=5), greedy(tables, step)
-    assert torch.equal(one.tokens, none.tokens)
-    assert torch.equal(one.log_probs, none.log_probs)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_greedy_search_takes_the_likeliest_token_at_every_step(seed):
-    table = random_tables(seed, batch=1)
-    expected, last = [], BOS
-    while len(expected) < 5 and last != EOS:
-        last = max(range(6), key=lambda token: table[0, last, token].item())
-        expected.append(last)
-    assert words(greedy(table).tokens[0, 0]) == tuple(expected)
-
-
-@pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0])
-@pytest.mark.parametrize("seed", range(3))
-def test_beam_search_at_full_width_equals_exhaustive_search(seed, penalty):
-    # A row of its own for each history: in a 4 x 4 table, paths of the same transitions would tie.
-    tables = random_tables(seed, batch=2, vocab=4, rows=97)
-    every = [exhaustive(table, 3, penalty) for table in tables]
-    size = len(every[0])  # 1 + 3 + 9 that end in <eos>, 27 that do not
-    found = beam(tables, history_step, beam_size=size, max_steps=3, length_penalty=penalty)
-    assert size == 40
-    for i, ranked in enumerate(every):
-        assert [words(row) for row in found.tokens[i]] == [hypothesis for _, hypothesis in ranked]
-        expected = torch.tensor([total for total, _ in ranked])
-        torch.testing.assert_close(found.log_probs[i], expected)
+    for logits in (False, True):
+        found = greedy(logits_of(tables) if logits else tables, step, logits=logits, **rules)
+        for row, log_probs, table in zip(found.tokens, found.log_probs, tables, strict=True):
+            said, total = greedy_by_hand(table, step, **rules)
+            assert words(row[0]) == said
+            assert math.isclose(log_probs[0], total, rel_tol=1e-5)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.3])
@@ -137,12 +152,15 @@ def test_the_reported_log_probability_is_the_sum_along_the_hypothesis(seed, pena
 
 
 @pytest.mark.parametrize("beam_size", [1, 3, 11])
-@pytest.mark.parametrize("seed", range(5))
-def test_every_row_of_a_batch_equals_that_row_alone(seed, beam_size):
+@pytest.mark.parametrize("logits", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_row_of_a_batch_equals_that_row_alone(seed, logits, beam_size):
     tables = random_tables(seed, batch=7)
-    together = beam(tables, history_step, beam_size=beam_size, max_steps=5)
+    tables = logits_of(tables) if logits else tables
+    settings = {"beam_size": beam_size, "max_steps": 5, "logits": logits}
+    together = beam(tables, history_step, **settings)
     for i in range(7):
-        alone = beam(tables[i : i + 1], history_step, beam_size=beam_size, max_steps=5)
+        alone = beam(tables[i : i + 1], history_step, **settings)
         assert torch.equal(together.tokens[i], alone.tokens[0])
         assert torch.equal(together.log_probs[i], alone.log_probs[0])
 
@@ -227,9 +245,10 @@ def test_a_length_penalty_prefers_the_longer_of_two_hypotheses():
 
 
 @pytest.mark.parametrize("beam_size", [3, 5, 31])
-def test_equal_scores_are_ordered_by_parent_then_token(beam_size):
-    tables = torch.full((2, 6, 6), 1 / 6).log()
-    found = beam(tables, beam_size=beam_size, max_steps=2)
+@pytest.mark.parametrize("logits", [False, True])
+def test_equal_scores_are_ordered_by_parent_then_token(logits, beam_size):
+    tables = torch.full((2, 6, 6), 2.5) if logits else torch.full((2, 6, 6), 1 / 6).log()
+    found = beam(tables, beam_size=beam_size, max_steps=2, logits=logits)
     for rows in found.tokens:
         order = [words(row) for row in rows]
         assert order[0] == (EOS,)  # log(1/6) beats all of two tokens
@@ -249,39 +268,9 @@ def test_lengths_count_the_tokens_up_to_eos():
     assert lengths.tolist() == [[2, 3], [1, 3]]
 
 
-def test_every_hypothesis_that_search_returns_is_at_most_certain():
-    found = beam(random_tables(3, batch=5), beam_size=4, max_steps=6)
-    assert (found.log_probs <= 0).all()
-    assert found.log_probs.exp().sum(1).max() <= 1 + 1e-6
-    assert not math.isnan(found.log_probs.sum().item())
-
-
-@pytest.mark.parametrize("name", ["beam_size", "max_steps"])
-def test_a_size_below_one_is_refused_by_name(name):
-    with pytest.raises(InputError, match=f"{name}: expected a whole number from 1 .*, got 0"):
-        SearchConfig(**{name: 0})
-
-
-def test_a_negative_length_penalty_is_refused():
-    with pytest.raises(InputError, match="length_penalty: expected a number from 0 up"):
-        SearchConfig(length_penalty=-0.5)
-
-
 def test_a_state_without_tensors_is_refused():
     with pytest.raises(InputError, match="state with at least one tensor"):
         greedy_search(table_step, {}, bos_id=BOS, eos_id=EOS, max_steps=2)
-
-
-def logits_of(tables: Tensor) -> Tensor:
-    """Scores whose log-probabilities are the tables: each row moved by another amount."""
-    offsets = torch.linspace(-3, 4, tables.shape[1])
-    return tables + offsets[None, :, None]
-
-
-def search_logits(tables: Tensor, step=table_step, **config) -> Hypotheses:
-    state = {"table": tables, "seen": torch.zeros(len(tables), dtype=torch.long)}
-    settings = SearchConfig(**config)
-    return beam_search(step, state, bos_id=BOS, eos_id=EOS, config=settings, logits=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # the compiled pass, and torch's
@@ -291,27 +280,9 @@ def test_search_over_logits_equals_search_over_log_probabilities(seed, beam_size
     tables = random_tables(seed, batch=7, rows=997)  # so many that no two paths tie
     expected = beam(tables, history_step, beam_size=beam_size, max_steps=5)
     logits = logits_of(tables).to(dtype)
-    found = search_logits(logits, history_step, beam_size=beam_size, max_steps=5)
+    found = beam(logits, history_step, beam_size=beam_size, max_steps=5, logits=True)
     assert torch.equal(found.tokens, expected.tokens)
     torch.testing.assert_close(found.log_probs, expected.log_probs, check_dtype=False)
-
-
-@pytest.mark.parametrize("beam_size", [3, 31])
-def test_equal_logits_are_ordered_by_parent_then_token(beam_size):
-    found = search_logits(torch.full((2, 6, 6), 2.5), beam_size=beam_size, max_steps=2)
-    for rows in found.tokens:
-        order = [words(row) for row in rows]
-        assert order[0] == (EOS,)
-        assert order[1:] == sorted(order[1:])
-
-
-def test_every_row_of_a_batch_of_logits_equals_that_row_alone():
-    tables = logits_of(random_tables(5, batch=7))
-    together = search_logits(tables, history_step, beam_size=3, max_steps=5)
-    for i in range(7):
-        alone = search_logits(tables[i : i + 1], history_step, beam_size=3, max_steps=5)
-        assert torch.equal(together.tokens[i], alone.tokens[0])
-        assert torch.equal(together.log_probs[i], alone.log_probs[0])
 
 
 @pytest.mark.parametrize("vocab", [1, 2, 127, 128, 129, 1031])
@@ -367,23 +338,13 @@ def test_logits_that_are_no_numbers_are_refused(bad, dtype):
     tables = random_tables(0).to(dtype)
     tables[1, BOS, 3] = bad
     with pytest.raises(InputError, match="expected numbers from the step, got NaN"):
-        search_logits(tables, beam_size=2, max_steps=3)
-
-
-def options_search(tables: Tensor, never=(), **config) -> Hypotheses:
-    state = {"table": tables, "seen": torch.zeros(len(tables), dtype=torch.long)}
-    settings = SearchConfig(**config)
-    return beam_search(history_step, state, bos_id=BOS, eos_id=EOS, config=settings, never=never)
-
-
-def repeats(hypothesis: tuple[int, ...], size: int) -> bool:
-    grams = [hypothesis[i : i + size] for i in range(len(hypothesis) - size + 1)]
-    return len(set(grams)) < len(grams)
+        beam(tables, beam_size=2, max_steps=3, logits=True)
 
 
 @pytest.mark.parametrize(
     ("options", "allowed"),
     [
+        ({}, lambda h: True),
         ({"min_length": 2}, lambda h: EOS not in h[:2]),
         ({"no_repeat_ngram": 1}, lambda h: not repeats(h, 1)),
         ({"no_repeat_ngram": 2}, lambda h: not repeats(h, 2)),
@@ -396,11 +357,16 @@ def repeats(hypothesis: tuple[int, ...], size: int) -> bool:
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-@pytest.mark.parametrize("penalty", [0.0, 0.7])
-def test_at_full_width_a_rule_leaves_what_it_allows_of_exhaustive_search(options, allowed, penalty):
-    tables = random_tables(11, batch=2, vocab=4, rows=97)
+@pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_at_full_width_search_finds_what_its_rules_allow_of_exhaustive_search(
+    seed, options, allowed, penalty
+):
+    # A row of its own for each history: in a 4 x 4 table, paths of the same transitions would tie.
+    tables = random_tables(seed, batch=2, vocab=4, rows=97)
+    # 1 + 3 + 9 hypotheses end in <eos>, 27 do not.
     settings = {"beam_size": 50, "max_steps": 3, "length_penalty": penalty}
-    found = options_search(tables, **settings, **options)
+    found = beam(tables, history_step, **settings, **options)
     for table, rows, log_probs in zip(tables, found.tokens, found.log_probs, strict=True):
         every = [pair for pair in exhaustive(table, 3, penalty) if allowed(pair[1])]
         assert [words(row) for row in rows[: len(every)]] == [h for _, h in every]
@@ -409,28 +375,9 @@ def test_at_full_width_a_rule_leaves_what_it_allows_of_exhaustive_search(options
         assert log_probs[len(every) :].isneginf().all()
 
 
-@pytest.mark.parametrize("options", [{"min_length": 3}, {"no_repeat_ngram": 1}, {"never": (3, 4)}])
-@pytest.mark.parametrize("logits", [False, True])
-def test_one_beam_equals_greedy_search_under_every_rule(options, logits):
-    tables = random_tables(2, batch=7)
-    state = {"table": tables, "seen": torch.zeros(7, dtype=torch.long)}
-    ends = {"bos_id": BOS, "eos_id": EOS, "logits": logits}
-    found = greedy_search(history_step, state, max_steps=5, **ends, **options)
-    never = options.get("never", ())
-    rules = {name: value for name, value in options.items() if name != "never"}
-    config = SearchConfig(beam_size=1, max_steps=5, **rules)
-    one = beam_search(history_step, state, config=config, never=never, **ends)
-    assert torch.equal(found.tokens, one.tokens)
-    assert torch.equal(found.log_probs, one.log_probs)
-    assert not torch.equal(found.tokens, greedy(tables, history_step).tokens)
-
-
 def test_a_token_that_is_never_said_keeps_its_share_of_the_probability():
     tables = planted({(3, EOS): 0.7, (4, EOS): 0.3})
-    config = SearchConfig(beam_size=1, max_steps=3)
-    found = beam_search(
-        table_step, {"table": tables}, bos_id=BOS, eos_id=EOS, config=config, never=(3,)
-    )
+    found = beam(tables, never=(3,), beam_size=1, max_steps=3)
     assert found.tokens[0, 0, 0] == 4
     assert math.isclose(found.log_probs[0, 0].exp(), 0.3, rel_tol=1e-4)
 
@@ -481,12 +428,144 @@ def test_stopping_at_the_best_finds_the_best_of_the_full_search(seed, penalty):
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"),
+    ("name", "value", "least"),
     [
-        ({"min_length": -1}, "min_length: expected a whole number from 0 .*, got -1"),
-        ({"no_repeat_ngram": -2}, "no_repeat_ngram: expected a whole number from 0 .*, got -2"),
+        ("beam_size", 0, "a whole number from 1"),
+        ("max_steps", 0, "a whole number from 1"),
+        ("min_length", -1, "a whole number from 0"),
+        ("no_repeat_ngram", -2, "a whole number from 0"),
+        ("length_penalty", -0.5, "a number from 0"),
     ],
 )
-def test_a_rule_below_zero_is_refused_by_name(setting, message):
-    with pytest.raises(InputError, match=message):
-        SearchConfig(**setting)
+def test_a_setting_below_its_range_is_refused_by_name(name, value, least):
+    with pytest.raises(InputError, match=f"{name}: expected {least} .*, got {value}"):
+        SearchConfig(**{name: value})
+
+
+# --- over a decoder
+
+
+PICTURES, DIM, VOCAB = 3, 7, 23
+
+
+def decoder_of(seed: int, vocab: int = VOCAB, num_layers: int = 1) -> LSTMDecoder:
+    torch.manual_seed(seed)
+    decoder = LSTMDecoder(vocab, dim=DIM, num_layers=num_layers).eval().requires_grad_(False)
+    decoder.output.weight *= 6.0  # sharp enough for captions that differ
+    return decoder
+
+
+def memory_of(seed: int, pictures: int = PICTURES) -> torch.Tensor:
+    return torch.randn(pictures, 1, DIM, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("beam_size", [1, 5])
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("never", [(), (0, 1, 5)])
+def test_the_searcher_finds_what_search_over_log_probabilities_finds(beam_size, num_layers, never):
+    decoder, memory = decoder_of(0, num_layers=num_layers), memory_of(1)
+    config = SearchConfig(beam_size=beam_size, max_steps=6)
+
+    def step(tokens, state):
+        logits, state = decoder.step(tokens, state)
+        log_probs = logits.log_softmax(-1)
+        log_probs[:, list(never)] = -torch.inf
+        return log_probs, state
+
+    expected = beam_search(step, decoder.start(memory), bos_id=BOS, eos_id=EOS, config=config)
+    searcher = Searcher(decoder, never=never)
+    for _ in range(2):  # the buffer used again
+        found = searcher.search(memory, bos_id=BOS, eos_id=EOS, config=config)
+        assert torch.equal(found.tokens, expected.tokens)
+        torch.testing.assert_close(found.log_probs, expected.log_probs)
+
+
+def test_the_searchers_product_is_the_decoders_step():
+    decoder = decoder_of(2)
+    state, tokens = decoder.start(memory_of(3)), torch.tensor([4, 5, 6])
+    expected, _ = decoder.step(tokens, state)
+    found, _ = Searcher(decoder)(tokens, state)
+    torch.testing.assert_close(found.whole(), expected)
+
+
+def test_a_bf16_head_gives_nearly_the_same_logits():
+    decoder = decoder_of(6)
+    state, tokens = decoder.start(memory_of(7)), torch.tensor([4, 5, 6])
+    exact, _ = decoder.step(tokens, state)
+    product, _ = Searcher(decoder, head="bf16")(tokens, state)
+    rounded = product.whole()
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), exact, rtol=0.03, atol=0.05)
+    config = SearchConfig(beam_size=3, max_steps=4)
+    found = Searcher(decoder, head="bf16").search(
+        memory_of(7), bos_id=BOS, eos_id=EOS, config=config
+    )
+    assert found.log_probs.dtype == torch.float32
+
+
+def generated(decoder, memory, *, beams, steps, **options):
+    """What `transformers.generate` finds over the same weights: (pictures, beams, steps)."""
+    transformers = pytest.importorskip("transformers")
+    from transformers.modeling_outputs import CausalLMOutput
+
+    class Language(transformers.PreTrainedModel, transformers.GenerationMixin):
+        config_class = transformers.PretrainedConfig
+        main_input_name = "input_ids"
+
+        def __init__(self):
+            super().__init__(transformers.PretrainedConfig(vocab_size=VOCAB))
+            self.anchor = nn.Parameter(torch.zeros(1))
+
+        def prepare_inputs_for_generation(self, input_ids, attention_mask=None, **_):
+            return {"input_ids": input_ids}
+
+        def forward(self, input_ids, attention_mask=None, **_):
+            # Everything anew from the whole prefix: no state that could be reordered wrongly.
+            rows = memory.repeat_interleave(len(input_ids) // len(memory), dim=0)
+            hidden, _ = decoder.lstm(torch.cat([rows, decoder.embed(input_ids)], dim=1))
+            return CausalLMOutput(logits=decoder.output(hidden[:, -1:]))
+
+    start = torch.full((len(memory), 1), BOS)
+    found = (
+        Language()
+        .eval()
+        .generate(
+            start,
+            attention_mask=torch.ones_like(start),
+            num_beams=beams,
+            num_return_sequences=beams,
+            max_new_tokens=steps,
+            length_penalty=0.0,
+            # The rule without a guess: go on until no unfinished beam can enter the k finished.
+            early_stopping="never",
+            do_sample=False,
+            use_cache=False,
+            bos_token_id=BOS,
+            eos_token_id=EOS,
+            pad_token_id=EOS,
+            **options,
+        )[:, 1:]
+    )
+    padded = torch.full((len(found), steps), EOS)
+    padded[:, : found.shape[1]] = found
+    return padded.unflatten(0, (len(memory), beams))
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 4, 5])
+def test_search_equals_generate_on_random_models_and_inputs(beam_size):
+    """100 models here, 500 in all. With one beam `generate` searches greedily."""
+    ended = 0
+    for seed in range(100):
+        model = decoder_of(1000 * beam_size + seed)
+        memory, steps = memory_of(seed, pictures=2), 3 + seed % 4
+        model.output.bias[EOS] += seed % 5
+        suppress = seed % 2 == 1
+        least = steps if suppress else 0
+        config = SearchConfig(beam_size=beam_size, max_steps=steps, min_length=least)
+        ours = Searcher(model).search(memory, bos_id=BOS, eos_id=EOS, config=config)
+        options = {"min_new_tokens": steps} if suppress else {}
+        theirs = generated(model, memory, beams=beam_size, steps=steps, **options)
+        kept = beam_size if suppress else 1  # with <eos>, lower places follow another rule there
+        assert torch.equal(ours.tokens[:, :kept], theirs[:, :kept]), seed
+        ended += int((ours.tokens[:, 0] == EOS).any(-1).sum())
+    assert ended > 20  # the law is no law about captions that never end

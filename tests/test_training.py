@@ -290,12 +290,13 @@ def test_seconds_are_kept_beside_the_checkpoints_and_added_up(tmp_path):
     assert total == pytest.approx(sum(row["seconds"] for row in first))
 
 
-def test_a_progress_bar_shows_when_asked_with_examples_per_second(tmp_path, monkeypatch):
+def test_a_progress_bar_shows_on_a_terminal_with_examples_per_second(tmp_path, monkeypatch):
     shown = io.StringIO()
     monkeypatch.setattr("sys.stderr", shown)
     train(tmp_path / "a")
-    assert shown.getvalue() == ""  # not a terminal
-    train(tmp_path / "b", bar=True)
+    assert shown.getvalue() == ""
+    monkeypatch.setattr(shown, "isatty", lambda: True, raising=False)
+    train(tmp_path / "b")
     assert "epoch 3/3" in shown.getvalue()
     assert f"{3 * ITEMS}/{3 * ITEMS}" in shown.getvalue()
     assert "examples/s" in shown.getvalue()

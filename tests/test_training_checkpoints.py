@@ -5,10 +5,11 @@ import os
 import signal
 import threading
 import warnings
+from unittest.mock import Mock
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from training_examples import PAD, VOCAB, Batches, PlainModel, new_model, train, weights
 
 from songtitle.config import TrainingConfig
@@ -157,7 +158,7 @@ def test_what_a_killed_write_left_is_removed_and_training_goes_on(tmp_path):
     assert not removed.exists()
 
 
-@pytest.mark.parametrize("moment", ["save_file", "_sha256", "_sync", "_digest", "os.replace"])
+@pytest.mark.parametrize("moment", ["save_file", "sha256", "_sync", "_digest", "os.replace"])
 def test_a_write_that_is_cut_off_leaves_no_checkpoint_by_its_name(tmp_path, monkeypatch, moment):
     train(tmp_path / "a", epochs=1)
     straight, _ = train(tmp_path / "b", epochs=2)
@@ -231,9 +232,12 @@ def test_a_best_checkpoint_that_was_changed_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("other", "shown"),
     [
-        (lambda: new_model(vocab=13), r"decoder\.embed\.weight \(11, 16\) for \(13, 16\)"),
-        (PlainModel, r"encoder\.weight missing for \(16, 7\).* and \d+ more"),
-        (lambda: new_model(dim=23), r"encoder\.linear\.bias \(16,\) for \(23,\)"),
+        (
+            lambda: new_model(vocab=13),
+            r"decoder\.embed\.weight, expected \(13, 16\), got \(11, 16\)",
+        ),
+        (PlainModel, r"\d+ missing \(first: encoder\.weight\), \d+ unknown"),
+        (lambda: new_model(dim=23), r"encoder\.linear\.weight, expected \(23, 7\), got \(16, 7\)"),
     ],
 )
 def test_a_checkpoint_of_another_model_is_refused_with_what_differs(tmp_path, other, shown):
@@ -254,12 +258,12 @@ def test_a_pickle_is_refused_unread(tmp_path, legacy):
 
     path = tmp_path / "model.pt"
     torch.save(Trap(), path, _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(InputError, match=r"model\.pt: .*it is a pickle, which can run any code"):
+    with pytest.raises(InputError, match=r"model\.pt/progress\.json: expected a checkpoint"):
         load_weights(path, new_model())
     train(tmp_path / "run", epochs=1)
     inside = best_checkpoint(tmp_path / "run") / "model.safetensors"
     inside.write_bytes(path.read_bytes())
-    with pytest.raises(InputError, match="it is a pickle"):
+    with pytest.raises(InputError, match=r"model\.safetensors: .*another sha256"):
         load_weights(inside.parent, new_model())
     assert not (tmp_path / "sprung").exists()
 
@@ -271,14 +275,6 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
             read_checkpoint(path)
     with pytest.raises(InputError, match="expected the checkpoints of a training run"):
         best_checkpoint(tmp_path)
-
-
-def test_a_safetensors_file_that_agrees_but_cannot_be_read_is_named(tmp_path):
-    train(tmp_path, epochs=1)
-    path = best_checkpoint(tmp_path) / "model.safetensors"
-    save_file({"a": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match="another sha256"):
-        load_weights(path.parent, new_model())
 
 
 @pytest.mark.parametrize(
@@ -344,19 +340,6 @@ def test_a_validation_loss_that_is_not_finite_stops_training(tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
-class Hungry(PlainModel):
-    """Fits `room` examples and no more."""
-
-    room = 3
-    error: type[Exception] = torch.OutOfMemoryError
-    message = "CUDA out of memory. Tried to allocate 2.00 GiB."
-
-    def teach(self, inputs, tokens):
-        if len(inputs) > self.room:
-            raise self.error(self.message)
-        return super().teach(inputs, tokens)
-
-
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -364,26 +347,18 @@ class Hungry(PlainModel):
         (RuntimeError, "DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
     ],
 )
-def test_out_of_memory_names_the_largest_batch_that_fits(tmp_path, error, message):
-    model = Hungry()
-    model.error, model.message = error, message
+def test_out_of_memory_is_said_with_a_way_to_the_same_result(tmp_path, error, message):
+    model = PlainModel()
+    model.teach = Mock(side_effect=error(message))
     start = weights(model)
     with pytest.raises(
         InputError,
-        match="epoch 1, batch 1: out of memory; batch_size 13 does not fit; the largest that does "
-        "is 3: lower it, and raise accumulate to 5 for the same result",
+        match="epoch 1, batch 1: out of memory; batch_size 13 does not fit; halve it, and double "
+        "accumulate for the same result, in another folder",
     ):
         train(tmp_path, model, batch_size=13)
     assert torch.equal(weights(model), start)
-    assert all(parameter.grad is None for parameter in model.parameters())
-
-
-def test_out_of_memory_at_every_size_says_so_and_other_errors_pass(tmp_path):
-    model = Hungry()
-    model.room = 0
-    with pytest.raises(InputError, match="nor does any smaller one; take a smaller model"):
-        train(tmp_path, model)
-    model.error, model.message = RuntimeError, "shapes do not fit"
+    model.teach = Mock(side_effect=RuntimeError("shapes do not fit"))
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         train(tmp_path, model)
 

@@ -79,9 +79,7 @@ def held_out(model):
     return evaluate(model, Batches(5)(0), pad_id=PAD)
 
 
-def train(
-    folder, model=None, *, batches=None, validate=held_out, details=None, bar=None, **changes
-):
+def train(folder, model=None, *, batches=None, validate=held_out, details=None, **changes):
     """`fit` with a few settings changed: the model, and its history without seconds."""
     model = new_model() if model is None else model
     config = TrainingConfig(**{"epochs": 3, "batch_size": 4, "learning_rate": 0.01} | changes)
@@ -93,7 +91,6 @@ def train(
         validate=validate,
         folder=folder,
         details=details,
-        bar=bar,
     )
     return model, [{k: v for k, v in row.items() if k != "seconds"} for row in history]
 

@@ -20,7 +20,7 @@ from songtitle.model.encoder import (
 from songtitle.model.lstm import AttentionDecoder, Decoder, LSTMDecoder
 from songtitle.model.transformer import TransformerDecoder
 from songtitle.model.words import PretrainedEmbedding, read_word_vectors
-from songtitle.search.beam import beam_search, greedy_search
+from songtitle.search.beam import beam_search
 from songtitle.search.candidates import Hypotheses, Product
 from songtitle.shapes import Features, Image, Memory, State, Timbre, Tokens
 from songtitle.timbre import TIMBRE_SIZE
@@ -72,25 +72,28 @@ def build_captioner(
     words: Sequence[str] | None = None,
     backbone: Backbone | None = None,
 ) -> Captioner:
-    """A captioner for `vocab` words, freshly initialised.
+    """Build a captioner for `vocab` words, freshly initialised.
 
     What its encoder reads follows from the settings: features, `features` of them at each
     position; timbre, with `encoder="timbre"`; or pictures, with `fine_tune` or where a `backbone`
     is given (a frozen one serves pictures that come once). `words` is the vocabulary in id order,
-    specials first, which `word_vectors` needs.
+    specials first, which `word_vectors` needs. Raises InputError where these do not go together.
     """
-    decoder = _build_decoder(config, vocab, pad_id, words)  # first: seeds keep their meaning
+    decoder = _build_decoder(config, vocab, pad_id, words)  # first: it draws before the encoder
+    width = TIMBRE_SIZE if config.encoder == "timbre" else WIDTHS[config.encoder]
+    is_fixed = config.encoder == "timbre" or config.fine_tune
+    if is_fixed and features not in (None, width):
+        msg = f"features: expected {width}, as {config.encoder} gives, got {features}; leave it out"
+        raise InputError(msg)
     if config.encoder == "timbre":
-        _expect_width(features, TIMBRE_SIZE, config)
         return Captioner(TimbreEncoder(config.dim), decoder)
-    _expect_width(features, WIDTHS[config.encoder] if config.fine_tune else None, config)
     if config.fine_tune and backbone is None:
         backbone = build_backbone(
             config.encoder, config.weights, memory=config.positions, frozen=False
         )
     if backbone is not None:
         return Captioner(PictureEncoder(backbone, config.dim), decoder)
-    return Captioner(Projection(features or WIDTHS[config.encoder], config.dim), decoder)
+    return Captioner(Projection(features or width, config.dim), decoder)
 
 
 def _build_decoder(
@@ -100,10 +103,8 @@ def _build_decoder(
     if config.word_vectors != "none":
         if words is None or len(words) != vocab:
             got = "none" if words is None else f"{len(words)}"
-            msg = (
-                f"words: word_vectors expects the vocabulary's {vocab} words, got {got}; pass them"
-            )
-            raise InputError(msg)
+            msg = f"words: word_vectors expects the vocabulary's {vocab} words, got {got}"
+            raise InputError(msg + "; pass them")
         found = read_word_vectors(config.word_vectors, words)
         embed = PretrainedEmbedding(found, words, dim=config.dim)
     common: dict[str, Any] = {
@@ -120,21 +121,14 @@ def _build_decoder(
     return LSTMDecoder(vocab, **common)
 
 
-def _expect_width(got: int | None, width: int | None, config: ModelConfig) -> None:
-    if got is not None and width is not None and got != width:
-        msg = f"features: expected {width}, as {config.encoder} gives, got {got}; leave it out"
-        raise InputError(msg)
-
-
 class Searcher:
     """A decoder as the step of a search with `logits=True`.
 
     The product with the vocabulary is nearly all the work of a search, which takes it in parts.
     `never` are ids that `search` does not choose (they keep their share of the probability). With
-    `head="bf16"`
-    the product is taken in bfloat16, which is faster where the machine multiplies in it and changes
-    hypotheses whose scores are close; the benchmark of beam search says how many. The decoder
-    must not change while the searcher is in use.
+    `head="bf16"` the product is taken in bfloat16, which is faster where the machine multiplies in
+    it and changes hypotheses whose scores are close; the benchmark of beam search says how many.
+    The decoder must not change while the searcher is in use.
     """
 
     def __init__(
@@ -144,9 +138,6 @@ class Searcher:
         never: Sequence[int] = (),
         head: Literal["fp32", "bf16"] = "fp32",
     ):
-        if head not in ("fp32", "bf16"):
-            msg = f"head: expected 'fp32' or 'bf16', got {head!r}"
-            raise InputError(msg)
         self.decoder = decoder
         self.never = tuple(never)
         dtype = torch.bfloat16 if head == "bf16" else decoder.output.weight.dtype
@@ -165,29 +156,17 @@ class Searcher:
     def search(
         self, memory: Memory, *, bos_id: int, eos_id: int, config: SearchConfig
     ) -> Hypotheses:
-        """The hypotheses for each row of `memory`: greedy search at beam size 1, else beam search.
+        """Find the hypotheses for each row of `memory`; at beam size 1 that is greedy search.
 
         Put the decoder into evaluation mode first: dropout would act here too.
         """
         state = self.decoder.start(memory)
-        if config.beam_size > 1 or config.unfinished == "drop":
-            return beam_search(
-                self,
-                state,
-                bos_id=bos_id,
-                eos_id=eos_id,
-                config=config,
-                never=self.never,
-                logits=True,
-            )
-        return greedy_search(
+        return beam_search(
             self,
             state,
             bos_id=bos_id,
             eos_id=eos_id,
-            max_steps=config.max_steps,
-            min_length=config.min_length,
-            no_repeat_ngram=config.no_repeat_ngram,
+            config=config,
             never=self.never,
             logits=True,
         )

@@ -1,4 +1,4 @@
-"""Batch normalisation over everything that all processes hold, on CPU and GPU alike."""
+"""Encoders: what makes memory of pictures and of timbre, frozen or trained with the decoder."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -18,63 +18,6 @@ from songtitle.errors import InputError
 from songtitle.model.weights import network_state, state_mismatch
 from songtitle.shapes import Features, Image, Memory, Timbre
 from songtitle.timbre import TIMBRE_SIZE, standardise, tile_to_width
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """`nn.BatchNorm1d` over `(items, dim)`, whose batch is the union of all processes' batches.
-
-    In training under `torch.distributed` with more than one process, mean and variance are those
-    of all rows in all processes (which may hold different numbers of rows), and gradients flow
-    through them: two processes compute what one with the joined batch would. In every other case
-    it is `nn.BatchNorm1d`. PyTorch's own SyncBatchNorm runs on GPUs alone.
-    """
-
-    def forward(self, input: Float[Tensor, "items dim"]) -> Float[Tensor, "items dim"]:
-        """Normalised columns: mean 0 and variance 1 over the joined batch in training."""
-        if not (self.training and distributed.is_available() and distributed.is_initialized()):
-            return super().forward(input)
-        if distributed.get_world_size() == 1:
-            return super().forward(input)
-        rows = input.float()  # statistics of half precision would be coarse
-        sums = torch.cat([rows.sum(0), rows.new_tensor([len(rows)])])
-        sums = _AllSum.apply(sums)
-        count = sums[-1].detach()
-        mean = sums[:-1] / count
-        centred = rows - mean  # the mean first: a difference of squares would lose digits
-        variance = _AllSum.apply(centred.square().sum(0)) / count
-        self._track(mean.detach(), variance.detach(), count)
-        normal = centred * torch.rsqrt(variance + self.eps)
-        if self.affine:
-            normal = normal * self.weight + self.bias
-        return normal.to(input.dtype)
-
-    @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        """Move the running statistics, as `nn.BatchNorm1d` does: unbiased variance."""
-        if self.running_mean is None or self.running_var is None:
-            return
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked += 1
-        share = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance * count / (count - 1), share)
-
-
-class _AllSum(torch.autograd.Function):
-    """The sum over all processes; what each has a gradient of is that sum, so gradients add up."""
-
-    @staticmethod
-    def forward(context: Any, mine: Tensor) -> Tensor:
-        total = mine.clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone()
-        distributed.all_reduce(total)
-        return total
-
 
 WIDTHS = dict.fromkeys(LITES, 1280) | dict(zip(RESNETS, (512, 512, 2048, 2048, 2048), strict=True))
 
@@ -158,16 +101,13 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
 def build_backbone(
     name: str, weights: str = "imagenet", *, memory: str = "pooled", frozen: bool = True
 ) -> Backbone:
-    """A picture network by name, `efficientnet_lite0` to `2` or `resnet18` to `152`.
+    """Build a picture network by name, `efficientnet_lite0` to `2` or `resnet18` to `152`.
 
     `weights` is `"imagenet"`, `"imagenet_v2"`, `"none"` (as initialised, for tests and for the
     question what ImageNet contributes) or the path of a state dict, with or without a classifier
     (`songtitle.model.weights` says more). Raises InputError for another name and for weights that
     cannot be had, have another hash, or belong to another network.
     """
-    if memory not in ("pooled", "map"):
-        msg = f"memory: expected 'pooled' or 'map', got {memory!r}; choose one of these"
-        raise InputError(msg)
     if name in LITES:
         network: Any = timm.create_model(f"tf_{name}", pretrained=False)
         state = network_state(name, weights, network)
@@ -287,3 +227,51 @@ class TimbreDoor(nn.Module):
         """`(batch, 90)` or `(batch, 1, 90) -> (batch, 1, dim)`."""
         scaled = standardise(timbre.flatten(0, -2), self.mean, self.std)
         return tile_to_width(scaled, len(self.order), order=self.order).unsqueeze(1)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """`nn.BatchNorm1d` over `(items, dim)`, whose batch is the union of all processes' batches.
+
+    In training under `torch.distributed` with more than one process, mean and variance are those
+    of all rows in all processes (which may hold different numbers of rows), and gradients flow
+    through them: two processes compute what one with the joined batch would. In every other case
+    it is `nn.BatchNorm1d`. PyTorch's own SyncBatchNorm runs on GPUs alone.
+    """
+
+    def forward(self, input: Float[Tensor, "items dim"]) -> Float[Tensor, "items dim"]:
+        """Normalise columns: mean 0 and variance 1 over the joined batch in training."""
+        several = distributed.is_available() and distributed.is_initialized()
+        if not (self.training and several and distributed.get_world_size() > 1):
+            return super().forward(input)
+        rows = input.float()  # statistics of half precision would be coarse
+        sums = _AllSum.apply(torch.cat([rows.sum(0), rows.new_tensor([len(rows)])]))
+        count = sums[-1].detach()
+        mean = sums[:-1] / count
+        centred = rows - mean  # the mean first: a difference of squares would lose digits
+        variance = _AllSum.apply(centred.square().sum(0)) / count
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.num_batches_tracked is not None
+            assert self.momentum is not None
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)  # unbiased
+        normal = centred * torch.rsqrt(variance + self.eps)
+        if self.affine:
+            normal = normal * self.weight + self.bias
+        return normal.to(input.dtype)
+
+
+class _AllSum(torch.autograd.Function):
+    """The sum over all processes; what each has a gradient of is that sum, so gradients add up."""
+
+    @staticmethod
+    def forward(context: Any, mine: Tensor) -> Tensor:
+        total = mine.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        return _AllSum.forward(context, gradients[0])

@@ -10,11 +10,10 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -33,15 +32,18 @@ Precision = Literal["fp32", "bf16"]
 # not hold (ResNet-152 does not mind).
 PIXELS = {"cpu": 4 * 256**2, "cuda": 256 * 256**2, "mps": 32 * 256**2}
 
-# What compiling ResNet-152 (155 convolutions) was seen to cost and to save on two cores: 14 s, the
-# first time on a machine 52 s. In fp32 it saves 7 % of the time that folded normalisations and the
-# channels_last layout leave, of bf16's on a CPU with AMX 60 %.
-COMPILE_SECONDS = 15.0
-COMPILE_SECONDS_PER_CONVOLUTION = 0.1
-SAVED = {"fp32": 0.07, "bf16": 0.6}
+# Pixels of a job from which compiling pays: it takes half a minute for ResNet-152 on two cores, and
+# saves 7 % of the time in fp32, 60 % in bf16 on a CPU with AMX.
+COMPILED_FROM = {"fp32": 100_000 * 256**2, "bf16": 10_000 * 256**2}
 
-PROBES = 4  # batches, the first of them unmeasured
-PROBED_SHARE = 0.01  # of a job's pictures, at most, go into finding out what is best for it
+GROUP = 32  # items whose pictures are in memory together, or as many as make a batch
+FLUSH_SECONDS = 2.0  # between promises that rows are safe: what a kill can cost
+# Maps are 64 times as large as pooled features; the half of that is worth an error of at most one
+# part in 2,048.
+DTYPES = {"pooled": torch.float32, "map": torch.float16, "timbre": torch.float32}
+# The names of types are those of the safetensors format.
+NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+UNSIGNED = "0" * 64  # stands in the header until all rows are there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,42 +56,16 @@ class Plan:
 
 
 def plan_for(backbone: Backbone, *, pictures: int, height: int, width: int) -> Plan:
-    """The plan for a job of so many pictures of one size.
-
-    The network is compiled when that saves more time than it costs (`compiling_pays`). A large job
-    is measured to know; one of which the measurement alone would be more than a hundredth is
-    small, and is not compiled.
-    """
+    """Choose the plan for a job of so many pictures of one size."""
     device = backbone.mean.device
+    precision = native_precision(device)
     batch = max(1, min(PIXELS[device.type] // (height * width), pictures))
-    plan = Plan(precision=native_precision(device), batch=batch)
-    if PROBES * batch > PROBED_SHARE * pictures:
-        return plan
-    encoder = Encoder(backbone, plan)
-    images = torch.zeros(batch, 3, height, width)
-    encoder(images)
-    times = []
-    for _ in range(PROBES - 1):
-        started = time.perf_counter()
-        encoder(images).cpu()  # a graphics card has answered only once the numbers are here
-        times.append(time.perf_counter() - started)
-    each = min(times) / batch  # what else the machine does can only lengthen it
-    layers = sum(isinstance(module, nn.Conv2d) for module in backbone.modules())
-    pays = compiling_pays(pictures * each, layers=layers, precision=plan.precision)
-    return Plan(precision=plan.precision, batch=batch, compiled=pays)
-
-
-def compiling_pays(seconds: float, *, layers: int, precision: Precision) -> bool:
-    """Whether compiling a network of `layers` convolutions saves a job of `seconds` twice its cost.
-
-    Twice, since cost and saving are those of another machine.
-    """
-    cost = COMPILE_SECONDS + COMPILE_SECONDS_PER_CONVOLUTION * layers
-    return SAVED[precision] * seconds > 2 * cost
+    compiled = pictures * height * width >= COMPILED_FROM[precision]
+    return Plan(precision=precision, batch=batch, compiled=compiled)
 
 
 def native_precision(device: torch.device) -> Precision:
-    """bf16 where the device multiplies matrices of it faster than of fp32: asked, not guessed.
+    """Give bf16 where the device multiplies matrices of it faster than of fp32, else fp32.
 
     On a CPU that takes AMX or AVX512-BF16; without them bf16 is emulated, and slower than fp32.
     """
@@ -113,17 +89,12 @@ class Encoder:
     """
 
     def __init__(self, backbone: Backbone, plan: Plan):
-        self.plan = plan
+        self.plan, self.device = plan, backbone.mean.device
         self.compile_seconds = 0.0
         self._compiles = plan.compiled
         self._backbone = backbone
         if plan.precision == "bf16":
             self._backbone = _with_trunk(backbone, _InBfloat16(backbone.trunk))
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is, and its features."""
-        return self._backbone.mean.device
 
     @torch.no_grad()
     def __call__(self, images: Image) -> Features:
@@ -138,12 +109,14 @@ class Encoder:
     def _run(self, images: Image) -> Features:
         if not self._compiles:
             return self._backbone(images)
+        import torch._inductor.config as inductor  # takes seconds
+
         self._compiles = False
         started = time.perf_counter()
-        compiled: Any = torch.compile(copy.deepcopy(self._backbone.trunk), dynamic=False)
-        backbone = _with_trunk(self._backbone, compiled)
+        trunk: Any = torch.compile(copy.deepcopy(self._backbone.trunk), dynamic=False)
+        backbone = _with_trunk(self._backbone, trunk)
         try:
-            with _freezing():
+            with inductor.patch(freezing=True):  # weights as constants, laid out for the kernels
                 features = backbone(images)
         except RuntimeError as error:  # dynamo's errors are; so is one of the network itself
             reason = str(error).strip().splitlines()[0]
@@ -166,33 +139,19 @@ class _InBfloat16(nn.Module):
 
 
 def _with_trunk(backbone: Backbone, trunk: nn.Module) -> Backbone:
-    """A backbone that shares all but its network with another."""
+    """Make a backbone that shares all but its network with another."""
     other = copy.copy(backbone)
     other._modules = {**backbone._modules, "trunk": trunk}
     return other
 
 
-def _freezing() -> Any:
-    """Compile weights in as constants, laid out as the kernels want them."""
-    import torch._inductor.config as settings  # takes seconds, which small jobs need not wait for
-
-    return settings.patch(freezing=True)
-
-
-# The names of types are those of the safetensors format.
-NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
-UNSIGNED = "0" * 64  # stands in the header until all rows are there
-FLUSH_SECONDS = 2.0  # between promises that rows are safe: what a kill can cost
-
-
 class FeatureWriter:
     """A feature file in the making: `append` rows of each tensor in order, then `finish`.
 
-    `shapes` gives each tensor's name and whole shape, items first; `dtype` is float32, float16 or
-    bfloat16, for all of them or by name. Until it is whole the file is called `PATH.partial`;
-    beside it, `PATH.progress.json` says how many rows of each tensor are on the disk. If both are
-    there and were begun with these very arguments, writing goes on from that row, `done(name)`;
-    else it begins anew. `details` travel in the file's header.
+    `shapes` gives each tensor's name and whole shape, items first. The file is of the safetensors
+    format. Until it is whole it is called `PATH.partial`; beside it, `PATH.progress.json` says how
+    many rows of each tensor are on the disk. If both are there and were begun with these very
+    arguments, writing goes on from that row, `done(name)`; else it begins anew.
 
     Raises InputError when the disk cannot hold the file, when rows do not fit, are too many or too
     few, and when they hold a number that is not finite or beyond the range of `dtype`.
@@ -200,26 +159,16 @@ class FeatureWriter:
 
     def __init__(
         self,
-        path: str | Path,
+        path: Path,
         shapes: Mapping[str, tuple[int, ...]],
-        *,
-        dtype: torch.dtype | Mapping[str, torch.dtype] = torch.float32,
-        details: Mapping[str, str] | None = None,
+        dtype: torch.dtype = torch.float32,
     ):
-        self.path = Path(path)
-        self.shapes = dict(shapes)
-        by_name = dtype if isinstance(dtype, Mapping) else dict.fromkeys(shapes, dtype)
-        self.dtypes = dict(by_name)
-        self._header, self._starts, self._size = _make_header(
-            self.shapes, self.dtypes, details or {}
-        )
-        self._partial = self.path.with_name(f"{self.path.name}.partial")
-        self._progress = self.path.with_name(f"{self.path.name}.progress.json")
-        resumed = self._resumable()
-        if resumed is None:
-            self._create()
-        self._rows = resumed or dict.fromkeys(self.shapes, 0)
-        self._file: BinaryIO = self._partial.open("r+b")
+        self.path, self.shapes, self.dtype = path, dict(shapes), dtype
+        self._partial = path.with_name(f"{path.name}.partial")
+        self._progress = path.with_name(f"{path.name}.progress.json")
+        self._header, self._starts, size = self._layout()
+        self._rows = self._promised(size) or self._create(size)
+        self._file = self._partial.open("r+b")
         self._flushed = time.monotonic()
 
     def __enter__(self) -> "FeatureWriter":
@@ -231,30 +180,29 @@ class FeatureWriter:
             self._file.close()
 
     def done(self, name: str) -> int:
-        """How many rows of a tensor are written."""
+        """Give the number of rows of a tensor that are written."""
         return self._rows[name]
 
     def append(self, name: str, rows: Tensor) -> None:
         """Write the next rows of a tensor, `(rows, ...)` as its shape says."""
         shape, first = self.shapes[name], self._rows[name]
         if rows.shape[1:] != shape[1:] or first + len(rows) > shape[0]:
+            wanted, got = (" x ".join(map(str, each[1:])) for each in (shape, rows.shape))
             msg = (
                 f"{self.path}: {name}: expected at most {shape[0] - first} more rows of "
-                f"{_sizes(shape[1:])}, got {len(rows)} of {_sizes(rows.shape[1:])}; "
-                "state the shape of what is encoded"
+                f"{wanted}, got {len(rows)} of {got}; state the shape of what is encoded"
             )
             raise InputError(msg)
-        dtype = self.dtypes[name]
-        stored = rows.detach().to("cpu", dtype).flatten(1)
+        stored = rows.detach().to("cpu", self.dtype).flatten(1)
         finite = torch.isfinite(stored).all(dim=1)
         if not finite.all():
             bad = first + int((~finite).nonzero()[0])
             msg = (
-                f"{self.path}: {name}: expected finite numbers that {NAMES[dtype]} can hold, got "
-                f"others in row {bad}; check that picture and the encoder's weights"
+                f"{self.path}: {name}: expected finite numbers that {NAMES[self.dtype]} can hold, "
+                f"got others in row {bad}; check that picture and the encoder's weights"
             )
             raise InputError(msg)
-        row_bytes = math.prod(shape[1:]) * dtype.itemsize
+        row_bytes = math.prod(shape[1:]) * self.dtype.itemsize
         self._file.seek(self._starts[name] + first * row_bytes)
         self._file.write(stored.view(torch.uint8).numpy().data)
         self._rows[name] = first + len(rows)
@@ -263,12 +211,12 @@ class FeatureWriter:
 
     def flush(self) -> None:
         """Bring all rows to the disk, then promise them in the progress file."""
-        _sync(self._file)
+        self._sync()
         write_whole(self._progress, json.dumps({"rows": self._rows}))
         self._flushed = time.monotonic()
 
-    def finish(self) -> Path:
-        """Sign the file, give it its name, and return that; every row has to be there."""
+    def finish(self) -> None:
+        """Sign the file and give it its name; every row has to be there."""
         for name, shape in self.shapes.items():
             if self._rows[name] != shape[0]:
                 msg = (
@@ -277,55 +225,79 @@ class FeatureWriter:
                 )
                 raise InputError(msg)
         self.flush()
-        signature = _digest(self._file)
-        self._file.seek(self._header.index(UNSIGNED.encode()))
-        self._file.write(signature.encode())
-        _sync(self._file)
+        self._file.seek(len(self._header))
+        signature = hashlib.file_digest(self._file, "sha256").hexdigest()
+        self._file.seek(0)
+        self._file.write(self._header.replace(UNSIGNED.encode(), signature.encode(), 1))
+        self._sync()
         self._file.close()
         os.replace(self._partial, self.path)
         self._progress.unlink(missing_ok=True)
-        return self.path
 
-    def _resumable(self) -> dict[str, int] | None:
+    def _layout(self) -> tuple[bytes, dict[str, int], int]:
+        """The header, where in the file each tensor starts, and the file's size in bytes.
+
+        The format: eight bytes of length (little endian), then JSON, padded with spaces; offsets
+        count from the end of the header.
+        """
+        entries: dict[str, Any] = {"__metadata__": {"sha256": UNSIGNED}}
+        offsets, end = {}, 0
+        for name, shape in self.shapes.items():
+            offsets[name], end = end, end + math.prod(shape) * self.dtype.itemsize
+            entries[name] = {
+                "dtype": NAMES[self.dtype],
+                "shape": list(shape),
+                "data_offsets": [offsets[name], end],
+            }
+        text = json.dumps(entries).encode()
+        text += b" " * (-len(text) % 8)
+        header = len(text).to_bytes(8, "little") + text
+        starts = {name: len(header) + offset for name, offset in offsets.items()}
+        return header, starts, len(header) + end
+
+    def _promised(self, size: int) -> dict[str, int] | None:
         """The promised rows of an interrupted writer, if it wrote the same file."""
         try:
-            rows = json.loads(self._progress.read_bytes())["rows"]
+            found = json.loads(self._progress.read_bytes())["rows"]
+            rows = {name: found[name] for name in self.shapes}
+            fits = all(0 <= rows[name] <= shape[0] for name, shape in self.shapes.items())
             with self._partial.open("rb") as file:
                 same = file.read(len(self._header)) == self._header
-                same &= file.seek(0, os.SEEK_END) == self._size
+            same &= self._partial.stat().st_size == size
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        known = isinstance(rows, dict) and rows.keys() == self.shapes.keys()
-        if not (same and known):
-            return None
-        return rows if all(0 <= rows[n] <= self.shapes[n][0] for n in rows) else None
+        return rows if fits and same else None
 
-    def _create(self) -> None:
+    def _create(self, size: int) -> dict[str, int]:
         self._progress.unlink(missing_ok=True)
         try:
             with self._partial.open("wb") as file:
                 file.write(self._header)
                 # Ask for all the room now, rather than find the disk full after hours.
                 if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, self._size)
-                file.truncate(self._size)
+                    os.posix_fallocate(file.fileno(), 0, size)
+                file.truncate(size)
         except OSError as error:
             self._partial.unlink(missing_ok=True)
             msg = (
-                f"{self.path}: expected room for {self._size / 2**20:.0f} MB, got "
+                f"{self.path}: expected room for {size / 2**20:.0f} MB, got "
                 f"{error.strerror or error}; free some, or choose another folder"
             )
             raise InputError(msg) from error
+        return dict.fromkeys(self.shapes, 0)
+
+    def _sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
 
-def read_features(path: str | Path, *, check: bool = True) -> dict[str, Tensor]:
-    """The tensors of a feature file, mapped: a row takes memory once it is used.
+def read_features(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a feature file, mapped: a row takes memory once it is used.
 
     Tensors have the dtype of the file; `batch.float()` after indexing gives what a model reads.
-    `check` reads the file through once, without keeping it, to compare the signature of its
-    content. Raises InputError naming the file when it is missing, torn, or not what was written.
+    The file is read through once, without keeping it, to compare the signature of its content.
+    Raises InputError naming the file when it is missing, torn, or not what was written.
     """
-    path = Path(path)
     advice = "delete it, and it is computed again"
     if not path.is_file():
         msg = f"{path}: expected a feature file, got no such file; run the stage that writes it"
@@ -336,71 +308,13 @@ def read_features(path: str | Path, *, check: bool = True) -> dict[str, Tensor]:
         reason = " ".join(str(error).split())
         msg = f"{path}: expected a whole feature file, got a torn one or none ({reason}); {advice}"
         raise InputError(msg) from error
-    if check:
-        with path.open("rb") as file:
-            if _digest(file) != read_details(path).get("sha256"):
-                msg = f"{path}: expected the content that was signed, got another; {advice}"
-                raise InputError(msg)
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if header.get("__metadata__", {}).get("sha256") != found:
+        msg = f"{path}: expected the content that was signed, got another; {advice}"
+        raise InputError(msg)
     return tensors
-
-
-def read_details(path: str | Path) -> dict[str, str]:
-    """The `details` in the header of a feature file, with its signature as `sha256`."""
-    with Path(path).open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        return json.loads(file.read(length)).get("__metadata__", {})
-
-
-def _make_header(
-    shapes: Mapping[str, tuple[int, ...]],
-    dtypes: Mapping[str, torch.dtype],
-    details: Mapping[str, str],
-) -> tuple[bytes, dict[str, int], int]:
-    """Header bytes, where in the file each tensor starts, and the file's size.
-
-    The format: eight bytes of length (little endian), then JSON, padded with spaces; offsets count
-    from the end of the header. The signature comes first, where no detail can pass for it.
-    """
-    signature = {"sha256": UNSIGNED}
-    entries: dict[str, Any] = {"__metadata__": signature | dict(details) | signature}
-    offsets, end = {}, 0
-    for name in sorted(shapes, key=lambda name: -dtypes[name].itemsize):  # each on its alignment
-        shape, dtype = shapes[name], dtypes[name]
-        offsets[name], end = end, end + math.prod(shape) * dtype.itemsize
-        span = [offsets[name], end]
-        entries[name] = {"dtype": NAMES[dtype], "shape": list(shape), "data_offsets": span}
-    text = json.dumps(entries).encode()
-    text += b" " * (-len(text) % 8)
-    header = len(text).to_bytes(8, "little") + text
-    starts = {name: len(header) + offset for name, offset in offsets.items()}
-    return header, starts, len(header) + end
-
-
-def _digest(file: BinaryIO) -> str:
-    """SHA-256 of a feature file, its own place in the header read as unsigned."""
-    file.seek(0)
-    length = file.read(8)
-    header = file.read(int.from_bytes(length, "little"))
-    signed = json.loads(header).get("__metadata__", {}).get("sha256", UNSIGNED)
-    found = hashlib.sha256(length + header.replace(signed.encode(), UNSIGNED.encode(), 1))
-    while block := file.read(1 << 20):
-        found.update(block)
-    return found.hexdigest()
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "one number"
-
-
-GROUP = 32  # items whose pictures are in memory together, or as many as make a batch
-# Maps are 64 times as large as pooled features; the half of that is worth an error of at most one
-# part in 2,048.
-DTYPES = {"pooled": torch.float32, "map": torch.float16, "timbre": torch.float32}
 
 
 class Look(NamedTuple):
@@ -430,29 +344,48 @@ def run_jobs(
     again with the same folder, it goes on, to the same bytes.
     """
     clock = time.perf_counter()
-    samples = {job.name: job.look(job.items[0]) for job in jobs}
-    plans = _plans(jobs, samples, backbone, folder / "plans.json")
-    shapes = _shapes(jobs, samples, backbone, memories)
-    pictures, compiling = 0, 0.0
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {memory: {} for memory in memories}
+    plans = {}
+    for job in jobs:  # one item tells the shapes
+        images, timbre = job.look(job.items[0])
+        views, _, height, width = images.shape
+        pictures = len(job.items) * views
+        plans[job.name] = plan_for(backbone, pictures=pictures, height=height, width=width)
+        positions, features = backbone(images[:1].to(backbone.mean.device)).shape[1:]
+        for memory in memories:
+            kept = 1 if memory == "pooled" else positions
+            shapes[memory][job.name] = (len(job.items), views, kept, features)
+        if timbre is not None:
+            shapes.setdefault("timbre", {})[job.name] = (len(job.items), 1, 1, len(timbre))
+    encoded, compiling = 0, 0.0
     with ExitStack() as stack:
         writers = {
             memory: stack.enter_context(
-                FeatureWriter(folder / f"{memory}.safetensors", wanted, dtype=DTYPES[memory])
+                FeatureWriter(folder / f"{memory}.safetensors", wanted, DTYPES[memory])
             )
             for memory, wanted in shapes.items()
         }
-        pool = stack.enter_context(_one_thread_each())
+        stack.callback(torch.set_num_threads, torch.get_num_threads())  # for threads begun later
+        # One thread of torch in each: two would be four on two cores, and they wait for each
+        # other, so that a 30 s clip's timbre takes three times as long.
+        pool = stack.enter_context(
+            ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+        )
         for job in jobs:
             encoder = Encoder(backbone, plans[job.name])
             first = min(writer.done(job.name) for writer in writers.values())
-            for start, looks in _looks(job, samples[job.name], encoder, first, pool):
+            views = next(iter(shapes.values()))[job.name][1]
+            group = max(GROUP, -(-encoder.plan.batch // views))
+            # A graphics card gets the next group prepared while it works on one.
+            ahead = encoder.device.type != "cpu"
+            for start, looks in _looks(job, first, group=group, ahead=ahead, pool=pool):
                 images = torch.stack([look.images for look in looks])
                 maps = encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-                pictures += images.shape[0] * images.shape[1]
+                encoded += images.shape[0] * images.shape[1]
                 rows = {"pooled": maps.mean(2, keepdim=True), "map": maps}
                 if "timbre" in writers:
-                    timbre = [look.timbre for look in looks if look.timbre is not None]
-                    rows["timbre"] = torch.stack(timbre)[:, None, None]
+                    heard = [look.timbre for look in looks if look.timbre is not None]
+                    rows["timbre"] = torch.stack(heard)[:, None, None]
                 for memory, writer in writers.items():
                     writer.append(job.name, rows[memory][writer.done(job.name) - start :])
             compiling += encoder.compile_seconds
@@ -465,22 +398,17 @@ def run_jobs(
         "timing": {
             "encode_seconds": round(seconds, 3),
             "compile_seconds": round(compiling, 3),
-            "pictures_per_second": round(pictures / seconds, 2),
+            "pictures_per_second": round(encoded / seconds, 2),
         },
     }
 
 
 def _looks(
-    job: Job, sample: Look, encoder: Encoder, first: int, pool: ThreadPoolExecutor
+    job: Job, first: int, *, group: int, ahead: bool, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[int, list[Look]]]:
-    """Groups of items, looked at by several threads, from the group that holds item `first`.
-
-    A graphics card gets the next group prepared while it works on one. A CPU is busy with either.
-    """
+    """Groups of items, looked at by several threads, from the group that holds item `first`."""
     if first == len(job.items):
         return
-    group = max(GROUP, -(-encoder.plan.batch // len(sample.images)))
-    ahead = 0 if encoder.device.type == "cpu" else 1
     begun: deque[tuple[int, Iterator[Look]]] = deque()
     for start in range(first - first % group, len(job.items), group):
         begun.append((start, pool.map(job.look, job.items[start : start + group])))
@@ -489,52 +417,3 @@ def _looks(
             yield ready, list(looks)
     for ready, looks in begun:
         yield ready, list(looks)
-
-
-def _plans(
-    jobs: Sequence[Job], samples: Mapping[str, Look], backbone: Backbone, path: Path
-) -> dict[str, Plan]:
-    """How each job is encoded: as was planned when it was begun, else planned now."""
-    if path.is_file():
-        known = json.loads(path.read_text("utf-8"))
-        return {name: Plan(**values) for name, values in known.items()}
-    plans = {}
-    for job in jobs:
-        views, _, height, width = samples[job.name].images.shape
-        pictures = len(job.items) * views
-        plans[job.name] = plan_for(backbone, pictures=pictures, height=height, width=width)
-    text = json.dumps({name: asdict(plan) for name, plan in plans.items()})
-    write_whole(path, text)
-    return plans
-
-
-def _shapes(
-    jobs: Sequence[Job], samples: Mapping[str, Look], backbone: Backbone, memories: Sequence[str]
-) -> dict[str, dict[str, tuple[int, ...]]]:
-    """The shape of each job's features in each file; one picture tells."""
-    device = backbone.mean.device
-    found: dict[str, dict[str, tuple[int, ...]]] = {memory: {} for memory in memories}
-    for job in jobs:
-        images, timbre = samples[job.name]
-        positions, features = backbone(images[:1].to(device)).shape[1:]
-        rows = {"pooled": (len(images), 1, features), "map": (len(images), positions, features)}
-        for memory in memories:
-            found[memory][job.name] = (len(job.items), *rows[memory])
-        if timbre is not None:
-            found.setdefault("timbre", {})[job.name] = (len(job.items), 1, 1, len(timbre))
-    return found
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[ThreadPoolExecutor]:
-    """A pool of as many threads as cores, in each of which torch uses one.
-
-    Two for each would be four on two cores, and they wait for each other: a 30 s clip's timbre
-    takes three times as long.
-    """
-    before = torch.get_num_threads()
-    with ThreadPoolExecutor(os.cpu_count(), initializer=partial(torch.set_num_threads, 1)) as pool:
-        try:
-            yield pool
-        finally:
-            torch.set_num_threads(before)  # what threads begun later are told

@@ -4,9 +4,8 @@ Search asks what a decoder would say; this asks what it thinks of titles that ar
 true one among them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from jaxtyping import Float, Int
@@ -21,20 +20,6 @@ _BYTES = 32_000_000  # of state and logits at a time
 _SONGS = 16  # at least, where state is not too large: fewer make small products
 
 
-@dataclass(frozen=True)
-class _Trie:
-    """All beginnings of the titles, each once: shorter ones first, those with one parent together.
-
-    Node 0 is the empty beginning.
-    """
-
-    tokens: Int[Tensor, " nodes"]  # the last id of each; `<bos>` at node 0
-    parents: Int[Tensor, " nodes"]
-    children: list[int]  # node i leads to the nodes from children[i] to children[i + 1] - 1
-    ends: list[int]  # the node where each title ends
-    width: int  # nodes of the length that has most
-
-
 @torch.no_grad()
 def log_likelihoods(
     decoder: Decoder,
@@ -44,7 +29,7 @@ def log_likelihoods(
     bos_id: int,
     eos_id: int,
 ) -> Float[Tensor, "songs titles"]:
-    """The log-probability, in nats, of every title for every row of `memory`.
+    """Compute the log-probability, in nats, of every title for every row of `memory`.
 
     A title is the ids of its words, with or without the `<bos>` and `<eos>` that
     `Vocabulary.encode` puts around them; the sum is over its words and `<eos>`. Entry (i, j) is
@@ -62,54 +47,75 @@ def log_likelihoods(
     words = [_words(title, bos_id, eos_id, vocab) for title in titles]
     if not songs or not words:
         return memory.new_zeros(songs, len(words), dtype=torch.float32)
-    trie = _trie(words, bos_id, memory.device)
+    trie = _Trie(words, bos_id, memory.device)
     found = memory.new_empty(len(trie.tokens), songs, dtype=torch.float32)
     rows = _rows_at_once(decoder.start(memory[:1]), vocab)
     for columns in _ranges(0, songs, max(rows // trie.width, min(rows, _SONGS))):
         state = decoder.start(memory[columns.start : columns.stop])
-        walk = _Walk(decoder, trie, eos_id, len(columns), found[:, columns.start : columns.stop])
-        walk.on(range(1), state, 0, memory.new_zeros(1, len(columns), dtype=torch.float32))
+        reached = memory.new_zeros(1, len(columns), dtype=torch.float32)
+        part = found[:, columns.start : columns.stop]
+        _walk(decoder, trie, eos_id, part, range(1), state, 0, reached)
     return found[trie.ends].T.contiguous()
 
 
-@dataclass(frozen=True)
-class _Walk:
-    """A walk down the trie for some songs: each node is a step of the decoder for all of them.
+class _Trie:
+    """All beginnings of the titles, each once: shorter ones first, those with one parent together.
 
-    Rows of a state, and of what follows from it, are node by node, all songs of a node together.
+    Node 0 is the empty beginning.
     """
 
-    decoder: Decoder
-    trie: _Trie
-    eos_id: int
-    songs: int
-    found: Float[Tensor, "all songs"]  # written to: the log-probability of ending at each node
+    def __init__(self, titles: Sequence[tuple[int, ...]], bos_id: int, device: torch.device):
+        beginnings = {title[:length] for title in titles for length in range(len(title) + 1)}
+        # By length, then by id: parents come in order, so children of neighbours are neighbours.
+        ordered = sorted(beginnings, key=lambda ids: (len(ids), ids))
+        place = {ids: number for number, ids in enumerate(ordered)}
+        parents = torch.tensor([place[ids[:-1]] for ids in ordered])
+        children = torch.searchsorted(parents[1:].contiguous(), torch.arange(len(ordered) + 1)) + 1
+        # The last id of each node, `<bos>` at node 0.
+        self.tokens = torch.tensor([bos_id, *(ids[-1] for ids in ordered[1:])], device=device)
+        self.parents = parents.to(device)
+        # Node i leads to the nodes from children[i] to children[i + 1] - 1.
+        self.children: list[int] = children.tolist()
+        self.ends = [place[ids] for ids in titles]  # the node where each title ends
+        self.width = max(Counter(map(len, ordered)).values())  # nodes of the commonest length
 
-    def on(
-        self, nodes: range, state: State, above: int, reached: Float[Tensor, "nodes songs"]
-    ) -> None:
-        """Step through some nodes of one length, and all that go on from them.
 
-        `reached` holds the log-probability of their beginnings, `state` what the decoder knew
-        before their last token: that of their parents, from node `above` on.
-        """
-        trie, songs, output = self.trie, self.songs, self.decoder.output
-        at_once = max(1, _rows_at_once(state, output.out_features) // songs)
-        for part in _ranges(nodes.start, nodes.stop, at_once):
-            here = reached[part.start - nodes.start : part.stop - nodes.start]
-            parents = trie.parents[part.start : part.stop] - above
-            tokens = trie.tokens[part.start : part.stop]
-            hidden, after = _advance(self.decoder, tokens, _of_nodes(state, parents, songs), songs)
-            logits = output(hidden).float().unflatten(0, (len(part), songs))
-            here = here - logits.logsumexp(2)
-            self.found[part.start : part.stop] = here + logits[:, :, self.eos_id]
-            below = range(trie.children[part.start], trie.children[part.stop])
-            if below:
-                parents = trie.parents[below.start : below.stop] - part.start
-                next_ids = trie.tokens[below.start : below.stop]
-                reached_below = here[parents] + logits[parents, :, next_ids]
-                del logits
-                self.on(below, after, part.start, reached_below)
+def _walk(
+    decoder: Decoder,
+    trie: _Trie,
+    eos_id: int,
+    found: Float[Tensor, "all songs"],
+    nodes: range,
+    state: State,
+    above: int,
+    reached: Float[Tensor, "nodes songs"],
+) -> None:
+    """Step through some nodes of one length, and all that go on from them.
+
+    `found` is written to: the log-probability of ending at each node. `reached` holds that of the
+    nodes' beginnings, `state` what the decoder knew before their last token: that of their parents,
+    from node `above` on. Rows of a state are node by node, all songs of a node together.
+    """
+    songs = found.shape[1]
+    at_once = max(1, _rows_at_once(state, decoder.output.out_features) // songs)
+    for part in _ranges(nodes.start, nodes.stop, at_once):
+        here = reached[part.start - nodes.start : part.stop - nodes.start]
+        parents = trie.parents[part.start : part.stop] - above
+        before = {
+            name: value.unflatten(0, (-1, songs)).index_select(0, parents).flatten(0, 1)
+            for name, value in state.items()
+        }
+        hidden, after = _advance(decoder, trie.tokens[part.start : part.stop], before, songs)
+        logits = decoder.output(hidden).float().unflatten(0, (len(part), songs))
+        here = here - logits.logsumexp(2)
+        found[part.start : part.stop] = here + logits[:, :, eos_id]
+        below = range(trie.children[part.start], trie.children[part.stop])
+        if below:
+            parents = trie.parents[below.start : below.stop] - part.start
+            next_ids = trie.tokens[below.start : below.stop]
+            reached_below = here[parents] + logits[parents, :, next_ids]
+            del logits
+            _walk(decoder, trie, eos_id, found, below, after, part.start, reached_below)
 
 
 def _advance(
@@ -132,14 +138,6 @@ def _advance(
     return hidden, {"hidden": hidden.unsqueeze(1), "cell": cell.unsqueeze(1)}
 
 
-def _of_nodes(state: State, nodes: Int[Tensor, " nodes"], songs: int) -> State:
-    """The rows of some nodes, each with all its songs."""
-    return {
-        name: value.unflatten(0, (-1, songs)).index_select(0, nodes).flatten(0, 1)
-        for name, value in state.items()
-    }
-
-
 def _rows_at_once(state: State, vocab: int) -> int:
     """How many rows of a state, and of logits, are within the memory meant for them."""
     numbers = sum(value[0].numel() for value in state.values()) + vocab
@@ -149,22 +147,6 @@ def _rows_at_once(state: State, vocab: int) -> int:
 def _ranges(first: int, last: int, size: int) -> Iterator[range]:
     for start in range(first, last, size):
         yield range(start, min(start + size, last))
-
-
-def _trie(titles: Sequence[tuple[int, ...]], bos_id: int, device: torch.device) -> _Trie:
-    beginnings = {title[:length] for title in titles for length in range(len(title) + 1)}
-    # By length, then by id: parents come in order, so the children of neighbours are neighbours.
-    ordered = sorted(beginnings, key=lambda ids: (len(ids), ids))
-    place = {ids: number for number, ids in enumerate(ordered)}
-    parents = torch.tensor([place[ids[:-1]] for ids in ordered])
-    children = torch.searchsorted(parents[1:].contiguous(), torch.arange(len(ordered) + 1)) + 1
-    return _Trie(
-        torch.tensor([bos_id, *(ids[-1] for ids in ordered[1:])], device=device),
-        parents.to(device),
-        children.tolist(),
-        [place[ids] for ids in titles],
-        max(len(list(group)) for _, group in groupby(ordered, key=len)),
-    )
 
 
 def _words(title: Sequence[int], bos_id: int, eos_id: int, vocab: int) -> tuple[int, ...]:

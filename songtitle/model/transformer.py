@@ -18,10 +18,9 @@ class TransformerDecoder(Decoder):
     """Vaswani et al. 2017, over the parameters of `torch.nn.TransformerDecoderLayer`.
 
     Normalisation stands before each part (`norm_first`, Xiong et al. 2020: it trains without
-    warm-up) or after it, as first published. Positions are sinusoids; embeddings are not scaled,
-    since PyTorch draws them at unit scale already. The hidden layer is four times as wide.
-    `forward` and `advance` run the same code; `advance` keeps the keys and values of the words
-    before in its state.
+    warm-up). Positions are sinusoids; embeddings are not scaled, since PyTorch draws them at unit
+    scale already. The hidden layer is four times as wide. `forward` and `advance` run the same
+    code; `advance` keeps the keys and values of the words before in its state.
     """
 
     def __init__(
@@ -34,18 +33,17 @@ class TransformerDecoder(Decoder):
         dropout: float = 0.2,
         pad_id: int = 0,
         embed: nn.Module | None = None,
-        norm_first: bool = True,
     ):
         super().__init__()
         self.pad_id = pad_id
         self.embed = embed or nn.Embedding(vocab, dim, padding_idx=pad_id)
         self.layers = nn.ModuleList(
             nn.TransformerDecoderLayer(
-                dim, num_heads, 4 * dim, dropout, batch_first=True, norm_first=norm_first
+                dim, num_heads, 4 * dim, dropout, batch_first=True, norm_first=True
             )
             for _ in range(num_layers)
         )
-        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+        self.norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(dim, vocab)
 
@@ -92,21 +90,15 @@ def _through(
     layer: Any, x: Float[Tensor, "group steps dim"], past: Known | None, seen: Known
 ) -> tuple[Float[Tensor, "group steps dim"], Known]:
     """One `TransformerDecoderLayer`, and the keys and values of all words so far."""
-    first = layer.norm_first
-    entering = layer.norm1(x) if first else x
-    mixed = _project(layer.self_attn, entering, 0, 3)
+    mixed = _project(layer.self_attn, layer.norm1(x), 0, 3)
     known = mixed[:, 1:]
     if past is not None:
         known = torch.cat([past.to(known.dtype), known], dim=-2)
-    found = _attend(layer.self_attn, mixed[:, 0], known, causal=past is None)
-    x = x + layer.dropout1(found)
-    x = x if first else layer.norm1(x)
-    query = _project(layer.multihead_attn, layer.norm2(x) if first else x, 0, 1)[:, 0]
+    x = x + layer.dropout1(_attend(layer.self_attn, mixed[:, 0], known, causal=past is None))
+    query = _project(layer.multihead_attn, layer.norm2(x), 0, 1)[:, 0]
     x = x + layer.dropout2(_attend(layer.multihead_attn, query, seen))
-    x = x if first else layer.norm2(x)
-    inner = layer.activation(layer.linear1(layer.norm3(x) if first else x))
-    x = x + layer.dropout3(layer.linear2(layer.dropout(inner)))
-    return x if first else layer.norm3(x), known
+    inner = layer.activation(layer.linear1(layer.norm3(x)))
+    return x + layer.dropout3(layer.linear2(layer.dropout(inner))), known
 
 
 def sinusoids(start: int, stop: int, dim: int, *, like: Tensor) -> Float[Tensor, "steps dim"]:

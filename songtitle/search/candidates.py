@@ -1,4 +1,4 @@
-"""What a search is asked for and what it gives: settings, the step's type, hypotheses."""
+"""Candidates: what a search's step gives, the best tokens of it, and hypotheses."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -61,39 +61,17 @@ class Hypotheses(NamedTuple):
         return (words + 1).clamp(max=self.tokens.shape[-1])
 
 
-def without_dead_ends(
-    tokens: Int[Tensor, "batch beams steps"], total: Float[Tensor, "batch beams"], eos_id: int
-) -> Hypotheses:
-    """A path of probability zero is no hypothesis, whatever tokens it went through."""
-    return Hypotheses(tokens.masked_fill(total.isneginf()[..., None], eos_id), total)
-
-
-def group_of(state: State) -> tuple[int, torch.device]:
-    """How many rows a state has, and its device."""
-    for value in state.values():
-        return value.shape[0], value.device
-    msg = "search: expected a state with at least one tensor led by the batch axis, got none"
-    raise InputError(msg)
-
-
 BLOCK = 128  # scores whose maximum is taken first: most blocks hold nothing that can win
 COLUMNS = 8192  # of a product taken in parts: some MB with a few hundred rows
 ROWS_FOR_PARTS = 128  # with fewer rows, narrow products are slower than one wide one
 ROWS_PER_THREAD = 4  # below that, starting a thread costs more than it saves
 
 
-class RowTop(NamedTuple):
-    """What is known of each row of scores."""
+def row_top(scores: Tensor | Product, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the `width` highest of each row, of equals the smaller id first, and the log-sum-exp.
 
-    values: Float[Tensor, "rows kept"]  # highest first
-    ids: Int[Tensor, "rows kept"]
-    total: Float[Tensor, " rows"]  # log-sum-exp
-
-
-def row_top(scores: Tensor | Product, width: int) -> RowTop:
-    """The `width` highest of each row, of equals the smaller id first, and the log-sum-exp.
-
-    `scores (rows, vocab)` are float32 on the CPU. A row with NaN or plus infinity has NaN for its
+    Gives values and ids `(rows, kept)`, highest first, and totals `(rows)`. `scores (rows, vocab)`
+    are float32 on the CPU. A row with NaN or plus infinity has NaN for its
     log-sum-exp. A `Product` is taken in parts that stay in the processor's cache and are read there
     at once: nothing as wide as the vocabulary is written to memory.
     """
@@ -121,7 +99,11 @@ def row_top(scores: Tensor | Product, width: int) -> RowTop:
                 other.result()
     with np.errstate(divide="ignore"):
         sums = peaks + np.log(totals)
-    return RowTop(*map(torch.from_numpy, (values, ids, sums.astype(np.float32))))
+    return (
+        torch.from_numpy(values),
+        torch.from_numpy(ids),
+        torch.from_numpy(sums.astype(np.float32)),
+    )
 
 
 def _parts(scores: Tensor | Product) -> Iterator[tuple[int, Tensor]]:
@@ -231,18 +213,26 @@ def best_tokens(
     *,
     logits: bool,
 ) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"]]:
-    """Log-probabilities and ids of the `width` likeliest tokens that are not banned, best first.
+    """Find the log-probabilities and ids of the `width` likeliest tokens that are not banned.
 
-    Of equals the smaller id comes first; `kept = min(width, vocab)`. `scores` are log-probabilities
-    or, with `logits`, scores from which each row's log-sum-exp is still to be taken: it is taken
-    from the few that win. `banned` holds ids, or -1 for none. A banned token is left out after the
-    fact: it counts among the probabilities, which still add up to one with it.
+    The best comes first, of equals the smaller id; `kept = min(width, vocab)`. `scores` are
+    log-probabilities or, with `logits`, scores from which each row's log-sum-exp is still to be
+    taken: it is taken from the few that win. `banned` holds ids, or -1 for none. A banned token is
+    left out after the fact: it counts among the probabilities, which still add up to one with it.
     """
-    vocab = scores.shape[-1]
     # Each banned id can take one place among the best, no more.
-    wanted = min(width + banned.shape[-1], vocab)
+    wanted = min(width + banned.shape[-1], scores.shape[-1])
     if logits:
-        values, ids, total = _top_of_logits(scores, wanted)
+        if not _compiled_reads(scores):
+            scores = scores.whole() if isinstance(scores, Product) else scores
+            # A sum over the vocabulary wants more than bfloat16.
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if _compiled_reads(scores):
+            values, ids, total = row_top(scores, wanted)
+        else:
+            assert isinstance(scores, Tensor)
+            values, ids = _top(scores, wanted)
+            total = scores.logsumexp(dim=-1)
         values = values - total[:, None]
     elif isinstance(scores, Product):
         msg = "search: expected log-probabilities from the step, got a product; pass logits=True"
@@ -270,7 +260,7 @@ def banned_tokens(
     min_length: int,
     no_repeat_ngram: int,
 ) -> Int[Tensor, "rows bans"]:
-    """What may not come after each row's tokens so far: ids, -1 where a place bans nothing."""
+    """List what may not come after each row's tokens so far: ids, -1 where a place bans nothing."""
     rows, length = history.shape
     fixed = [*never, *([eos_id] if length < min_length else [])]
     always = history.new_tensor(fixed, dtype=torch.long).expand(rows, -1)
@@ -282,20 +272,10 @@ def banned_tokens(
     return torch.cat([always, grams[..., -1].where(said, -1)], dim=1)
 
 
-def _top_of_logits(
-    scores: Float[Tensor, "rows vocab"] | Product, width: int
-) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"], Float[Tensor, " rows"]]:
-    """As `_top`, and each row's log-sum-exp."""
+def _compiled_reads(scores: Tensor | Product) -> bool:
+    """Whether scores are what `row_top` takes: float32 on the CPU."""
     kind = scores.hidden if isinstance(scores, Product) else scores
-    if kind.device.type != "cpu" or kind.dtype != torch.float32:
-        scores = scores.whole() if isinstance(scores, Product) else scores
-        # A sum over the vocabulary wants more than bfloat16.
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        if scores.device.type != "cpu" or scores.dtype != torch.float32:
-            return *_top(scores, width), scores.logsumexp(dim=-1)
-    pass
-
-    return row_top(scores, width)
+    return kind.device.type == "cpu" and kind.dtype == torch.float32
 
 
 def _top(

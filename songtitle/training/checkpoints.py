@@ -1,4 +1,4 @@
-"""Progress: where training stands, in numbers that say all there is to go on from."""
+"""Checkpoints: all there is to go on from, in folders that a kill cannot break."""
 
 import hashlib
 import json
@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from songtitle.config import TrainingConfig
+from songtitle.corpora.manifest import sha256
 from songtitle.errors import InputError
+from songtitle.model.weights import state_mismatch
+
+MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "progress.json"
+NAME = re.compile(r"step-\d{8,}(-epoch-\d{4,})?")
+FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,7 @@ class Progress:
         return f"step-{self.step:08d}-epoch-{self.epoch - 1:04d}"
 
     def stepped(self, *, batches: int, examples: int, tokens: int, nats: float) -> "Progress":
-        """After one more update, which read that much."""
+        """Count one more update, which read that much."""
         return replace(
             self,
             step=self.step + 1,
@@ -55,102 +61,32 @@ class Progress:
         )
 
     def epoch_done(self, valid_loss: float) -> "Progress":
-        """After validation: a row more, and the next epoch's start."""
+        """Add the row of an epoch that was validated, and begin the next one."""
         row = {
             "epoch": self.epoch,
-            "train_perplexity": perplexity(self.nats / self.tokens),
-            "valid_perplexity": perplexity(valid_loss),
+            "train_perplexity": _perplexity(self.nats / self.tokens),
+            "valid_perplexity": _perplexity(valid_loss),
         }
         history = (*self.history, row)
         after = Progress(step=self.step, epoch=self.epoch + 1, history=history, best=self.best)
-        return replace(after, best=after.name) if epochs_since_best(history) == 0 else after
+        return replace(after, best=after.name) if _epochs_since_best(history) == 0 else after
 
     def finished(self, config: TrainingConfig) -> bool:
         """Whether all epochs are trained, or `patience` has run out."""
         if self.batches:
             return False
-        stale = 0 < config.patience <= epochs_since_best(self.history)
+        stale = 0 < config.patience <= _epochs_since_best(self.history)
         return stale or self.epoch > config.epochs
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON has them."""
-        return asdict(self) | {"history": list(self.history)}
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Progress":
-        """The progress that `as_dict` wrote."""
-        return cls(**values | {"history": tuple(values["history"])})
-
-
-def epochs_since_best(history: tuple[dict[str, Any], ...]) -> int:
+def _epochs_since_best(history: tuple[dict[str, Any], ...]) -> int:
     """Epochs since the lowest validation perplexity (the first of equals); 0 without any."""
     losses = [row["valid_perplexity"] for row in history]
     return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
 
-def perplexity(nats: float) -> float:
-    """The exponential of nats per token, below what a float can hold."""
-    return math.exp(min(nats, 700.0))
-
-
-def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies on the CPU: safetensors refuses two names for one memory (tied weights)."""
-    return {
-        name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()
-    }
-
-
-def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state by parameter, such as `decoder.output.weight.exp_avg`."""
-    names = _trained(model)
-    return {
-        f"{names[index]}.{key}": value
-        for index, state in optimizer.state_dict()["state"].items()
-        for key, value in state.items()
-    }
-
-
-def fill_optimizer(
-    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    """The inverse of `optimizer_tensors`."""
-    numbers = {name: index for index, name in enumerate(_trained(model))}
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        parameter, key = name.rsplit(".", 1)
-        if parameter not in numbers:
-            msg = f"optimizer: the checkpoint trained {parameter}, which is frozen here; train it"
-            raise InputError(msg)
-        state.setdefault(numbers[parameter], {})[key] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def check_fit(path: Path, tensors: Mapping[str, Tensor], model: nn.Module) -> None:
-    """Raise InputError naming the first tensors of a checkpoint that are not the model's."""
-    there = {name: tuple(value.shape) for name, value in tensors.items()}
-    here = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    wrong = [name for name in [*here, *(there.keys() - here)] if there.get(name) != here.get(name)]
-    if not wrong:
-        return
-    shown = ", ".join(
-        f"{name} {there.get(name, 'missing')} for {here.get(name, 'nothing')}" for name in wrong[:3]
-    )
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    msg = (
-        f"{path}: a checkpoint of another vocabulary or architecture: it has {shown}{more}; "
-        "take another folder, or build the model that it was made with"
-    )
-    raise InputError(msg)
-
-
-def _trained(model: nn.Module) -> list[str]:
-    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-
-
-MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "progress.json"
-NAME = re.compile(r"step-\d{8,}(-epoch-\d{4,})?")
-FORMAT = 1
+def _perplexity(nats: float) -> float:
+    return math.exp(min(nats, 700.0))  # below what a float can hold
 
 
 @dataclass(frozen=True)
@@ -170,24 +106,46 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     *,
     progress: Progress,
-    settings: Mapping[str, Any] | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> Path:
+    settings: Mapping[str, Any],
+    details: Mapping[str, Any],
+) -> None:
     """Write `folder/checkpoints/<progress.name>`, whole or not at all, and drop what is not kept.
 
     Kept are the last two and the best that either of them names; the best without its optimiser
     state, once it is not one of the two.
     """
-    home = folder / "checkpoints"
-    path = home / progress.name
+    path = folder / "checkpoints" / progress.name
+    partial = path.with_name(path.name + ".partial")
     try:
-        _write(path, model, optimizer, progress, settings or {}, details or {})
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, tensors in (
+            (MODEL, model.state_dict()),
+            (OPTIMIZER, _optimizer_state(model, optimizer)),
+        ):
+            # Copies: safetensors refuses two names for one memory (tied weights).
+            copies = {key: value.to("cpu", copy=True) for key, value in tensors.items()}
+            save_file({key: value.contiguous() for key, value in copies.items()}, partial / name)
+        content = {
+            "format": FORMAT,
+            "progress": asdict(progress),
+            "settings": dict(settings),
+            "details": dict(details),
+            "files": {name: sha256(partial / name) for name in (MODEL, OPTIMIZER)},
+        }
+        text = json.dumps(content | {"sha256": _digest(content)}, indent=1, ensure_ascii=False)
+        (partial / PROGRESS).write_text(text + "\n", "utf-8")
+        for name in (MODEL, OPTIMIZER, PROGRESS, ""):
+            _sync(partial / name)
+        if path.exists():  # one that was refused, or that a resumed run has come to again
+            _remove(path)
+        os.replace(partial, path)
+        _sync(path.parent)
     except (OSError, SafetensorError) as error:
         msg = f"{path}: could not be written ({error}); make room and run the same again"
         msg += ", from the checkpoint before it"
         raise InputError(msg) from error
-    _prune(home)
-    return path
+    _prune(path.parent)
 
 
 def clean(folder: Path) -> None:
@@ -198,40 +156,31 @@ def clean(folder: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """What the `progress.json` of a checkpoint says; its tensors are not looked at.
+    """Read the `progress.json` of a checkpoint; its tensors are not looked at.
 
     Raises InputError for anything but a whole checkpoint's folder.
     """
-    _refuse_pickle(path)
     file = path / PROGRESS
     try:
         content = json.loads(file.read_text("utf-8"))
-        claimed = content.pop("sha256")
-        if claimed != _digest(content):
+        if content.pop("sha256") != _digest(content):
             _refuse(file, "its content does not have the sha256 that it names")
         if content["format"] != FORMAT:
             _refuse(file, f"it is of format {content['format']}, not {FORMAT}")
-        progress = Progress.from_dict(content["progress"])
+        values = content["progress"]
+        progress = Progress(**values | {"history": tuple(values["history"])})
         return Checkpoint(path, progress, content["settings"], content["details"], content["files"])
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
         _refuse(file, f"it could not be read ({type(error).__name__}: {error})", error)
 
 
-def check_files(found: Checkpoint, *names: str) -> None:
-    """Raise InputError unless these files (all of them, by default) have their sha256."""
-    for name in names or tuple(found.files):
-        file = found.path / name
-        _refuse_pickle(file)
-        if not file.is_file():
-            _refuse(file, "it is missing")
-        if _sha256(file) != found.files.get(name):
-            _refuse(file, "it is truncated or was changed: another sha256 than progress.json names")
-
-
 def best_checkpoint(folder: Path) -> Path:
-    """The checkpoint with the lowest validation loss, of a folder that `fit` has written to."""
+    """Find the checkpoint with the lowest validation loss, of a folder that `fit` has written to.
+
+    Raises InputError where no epoch was finished.
+    """
     for name in _names(folder / "checkpoints"):
         with suppress(InputError):
             if best := read_checkpoint(folder / "checkpoints" / name).progress.best:
@@ -241,7 +190,7 @@ def best_checkpoint(folder: Path) -> Path:
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The checkpoint to go on from; none in a folder without any.
+    """Find the checkpoint to go on from; none in a folder without any.
 
     A broken one is moved aside with a warning if the one before it is whole. Raises InputError,
     and changes nothing, if neither is.
@@ -250,7 +199,8 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     for name in _names(home)[:2]:
         try:
             found = read_checkpoint(home / name)
-            check_files(found)
+            for file in found.files:
+                _check(found, file)
         except InputError as error:
             problems.append((home / name, str(error)))
             continue
@@ -272,9 +222,14 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
     Raises InputError, with the model as it was, for a damaged checkpoint or one of another model.
     """
     found = read_checkpoint(path)
-    check_files(found, MODEL)
-    tensors = _read(path / MODEL)
-    check_fit(path, tensors, model)
+    _check(found, MODEL)
+    tensors = load_file(path / MODEL)
+    if fault := state_mismatch(model, tensors):
+        msg = (
+            f"{path}: a checkpoint of another vocabulary or architecture; {fault}; "
+            "take another folder, or build the model that it was made with"
+        )
+        raise InputError(msg)
     model.load_state_dict(tensors)
     return found.details
 
@@ -282,45 +237,34 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
 def restore(found: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Fill model and optimiser from a checkpoint whose files were checked."""
     load_weights(found.path, model)
-    fill_optimizer(_read(found.path / OPTIMIZER), model, optimizer)
+    trained = [name for name, each in model.named_parameters() if each.requires_grad]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in load_file(found.path / OPTIMIZER).items():
+        parameter, _, key = name.rpartition(".")
+        if parameter not in trained:
+            msg = f"optimizer: the checkpoint trained {parameter}, which is frozen here; train it"
+            raise InputError(msg)
+        state.setdefault(trained.index(parameter), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _write(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    settings: Mapping[str, Any],
-    details: Mapping[str, Any],
-) -> None:
-    partial = path.with_name(path.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(plain(model.state_dict()), partial / MODEL)
-    save_file(plain(optimizer_tensors(model, optimizer)), partial / OPTIMIZER)
-    content = {
-        "format": FORMAT,
-        "progress": progress.as_dict(),
-        "settings": dict(settings),
-        "details": dict(details),
-        "files": {name: _sha256(partial / name) for name in (MODEL, OPTIMIZER)},
+def _optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by parameter, such as `decoder.output.weight.exp_avg`."""
+    return {
+        f"{name}.{key}": value
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
     }
-    text = json.dumps(content | {"sha256": _digest(content)}, indent=1, ensure_ascii=False)
-    (partial / PROGRESS).write_text(text + "\n", "utf-8")
-    for name in (MODEL, OPTIMIZER, PROGRESS, ""):
-        _sync(partial / name)
-    if path.exists():  # one that was refused, or that a resumed run has come to again
-        _remove(path)
-    os.replace(partial, path)
-    _sync(path.parent)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # safetensors raises its own, and OSError
-        _refuse(path, f"it could not be read ({error})", error)
+def _check(found: Checkpoint, name: str) -> None:
+    """Raise InputError unless a file has its sha256."""
+    file = found.path / name
+    if not file.is_file():
+        _refuse(file, "it is missing")
+    if sha256(file) != found.files.get(name):
+        _refuse(file, "it is truncated or was changed: another sha256 than progress.json names")
 
 
 def _names(home: Path) -> list[str]:
@@ -359,24 +303,9 @@ def _sync(path: Path) -> None:
             os.close(handle)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _digest(content: Mapping[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _refuse_pickle(path: Path) -> None:
-    # A pickle begins with its protocol's mark, and torch.save puts one into a zip archive; in
-    # safetensors, JSON follows a length of eight bytes, the first of which may be that mark.
-    if path.is_file():
-        with path.open("rb") as file:
-            start = file.read(9)
-        if start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[8:] != b"{"):
-            _refuse(path, "it is a pickle, which can run any code when it is read")
 
 
 def _refuse(path: Path, problem: str, error: Exception | None = None) -> NoReturn:

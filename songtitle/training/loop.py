@@ -1,8 +1,8 @@
-"""Resuming: which checkpoint of a folder to go on from, and whether the settings agree with it."""
+"""The training loop: `fit`, which goes on from the last checkpoint however the run before ended."""
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from itertools import islice
@@ -16,70 +16,29 @@ from torch import nn
 from songtitle.config import TrainingConfig
 from songtitle.corpora.batches import Batch
 from songtitle.errors import InputError
-from songtitle.training import checkpoints
-from songtitle.training.checkpoints import Progress, clean, newest_checkpoint
+from songtitle.training.checkpoints import (
+    Progress,
+    clean,
+    load_weights,
+    newest_checkpoint,
+    read_checkpoint,
+    restore,
+    save_checkpoint,
+)
 from songtitle.training.reporting import Reporter, seconds_by_epoch
 from songtitle.training.steps import (
     CaptionLoss,
     Interrupted,
-    Request,
     from_main,
     join,
     listening,
     prepare,
-    private_randomness,
     rate_at,
     seed_step,
     summed,
     token_count,
     update,
 )
-
-
-def lasting(config: TrainingConfig, *, pad_id: int, processes: int) -> dict[str, Any]:
-    """The settings that the outcome depends on, which have to stay from start to end."""
-    settings = asdict(config)
-    del settings["checkpoint_every"]
-    if config.schedule == "constant":
-        del settings["epochs"]  # more may follow; a cosine depends on where it ends
-    return settings | {"pad_id": pad_id, "processes": processes}
-
-
-def choose_checkpoint(
-    folder: Path, *, epochs: int, settings: Mapping[str, Any], details: Mapping[str, Any]
-) -> str:
-    """The name of the checkpoint to go on from; "" without any.
-
-    Removes what a killed write left. Raises InputError, and changes nothing else, for details that
-    are no JSON, a damaged folder, or settings that are not those training began with.
-    """
-    try:
-        json.dumps(dict(details), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        msg = f"details: expected plain JSON values ({error}); leave out what is not"
-        raise InputError(msg) from error
-    folder.mkdir(parents=True, exist_ok=True)
-    clean(folder)
-    found = newest_checkpoint(folder)
-    if found is None:
-        return ""
-    there = found.settings
-    other = [name for name in {**there, **settings} if there.get(name) != settings.get(name)]
-    if other:
-        shown = ", ".join(f"{name} {there.get(name)}, not {settings.get(name)}" for name in other)
-        msg = (
-            f"{folder}: training began here with {shown}; take those settings again, or another "
-            "folder"
-        )
-        raise InputError(msg)
-    done = len(found.progress.history)
-    if done > epochs:
-        msg = (
-            f"epochs: expected at least the {done} that {folder} has, got {epochs}; take more, or "
-            "another folder"
-        )
-        raise InputError(msg)
-    return found.path.name
 
 
 @runtime_checkable
@@ -105,14 +64,13 @@ def fit(
     validate: Callable[[nn.Module], float],
     folder: Path,
     details: dict[str, Any] | None = None,
-    bar: bool | None = None,
 ) -> list[dict[str, Any]]:
     """Train with Adam, and leave the model at the epoch with the lowest validation loss.
 
     The loss is cross-entropy in nats per token of the global batch, plus the model's penalty per
     example. `validate(model)` gives nats per token; of several processes each runs it, and the
     main one's counts. Returns one row per epoch: `epoch, train_perplexity, valid_perplexity,
-    seconds`. A progress bar shows on a terminal, or as `bar` says.
+    seconds`. A progress bar shows on a terminal.
 
     `folder`, which all processes share, receives checkpoints (with `details`, plain JSON values),
     TensorBoard's curves in `logs` and seconds in `timing.jsonl`. Called again on the same folder,
@@ -131,21 +89,22 @@ def fit(
         )
         raise InputError(msg)
     accelerator = join(model)
+    device = next(model.parameters()).device
     with ExitStack() as stack:
-        request = stack.enter_context(listening())
-        stack.enter_context(private_randomness(next(model.parameters()).device))
+        stops = stack.enter_context(listening())
+        # The caller's random state is the same after it.
+        devices = [device] if device.type == "cuda" else []
+        stack.enter_context(torch.random.fork_rng(devices=devices))
         run = _Run(
-            model, batches, validate, config, pad_id, folder, details or {}, accelerator, request
+            model, batches, validate, config, pad_id, folder, details or {}, accelerator, stops
         )
         progress = run.resume()
         if accelerator.is_main_process and not progress.finished(config):
-            run.reporter = Reporter(
-                folder, progress, epochs=config.epochs, total=run.examples, bar=bar
-            )
+            run.reporter = Reporter(folder, progress, epochs=config.epochs, total=run.examples)
             stack.enter_context(closing(run.reporter))
         while not progress.finished(config):
             progress = run.end_epoch(run.train_epoch(progress))
-    checkpoints.load_weights(folder / "checkpoints" / progress.best, model)
+    load_weights(folder / "checkpoints" / progress.best, model)
     seconds = seconds_by_epoch(folder)
     return [row | {"seconds": seconds.get(row["epoch"], 0.0)} for row in progress.history]
 
@@ -158,7 +117,7 @@ class _Total(NamedTuple):
     batches: int
     squares: int  # of the numbers of batches
     failures: int
-    requests: int
+    stops: int
 
 
 class _Run:
@@ -176,32 +135,32 @@ class _Run:
         folder: Path,
         details: dict[str, Any],
         accelerator: Accelerator,
-        request: Request,
+        stops: list[int],
     ):
         self.model, self.batches, self.config, self.pad_id = model, batches, config, pad_id
         self.validate, self.folder, self.details = validate, folder, details
-        self.accelerator, self.request = accelerator, request
-        self.examples = len(batches) if isinstance(batches, Sized) else None
+        self.accelerator, self.stops = accelerator, stops
         self.device = next(model.parameters()).device
+        self.examples = len(batches) if isinstance(batches, Sized) else None
         self.adam = torch.optim.Adam(
             [parameter for parameter in model.parameters() if parameter.requires_grad],
             lr=config.learning_rate,
         )
-        self.settings = lasting(config, pad_id=pad_id, processes=accelerator.num_processes)
+        # What the outcome depends on, and has to stay from start to end.
+        self.settings = asdict(config)
+        del self.settings["checkpoint_every"]
+        if config.schedule == "constant":
+            del self.settings["epochs"]  # more may follow; a cosine depends on where it ends
+        self.settings |= {"pad_id": pad_id, "processes": accelerator.num_processes}
         self.saved = Progress().name  # a start needs no checkpoint
 
     def resume(self) -> Progress:
         """Where the folder's last checkpoint stood, with model and optimiser as they were then."""
-        name = from_main(
-            self.accelerator,
-            lambda: choose_checkpoint(
-                self.folder, epochs=self.config.epochs, settings=self.settings, details=self.details
-            ),
-        )
+        name = from_main(self.accelerator, self._choose_checkpoint)
         progress = Progress()
         if name:
-            found = checkpoints.read_checkpoint(self.folder / "checkpoints" / name)
-            checkpoints.restore(found, self.model, self.adam)
+            found = read_checkpoint(self.folder / "checkpoints" / name)
+            restore(found, self.model, self.adam)
             progress, self.saved = found.progress, name
         loss = CaptionLoss(self.model, pad_id=self.pad_id, bf16=self.config.precision == "bf16")
         self.module, self.optimizer = prepare(self.accelerator, loss, self.adam)
@@ -212,18 +171,23 @@ class _Run:
         self.model.train()
         source = self._source(progress)
         while True:
-            window, error = _take(source, self.config.accumulate)
-            total, where = self._total(window, error), _where(progress, window)
-            if total.requests:
-                self.stop(progress)
+            window: list[Batch] = []
+            error = None
+            try:
+                window.extend(islice(source, self.config.accumulate))
+            except Exception as caught:
+                error = caught
+            total = self._total(window, failed=error is not None)
+            if total.stops:
+                self._stop(progress)
             if total.failures:
                 self._fail(progress, len(window), error)
             if total.batches == 0:
                 break
-            progress = self._update(progress, window, total, where)
+            progress = self._update(progress, window, total)
             every = self.config.checkpoint_every
             if every and progress.step % every == 0:
-                self.save(progress)
+                self._save(progress)
         if progress.tokens == 0:
             msg = f"epoch {progress.epoch}: expected batches with captions, got none"
             msg += f"; look at what batches({progress.epoch}) gives"
@@ -241,57 +205,43 @@ class _Run:
         progress = progress.epoch_done(loss)
         if self.reporter:
             self.reporter.epoch(progress.history[-1])
-        self.save(progress)
-        if summed(self.accelerator, [float(self.request.came)])[0]:
-            self.stop(progress)
+        self._save(progress)
+        if summed(self.accelerator, [float(bool(self.stops))])[0]:
+            self._stop(progress)
         return progress
 
-    def save(self, progress: Progress) -> None:
-        """A checkpoint by the main process, unless there is one; the others wait for it."""
-        if progress.name == self.saved:
-            return
-        if self.reporter:
-            self.reporter.flush()
-        from_main(self.accelerator, lambda: self._write(progress))
-        if self.reporter:
-            self.reporter.saved(progress)
-        self.saved = progress.name
+    def _choose_checkpoint(self) -> str:
+        """The name of the checkpoint to go on from; "" without any.
 
-    def stop(self, progress: Progress) -> NoReturn:
-        """Leave, as SIGTERM asked, with everything kept."""
-        self.save(progress)
-        msg = (
-            f"training: stopped by SIGTERM in epoch {progress.epoch} after step {progress.step}; "
-            f"{self.folder} holds all of it: run the same again to go on"
-        )
-        raise Interrupted(msg)
-
-    def _update(self, before: Progress, window: list[Batch], total: _Total, where: str) -> Progress:
-        share = 0.0
-        if self.examples:
-            share = (before.epoch - 1 + before.examples / self.examples) / self.config.epochs
-        rate = rate_at(self.config, step=before.step, progress=share)
-        rank = self.accelerator.process_index
-        seed_step(seed=self.config.seed, step=before.step, rank=rank, device=self.device)
-        found = update(
-            self.module,
-            self.optimizer,
-            window,
-            tokens=total.tokens,
-            examples=total.examples,
-            rate=rate,
-            config=self.config,
-            accelerator=self.accelerator,
-            where=where,
-        )
-        after = before.stepped(
-            batches=len(window), examples=total.examples, tokens=total.tokens, nats=found.nats
-        )
-        if self.reporter:
-            self.reporter.step(
-                after, found, tokens=total.tokens, examples=total.examples, rate=rate
+        Removes what a killed write left. Raises InputError, and changes nothing else, for details
+        that are no JSON, a damaged folder, or settings that are not those training began with.
+        """
+        try:
+            json.dumps(self.details, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            msg = f"details: expected plain JSON values ({error}); leave out what is not"
+            raise InputError(msg) from error
+        self.folder.mkdir(parents=True, exist_ok=True)
+        clean(self.folder)
+        found = newest_checkpoint(self.folder)
+        if found is None:
+            return ""
+        there, here = found.settings, self.settings
+        if other := [name for name in there | here if there.get(name) != here.get(name)]:
+            shown = ", ".join(f"{name} {there.get(name)}, not {here.get(name)}" for name in other)
+            msg = (
+                f"{self.folder}: training began here with {shown}; take those settings again, or "
+                "another folder"
             )
-        return after
+            raise InputError(msg)
+        done = len(found.progress.history)
+        if done > self.config.epochs:
+            msg = (
+                f"epochs: expected at least the {done} that {self.folder} has, got "
+                f"{self.config.epochs}; take more, or another folder"
+            )
+            raise InputError(msg)
+        return found.path.name
 
     def _source(self, progress: Progress) -> Iterator[Batch]:
         # A generator, so that an error in the call itself comes with the first batch.
@@ -302,27 +252,84 @@ class _Run:
             world=self.accelerator.num_processes,
         )
 
-    def _total(self, window: list[Batch], error: Exception | None) -> _Total:
+    def _total(self, window: list[Batch], *, failed: bool) -> _Total:
         mine = [
             sum(token_count(batch, pad_id=self.pad_id) for batch in window),
             sum(len(batch.tokens) for batch in window),
             len(window),
             len(window) ** 2,
-            error is not None,
-            self.request.came,
+            failed,
+            bool(self.stops),
         ]
         total = _Total(*map(int, summed(self.accelerator, [float(value) for value in mine])))
-        if (
-            not total.failures
-            and total.squares * self.accelerator.num_processes != total.batches**2
-        ):
+        unequal = total.squares * self.accelerator.num_processes != total.batches**2
+        if unequal and not total.failures:
             msg = "training: expected equally many batches in every process, and some ran out first"
             msg += "; let batches() split every global batch among all of them"
             raise InputError(msg)
         return total
 
+    def _update(self, before: Progress, window: list[Batch], total: _Total) -> Progress:
+        share = 0.0
+        if self.examples:
+            share = (before.epoch - 1 + before.examples / self.examples) / self.config.epochs
+        rate = rate_at(self.config, step=before.step, progress=share)
+        rank = self.accelerator.process_index
+        seed_step(seed=self.config.seed, step=before.step, rank=rank, device=self.device)
+        first, last = before.batches + 1, before.batches + len(window)
+        which = f"batch {first}" if last == first else f"batches {first} to {last}"
+        found = update(
+            self.module,
+            self.optimizer,
+            window,
+            tokens=total.tokens,
+            examples=total.examples,
+            rate=rate,
+            config=self.config,
+            accelerator=self.accelerator,
+            where=f"epoch {before.epoch}, {which}",
+        )
+        after = before.stepped(
+            batches=len(window), examples=total.examples, tokens=total.tokens, nats=found.nats
+        )
+        if self.reporter:
+            self.reporter.step(
+                after, found, tokens=total.tokens, examples=total.examples, rate=rate
+            )
+        return after
+
+    def _save(self, progress: Progress) -> None:
+        """A checkpoint by the main process, unless there is one; the others wait for it."""
+        if progress.name == self.saved:
+            return
+        if self.reporter:
+            self.reporter.flush()
+        from_main(
+            self.accelerator,
+            lambda: save_checkpoint(
+                self.folder,
+                self.model,
+                self.adam,
+                progress=progress,
+                settings=self.settings,
+                details=self.details,
+            ),
+        )
+        if self.reporter:
+            self.reporter.saved(progress)
+        self.saved = progress.name
+
+    def _stop(self, progress: Progress) -> NoReturn:
+        """Leave, as SIGTERM asked, with everything kept."""
+        self._save(progress)
+        msg = (
+            f"training: stopped by SIGTERM in epoch {progress.epoch} after step {progress.step}; "
+            f"{self.folder} holds all of it: run the same again to go on"
+        )
+        raise Interrupted(msg)
+
     def _fail(self, progress: Progress, taken: int, error: Exception | None) -> NoReturn:
-        self.save(progress)
+        self._save(progress)
         where = f"epoch {progress.epoch}, batch {progress.batches + taken + 1}"
         cause = f"{type(error).__name__}: {error}" if error else "in another process"
         msg = (
@@ -330,29 +337,3 @@ class _Run:
             "steps before are kept: mend the source and run the same again"
         )
         raise InputError(msg) from error
-
-    def _write(self, progress: Progress) -> None:
-        checkpoints.save_checkpoint(
-            self.folder,
-            self.model,
-            self.adam,
-            progress=progress,
-            settings=self.settings,
-            details=self.details,
-        )
-
-
-def _take(source: Iterator[Batch], count: int) -> tuple[list[Batch], Exception | None]:
-    """The next `count` batches, fewer at an epoch's end, and what the source died of."""
-    window: list[Batch] = []
-    try:
-        window.extend(islice(source, count))
-    except Exception as error:
-        return window, error
-    return window, None
-
-
-def _where(progress: Progress, window: list[Batch]) -> str:
-    first, last = progress.batches + 1, progress.batches + len(window)
-    which = f"batch {first}" if last <= first else f"batches {first} to {last}"
-    return f"epoch {progress.epoch}, {which}"

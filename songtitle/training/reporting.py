@@ -37,73 +37,61 @@ class _Curves:
         self._write(step=start, session_log=SessionLog(status=SessionLog.START))
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """One point more of each curve."""
-        named = [self.summary.Value(tag=name, simple_value=values[name]) for name in values]
+        named = [self.summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._write(step=step, summary=self.summary(value=named))
 
     def _write(self, **content: Any) -> None:
         self.file.write(self.event(wall_time=time.time(), **content).SerializeToString())
 
-    def flush(self) -> None:
-        self.file.flush()
-
-    def close(self) -> None:
-        self.file.close()
-
 
 class Reporter:
     """What a person sees of a run while it goes on, and what is left of it in `folder/logs`.
 
-    `total` is the number of examples of an epoch, where known. `bar` shows the progress bar or
-    not; by default it shows on a terminal.
+    `total` is the number of examples of an epoch, where known. The bar shows on a terminal.
     """
 
-    def __init__(
-        self, folder: Path, progress: Progress, *, epochs: int, total: int | None, bar: bool | None
-    ):
+    def __init__(self, folder: Path, progress: Progress, *, epochs: int, total: int | None):
         self.folder, self.epochs = folder, epochs
         # Steps after the checkpoint that a resumed run starts from come again. Epochs are few, and
         # written anew from the history.
-        self.steps = _Curves(folder / "logs" / "steps", start=progress.step + 1)
+        self.by_step = _Curves(folder / "logs" / "steps", start=progress.step + 1)
         self.by_epoch = _Curves(folder / "logs" / "epochs", start=0)
         for row in progress.history:
             self.epoch(row)
-        done = progress.examples + (progress.epoch - 1) * (total or 0)
         self.bar = tqdm(
             desc=f"epoch {progress.epoch}/{epochs}",
             total=total and total * epochs,
-            initial=done,
+            initial=progress.examples + (progress.epoch - 1) * (total or 0),
             unit=" examples",
             file=sys.stderr,
-            disable=None if bar is None else not bar,
+            disable=None,
             dynamic_ncols=True,
         )
-        self.since = progress
-        self.clock = time.perf_counter()
+        self.since, self.clock = progress, time.perf_counter()
 
     def step(
         self, after: Progress, found: Update, *, tokens: int, examples: int, rate: float
     ) -> None:
-        """One update more."""
+        """Show one update more."""
         values = {
             "loss (nats per token)": found.nats / tokens,
             "penalty (per example)": found.penalty / examples,
             "gradient norm": found.norm,
             "learning rate": rate,
         }
-        self.steps.add(after.step, values)
+        self.by_step.add(after.step, values)
         if not self.bar.disable:
             self.bar.set_description(f"epoch {after.epoch}/{self.epochs}", refresh=False)
             self.bar.set_postfix_str(f"{found.nats / tokens:.3f} nats per token", refresh=False)
             self.bar.update(examples)
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """One finished epoch more: a row of the history."""
+        """Show one finished epoch more: a row of the history."""
         values = {f"perplexity/{side}": row[f"{side}_perplexity"] for side in ("train", "valid")}
         self.by_epoch.add(row["epoch"], values)
 
     def saved(self, after: Progress) -> None:
-        """A checkpoint was written: the seconds since the one before it go to the log."""
+        """Log the seconds from the checkpoint before to the one that was written now."""
         now = time.perf_counter()
         epoch, since = self.since.epoch, self.since.batches
         entry = {"epoch": epoch, "batches": since, "seconds": round(now - self.clock, 6)}
@@ -113,18 +101,18 @@ class Reporter:
 
     def flush(self) -> None:
         """Write the curves so far: what is behind a checkpoint is not drawn again."""
-        self.steps.flush()
-        self.by_epoch.flush()
+        self.by_step.file.flush()
+        self.by_epoch.file.flush()
 
     def close(self) -> None:
         """End the bar and the curves."""
         self.bar.close()
-        self.steps.close()
-        self.by_epoch.close()
+        self.by_step.file.close()
+        self.by_epoch.file.close()
 
 
 def seconds_by_epoch(folder: Path) -> dict[int, float]:
-    """Seconds spent on each epoch, validation and all resumed parts included."""
+    """Add up the seconds spent on each epoch, validation and all resumed parts included."""
     parts: dict[tuple[int, int], float] = {}
     file = folder / "timing.jsonl"
     for line in file.read_text("utf-8").splitlines() if file.exists() else []:

@@ -8,8 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from types import FrameType
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -24,6 +23,8 @@ from songtitle.config import TrainingConfig
 from songtitle.corpora.batches import Batch
 from songtitle.errors import InputError
 from songtitle.shapes import Tokens
+
+Value = TypeVar("Value")
 
 
 class CaptionLoss(nn.Module):
@@ -41,12 +42,20 @@ class CaptionLoss(nn.Module):
 
     def forward(self, inputs: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Two sums over the batch: cross-entropy in nats over every token after `<bos>`, `<eos>`
-        included, and the model's own penalty over examples (0 for most models)."""
+        included, and the model's own penalty over examples.
+
+        The penalty is that of `model.teach`, and 0 for a model without it.
+        """
+        # The last input is dropped, so an <eos> that ends the longest row is target only.
+        given, penalty = tokens[:, :-1], torch.zeros((), device=tokens.device)
+        teach: Callable[..., tuple[Tensor, Tensor]] | None = getattr(self.model, "teach", None)
         # Not Accelerate's mixed precision, which is one per process and could not be another for
         # the next model.
         with torch.autocast(tokens.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            # The last input is dropped, so an <eos> that ends the longest row is target only.
-            logits, penalty = teach(self.model, inputs, tokens[:, :-1])
+            if teach is None:
+                logits = self.model(inputs, given)
+            else:
+                logits, penalty = teach(inputs, given)
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1).float(),
             tokens[:, 1:].flatten(),
@@ -56,21 +65,13 @@ class CaptionLoss(nn.Module):
         return loss, penalty
 
 
-def teach(model: nn.Module, inputs: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
-    """`model.teach(inputs, tokens)`; a model without it has its logits and no penalty."""
-    taught: Callable[..., tuple[Tensor, Tensor]] | None = getattr(model, "teach", None)
-    if taught is not None:
-        return taught(inputs, tokens)
-    return model(inputs, tokens), torch.zeros((), device=tokens.device)
-
-
 def token_count(batch: Batch, *, pad_id: int) -> int:
-    """Tokens of a batch that are to be predicted: all after `<bos>`, `<eos>` included."""
+    """Count the tokens of a batch to be predicted: all after `<bos>`, `<eos>` included."""
     return int((batch.tokens[:, 1:] != pad_id).sum())
 
 
 def token_loss(model: nn.Module, batch: Batch, *, pad_id: int) -> tuple[Tensor, int]:
-    """Summed cross-entropy in nats over the tokens of `token_count`, and their number."""
+    """Sum the cross-entropy in nats over the tokens of `token_count`, and give their number."""
     device = next(model.parameters()).device
     loss, _ = CaptionLoss(model, pad_id=pad_id)(batch.inputs.to(device), batch.tokens.to(device))
     return loss, token_count(batch, pad_id=pad_id)
@@ -101,36 +102,22 @@ class Interrupted(InputError):
     exit_code = 128 + signal.SIGTERM  # what a shell reports of a process that SIGTERM ended
 
 
-class Request:
-    """Whether someone has asked to stop."""
-
-    def __init__(self) -> None:
-        self.came = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Note it, as a handler of signals."""
-        self.came = True
-
-
 @contextmanager
-def listening() -> Iterator[Request]:
-    """Take SIGTERM as a request within the block; the handler before it is put back after.
+def listening() -> Iterator[list[int]]:
+    """Collect the SIGTERMs that come within the block; the handler before it is put back after.
 
     Only the main thread may set handlers; in another nothing is listened to.
     """
-    request = Request()
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield request
+        yield came
         return
-    before = signal.signal(signal.SIGTERM, request)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
     try:
-        yield request
+        yield came
     finally:
         # None stands for a handler that was not set from Python and cannot be put back.
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
-
-
-Value = TypeVar("Value")
 
 
 def join(model: nn.Module) -> Accelerator:
@@ -159,7 +146,7 @@ def join(model: nn.Module) -> Accelerator:
 def prepare(
     accelerator: Accelerator, module: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """Module and optimiser for all processes: gradients are averaged where there are several."""
+    """Ready module and optimiser for all processes, whose gradients are averaged."""
     with warnings.catch_warnings():
         # PyTorch 2.13 has another name for broadcast_buffers, which Accelerate does not pass on.
         warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)
@@ -167,7 +154,7 @@ def prepare(
 
 
 def summed(accelerator: Accelerator, values: list[float]) -> list[float]:
-    """Each value added up over all processes."""
+    """Add up each value over all processes."""
     if accelerator.num_processes == 1:
         return values
     mine = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
@@ -175,7 +162,7 @@ def summed(accelerator: Accelerator, values: list[float]) -> list[float]:
 
 
 def from_main(accelerator: Accelerator, decide: Callable[[], Value]) -> Value:
-    """What the main process decides, in all of them; its InputError is raised in all of them."""
+    """Give all processes what the main one decides; its InputError is raised in all of them."""
     if accelerator.num_processes == 1:
         return decide()
     outcome: list = [None, None]
@@ -188,13 +175,6 @@ def from_main(accelerator: Accelerator, decide: Callable[[], Value]) -> Value:
     if outcome[1] is not None:
         raise InputError(outcome[1])
     return outcome[0]
-
-
-@contextmanager
-def private_randomness(device: torch.device) -> Iterator[None]:
-    """Whatever is drawn within the block, the caller's random state is the same after it."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
 
 
 def seed_step(*, seed: int, step: int, rank: int, device: torch.device) -> None:
@@ -250,7 +230,6 @@ def update(
     for index, batch in enumerate(window):
         # Gradients travel between processes once, with the window's last batch.
         is_last = index == len(window) - 1
-        shortage = ""
         with nullcontext() if is_last else accelerator.no_sync(module):
             try:
                 loss, penalty = module(
@@ -258,14 +237,16 @@ def update(
                     batch.tokens.to(device, non_blocking=True),
                 )
                 accelerator.backward(loss / tokens_each + penalty / examples_each)
-                found.append(torch.stack([loss.detach(), penalty.detach().to(loss)]))
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                shortage = str(error)  # the error itself would hold the tensors that did not fit
-        if shortage:
-            optimizer.zero_grad()
-            _refuse_size(module, batch, config=config, accelerator=accelerator, where=where)
+                optimizer.zero_grad()
+                msg = (
+                    f"{where}: out of memory; batch_size {config.batch_size} does not fit; halve "
+                    "it, and double accumulate for the same result, in another folder"
+                )
+                raise InputError(msg) from error
+            found.append(torch.stack([loss.detach(), penalty.detach().to(loss)]))
     norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm or math.inf)
     *mine, length = torch.stack([*torch.stack(found).sum(0), norm.to(device)]).tolist()
     nats, penalty_sum = summed(accelerator, mine)
@@ -288,50 +269,6 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     # On the CPU it is a plain RuntimeError of c10's DefaultCPUAllocator.
     on_cpu = ("not enough memory", "can't allocate memory")
     return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in on_cpu)
-
-
-def largest_that_fits(module: nn.Module, batch: Batch) -> int:
-    """How many examples of a batch get through forward and backward, by halving; 0 if none do.
-
-    Changes no weights and leaves no gradients.
-    """
-    device = next(module.parameters()).device
-    size = len(batch.tokens)
-    while size > 1:
-        size //= 2
-        try:
-            sum(module(batch.inputs[:size].to(device), batch.tokens[:size].to(device))).backward()
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-        except ValueError:
-            return 0  # batch normalisation cannot train on one example
-        else:
-            return size
-        finally:
-            module.zero_grad()
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-    return 0
-
-
-def _refuse_size(
-    module: nn.Module, batch: Batch, *, config: TrainingConfig, accelerator: Accelerator, where: str
-) -> NoReturn:
-    size, tried = config.batch_size, len(batch.tokens)
-    msg = f"{where}: out of memory; batch_size {size} does not fit"
-    if accelerator.num_processes > 1:
-        # Trying smaller ones would need all processes, and the others wait for this one's gradient.
-        msg += "; halve it, and double accumulate for the same result"
-    elif fits := largest_that_fits(module, batch):
-        accumulate = math.ceil(config.accumulate * max(size, tried) / fits)
-        msg += (
-            f"; the largest that does is {fits}: lower it, and raise accumulate to {accumulate} "
-            "for the same result, in another folder"
-        )
-    else:
-        msg += ", nor does any smaller one; take a smaller model, fewer pixels or shorter captions"
-    raise InputError(msg)
 
 
 def rate_at(config: TrainingConfig, *, step: int, progress: float) -> float:

@@ -316,7 +316,7 @@ CHANGES = {
     "code of a figure": (code(drawing.bleu_by_beam, "return ", "return 2 * "), {}),
     "code of stages": (code(cache.run_stage, "return ", "return 2 * "), ALL),
     "a comment": (code(beam.beam_search, "    for ", "    # why\n    for "), {}),
-    "a docstring": (code(beam.beam_search, '"""The', '"""All the'), {}),
+    "a docstring": (code(beam.beam_search, '"""Find', '"""Do find'), {}),
 }
 
 
