@@ -1,7 +1,7 @@
 """Laws of assumptions: every answer changes what it says, and nothing else."""
 
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from songtitle.experiment.assumptions import (
     reading,
     taken,
 )
+from songtitle.metrics.bleu import DEFINITIONS
+from songtitle.metrics.pairs import CHOICES
 from songtitle.paper.printed import paper_table
 
 ROOT = Path(__file__).parent.parent
@@ -41,15 +43,12 @@ def flat(values, head=""):
     return found
 
 
-def question(**changes):
-    given = {
-        "name": "size",
-        "place": ("section 4.2",),
-        "question": "How large?",
-        "default": Answer("512", Settings((("model.dim", 512),))),
-        "alternatives": (Answer("300", Settings((("model.dim", 300),))),),
-    }
-    return Assumption(**given | changes)
+def sized(field, value):
+    """A question whose answer "a" gives a field this value."""
+    answer = Answer("a", Settings(((field, value),)))
+    return Assumption(
+        name="size", place=("table 1",), question="?", default=answer, alternatives=()
+    )
 
 
 @pytest.mark.parametrize(("question", "answer"), ANSWERS)
@@ -85,10 +84,29 @@ def test_an_answer_is_a_setting_or_a_reading_or_a_page_decides(question, answer)
     assert answer.change is not None or question.page
 
 
-def test_names_are_told_apart_and_can_be_typed():
+def test_names_and_labels_are_told_apart_and_names_can_be_typed():
     names = [each.name for each in ASSUMPTIONS]
     assert len(set(names)) == len(names) > 15
     assert all(name.isidentifier() and name.islower() for name in names)
+    for each in ASSUMPTIONS:
+        labels = [answer.label for answer in each.answers]
+        assert len(set(labels)) == len(labels) > 1, each.name
+
+
+def test_every_place_is_one_of_the_paper():
+    sections = ["1", "2", "3", "3.1", "3.2", "3.3", "4", "4.1", "4.2", "4.3", "5", "6"]
+    places = {f"section {n}" for n in sections}
+    places |= {f"table {n}" for n in range(1, 6)} | {f"figure {n}" for n in range(1, 9)}
+    for each in ASSUMPTIONS:
+        assert each.place, each.name
+        assert set(each.place) <= places, each.name
+
+
+def test_every_reading_is_one_that_the_metrics_have_for_single_items():
+    for question, answer in ((each, answer) for each in ASSUMPTIONS for answer in each.answers):
+        if isinstance(answer.change, Reading):
+            assert DEFINITIONS[answer.change.definition].average == "sentences", question.name
+            assert answer.change.choice in CHOICES, question.name
 
 
 def test_no_two_answers_of_a_question_come_to_the_same():
@@ -159,33 +177,15 @@ def test_settings_change_no_more_when_json_has_carried_them():
         (lambda: apply(QUICK, "bleu", "letters, BLEU-1"), r"matter of settings.*how results are"),
         (lambda: apply(QUICK, "song_rows", "row by row"), r"settings.*page 07_paper_corpora"),
         (
-            lambda: apply(
-                QUICK, question(default=Answer("a", Settings((("model.colour", 1),)))), "a"
-            ),
-            r"size: model\.colour: no such setting; .*lists them",
+            lambda: apply(QUICK, sized("model.colour", 1), "a"),
+            r"size: model\.colour: no such setting",
         ),
+        (lambda: apply(QUICK, sized("views.x", 1), "a"), r"size: views\.x: .*did you mean views\?"),
+        (lambda: apply(QUICK, sized("views", True), "a"), r"size: views: .*from 1 .*, got True"),
         (
-            lambda: apply(QUICK, question(default=Answer("a", Settings((("views.x", 1),)))), "a"),
-            r"size: views\.x: no such setting; did you mean views\?",
-        ),
-        (
-            lambda: apply(QUICK, question(default=Answer("a", Settings((("views", True),)))), "a"),
-            r"size: views: expected a whole number from 1 .*, got True",
-        ),
-        (
-            lambda: apply(
-                QUICK, question(default=Answer("a", Settings((("model.dropout", 1.5),)))), "a"
-            ),
+            lambda: apply(QUICK, sized("model.dropout", 1.5), "a"),
             r"size: model\.dropout: expected a number from 0 to below 1, got 1\.5",
         ),
-        (lambda: question(place=("section 7",)), r"place such as 'section 4.2', got 'section 7'"),
-        (lambda: question(place=()), r"place such as 'section 4.2', got 'nowhere'"),
-        (lambda: question(alternatives=()), r"two or more labels that differ, got 512"),
-        (lambda: question(default=Answer("300")), r"labels that differ, got 300, 300"),
-        (lambda: question(default=Answer("a")), r"a change for each answer, or a page"),
-        (lambda: Reading(definition="bleu9"), r"definition: expected one of .*got 'bleu9'"),
-        (lambda: Reading(definition="corpus"), r"definition: expected one of .*got 'corpus'"),
-        (lambda: Reading(choice="last"), r"choice: expected one of top.*got 'last'"),
         (
             lambda: open_answers(preset("quick", switches=["network"])),
             r"network: expected a question that this page tests.*page 03_training",
@@ -204,7 +204,3 @@ def test_every_table_that_a_question_points_to_is_in_the_ledger():
     numbers = [int(place.split()[1]) for place in places if place.startswith("table")]
     assert numbers
     assert all(len(paper_table(number)) for number in numbers)
-
-
-def test_an_assumption_says_where_it_is_made_and_what_else_could_be():
-    assert {each.name for each in fields(Assumption)} >= {"name", "place", "question", "default"}

@@ -20,7 +20,7 @@ from songtitle.experiment.forensics import by_luck, distances, left_out, one_num
 from songtitle.experiment.random_captions import content_free_rows, of_samples, random_pairs
 from songtitle.metrics.bleu import DEFINITIONS, score
 from songtitle.metrics.ceilings import LENGTHS, mean_bleu, pair_up
-from songtitle.metrics.pairs import CHOICES, chosen, chosen_scores
+from songtitle.metrics.pairs import CHOICES, chosen, chosen_pair_scores
 from songtitle.studies import forensics as study
 
 WORDS = st.sampled_from(["a", "bb", "a", "cab", "dab", "é"])
@@ -154,7 +154,8 @@ def test_ways_score_what_the_metrics_score():
     for (name, choice), value in forensics.scores_by_way(found, references).items():
         definition = DEFINITIONS[name]
         if definition.average == "sentences":
-            expected = chosen_scores(found, listed, definition, choice).mean()
+            pairs = chosen_pair_scores(found, references, definition, choice)
+            expected = np.diagonal(pairs).mean()
         elif choice in ("top", "normalised"):
             expected = score(chosen(found, choice), listed, definition).score
         else:
@@ -168,9 +169,8 @@ def test_scores_made_in_a_planted_way_are_nearest_to_that_way(name, choice):
     printed, ways = {}, {}
     for cell in CELLS:
         found, references = outputs(cell)
-        listed = [[reference] for reference in references]
-        planted = chosen_scores(found, listed, DEFINITIONS[name], choice)
-        printed[cell] = float(planted.mean())
+        pairs = chosen_pair_scores(found, references, DEFINITIONS[name], choice)
+        printed[cell] = float(np.diagonal(pairs).mean())
         for way, value in forensics.scores_by_way(found, references).items():
             ways.setdefault(way, {})[cell] = value
     listed = [(forensics.OURS, *way, guess) for way, guess in ways.items()]

@@ -131,7 +131,7 @@ BY_HAND = [
         'name="words, BLEU-1"',
         'name="words, BLEU-1", brevity=False',
     ),
-    ("songtitle.metrics.pairs", "np.minimum(0.0, ", "np.minimum(1.0, "),
+    ("songtitle.metrics.pairs", "len(words) + 1 if", "len(words) + 2 if"),
 ]
 
 

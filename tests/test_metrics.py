@@ -1,17 +1,42 @@
+"""BLEU: by every definition, against sacrebleu and NLTK; of pairs, and of chosen hypotheses."""
+
 import math
 import time
+from ast import literal_eval
+from dataclasses import replace
+from functools import cache
+from itertools import takewhile
 
 import numpy as np
 import pytest
 from nltk.translate import bleu_score
 from sacrebleu.metrics import BLEU
 
+from songtitle import metrics
 from songtitle.errors import InputError
-from songtitle.metrics.bleu import corpus_bleu, sentence_bleu
-from songtitle.metrics.chance import permuted_scores
-from songtitle.metrics.pairs import unigram_pair_scores
+from songtitle.metrics import bleu, pairs, retrieval
+from songtitle.metrics.bleu import (
+    DEFINITIONS,
+    Definition,
+    corpus_bleu,
+    score,
+    sentence_bleu,
+    sentence_scores,
+)
+from songtitle.metrics.pairs import (
+    CHOICES,
+    chosen,
+    chosen_pair_scores,
+    pair_scores,
+    unigram_pair_scores,
+)
 
 WORDS = ["a", "the", "old", "new", "reel", "jig", "of"]
+BY_SENTENCE = [name for name, each in DEFINITIONS.items() if each.average == "sentences"]
+TITLE = ["all", "i", "want"]
+BLEU1 = DEFINITIONS["bleu1"]
+# Per token, <eos> among them: -1.0, -0.75 and -1.5
+FOUND = [[[["a"], -2.0], [["a", "b", "c"], -3.0], [["x", "y"], -4.5]]]
 
 
 def random_lists(rng, count, longest, shortest=0):
@@ -43,10 +68,6 @@ def test_an_identical_hypothesis_scores_one(max_order):
     assert score.score == 1.0
     assert score.precisions == (1.0,) * max_order
     assert score.brevity_penalty == 1.0
-
-
-def test_a_hypothesis_without_a_shared_word_scores_zero():
-    assert sentence_bleu(["too", "happy"], [["georgia", "man"]], max_order=1).score == 0.0
 
 
 def test_matches_are_clipped_at_the_largest_count_in_any_one_reference():
@@ -135,12 +156,6 @@ def test_a_token_is_itself_whatever_it_holds():
     assert sentence_bleu(odd, [odd]).hypothesis_length == 4
 
 
-def test_corpus_bleu_sums_before_it_divides():
-    hypotheses = [["a"], ["a", "x", "x"]]
-    references = [[["a"]], [["a", "b", "c"]]]
-    assert corpus_bleu(hypotheses, references, max_order=1).score == pytest.approx(2 / 4)
-
-
 def test_a_hypothesis_shorter_than_the_order_scores_zero_unless_smoothed_orders_are_left():
     assert sentence_bleu(["georgia", "man"], [["georgia", "man"]], max_order=4).score == 0.0
     assert sentence_bleu(["georgia", "man"], [["georgia", "man"]], max_order=2).score == 1.0
@@ -173,17 +188,6 @@ def test_a_string_in_place_of_a_token_list_is_refused(hypotheses, references):
         corpus_bleu(hypotheses, references)
 
 
-def test_a_string_is_refused_by_the_other_scores_too():
-    with pytest.raises(TypeError, match="expected a list of tokens"):
-        sentence_bleu("georgia", [["georgia"]])
-    with pytest.raises(TypeError, match="expected a list of tokens"):
-        sentence_bleu(["georgia"], ["georgia"])
-    with pytest.raises(TypeError, match="expected a list of tokens"):
-        unigram_pair_scores(["georgia"], [["georgia"]])
-    with pytest.raises(TypeError, match="expected a list of tokens"):
-        unigram_pair_scores([["georgia"]], ["georgia"])
-
-
 @pytest.mark.parametrize(
     ("hypotheses", "references", "options", "message"),
     [
@@ -199,44 +203,387 @@ def test_what_cannot_be_scored_is_refused_by_name(hypotheses, references, option
         corpus_bleu(hypotheses, references, **options)
 
 
-@pytest.mark.parametrize("brevity", [True, False])
-def test_pair_scores_equal_sentence_bleu_of_every_pair(brevity):
+@pytest.fixture(scope="module")
+def ten_thousand():
+    """Hypotheses of 0 to 5 words, each with one or two references of 1 to 5."""
+    rng = np.random.default_rng(11)
+    hypotheses = random_lists(rng, 10_000, 5)
+    sizes = rng.integers(1, 3, size=len(hypotheses))
+    pool = iter(random_lists(rng, int(sizes.sum()), 5, 1))
+    return hypotheses, [[next(pool) for _ in range(size)] for size in sizes]
+
+
+@pytest.fixture(scope="module")
+def ours(ten_thousand):
+    """The sentence scores of all of them by a definition, computed once."""
+    return cache(lambda name: sentence_scores(*ten_thousand, DEFINITIONS[name]))
+
+
+def until_the_first_zero(precisions, **_):
+    """NLTK 3.2.5, bleu_score.py: SmoothingFunction.method0, its default; it only warned besides."""
+    return list(takewhile(lambda precision: precision.numerator, precisions))
+
+
+def nltk_default_of_3_2_5(references, hypothesis):
+    return bleu_score.sentence_bleu(references, hypothesis, smoothing_function=until_the_first_zero)
+
+
+def nltk_on_strings(references, hypothesis):
+    """The slip: strings where NLTK expects lists of tokens."""
+    lines = [" ".join(reference) for reference in references]
+    return bleu_score.sentence_bleu(lines, " ".join(hypothesis), weights=(1,))
+
+
+def nltk_precision_on_strings(references, hypothesis):
+    lines = [" ".join(reference) for reference in references]
+    return float(bleu_score.modified_precision(lines, " ".join(hypothesis), 1))
+
+
+NLTK = {
+    "precision": lambda references, said: float(bleu_score.modified_precision(references, said, 1)),
+    "bleu1": lambda references, said: bleu_score.sentence_bleu(references, said, weights=(1,)),
+    "nltk_3_2_5": nltk_default_of_3_2_5,
+    "letters": nltk_on_strings,
+    "letters_precision": nltk_precision_on_strings,
+}
+
+
+@pytest.mark.filterwarnings("ignore:\\nThe hypothesis contains 0 counts")
+@pytest.mark.parametrize("name", BY_SENTENCE)
+def test_every_sentence_definition_agrees_with_nltk_on_ten_thousand_lists(ten_thousand, ours, name):
+    hypotheses, references = ten_thousand
+    theirs = [NLTK[name](*pair) for pair in zip(references, hypotheses, strict=True)]
+    assert len(theirs) == 10_000
+    np.testing.assert_allclose(ours(name), theirs, rtol=0, atol=1e-9)
+    assert 0.2 < np.mean(theirs) < 0.8
+
+
+def test_bleu_1_agrees_with_sacrebleu_on_ten_thousand_lists(ten_thousand, ours):
+    metric = BLEU(tokenize="none", force=True, smooth_method="none", max_ngram_order=1)
+    metric.effective_order = True  # or it warns
+    theirs = [
+        metric.sentence_score(" ".join(said), [" ".join(each) for each in its]).score / 100
+        for said, its in zip(*ten_thousand, strict=True)
+    ]
+    np.testing.assert_allclose(ours("bleu1"), theirs, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_bleu_of_ten_thousand_lists_as_one_corpus_agrees_with_sacrebleu(ten_thousand, order):
+    hypotheses, references = ten_thousand
+    theirs = sacrebleu_corpus(hypotheses, references, order, "none")
+    definition = Definition(name="", weights=(1 / order,) * order, average="corpus")
+    found = score(hypotheses, references, definition)
+    assert found.score == pytest.approx(theirs.score / 100, abs=1e-9)
+    assert found.precisions == pytest.approx([p / 100 for p in theirs.precisions], abs=1e-9)
+    assert found.brevity_penalty == pytest.approx(theirs.bp, abs=1e-9)
+    assert (found.hypothesis_length, found.reference_length) == (theirs.sys_len, theirs.ref_len)
+    plain = corpus_bleu(hypotheses[:500], references[:500], max_order=order)
+    found = score(hypotheses[:500], references[:500], definition)
+    assert found.score == pytest.approx(plain.score, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:\\nThe hypothesis contains 0 counts")
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.7, 0.2, 0.1), (1.0, 0.0, 0.0, 0.0)])
+def test_other_weights_agree_with_nltk_where_every_order_matches(ten_thousand, weights):
+    # Where one does not, NLTK says 1e-78 or so and we say 0.
+    hypotheses, references = (part[:1000] for part in ten_thousand)
+    ours = sentence_scores(hypotheses, references, Definition(name="", weights=weights))
+    theirs = [
+        bleu_score.sentence_bleu(its, said, weights=weights)
+        for said, its in zip(hypotheses, references, strict=True)
+    ]
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
+    assert 0 < np.count_nonzero(ours) < len(ours)
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
+def test_by_every_definition_the_title_itself_scores_one_and_a_disjoint_one_zero(definition):
+    others = [["sun", "moon"], ["o"]]
+    assert score([TITLE, ["o"]], [[TITLE, *others], [["o"]]], definition).score == 1.0
+    assert score([["xxx"], ["zz"]], [[TITLE], [TITLE]], definition).score == 0.0
+    assert score([[], []], [[TITLE], [TITLE]], definition).score == 0.0
+
+
+def test_words_by_hand():
+    said, wanted = [["a", "a", "b"]], [[["a", "c", "d", "e"]]]
+    assert score(said, wanted, DEFINITIONS["precision"]).score == pytest.approx(1 / 3)
+    found = score(said, wanted, DEFINITIONS["bleu1"])
+    assert found.score == pytest.approx(math.exp(1 - 4 / 3) / 3)
+    assert found.precisions == (pytest.approx(1 / 3),)
+    assert (found.hypothesis_length, found.reference_length) == (3, 4)
+
+
+def test_old_nltk_by_hand_leaves_out_the_orders_from_the_first_without_a_match_on():
+    definition = DEFINITIONS["nltk_3_2_5"]
+
+    def one(said, wanted):
+        return score([said.split()], [[wanted.split()]], definition).score
+
+    assert one("a x y z", "a b c d") == pytest.approx((1 / 4) ** 0.25)
+    assert one("a b x y", "a b c d") == pytest.approx((1 / 2) ** 0.25 * (1 / 3) ** 0.25)
+    assert one("a b c", "a b c") == 1.0  # no 4-gram: NLTK of today gives about 0
+    assert one("a", "a b") == pytest.approx(math.exp(-1))
+    zero = replace(definition, zero_orders="zero")
+    assert score([["a", "b", "c"]], [[["a", "b", "c"]]], zero).score == 0.0
+
+
+def test_letters_by_hand_count_the_blank_between_words():
+    letters, precision = DEFINITIONS["letters"], DEFINITIONS["letters_precision"]
+    assert score([["a", "b"]], [[["c", "d"]]], letters).score == pytest.approx(1 / 3)
+    assert score([["ab", "c"]], [[["abc"]]], letters).score == pytest.approx(3 / 4)
+    found = score([["ab"]], [[["b", "x"]]], letters)
+    assert found.score == pytest.approx(math.exp(1 - 3 / 2) / 2)
+    assert (found.hypothesis_length, found.reference_length) == (2, 3)
+    assert score([["ab"]], [[["b", "x"]]], precision).score == pytest.approx(1 / 2)
+
+
+def test_a_corpus_sums_where_sentences_are_averaged():
+    said, wanted = [["a"], ["a", "x", "x"]], [[["a"]], [["a", "b", "c"]]]
+    assert score(said, wanted, DEFINITIONS["corpus"]).score == pytest.approx(2 / 4)
+    found = score(said, wanted, DEFINITIONS["bleu1"])
+    assert found.score == pytest.approx((1 + 1 / 3) / 2)
+    assert found.precisions == (pytest.approx((1 + 1 / 3) / 2),)
+    assert (found.hypothesis_length, found.reference_length) == (4, 4)
+    assert sentence_scores(said, wanted, DEFINITIONS["bleu1"]).tolist() == pytest.approx([1, 1 / 3])
+
+
+@pytest.mark.parametrize("definition", [DEFINITIONS[name] for name in BY_SENTENCE], ids=BY_SENTENCE)
+def test_a_pair_score_is_the_score_of_that_pair(definition):
     rng = np.random.default_rng(3)
-    hypotheses, references = [*random_lists(rng, 22, 7), []], [[], *random_lists(rng, 18, 5)]
-    scores = unigram_pair_scores(hypotheses, references, brevity=brevity)
-    assert scores.shape == (23, 19)
-    for row, hypothesis in zip(scores, hypotheses, strict=True):
-        expected = [
-            sentence_bleu(hypothesis, [reference], max_order=1, brevity=brevity).score
-            for reference in references
-        ]
+    # More rows than the 64 that are computed at a time
+    hypotheses, references = [*random_lists(rng, 66, 7), []], [[], *random_lists(rng, 12, 5)]
+    pairs = pair_scores(hypotheses, references, definition)
+    assert pairs.shape == (67, 13)
+    for row, said in zip(pairs, hypotheses, strict=True):
+        expected = [score([said], [[wanted]], definition).score for wanted in references]
         np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
+    for name, brevity in (("bleu1", True), ("precision", False)):
+        if definition is DEFINITIONS[name]:
+            found = unigram_pair_scores(hypotheses, references, brevity=brevity)
+            np.testing.assert_array_equal(found, pairs)
 
 
-def test_a_permuted_score_is_the_mean_of_sacrebleus_sentence_scores():
-    rng = np.random.default_rng(7)
-    hypotheses, references = random_lists(rng, 17, 7), random_lists(rng, 17, 5, 1)
-    pairs, orders = unigram_pair_scores(hypotheses, references), []
-
-    def score(order):
-        orders.append(order)
-        return float(np.mean([pairs[i, j] for i, j in enumerate(order)]))
-
-    permuted = permuted_scores(score, 17, rounds=5, generator=rng)
-    metric = BLEU(tokenize="none", max_ngram_order=1, smooth_method="none", effective_order=True)
-    for order, found in zip(orders, permuted, strict=True):
-        theirs = [
-            metric.sentence_score(" ".join(hypothesis), [" ".join(references[j])]).score / 100
-            for hypothesis, j in zip(hypotheses, order, strict=True)
+def test_pair_scores_follow_weights_and_zero_orders():
+    rng = np.random.default_rng(4)
+    hypotheses, references = random_lists(rng, 11, 7), random_lists(rng, 7, 7)
+    for zero_orders in ("zero", "dropped"):
+        definition = Definition(name="", weights=(0.3, 0.0, 0.7), zero_orders=zero_orders)
+        expected = [
+            sentence_scores([said] * 7, [[each] for each in references], definition)
+            for said in hypotheses
         ]
-        assert found == pytest.approx(np.mean(theirs), abs=1e-12)
+        pairs = pair_scores(hypotheses, references, definition)
+        np.testing.assert_allclose(pairs, expected, rtol=0, atol=1e-12)
+        assert 0 < np.count_nonzero(pairs) < pairs.size
 
 
-def test_a_million_pairs_take_a_second_at_most():
+def test_a_matrix_without_hypotheses_or_references_is_empty():
+    assert pair_scores([], [["a"]], DEFINITIONS["nltk_3_2_5"]).shape == (0, 1)
+    assert pair_scores([["a"]], [], DEFINITIONS["letters"]).shape == (1, 0)
+
+
+@pytest.mark.parametrize("definition", [DEFINITIONS[name] for name in BY_SENTENCE], ids=BY_SENTENCE)
+def test_a_million_pairs_take_a_second_at_most_and_two_by_letters_or_four_orders(definition):
     rng = np.random.default_rng(5)
-    ranks = rng.zipf(1.3, size=(2, 1000, 10)) % 3000  # words as unevenly used as in titles
-    hypotheses, references = ([[f"w{i}" for i in row] for row in part] for part in ranks)
+    ranks = rng.zipf(1.3, size=(2, 1000, 8)) % 3000  # words as unevenly used as in titles
+    hypotheses, references = ([[f"{i:x}tune" for i in row] for row in part] for part in ranks)
     start = time.process_time()
-    scores = unigram_pair_scores(hypotheses, references)
-    assert scores.shape == (1000, 1000)
-    assert time.process_time() - start < 1.0
+    assert pair_scores(hypotheses, references, definition).shape == (1000, 1000)
+    quick = definition.tokens == "words" and len(definition.weights) == 1
+    assert time.process_time() - start < (1.0 if quick else 2.0)
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
+def test_a_string_is_refused_by_every_definition(definition):
+    message = r"expected a list of tokens, got the string 'georgia'; call tokenize\(\) first"
+    for said, wanted in (
+        ("georgia", [[["a"]]]),
+        (["georgia"], [[["a"]]]),
+        ([["a"]], "georgia"),
+        ([["a"]], ["georgia"]),
+        ([["a"]], [["georgia"]]),
+    ):
+        with pytest.raises(TypeError, match=message):
+            score(said, wanted, definition)
+        if definition.average == "sentences":
+            with pytest.raises(TypeError, match=message):
+                sentence_scores(said, wanted, definition)
+    if definition.average == "sentences":
+        for said, wanted in (("georgia", [["a"]]), (["georgia"], [["a"]]), ([["a"]], ["georgia"])):
+            with pytest.raises(TypeError, match=message):
+                pair_scores(said, wanted, definition)
+
+
+def test_what_fits_no_score_is_refused_by_name():
+    bleu1 = DEFINITIONS["bleu1"]
+    with pytest.raises(InputError, match="at least one hypothesis, got 0 hypotheses"):
+        score([], [], bleu1)
+    with pytest.raises(InputError, match="got 1 hypotheses and 2 lists of references"):
+        sentence_scores([["a"]], [[["a"]], [["b"]]], bleu1)
+    with pytest.raises(InputError, match=r"at least one for \['a'\], got none"):
+        score([["a"]], [[]], bleu1)
+    for scored, references in ((pair_scores, [["a"]]), (sentence_scores, [[["a"]]])):
+        with pytest.raises(InputError, match="expected one that scores each sentence, got 'words,"):
+            scored([["a"]], references, DEFINITIONS["corpus"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("weights", (), "weights: expected numbers of at least 0, not all 0, got"),
+        ("weights", (0.5, -0.5), "weights: expected numbers of at least 0"),
+        ("weights", (0.0, 0.0), "weights: expected numbers of at least 0, not all 0"),
+        ("tokens", "syllables", "tokens: expected 'words' or 'letters', got 'syllables'"),
+        ("zero_orders", "kept", "zero_orders: expected 'zero' or 'dropped', got 'kept'"),
+        ("average", "median", "average: expected 'sentences' or 'corpus', got 'median'"),
+    ],
+)
+def test_a_definition_that_defines_nothing_is_refused(monkeypatch, field, value, message):
+    # Without the tests' own check of types, which would refuse a wrong word before we do.
+    definition = object.__new__(Definition)
+    for name, default in vars(DEFINITIONS["bleu1"]).items():
+        object.__setattr__(definition, name, default)
+    object.__setattr__(definition, field, value)
+    with pytest.raises(InputError, match=message):
+        definition.__post_init__()
+
+
+def test_six_definitions_have_six_names_and_six_signatures():
+    assert list(DEFINITIONS) == [
+        "precision",
+        "bleu1",
+        "nltk_3_2_5",
+        "letters",
+        "letters_precision",
+        "corpus",
+    ]
+    assert len({each.name for each in DEFINITIONS.values()}) == 6
+    assert len({each.signature for each in DEFINITIONS.values()}) == 6
+
+
+def test_a_signature_says_all_that_the_score_depends_on():
+    said = score([["a"]], [[["a"]]], DEFINITIONS["nltk_3_2_5"]).signature
+    assert said == DEFINITIONS["nltk_3_2_5"].signature
+    assert said.startswith(
+        "order:4|weights:0.25,0.25,0.25,0.25|brevity:yes|smooth:none,zero-orders-dropped"
+        "|tokens:words|average:sentences|v:"
+    )
+    assert "|sacrebleu:" in said
+    letters = DEFINITIONS["letters_precision"].signature
+    assert letters.startswith(
+        "order:1|weights:1|brevity:no|smooth:none|tokens:letters|average:sentences|v:"
+    )
+    assert "|average:corpus|" in DEFINITIONS["corpus"].signature
+
+
+def test_the_examples_of_the_package_run_and_give_what_they_say():
+    found = [[[["blue", "moon"], -3.0], [["moon"], -4.0]], [[["sky"], -2.0]]]
+    rooms = (metrics, bleu, pairs, retrieval)
+    names = {name: value for room in rooms for name, value in vars(room).items()} | {
+        "found": found,
+        "references": [["moon"], ["blue"]],
+        "log_likelihoods": np.array([[-1.0, -2.0], [-2.0, -3.0]]),
+    }
+    text = "\n".join(room.__doc__ for room in rooms)
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    compared = 0
+    for line in lines:
+        code, _, comment = line.partition("#")
+        value = eval(code, names)
+        try:
+            said = literal_eval(comment.strip())
+        except (SyntaxError, ValueError):
+            continue  # words
+        compared += 1
+        np.testing.assert_allclose(value, said)
+    assert len(lines) == 13
+    assert compared == 5
+
+
+def random_found(seed, items):
+    """Some items with fewer hypotheses than others, as searches leave them."""
+    rng = np.random.default_rng(seed)
+    return [
+        [[words, -float(rng.random())] for words in random_lists(rng, int(rng.integers(1, 6)), 5)]
+        for _ in range(items)
+    ]
+
+
+def test_top_is_the_likeliest_and_normalised_the_likeliest_by_token_with_eos():
+    assert chosen(FOUND, "top") == [["a"]]
+    assert chosen(FOUND, "normalised") == [["a", "b", "c"]]
+    # Without <eos>, -2.0 and -1.0 a word: counted so, "a b" and not "a" would be best here.
+    both = [[[["a"], -2.0], [["a", "b"], -3.1]]]
+    assert chosen(both, "normalised") == [["a"]]
+
+
+def test_top_goes_by_log_probability_and_not_by_place():
+    # A search with a length penalty may put another first.
+    assert chosen([[[["b"], -3.0], [["a"], -2.0]]], "top") == [["a"]]
+    assert chosen([[[["b"], -2.0], [["a"], -2.0]]], "top") == [["b"]]  # of equals the first
+
+
+def test_each_choice_by_hand():
+    references = [["a", "b", "c"], ["x", "y"]]
+    of = {choice: chosen_pair_scores(FOUND, references, BLEU1, choice)[0] for choice in CHOICES}
+    short = np.exp(-2)  # "a" against three words
+    assert of["top"].tolist() == pytest.approx([short, 0])
+    assert of["normalised"].tolist() == pytest.approx([1, 0])
+    assert of["mean"].tolist() == pytest.approx([(short + 1 + 0) / 3, 1 / 3])
+    assert of["best"].tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("choice", ["mean", "best"])
+def test_mean_and_best_are_taken_pair_by_pair_over_the_hypotheses_there_are(choice):
+    found, references = random_found(1, 13), random_lists(np.random.default_rng(2), 7, 5, 1)
+    pairs = chosen_pair_scores(found, references, BLEU1, choice)
+    take = np.mean if choice == "mean" else np.max
+    for row, hypotheses in zip(pairs, found, strict=True):
+        each = pair_scores([words for words, _ in hypotheses], references, BLEU1)
+        np.testing.assert_allclose(row, take(each, axis=0), rtol=0, atol=1e-12)
+
+
+def test_best_of_k_is_nowhere_below_any_other_choice_against_wrong_references_too():
+    found, references = random_found(5, 17), random_lists(np.random.default_rng(6), 13, 5, 1)
+    best = chosen_pair_scores(found, references, BLEU1, "best")
+    for choice in ("top", "normalised", "mean"):
+        other = chosen_pair_scores(found, references, BLEU1, choice)
+        assert (best >= other - 1e-12).all()
+        assert best.mean() > other.mean()
+
+
+def test_with_one_hypothesis_each_every_choice_is_the_same():
+    found = [each[:1] for each in random_found(7, 5)]
+    references = random_lists(np.random.default_rng(8), 7, 5, 1)
+    expected = pair_scores([each[0][0] for each in found], references, BLEU1)
+    for choice in CHOICES:
+        np.testing.assert_array_equal(
+            chosen_pair_scores(found, references, BLEU1, choice), expected
+        )
+
+
+def test_a_string_is_refused_by_every_choice():
+    for found in ("georgia", ["georgia"]):
+        with pytest.raises(TypeError, match="expected a list of tokens, got the string 'georgia'"):
+            chosen(found, "top")
+    for choice in CHOICES:
+        with pytest.raises(TypeError, match="expected a list of tokens, got the string 'georgia'"):
+            chosen_pair_scores([[["georgia", -1.0]]], [["a"]], BLEU1, choice)
+        with pytest.raises(TypeError, match="expected a list of tokens, got the string 'georgia'"):
+            chosen_pair_scores(FOUND, ["georgia"], BLEU1, choice)
+
+
+def test_what_cannot_be_chosen_is_refused_by_name():
+    with pytest.raises(
+        InputError, match="choice: expected one of top, normalised, mean, best, got"
+    ):
+        chosen_pair_scores(FOUND, [["a"]], BLEU1, "first")
+    with pytest.raises(InputError, match="choice: expected top or normalised to choose one hypoth"):
+        chosen(FOUND, "mean")
+    with pytest.raises(
+        InputError, match="at least one hypothesis of each item, got none of item 1"
+    ):
+        chosen_pair_scores([*FOUND, []], [["a"]], BLEU1, "best")
+    with pytest.raises(InputError, match="expected one that scores each sentence"):
+        chosen_pair_scores(FOUND, [["a"]], DEFINITIONS["corpus"], "top")

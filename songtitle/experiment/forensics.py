@@ -15,9 +15,8 @@ from songtitle.experiment.naming import hypotheses, input_names
 from songtitle.experiment.paper_corpora import answer
 from songtitle.experiment.random_captions import CLEANED, OTHERS, described, orders_by_unit
 from songtitle.experiment.scoring import held_out_captions, song_titles
-from songtitle.metrics.bleu import DEFINITIONS, signatures
+from songtitle.metrics.bleu import DEFINITIONS, bleu_of_counts, signatures
 from songtitle.metrics.ceilings import LENGTHS, mean_bleu, pair_up
-from songtitle.metrics.ceilings import bleu_of_beginnings as bleu
 from songtitle.metrics.pairs import CHOICES
 from songtitle.paper.printed import paper_table
 
@@ -244,7 +243,7 @@ def scores_by_way(
     for name, definition in DEFINITIONS.items():
         pair = paired[definition.tokens]
         counts = [part[index] for part in (*pair.counts(), pair.wanted)]
-        sentences = bleu(definition, *counts)
+        sentences = bleu_of_counts(definition, *counts)
         for choice in CHOICES:
             weights = _weights(choice, log_probs, tokens[index], sentences)
             if definition.average == "corpus":

@@ -22,7 +22,7 @@ from songtitle.experiment.scoring import (
     references_of,
 )
 from songtitle.metrics.bleu import DEFINITIONS, signatures
-from songtitle.metrics.chance import bootstrap_interval, paired_difference, prefixes
+from songtitle.metrics.chance import bootstrap_interval, paired_difference
 
 PEAK = 5  # the beam size at which the paper's scores peak: they rise before it and fall after
 DEFINED = ("bleu1", "letters")  # the definitions under which a beam effect is split
@@ -112,7 +112,7 @@ def lengths(config: ExperimentConfig, *, home: Path) -> Record:
                     row = scored.summary(said[size], generator)
                     result["curves"].append(lead | {"beam_size": size} | row)
                 for kept in PREFIXES:
-                    row = scored.summary(prefixes(said[1], kept), generator)
+                    row = scored.summary([title[:kept] for title in said[1]], generator)
                     result["prefixes"].append(lead | {"kept": kept} | row)
         return result
 

@@ -9,14 +9,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial, wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from songtitle.cache import Record, results, run_stage
 from songtitle.corpora import clips, fma, link_rot, million_song, pairing
@@ -36,32 +37,47 @@ from songtitle.text import PAPER_TOLD, clean_caption, clean_title, funnel, named
 
 SEED = 0
 TEST = 1000  # titles in the paper's test sets
+ENTRIES, GAPS = 515_576, 231  # the paper's pairs, and how many more they are than UCI's rows
+ANCHORED = 0.01  # of the rows of the made-up catalogue
+DRAWN = 1_200  # rows of a list that a figure shows
+WHOLE, SAMPLE = "data home", "real sample"
+
+Measure = Callable[..., dict[str, Any]]  # of files or folders
+Reader = Callable[[Path, Faults], Iterable[Titled]]
+
+
+def counting_faults(measure: Callable[..., dict[str, Any]]) -> Measure:
+    """Give a measure a fresh `Faults` before its files, and its result what these hold at last."""
+
+    @wraps(measure)
+    def measured(*files: Path) -> dict[str, Any]:
+        faults = Faults()
+        return measure(faults, *files) | {"faults": faults.as_dict()}
+
+    return measured
 
 
 # -- captions and links --------------------------------------------------------------------------
 
 
-def captions(path: Path) -> dict[str, Any]:
+@counting_faults
+def captions(faults: Faults, path: Path) -> dict[str, Any]:
     """Lengths and words of Conceptual Captions."""
-    faults = Faults()
-    rows = (caption for _, caption, _ in read_conceptual_captions(path, faults))
-    return _texts(rows, clean=clean_caption) | {"faults": faults.as_dict()}
+    return _texts((row[1] for row in read_conceptual_captions(path, faults)), clean_caption)
 
 
-def audio_captions(path: Path) -> dict[str, Any]:
+@counting_faults
+def audio_captions(faults: Faults, path: Path) -> dict[str, Any]:
     """Lengths and words of AudioCaps."""
-    faults = Faults()
-    rows = [row.caption for row in read_audiocaps(path, faults)]
-    return _texts(rows, clean=clean_caption) | {"faults": faults.as_dict()}
+    return _texts((row.caption for row in read_audiocaps(path, faults)), clean_caption)
 
 
-def links(status: Path, tsv: Path) -> dict[str, Any]:
+@counting_faults
+def links(faults: Faults, status: Path, tsv: Path) -> dict[str, Any]:
     """Which links of the validation captions gave a picture in January 2019."""
-    faults = Faults()
     known = {url: caption for _, caption, url in read_conceptual_captions(tsv, faults)}
     rows = read_link_status(status, faults)
-    report = link_rot.report_from_status(rows, known, year=2019)
-    return _links(report) | {"faults": faults.as_dict()}
+    return _links(link_rot.report_from_status(rows, known, year=2019))
 
 
 def pictures(folder: Path) -> dict[str, Any]:
@@ -82,39 +98,24 @@ def _links(report: link_rot.Report, hosts: int = 12) -> dict[str, Any]:
 # -- titles --------------------------------------------------------------------------------------
 
 
-def song_titles(path: Path) -> dict[str, Any]:
-    """Lengths and words of the titles of a Million Song list, and of a test set."""
-    faults = Faults()
-    return _titles(list(million_song.read_tracks(path, faults)), faults)
+def titles(read: Reader) -> Measure:
+    """Lengths and words of the titles of one list, and of a test set."""
+    return counting_faults(lambda faults, path: _titles(read(path, faults)))
 
 
-def fma_tracks(path: Path) -> dict[str, Any]:
-    """Lengths and words of the titles in `tracks.csv`, and of a test set."""
-    faults = Faults()
-    return _titles(list(fma.read_tracks(path, faults)), faults)
-
-
-def fma_raw(path: Path) -> dict[str, Any]:
-    """Lengths and words of the titles in `raw_tracks.csv`, and of a test set."""
-    faults = Faults()
-    return _titles(list(fma.read_raw_tracks(path, faults)), faults)
-
-
-def fma_small(path: Path, genres: Path) -> dict[str, Any]:
+@counting_faults
+def fma_small(faults: Faults, path: Path, genres: Path) -> dict[str, Any]:
     """Lengths and words of fma_small's titles, of a test set without broken clips; its genres."""
-    faults = Faults()
-    tracks = list(fma.read_titles(path, faults))
     found = fma.read_file_genres(genres, faults)
     fma.check_balance(found)
     broken = fma.errata("small")
     balance = {"genres": len(set(found.values())), "files": len(found), "errata": len(broken)}
-    return _titles(tracks, faults, exclude=broken) | balance
+    return _titles(fma.read_titles(path, faults), exclude=broken) | balance
 
 
-def _titles(
-    tracks: Sequence[Titled], faults: Faults, *, exclude: Iterable[str] = ()
-) -> dict[str, Any]:
-    result = _texts((track.title for track in tracks), clean=clean_title)
+def _titles(tracks: Iterable[Titled], *, exclude: Iterable[str] = ()) -> dict[str, Any]:
+    tracks = list(tracks)
+    result = _texts((track.title for track in tracks), clean_title)
     result["artists"] = len({track.group for track in tracks})
     result["sample_titles"] = [track.title for track in tracks[:5]]
     distinct = list({track.id: track for track in tracks}.values())  # a list may repeat a track
@@ -127,21 +128,18 @@ def _titles(
             "distinct_words": len(words.words),
             "artists_on_both_sides": len(shared),
         }
-    return result | {"faults": faults.as_dict()}
+    return result
 
 
-def _texts(texts: Iterable[str], *, clean: Any) -> dict[str, Any]:
+def _texts(texts: Iterable[str], clean: Callable[[str], str]) -> dict[str, Any]:
     written, cleaned = Counts(), Counts()
     for text in texts:
         written.add(text.split())
         cleaned.add(tokenize(clean(text)))
+    short = {"up_to_5": written.share_up_to(5), "up_to_15": written.share_up_to(15)}
     return {
         "rows": written.texts,
-        "as_written": written.as_dict()
-        | {
-            "up_to_5": written.share_up_to(5),
-            "up_to_15": written.share_up_to(15),
-        },
+        "as_written": written.as_dict() | short,
         "cleaned": cleaned.as_dict(),
     }
 
@@ -149,28 +147,13 @@ def _texts(texts: Iterable[str], *, clean: Any) -> dict[str, Any]:
 # -- named entities ------------------------------------------------------------------------------
 
 
-def fma_names(path: Path, nltk_data: Path) -> dict[str, Any]:
-    """The funnel over fma_small's titles, entities looked for before and after lowercasing."""
-    faults = Faults()
-    titles = [track.title for track in fma.read_titles(path, faults)]
-    return _funnels(titles, nltk_data) | {"faults": faults.as_dict()}
+def names(read: Reader) -> Measure:
+    """The funnel over titles, entities looked for before and after lowercasing."""
+    return counting_faults(lambda faults, path, data: _funnels(read(path, faults), data))
 
 
-def fma_all_names(path: Path, nltk_data: Path) -> dict[str, Any]:
-    """The same over `tracks.csv`."""
-    faults = Faults()
-    titles = [track.title for track in fma.read_tracks(path, faults)]
-    return _funnels(titles, nltk_data) | {"faults": faults.as_dict()}
-
-
-def song_names(path: Path, nltk_data: Path) -> dict[str, Any]:
-    """The same over the titles of a Million Song list."""
-    faults = Faults()
-    titles = [track.title for track in million_song.read_tracks(path, faults)]
-    return _funnels(titles, nltk_data) | {"faults": faults.as_dict()}
-
-
-def _funnels(titles: list[str], nltk_data: Path) -> dict[str, Any]:
+def _funnels(tracks: Iterable[Titled], nltk_data: Path) -> dict[str, Any]:
+    titles = [track.title for track in tracks]
     orders: dict[str, Any] = {}
     with _private(nltk_data) as data:
         for order in ("before_lowercasing", "after_lowercasing"):
@@ -197,35 +180,27 @@ def _private(folder: Path) -> Iterator[Path]:
         yield copy
 
 
-# -- clips ---------------------------------------------------------------------------------------
+# -- clips and timbre ----------------------------------------------------------------------------
 
 
-def fma_clips(folder: Path) -> dict[str, Any]:
+@counting_faults
+def fma_clips(faults: Faults, folder: Path) -> dict[str, Any]:
     """Rates, channels and lengths of FMA's clips, by decoding every one."""
-    faults = Faults()
     paths = sorted(path for path in folder.rglob("*.mp3") if not path.name.startswith("."))
-    facts = clips.survey(paths, faults, shortest=29.0)
-    return clips.summary(facts.values()) | {"faults": faults.as_dict()}
+    return clips.summary(clips.survey(paths, faults, shortest=29.0).values())
 
 
-ENTRIES, GAPS = 515_576, 231  # the paper's pairs, and how many more they are than UCI's rows
-ANCHORED = 0.01  # of the rows of the made-up catalogue
-DRAWN = 1_200  # rows of a list that a figure shows
-
-
-# -- timbre --------------------------------------------------------------------------------------
-
-
-def timbre_layout(folder: Path, uci: Path, other: Path) -> dict[str, Any]:
+@counting_faults
+def timbre_layout(faults: Faults, folder: Path, uci: Path, other: Path) -> dict[str, Any]:
     """The 90 numbers computed again from HDF5 files, beside UCI's; and rows in another layout."""
-    faults = Faults()
     computed = {
         track.id: million_song.timbre_of(segments)
         for track, segments in million_song.read_h5_folder(folder, faults, fewest=1)
     }
-    printed = _uci_by_track(uci)
-    shared = sorted(computed.keys() & printed.keys())
-    ours, theirs = (np.stack([table[id] for id in shared]) for table in (computed, printed))
+    table = pd.read_csv(uci, dtype={"track_id": str}).set_index("track_id")
+    shared = sorted(computed.keys() & set(table.index))
+    theirs = table.filter(regex=r"^(avg|cov)\d+$").loc[shared].to_numpy(np.float64)
+    ours = np.stack([computed[id] for id in shared])
     try:
         million_song.check_layout(million_song.load_uci(other, faults)[1])
         refused = ""
@@ -237,32 +212,22 @@ def timbre_layout(folder: Path, uci: Path, other: Path) -> dict[str, Any]:
         "numbers": ours.shape[1],
         "largest_difference": float(np.abs(ours - theirs).max()),
         "other_layout_refused": refused,
-        "faults": faults.as_dict(),
     }
 
 
-def uci_layout(path: Path) -> dict[str, Any]:
+@counting_faults
+def uci_layout(faults: Faults, path: Path) -> dict[str, Any]:
     """Whether the rows of YearPredictionMSD.txt are what they should be."""
-    faults = Faults()
     years, timbre = million_song.load_uci(path, faults)
-    odd = million_song.check_layout(timbre)
-    return {"rows": len(years), "odd_rows": len(odd), "faults": faults.as_dict()}
-
-
-def _uci_by_track(path: Path) -> dict[str, np.ndarray]:
-    import pandas as pd
-
-    table = pd.read_csv(path, dtype={"track_id": str})
-    numbers = table.filter(regex=r"^(avg|cov)\d+$").to_numpy(np.float64)
-    return dict(zip(table["track_id"], numbers, strict=True))
+    return {"rows": len(years), "odd_rows": len(million_song.check_layout(timbre))}
 
 
 # -- joins ---------------------------------------------------------------------------------------
 
 
-def joins(rows: Path, listing: Path, timbre: Path, folder: Path) -> dict[str, Any]:
+@counting_faults
+def joins(faults: Faults, rows: Path, listing: Path, timbre: Path, folder: Path) -> dict[str, Any]:
     """Three joins of rows in track order with a list by year, where the truth is known."""
-    faults = Faults()
     ids = [track.id for track in million_song.read_tracks(rows, faults)]
     listed = list(million_song.read_tracks(listing, faults))
     place = {track.id: entry for entry, track in enumerate(listed)}
@@ -273,21 +238,20 @@ def joins(rows: Path, listing: Path, timbre: Path, folder: Path) -> dict[str, An
         for track, segments in million_song.read_h5_folder(folder, faults)
         if track.id in place
     }
-    found = pairing.find_anchors(
-        numbers[:, :12], np.stack(list(known.values())), np.array(list(known)), decimals=4
-    )
+    found = _anchors(numbers[:, :12], known, decimals=4)
     list_years = np.array([track.year for track in listed], dtype=np.int32)
     truth = np.array([place[id] for id in ids], dtype=np.int32)
-    found_out = _joins(row_years.astype(np.int32), list_years, found, truth)
-    return found_out | {"faults": faults.as_dict()}
+    return _joins(row_years.astype(np.int32), list_years, found, truth)
 
 
-def uci_joins(rows: Path, listing: Path, archive: Path | None = None) -> dict[str, Any]:
+@counting_faults
+def uci_joins(
+    faults: Faults, rows: Path, listing: Path, archive: Path | None = None
+) -> dict[str, Any]:
     """The joins of UCI's rows with `tracks_per_year.txt`; which row is whose is not known.
 
     Tracks of the 10,000-song subset, where its `archive` is here, anchor the rows they are in.
     """
-    faults = Faults()
     row_years, timbre = million_song.load_uci(rows, faults)
     listed = list(million_song.read_tracks(listing, faults))
     list_years = np.array([track.year or 0 for track in listed], dtype=np.int32)
@@ -299,10 +263,15 @@ def uci_joins(rows: Path, listing: Path, archive: Path | None = None) -> dict[st
             for track, segments in million_song.read_h5_archive(archive, faults)
             if track.id in place
         }
-        numbers, entries = np.stack(list(known.values())), np.array(list(known))
-        found = pairing.find_anchors(timbre, numbers, entries)
-    result = _joins(row_years.astype(np.int32), list_years, found)
-    return result | {"faults": faults.as_dict()}
+        found = _anchors(timbre, known, decimals=5)
+    return _joins(row_years.astype(np.int32), list_years, found)
+
+
+def _anchors(
+    timbre: np.ndarray, known: Mapping[int, np.ndarray], *, decimals: int
+) -> pairing.Anchors:
+    numbers, entries = np.stack(list(known.values())), np.array(list(known))
+    return pairing.find_anchors(timbre, numbers, entries, decimals=decimals)
 
 
 def _joins(
@@ -313,23 +282,18 @@ def _joins(
 ) -> dict[str, Any]:
     generator = np.random.default_rng(SEED)
     every = 1 + len(list_years) // DRAWN
+    by_year = partial(pairing.within_year, row_years, list_years)
     pairings = {
         "as told": pairing.as_told(row_years, list_years),
         "shuffled": pairing.shuffled(row_years, list_years, generator=generator),
-        "repaired": pairing.within_year(row_years, list_years),
+        "repaired": by_year(),
+        **({} if found is None else {"repaired, anchored": by_year(found)}),
+        "repaired, if each year is in the rows' order": by_year(found, same_order=True),
     }
-    if found is not None:
-        pairings["repaired, anchored"] = pairing.within_year(row_years, list_years, found)
-    pairings["repaired, if each year is in the rows' order"] = pairing.within_year(
-        row_years, list_years, found, same_order=True
-    )
     return {
         "rows": len(row_years),
         "anchors": 0 if found is None else len(found.rows),
-        "joins": {
-            name: pairing.summary(row_years, list_years, each) | _right(each, truth)
-            for name, each in pairings.items()
-        },
+        "joins": _judged(row_years, list_years, pairings, truth),
         "catalogue": _made_up(list_years[list_years > 0]),
         "every": every,
         "years_by_row": {
@@ -350,32 +314,38 @@ def _made_up(years: np.ndarray) -> dict[str, Any]:
         "aligned": pairing.aligned(rows, listed),
         "aligned, 1 % anchored": pairing.aligned(rows, listed, known),
     }
-    return {
-        name: pairing.summary(rows, listed, each) | _right(each, truth)
-        for name, each in pairings.items()
-    }
+    return _judged(rows, listed, pairings, truth)
 
 
-def _right(found: pairing.Pairing, truth: np.ndarray | None) -> dict[str, int]:
-    if truth is None:
-        return {}
-    right = found.partner == truth
-    return {
-        "right": int(right.sum()),
-        "certain_and_right": int((right & found.certain).sum()),
-        "certain_and_wrong": int((~right & found.certain).sum()),
-    }
+def _judged(
+    rows: np.ndarray,
+    listed: np.ndarray,
+    pairings: Mapping[str, pairing.Pairing],
+    truth: np.ndarray | None,
+) -> dict[str, dict[str, Any]]:
+    """What is to say of each join, by name; where the truth is known, how often it is right."""
+    judged = {}
+    for name, found in pairings.items():
+        judged[name] = pairing.summary(rows, listed, found)
+        if truth is not None:
+            right = found.partner == truth
+            judged[name] |= {
+                "right": int(right.sum()),
+                "certain_and_right": int((right & found.certain).sum()),
+                "certain_and_wrong": int((~right & found.certain).sum()),
+            }
+    return judged
 
 
-WHOLE, SAMPLE = "data home", "real sample"
+# -- questions and answers -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Place:
     """Files that together answer a question, and how they are measured."""
 
+    measure: Measure  # takes the files in this order
     files: tuple[str, ...]  # or folders, relative to the data home or the samples
-    measure: Callable[..., dict[str, Any]]  # takes them in this order
 
 
 @dataclass(frozen=True)
@@ -387,157 +357,110 @@ class Question:
     places: tuple[Place, ...]
 
 
-CAPTIONS, STATUS = "conceptual_captions/", "conceptual_captions/validation_url_status_2019-01.tsv"
+def _at(measure: Measure, *files: str) -> tuple[Place]:
+    return (Place(measure, files),)
+
+
+CAPTIONS = "conceptual_captions/"
 TRAIN, VALIDATION = (CAPTIONS + TABLES[split] for split in ("train", "validation"))
-UCI_AND_LIST = ("million_song/YearPredictionMSD.txt", "million_song/tracks_per_year.txt")
+STATUS = CAPTIONS + "validation_url_status_2019-01.tsv"
+AUDIO = tuple(f"audiocaps/{split}.csv" for split in ("test", "val", "train"))
+MSD_TRACKS, BY_YEAR = "million_song/unique_tracks.txt", "million_song/tracks_per_year.txt"
+UCI, ARCHIVE = "million_song/YearPredictionMSD.txt", "million_song/millionsongsubset.tar.gz"
+SONGLIST, SUBSET_BY_YEAR = "msd/songlist_20001.txt", "msd/subset_tracks_per_year.rebuilt.txt"
+SUBSET, SUBSET_TIMBRE = "msd/subset_timbre90_4680.tracks.txt", "msd/subset_timbre90_4680.txt"
+H5, H5_TIMBRE = "msd/h5", "msd/h5_timbre90_uci_layout.csv"
+FMA_TRACKS, FMA_RAW = "fma/fma_metadata/tracks.csv", "fma/fma_metadata/raw_tracks.csv"
+FMA_SMALL, GENRES = "fma/fma_small_titles.csv", "fma/fma_small_files_genre.csv"
 MSD, FMA = "Million Song", "Free Music Archive"
+LENGTHS = "How long are titles?"
+NAMES = "How many titles does the named-entity rule take away?"
+
+msd_titles, fma_titles = titles(million_song.read_tracks), titles(fma.read_tracks)
+fma_raw_titles = titles(fma.read_raw_tracks)
+msd_names, fma_names = names(million_song.read_tracks), names(fma.read_tracks)
 
 QUESTIONS: dict[str, Question] = {
     "captions": Question(
-        "Conceptual Captions, train",
-        "How long are captions?",
-        (Place((TRAIN,), captions),),
+        "Conceptual Captions, train", "How long are captions?", _at(captions, TRAIN)
     ),
     "captions_valid": Question(
-        "Conceptual Captions, validation",
-        "How long are captions?",
-        (Place((VALIDATION,), captions),),
+        "Conceptual Captions, validation", "How long are captions?", _at(captions, VALIDATION)
     ),
     "links": Question(
         "Conceptual Captions, validation",
         "Which links gave a picture in January 2019?",
-        (Place((STATUS, VALIDATION), links),),
+        _at(links, STATUS, VALIDATION),
     ),
     "pictures": Question(
         "Conceptual Captions",
         "Which links gave a picture to `fetch conceptual_captions --pictures`?",
-        (
-            Place((CAPTIONS + "pictures/train",), pictures),
-            Place((CAPTIONS + "pictures/validation",), pictures),
-        ),
+        _at(pictures, f"{CAPTIONS}pictures/train")
+        + _at(pictures, f"{CAPTIONS}pictures/validation"),
     ),
     "audio_captions": Question(
         "AudioCaps, train",
         "How long are captions of sounds?",
-        (Place(("audiocaps/train.csv",), audio_captions),),
+        _at(audio_captions, "audiocaps/train.csv"),
     ),
     "audio_references": Question(
         "AudioCaps, test",
         "How does BLEU-1 grow with the number of references?",
-        (
-            Place(
-                ("audiocaps/test.csv", "audiocaps/val.csv", "audiocaps/train.csv"),
-                random_captions.audio_references,
-            ),
-        ),
+        _at(random_captions.audio_references, *AUDIO),
     ),
-    "song_titles": Question(
-        MSD,
-        "How long are titles?",
-        (
-            Place(("million_song/unique_tracks.txt",), song_titles),
-            Place(("msd/songlist_20001.txt",), song_titles),
-        ),
-    ),
+    "song_titles": Question(MSD, LENGTHS, _at(msd_titles, MSD_TRACKS) + _at(msd_titles, SONGLIST)),
     "dated_songs": Question(
-        f"{MSD}, songs with a year",
-        "How long are titles?",
-        (
-            Place(("million_song/tracks_per_year.txt",), song_titles),
-            Place(("msd/subset_timbre90_4680.tracks.txt",), song_titles),
-        ),
+        f"{MSD}, songs with a year", LENGTHS, _at(msd_titles, BY_YEAR) + _at(msd_titles, SUBSET)
     ),
     "fma_tracks": Question(
         f"{FMA}, tracks.csv",
-        "How long are titles?",
-        (
-            Place(("fma/fma_metadata/tracks.csv",), fma_tracks),
-            Place(("fma/tracks_excerpt.csv",), fma_tracks),
-        ),
+        LENGTHS,
+        _at(fma_titles, FMA_TRACKS) + _at(fma_titles, "fma/tracks_excerpt.csv"),
     ),
     "fma_raw": Question(
         f"{FMA}, raw_tracks.csv",
-        "How long are titles?",
-        (
-            Place(("fma/fma_metadata/raw_tracks.csv",), fma_raw),
-            Place(("fma/raw_tracks_excerpt.csv",), fma_raw),
-        ),
+        LENGTHS,
+        _at(fma_raw_titles, FMA_RAW) + _at(fma_raw_titles, "fma/raw_tracks_excerpt.csv"),
     ),
     "fma_small": Question(
         f"{FMA}, fma_small",
         "How long are titles, and are its genres even?",
-        (Place(("fma/fma_small_titles.csv", "fma/fma_small_files_genre.csv"), fma_small),),
+        _at(fma_small, FMA_SMALL, GENRES),
     ),
     "clips": Question(
         f"{FMA}, fma_small",
         "How long are clips, and at which rate?",
-        (Place(("fma/fma_small",), fma_clips),),
+        _at(fma_clips, "fma/fma_small"),
     ),
     "fma_names": Question(
         FMA,
-        "How many titles does the named-entity rule take away?",
-        (
-            Place(("fma/fma_metadata/tracks.csv", "nltk_data"), fma_all_names),
-            Place(("fma/fma_small_titles.csv", "nltk_data"), fma_names),
-        ),
+        NAMES,
+        _at(fma_names, FMA_TRACKS, "nltk_data")
+        + _at(names(fma.read_titles), FMA_SMALL, "nltk_data"),
     ),
     "song_names": Question(
-        MSD,
-        "How many titles does the named-entity rule take away?",
-        (
-            Place(("million_song/unique_tracks.txt", "nltk_data"), song_names),
-            Place(("msd/subset_timbre90_4680.tracks.txt", "nltk_data"), song_names),
-        ),
+        MSD, NAMES, _at(msd_names, MSD_TRACKS, "nltk_data") + _at(msd_names, SUBSET, "nltk_data")
     ),
     "content_free": Question(
         "Conceptual Captions beside titles of songs",
         "What does a caption score against a title or caption that it was not made for?",
-        (
-            Place(
-                (VALIDATION, "million_song/unique_tracks.txt", "fma/fma_metadata/tracks.csv"),
-                random_captions.of_corpora,
-            ),
-            Place(
-                (VALIDATION, "msd/songlist_20001.txt", "fma/fma_small_titles.csv"),
-                random_captions.of_samples,
-            ),
-        ),
+        _at(random_captions.of_corpora, VALIDATION, MSD_TRACKS, FMA_TRACKS)
+        + _at(random_captions.of_samples, VALIDATION, SONGLIST, FMA_SMALL),
     ),
     "timbre": Question(
         f"{MSD}, timbre",
         "Do 90 numbers computed from HDF5 equal UCI's?",
-        (
-            Place(
-                (
-                    "msd/h5",
-                    "msd/h5_timbre90_uci_layout.csv",
-                    "msd/subset_timbre90_4680.txt",
-                ),
-                timbre_layout,
-            ),
-        ),
+        _at(timbre_layout, H5, H5_TIMBRE, SUBSET_TIMBRE),
     ),
     "uci": Question(
-        f"{MSD}, UCI's rows",
-        "Are UCI's rows what they should be?",
-        (Place(("million_song/YearPredictionMSD.txt",), uci_layout),),
+        f"{MSD}, UCI's rows", "Are UCI's rows what they should be?", _at(uci_layout, UCI)
     ),
     "joins": Question(
         f"{MSD}, timbre and titles",
         "Do titles and timbre belong together?",
-        (
-            Place((*UCI_AND_LIST, "million_song/millionsongsubset.tar.gz"), uci_joins),
-            Place(UCI_AND_LIST, uci_joins),
-            Place(
-                (
-                    "msd/subset_timbre90_4680.tracks.txt",
-                    "msd/subset_tracks_per_year.rebuilt.txt",
-                    "msd/subset_timbre90_4680.txt",
-                    "msd/h5",
-                ),
-                joins,
-            ),
-        ),
+        _at(uci_joins, UCI, BY_YEAR, ARCHIVE)
+        + _at(uci_joins, UCI, BY_YEAR)
+        + _at(joins, SUBSET, SUBSET_BY_YEAR, SUBSET_TIMBRE, H5),
     ),
 }
 
@@ -548,8 +471,7 @@ def answers(*names: str, home: Path | None = None) -> dict[str, Record]:
     An answer found before is read from the data home: it has a key made of its files' hashes.
     Raises InputError for a name that is no question.
     """
-    unknown = [name for name in names if name not in QUESTIONS]
-    if unknown:
+    if unknown := [name for name in names if name not in QUESTIONS]:
         msg = f"count: expected some of {', '.join(QUESTIONS)}, got {unknown[0]!r}; pick from these"
         raise InputError(msg)
     found = {name: answer(name, home=home) for name in names or QUESTIONS}
@@ -561,8 +483,9 @@ def answer(name: str, *, home: Path | None = None) -> Record | None:
     home = home or data_home()
     question = QUESTIONS[name]
     found = files_of(question, home)
-    if found is None:
-        return published(name)
+    if found is None:  # what came with this clone, counted by its makers
+        path = results().get(f"census/{name}.json")
+        return Record(**json.loads(path.read_text("utf-8")), folder=path.parent) if path else None
     where, measure, paths = found
 
     def compute(folder: Path) -> dict[str, Any]:
@@ -573,9 +496,7 @@ def answer(name: str, *, home: Path | None = None) -> Record | None:
     return run_stage(f"census_{name}", compute, settings=settings, home=home)
 
 
-def files_of(
-    question: Question, home: Path
-) -> tuple[str, Callable[..., dict[str, Any]], list[Path]] | None:
+def files_of(question: Question, home: Path) -> tuple[str, Measure, list[Path]] | None:
     """Where the files of a question lie, the data home first, and their measure; or None."""
     roots = {WHOLE: home}
     if named := os.environ.get(SAMPLES):
@@ -586,12 +507,6 @@ def files_of(
             if all(path.exists() for path in paths):
                 return where, place.measure, paths
     return None
-
-
-def published(name: str) -> Record | None:
-    """The answer that came with this clone, counted by its makers."""
-    path = results().get(f"census/{name}.json")
-    return Record(**json.loads(path.read_text("utf-8")), folder=path.parent) if path else None
 
 
 def present(home: Path) -> str:

@@ -2,38 +2,37 @@
 
 Captions drawn at random, whole or cut to their first words, are held against titles and against
 other captions, under every definition of BLEU. Whatever they score, no input is needed for it.
+`audio_references` shows how the score grows with the number of references.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import t as student
 
 from songtitle.corpora import fma, million_song
 from songtitle.corpora.captions import read_audiocaps, read_conceptual_captions
 from songtitle.errors import InputError
-from songtitle.metrics import (
-    bleu,  # as a module: what it defines is part of a stage's key
-    ceilings,
-)
-from songtitle.metrics.bleu import Unit
+from songtitle.metrics import ceilings
+from songtitle.metrics.bleu import DEFINITIONS, Unit, score, sentence_scores
 from songtitle.metrics.ceilings import best_constant
-from songtitle.metrics.chance import bootstrap_interval
+from songtitle.metrics.chance import bootstrap_interval, replicate_interval
 from songtitle.rows import Faults
 from songtitle.text import clean_caption, clean_title, tokenize
 
-# As modules: then the constants in them are part of a stage's key.
-
 OTHERS = "captions"  # what captions stand against beside collections of titles
 WRITTEN, CLEANED = "as written", "cleaned"  # split at spaces in lower case, or by our rules
-LEVEL = 0.95
+DRAWS, SEED = 10, 0  # of captions for clips
+LONGEST = 15  # words of the one answer for every clip
 
 Words = Sequence[Sequence[str]]
+Clips = Sequence[Sequence[list[str]]]  # the captions of each clip, as words
+Trial = tuple[list[list[str]], list[list[list[str]]]]  # hypotheses, and the references of each
+Trials = Callable[[Clips, int], Iterator[Trial]]  # for so many references
 
 
 def content_free_rows(
@@ -48,8 +47,14 @@ def content_free_rows(
     """
     distinct = [list(words) for words in dict.fromkeys(map(tuple, captions)) if words]
     generator = np.random.default_rng(seed)
-    _check(draws, {"captions": distinct, **titles})
     sides = {**titles, OTHERS: distinct}
+    for name, count in {
+        "draws": draws,
+        **{name: len(found) for name, found in sides.items()},
+    }.items():
+        if count < 2:
+            msg = f"{name}: expected at least two to tell one from another, got {count}; give more"
+            raise InputError(msg)
     drawn = {
         against: random_pairs(
             len(distinct),
@@ -61,7 +66,7 @@ def content_free_rows(
         for against, texts in sides.items()
     }
     # All sides at once, one after another: each text is read once.
-    firsts = np.cumsum([0, *(len(texts) for texts in sides.values())])
+    firsts = np.cumsum([0, *map(len, sides.values())])
     rows = np.concatenate([rows.ravel() for rows, _ in drawn.values()])
     columns = np.concatenate(
         [
@@ -70,22 +75,20 @@ def content_free_rows(
         ]
     )
     every = list(chain.from_iterable(sides.values()))
-    ends = np.cumsum([0, *(rows.size for rows, _ in drawn.values())])
+    ends = pairwise(np.cumsum([0, *(rows.size for rows, _ in drawn.values())]))
+    parts_of = dict(zip(sides, (slice(*pair) for pair in ends), strict=True))
     for unit, orders in orders_by_unit().items():
         paired = ceilings.pair_up(distinct, every, rows, columns, unit=unit, orders=orders)
         for words in (*ceilings.LENGTHS, None):
-            found, said = paired.counts(words)
-            for against, start, end in zip(sides, ends, ends[1:], strict=False):
+            counts = (*paired.counts(words), paired.wanted)
+            for against, part in parts_of.items():
                 shape = drawn[against][0].shape
-                parts = [
-                    part[start:end].reshape(*shape, *part.shape[1:])
-                    for part in (found, said, paired.wanted)
-                ]
-                for name, definition in bleu.DEFINITIONS.items():
+                own = [count[part].reshape(*shape, *count.shape[1:]) for count in counts]
+                for name, definition in DEFINITIONS.items():
                     if definition.tokens == unit:
-                        scores = ceilings.mean_bleu(definition, *parts)
+                        scores = ceilings.mean_bleu(definition, *own)
                         lead = {"against": against, "words": words, "definition": name}
-                        yield lead | {"pairs": shape[1]} | summary(scores)
+                        yield lead | {"pairs": shape[1]} | _summary(scores)
 
 
 def random_pairs(
@@ -106,11 +109,11 @@ def random_pairs(
     return np.array(rows), np.array(columns)
 
 
-def summary(scores: Float[np.ndarray, " draws"], level: float = LEVEL) -> dict[str, float]:
-    """Mean over draws, its interval (Student's t), and the standard deviation of single draws."""
+def _summary(scores: Float[np.ndarray, " draws"]) -> dict[str, float]:
+    """Mean over draws, its 95 % interval, and the standard deviation of single draws."""
+    low, high = replicate_interval(scores)
     mean, spread = float(scores.mean()), float(scores.std(ddof=1))
-    reach = float(student.ppf((1 + level) / 2, len(scores) - 1)) * spread / len(scores) ** 0.5
-    return {"mean": mean, "low": mean - reach, "high": mean + reach, "spread": spread}
+    return {"mean": mean, "low": low, "high": high, "spread": spread}
 
 
 # -- the paper's own kind of text -----------------------------------------------------------------
@@ -138,7 +141,9 @@ def _of_files(captions: Path, songs: Path, tracks: Iterable[str], faults: Faults
     }
     # How the paper split its titles is not told, and the score of letters depends on it.
     wordings = {
-        WRITTEN: {name: _words(_as_written, texts) for name, texts in raw.items()},
+        WRITTEN: {
+            name: _words(lambda text: text.lower().split(), texts) for name, texts in raw.items()
+        },
         CLEANED: {
             name: _words(_caption if name == OTHERS else _title, texts)
             for name, texts in raw.items()
@@ -181,10 +186,6 @@ def _words(split: Callable[[str], list[str]], raw: Iterable[str]) -> list[list[s
     return [words for words in map(split, raw) if words]
 
 
-def _as_written(text: str) -> list[str]:
-    return text.lower().split()
-
-
 def _caption(text: str) -> list[str]:
     return tokenize(clean_caption(text))
 
@@ -196,25 +197,9 @@ def _title(text: str) -> list[str]:
 def orders_by_unit() -> dict[Unit, int]:
     """What the definitions count, and up to which order."""
     orders: dict[Unit, int] = {}
-    for each in bleu.DEFINITIONS.values():
+    for each in DEFINITIONS.values():
         orders[each.tokens] = max(len(each.weights), orders.get(each.tokens, 0))
     return orders
-
-
-def _check(draws: int, texts: Mapping[str, Words]) -> None:
-    counts = {"draws": draws} | {name: len(found) for name, found in texts.items()}
-    for name, count in counts.items():
-        if count < 2:
-            msg = f"{name}: expected at least two to tell one from another, got {count}; give more"
-            raise InputError(msg)
-
-
-DRAWS, SEED = 10, 0
-LONGEST = 15  # words of the one answer for every clip
-
-Clips = Sequence[Sequence[list[str]]]  # the captions of each clip, as words
-Trial = tuple[list[list[str]], list[list[list[str]]]]  # hypotheses, and the references of each
-Trials = Callable[[Clips, int], Iterator[Trial]]  # for so many references
 
 
 def audio_references(test: Path, valid: Path, train: Path) -> dict[str, Any]:
@@ -265,9 +250,8 @@ def _scores(who: str, clips: Clips, counts: range, trials: Trials) -> Iterator[d
     for count in counts:
         each, whole = [], []
         for hypotheses, references in trials(clips, count):
-            each.append(bleu.sentence_scores(hypotheses, references, bleu.DEFINITIONS["bleu1"]))
-            corpus = bleu.DEFINITIONS["corpus"]
-            whole.append(bleu.score(hypotheses, references, corpus).score)
+            each.append(sentence_scores(hypotheses, references, DEFINITIONS["bleu1"]))
+            whole.append(score(hypotheses, references, DEFINITIONS["corpus"]).score)
         scores = np.mean(each, axis=0)
         low, high = bootstrap_interval(scores, generator=generator)
         found = {"mean": float(scores.mean()), "low": low, "high": high}

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from songtitle.cache import Record, once, pick, read_json, run_stage, write_json
-from songtitle.config import ExperimentConfig, check_device
+from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input, check_device
 from songtitle.experiment.assumptions import (
     BOOK,
     Reading,
@@ -35,17 +35,18 @@ from songtitle.experiment.inputs import (
     timbre_of,
 )
 from songtitle.experiment.learning import load_trained, training
-from songtitle.experiment.naming import SONG_INPUTS, as_words, hypotheses, search, timbre_door
+from songtitle.experiment.naming import as_words, hypotheses, search, timbre_door
 from songtitle.experiment.scoring import held_out_captions, song_titles
 from songtitle.metrics.bleu import DEFINITIONS, signatures
 from songtitle.metrics.chance import bootstrap_interval, holm, paired_difference
 from songtitle.metrics.pairs import chosen, chosen_pair_scores
 from songtitle.model.features import Job, Look, run_jobs
 
-OwnAndGains = tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]
-
 ROUNDS = 5000  # random signs behind each p value; enough for a hundred of them to be corrected
+BEAM_SIZE = 5  # where the paper's scores peak
+YARDSTICK = "batch_order"  # the question whose answers differ by luck alone
 
+OwnAndGains = tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]
 Found = list[list[list[Any]]]  # per item, its hypotheses, each [words, log-probability in nats]
 
 
@@ -91,10 +92,10 @@ def compare(
     its own chance.
     """
     generator = np.random.default_rng(seed)
-    found: dict[str, int | float] = stand(after, references, read_after, generator=generator)
-    first = own_and_gains(after, references, read_after)
-    second = own_and_gains(before, references, read_before)
-    return found | changes(first, second, generator=generator)
+    found = stand(after, references, read_after, generator=generator)
+    now = own_and_gains(after, references, read_after)
+    was = own_and_gains(before, references, read_before)
+    return found | changes(now, was, generator=generator)
 
 
 def changes(
@@ -127,21 +128,22 @@ def own_and_gains(found: Found, references: Sequence[Sequence[str]], read: Readi
     return own, own - (pairs.sum(axis=1) - own) / (len(own) - 1)
 
 
-BEAM_SIZE = 5  # where the paper's scores peak
-
-
 def picture_input(config: ExperimentConfig) -> str:
     """Whole test pictures, as a row of Table 4 is named."""
-    return f"pictures {config.crop}×{config.crop}"
+    return str(Input("pictures", tile=config.crop))
+
+
+def inputs_of(config: ExperimentConfig) -> tuple[str, ...]:
+    """What the switchboard tests: whole pictures, and both readings of a song."""
+    return (picture_input(config), str(TIMBRE), str(SPECTROGRAM))
 
 
 def touched(config: ExperimentConfig, fields: Sequence[str]) -> tuple[str, ...]:
-    """The inputs that other values of these settings can change: pictures, timbre, spectrogram."""
-    timbre, spectrogram = SONG_INPUTS
+    """The inputs that other values of these settings can change."""
     if trains(fields) or any(field.startswith("search.") for field in fields):
-        return (picture_input(config), timbre, spectrogram)
-    one = {timbre: "standardise_timbre" in fields, spectrogram: hears(fields)}
-    return tuple(name for name, changes in one.items() if changes)
+        return inputs_of(config)
+    one = {TIMBRE: "standardise_timbre" in fields, SPECTROGRAM: hears(fields)}
+    return tuple(str(each) for each, changes in one.items() if changes)
 
 
 def trains(fields: Sequence[str]) -> bool:
@@ -192,9 +194,9 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     """
     change = assumption(name).answer(label).change
     read = reading(name, label)
-    fields = change.fields if isinstance(change, Settings) else ()
+    fields = fields_of(change)
     changed = config if isinstance(change, Reading) else apply(config, name, label)
-    inputs = touched(config, fields) if fields else (picture_input(config), *SONG_INPUTS)
+    inputs = touched(config, fields) if fields else inputs_of(config)
     if trains(fields):
         patience = changed.training.patience or PATIENCE
         changed = replace(changed, training=replace(changed.training, patience=patience))
@@ -202,14 +204,11 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     words, songs = corpora(config, home=home), clips(config, home=home)
     before = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs}
     trained = training(changed, home=home)
+    heard = heard_anew if anew else song_features
     seen = {
-        each: (
-            tile_features(changed, changed.crop, home=home)
-            if each == picture_input(config)
-            else heard_anew(changed, home=home)
-            if anew
-            else song_features(changed, home=home)
-        )
+        each: heard(changed, home=home)
+        if Input.of(each).is_song
+        else tile_features(changed, changed.crop, home=home)
         for each in (inputs if fields else ())
     }
 
@@ -217,10 +216,9 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
         found = {each: whole_items(record) for each, record in before.items()}
         after = _search_all(changed, trained, seen) if seen else found
         write_json(folder / "hypotheses.json", after)
-        references = {"pictures": held_out_captions(words), "songs:": song_titles(songs)}
         rows = []
         for each in inputs:
-            wanted, was = references[each.split()[0]], found[each]
+            wanted, was = _wanted(each, words, songs), found[each]
             if anew:
                 places = spread(len(was), config.switch_songs)
                 wanted, was = [wanted[i] for i in places], [was[i] for i in places]
@@ -232,7 +230,8 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
             "valid_perplexity": trained.result["valid_perplexity"] if trains(fields) else None,
         }
 
-    settings = pick(config, "seed") | {"fields": change_of(change), "reading": asdict(read)}
+    given = dict(change.values) if isinstance(change, Settings) else {}
+    settings = pick(config, "seed") | {"fields": given, "reading": asdict(read)}
     settings |= {"search": asdict(replace(changed.search, beam_size=BEAM_SIZE))}
     settings |= pick(changed, "standardise_timbre", "switch_songs")
     settings |= {"device": check_device(config.device).type, "inputs": list(inputs)}
@@ -242,14 +241,14 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     )
 
 
-def change_of(change: Settings | Reading | None) -> dict[str, Any]:
-    """A change of settings as JSON has it; nothing for another reading."""
-    return dict(change.values) if isinstance(change, Settings) else {}
+def fields_of(change: Settings | Reading | None) -> tuple[str, ...]:
+    """The settings that a change is of; none for another reading."""
+    return change.fields if isinstance(change, Settings) else ()
 
 
 def kind(change: Settings | Reading | None) -> str:
     """What a change asks for: the first thing from the picture on that has to be done again."""
-    fields = change.fields if isinstance(change, Settings) else ()
+    fields = fields_of(change)
     if trains(fields):
         return "training"
     if hears(fields):
@@ -269,6 +268,11 @@ def whole_items(record: Record) -> Found:
     return [item[0] for item in read_json(record.file("hypotheses.json"))]
 
 
+def _wanted(name: str, words: Record, songs: Record) -> list[list[str]]:
+    """The true titles or captions of an input, as words."""
+    return song_titles(songs) if Input.of(name).is_song else held_out_captions(words)
+
+
 def _search_all(
     config: ExperimentConfig, trained: Record, seen: Mapping[str, Record]
 ) -> dict[str, Found]:
@@ -277,21 +281,18 @@ def _search_all(
     settings = replace(config.search, beam_size=BEAM_SIZE)
     found: dict[str, Found] = {}
     for name, record in seen.items():
-        memory_of: torch.nn.Module = model.encoder
-        if name == SONG_INPUTS[0]:
+        each, memory_of = Input.of(name), model.encoder
+        if each == TIMBRE:
             rows: Tensor = timbre_of(record)
             memory_of = timbre_door(config, rows).to(device)
         else:
-            rows = features_of(record, config)["songs" if name in SONG_INPUTS else "test"][:, 0]
+            rows = features_of(record, config)["songs" if each.is_song else "test"][:, 0]
         found[name] = []
         with torch.inference_mode():
             for group in rows.split(256):
                 memory = memory_of(group.to(device, torch.float32))
                 found[name] += as_words(search(model, memory, vocabulary, settings), vocabulary)
     return found
-
-
-YARDSTICK = "batch_order"  # the question whose answers differ by luck alone
 
 
 @once
@@ -305,8 +306,7 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Record:
     """
     asked = open_answers(config)
     words, songs = corpora(config, home=home), clips(config, home=home)
-    inputs = (picture_input(config), *SONG_INPUTS)
-    base = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs}
+    base = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs_of(config)}
     trained = training(config, home=home)
     done = [switch(config, each.name, answer.label, home=home) for each, answer in asked]
     named = [
@@ -320,11 +320,10 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Record:
     ]
 
     def compute(_: Path) -> dict[str, Any]:
-        references = {"pictures": held_out_captions(words), "songs:": song_titles(songs)}
         default = []
         for each, record in base.items():
             generator = np.random.default_rng(config.seed)
-            found, wanted = whole_items(record), references[each.split()[0]]
+            found, wanted = whole_items(record), _wanted(each, words, songs)
             default.append({"input": each} | stand(found, wanted, BOOK, generator=generator))
         changes = [names | record.result for names, record in zip(named, done, strict=True)]
         mark_clear(changes)
@@ -337,8 +336,8 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Record:
 
     settings = pick(config, "seed") | {"changes": named, "bleu": signatures(BOOK.definition)}
     settings["records"] = [record.key for record in (*base.values(), *done)]
-    inputs_of = [words, songs, trained]
-    return run_stage("switchboard", compute, settings=settings, inputs=inputs_of, home=home)
+    made_of = [words, songs, trained]
+    return run_stage("switchboard", compute, settings=settings, inputs=made_of, home=home)
 
 
 def mark_clear(changes: list[dict[str, Any]]) -> None:

@@ -1,7 +1,6 @@
 """What needs no song: the scores of word frequencies, of one caption for all, of beginnings."""
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,7 +8,17 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from songtitle.errors import InputError
-from songtitle.metrics.bleu import Definition, Unit, ngrams, numbered, units_of
+from songtitle.metrics.bleu import (
+    Definition,
+    Unit,
+    bleu_of_counts,
+    ngrams,
+    numbered,
+    refuse_strings,
+    units_of,
+)
+
+LENGTHS = (*range(1, 11), 15)  # words kept of a caption, beside the whole
 
 
 def unigram_perplexity(
@@ -45,7 +54,7 @@ def unigram_titles(
     Words are drawn with replacement and know nothing of each other. Raises TypeError for a `str`
     in place of a token list, InputError where `titles` hold no words or a length is below 0.
     """
-    _refuse_strings(titles)
+    refuse_strings((titles, *titles))
     words = [word for title in titles for word in title]
     shortest = min(lengths, default=0)
     if shortest < 0:
@@ -72,14 +81,16 @@ def best_constant(
 
     Raises TypeError for a `str` in place of a token list, InputError without a word to choose.
     """
-    _refuse_strings(references)
-    _check_words(words_at_most)
+    refuse_strings((references, *references))
+    if words_at_most < 1:
+        msg = f"words_at_most: expected at least 1, got {words_at_most}"
+        raise InputError(msg)
     # The t-th "a" of a reference is a word of its own, (a, t), as in clipped matching.
     holders: dict[tuple[str, int], list[int]] = {}
     for number, reference in enumerate(references):
-        for word, count in Counter(reference).items():
-            for t in range(min(count, words_at_most)):
-                holders.setdefault((word, t), []).append(number)
+        for word in numbered(reference):
+            if word[1] < words_at_most:
+                holders.setdefault(word, []).append(number)
     if not holders:
         msg = f"references: expected some words to choose from, got none in {len(references)}"
         raise InputError(msg)
@@ -93,50 +104,6 @@ def best_constant(
         if score > best[0] * (1 + 1e-12):  # longer only where it scores more than by rounding
             best = score, [word for word, _ in chosen]
     return best[1]
-
-
-def greedy_constant(
-    words: Sequence[str],
-    mean_scores: Callable[[list[list[str]]], Float[np.ndarray, " answers"]],
-    *,
-    words_at_most: int = 4,
-) -> list[str]:
-    """One answer for all items that scores well by any measure, found a word at a time.
-
-    `mean_scores` gives the mean score over all items of each of several answers. Every step
-    appends the word of `words` that raises it most; the best answer met on the way is returned.
-    This is at most as good as the best there is (`best_constant` finds that one for BLEU-1).
-    """
-    _check_words(words_at_most)
-    _refuse_strings([words])
-    if not words:
-        msg = "words: expected some to choose from, got none"
-        raise InputError(msg)
-    answer: list[str] = []
-    best: tuple[float, list[str]] = (-np.inf, answer)
-    for _ in range(words_at_most):
-        scores = np.asarray(mean_scores([[*answer, word] for word in words]))
-        place = int(scores.argmax())
-        answer = [*answer, words[place]]
-        if scores[place] > best[0]:
-            best = float(scores[place]), answer
-    return best[1]
-
-
-def _check_words(words_at_most: int) -> None:
-    if words_at_most < 1:
-        msg = f"words_at_most: expected at least 1, got {words_at_most}"
-        raise InputError(msg)
-
-
-def _refuse_strings(lists: Sequence[Sequence[str]]) -> None:
-    for tokens in (lists, *lists):
-        if isinstance(tokens, str):
-            msg = f"expected a list of tokens, got the string {tokens!r}; call tokenize() first"
-            raise TypeError(msg)
-
-
-LENGTHS = (*range(1, 11), 15)  # words kept of a caption, beside the whole
 
 
 @dataclass(frozen=True)
@@ -194,28 +161,6 @@ def pair_up(
     return Beginnings(hypotheses, rows, unit, running, starts, sizes[columns])
 
 
-def bleu_of_beginnings(
-    definition: Definition,
-    found: Num[np.ndarray, "*items orders"],
-    said: Num[np.ndarray, "*items"],
-    wanted: Num[np.ndarray, "*items"],
-) -> Float[np.ndarray, "*items"]:
-    """BLEU in [0, 1] from clipped matches by order, hypothesis and reference length in tokens.
-
-    Orders beyond those of the definition are left aside.
-    """
-    found = found[..., : len(definition.weights)]
-    possible = np.maximum(said[..., None] - np.arange(len(definition.weights)), 1)
-    powers = (found / possible) ** np.array(definition.weights)
-    if definition.zero_orders == "dropped":  # from the first order without a match on
-        counted = np.logical_and.accumulate(found > 0, axis=-1)
-        powers = np.where(counted, powers, 1.0) * counted[..., :1]
-    score = powers.prod(axis=-1)
-    if definition.brevity:
-        score = score * np.exp(np.minimum(0.0, 1.0 - wanted / np.maximum(said, 1)))
-    return np.asarray(score, dtype=float)
-
-
 def mean_bleu(
     definition: Definition,
     found: Num[np.ndarray, "*draws pairs orders"],
@@ -226,7 +171,7 @@ def mean_bleu(
     if definition.average == "corpus":  # one text, as long as all of them
         found = found.sum(-2, keepdims=True)
         said, wanted = (sizes.sum(-1, keepdims=True) for sizes in (said, wanted))
-    return np.asarray(bleu_of_beginnings(definition, found, said, wanted).mean(-1), dtype=float)
+    return np.asarray(bleu_of_counts(definition, found, said, wanted).mean(-1), dtype=float)
 
 
 def _encoded(

@@ -1,14 +1,14 @@
 """Chance: how sure a score is, what permutation gives, and how many items would tell."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, sqrt
 from string import ascii_letters
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 from scipy.stats import t
 
@@ -64,16 +64,14 @@ def against_chance(
         raise InputError(msg)
     own = np.diagonal(pair_scores).astype(float)
     score = float(own.mean())
-    others = (
-        pair_scores.sum(axis=0, dtype=float) + pair_scores.sum(axis=1, dtype=float) - 2 * own
-    ) / (items - 1)
+    totals = pair_scores.sum(axis=0, dtype=float) + pair_scores.sum(axis=1, dtype=float)
+    others = (totals - 2 * own) / (items - 1)
     chance = float(others.mean() / 2)
     low, high = bootstrap_interval(own, generator=generator)
     check_rounds(rounds)
-    rows, permuted = np.arange(items), np.empty(rounds)
-    for number in range(rounds):
-        permuted[number] = pair_scores[rows, generator.permutation(items)].mean(dtype=float)
-    p = permutation_p(score, permuted)
+    rows = np.arange(items)
+    orders = (generator.permutation(items) for _ in range(rounds))
+    p = permutation_p(score, np.array([pair_scores[rows, o].mean(dtype=float) for o in orders]))
     gain = score - chance
     parts = own + (own.sum() - own) / (items - 1) - others - gain
     gain_low, gain_high = bootstrap_interval(parts, generator=generator)
@@ -97,108 +95,31 @@ def bootstrap_interval(
     if len(scores) == 0:
         msg = "scores: expected at least one, got none"
         raise InputError(msg)
-    if not 0 < level < 1:
-        msg = f"level: expected a share between 0 and 1 such as 0.95, got {level}"
-        raise InputError(msg)
+    check_level(level)
     check_rounds(rounds)
     values = np.asarray(scores, dtype=float)
-    at_once = max(1, _CHUNK // len(values))
+    items = len(values)
     means = [
-        values[
-            generator.integers(len(values), size=(min(at_once, rounds - done), len(values)))
-        ].mean(axis=1)
-        for done in range(0, rounds, at_once)
+        values[generator.integers(items, size=(count, items))].mean(axis=1)
+        for count in _portions(rounds, items)
     ]
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def permuted_scores(
-    score: Callable[[Sequence[int]], float],
-    items: int,
-    *,
-    rounds: int,
-    generator: np.random.Generator,
-) -> Float[np.ndarray, " {rounds}"]:
-    """The score under `rounds` random orders of the items.
-
-    `score(order)` is called with a list that holds each of 0 .. items - 1 once: `order[i]` says
-    whose reference hypothesis i is scored against.
-    """
-    check_rounds(rounds)
-    return np.array([float(score(generator.permutation(items).tolist())) for _ in range(rounds)])
-
-
-def permutation_p(observed: float, permuted: Float[np.ndarray, " rounds"]) -> float:
+def permutation_p(
+    observed: float, permuted: Float[np.ndarray, " rounds"], *, rounding: float = 1e-12
+) -> float:
     """The share of permuted scores that reach the observed one, which counts among them.
 
-    `(1 + reached) / (1 + rounds)`, so never 0. Scores that differ by rounding alone are equal.
+    `(1 + reached) / (1 + rounds)`, so never 0. Scores that differ by `rounding` alone, in units of
+    the observed one or of 1, are equal.
 
     Source: Phipson and Smyth 2010.
     """
-    slack = 1e-12 * max(1.0, abs(observed))
+    slack = rounding * max(1.0, abs(observed))
     reached = int(np.count_nonzero(permuted >= observed - slack))
     return (1 + reached) / (1 + len(permuted))
-
-
-def check_rounds(rounds: int) -> None:
-    """Raise InputError for fewer than one round."""
-    if rounds < 1:
-        msg = f"rounds: expected at least 1, got {rounds}"
-        raise InputError(msg)
-
-
-def prefixes(hypotheses: Sequence[Sequence[str]], words: int) -> list[list[str]]:
-    """The first `words` words of each hypothesis; all of one that has no more.
-
-    Raises TypeError for a `str` in place of a token list, InputError for fewer than 0 words.
-    """
-    if words < 0:
-        msg = f"words: expected 0 or more, got {words}"
-        raise InputError(msg)
-    for hypothesis in hypotheses:
-        if isinstance(hypothesis, str):
-            msg = f"expected a list of tokens, got the string {hypothesis!r}; call tokenize() first"
-            raise TypeError(msg)
-    return [list(hypothesis[:words]) for hypothesis in hypotheses]
-
-
-def length_matched(
-    hypotheses: Sequence[Sequence[str]],
-    references: Sequence[Sequence[str]],
-    *,
-    generator: np.random.Generator,
-) -> Int[np.ndarray, " items"]:
-    """A wrong reference for every hypothesis, as long as its own: whatever length earns, it keeps.
-
-    `order[i]` says whose reference hypothesis i is scored against, as in `permuted_scores`. Every
-    reference is used once and none by its own item. Where others have as many words, one of those
-    is drawn, each as likely. References whose length is theirs alone trade with their neighbours
-    in length; a single one trades with those of the nearest length. Raises InputError for fewer
-    than two items or another number of references.
-    """
-    items = len(references)
-    if len(hypotheses) != items or items < 2:
-        msg = (
-            "references: expected one for each of at least two hypotheses, got "
-            f"{items} for {len(hypotheses)}"
-        )
-        raise InputError(msg)
-    lengths = np.array([len(reference) for reference in references])
-    shared = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
-    alone = np.concatenate([[], *(group for group in shared if len(group) == 1)]).astype(np.int64)
-    groups = [group for group in shared if len(group) > 1]
-    if len(alone) > 1:  # by length, in twos; an odd number starts with three
-        groups += np.array_split(alone, len(alone) // 2)
-    elif len(alone):
-        apart = [abs(int(lengths[group[0]] - lengths[alone[0]])) for group in groups]
-        nearest = int(np.argmin(apart))
-        groups[nearest] = np.concatenate([groups[nearest], alone])
-    order = np.empty(items, dtype=np.int64)
-    for group in groups:  # a random circle through the group: everybody takes from the next
-        circle = generator.permutation(group)
-        order[circle] = np.roll(circle, 1)
-    return order
 
 
 @dataclass(frozen=True)
@@ -331,15 +252,19 @@ def _flipped_means(
     """Mean scores after random signs, the same for all systems, were given to the items."""
     check_rounds(rounds)
     items, total = len(scores), scores.sum(axis=0)
-    at_once = max(1, _CHUNK // items)
     means = []
-    for done in range(0, rounds, at_once):
-        count = min(at_once, rounds - done)
-        kept = np.unpackbits(
-            generator.integers(256, size=(count, -(-items // 8)), dtype=np.uint8), 1
-        )
-        means.append((2 * (kept[:, :items].astype(float) @ scores) - total) / items)
+    for count in _portions(rounds, items):
+        drawn = generator.integers(256, size=(count, -(-items // 8)), dtype=np.uint8)
+        kept = np.unpackbits(drawn, 1)[:, :items].astype(float)
+        means.append((2 * (kept @ scores) - total) / items)
     return np.concatenate(means)
+
+
+def _portions(rounds: int, items: int) -> Iterator[int]:
+    """How many rounds to draw at a time."""
+    at_once = max(1, _CHUNK // items)
+    for done in range(0, rounds, at_once):
+        yield min(at_once, rounds - done)
 
 
 def _check_scores(scores: Mapping[str, Float[np.ndarray, " items"]]) -> None:
@@ -365,7 +290,8 @@ def power_of(difference: float, spread: float, items: int, *, level: float = 0.0
     Source: Cohen 1988, sections 2.3 and 2.4, for paired observations, with the normal in place of
     the t distribution; `difference / spread` is Cohen's d of the differences.
     """
-    _check(spread, level)
+    _check_spread(spread)
+    check_level(level)
     if items < 1:
         msg = f"items: expected at least 1, got {items}"
         raise InputError(msg)
@@ -383,7 +309,8 @@ def items_needed(
     InputError for a difference of 0, which no number of items finds, and for a power that is not
     between `level` and 1.
     """
-    _check(spread, level)
+    _check_spread(spread)
+    check_level(level)
     if not level < power < 1:
         msg = f"power: expected a share between the level, {level}, and 1, such as 0.8, got {power}"
         raise InputError(msg)
@@ -398,15 +325,6 @@ def items_needed(
     return counts[found]
 
 
-def _check(spread: float, level: float) -> None:
-    if not spread > 0:
-        msg = f"spread: expected a standard deviation above 0, got {spread}"
-        raise InputError(msg)
-    if not 0 < level < 1:
-        msg = f"level: expected a share between 0 and 1 such as 0.05, got {level}"
-        raise InputError(msg)
-
-
 def replicate_interval(
     values: Sequence[float] | Float[np.ndarray, " seeds"], *, level: float = 0.95
 ) -> tuple[float, float]:
@@ -414,18 +332,35 @@ def replicate_interval(
 
     Student's t with one degree of freedom fewer than seeds: five are too few for a bootstrap,
     whose interval would be more than a third too narrow. Exact where the values of different seeds
-    are normal. Raises InputError for fewer than two values or a level outside
-    (0, 1).
+    are normal. Raises InputError for fewer than two values or a level outside (0, 1).
 
     Source: Student 1908.
     """
     if len(values) < 2:
         msg = f"values: expected those of at least two seeds, got {len(values)}; train more"
         raise InputError(msg)
+    check_level(level)
+    found = np.asarray(values, dtype=float)
+    mean, spread = float(found.mean()), float(found.std(ddof=1))
+    half = float(t.ppf((1 + level) / 2, len(found) - 1)) * spread / sqrt(len(found))
+    return mean - half, mean + half
+
+
+def check_rounds(rounds: int) -> None:
+    """Raise InputError for fewer than one round."""
+    if rounds < 1:
+        msg = f"rounds: expected at least 1, got {rounds}"
+        raise InputError(msg)
+
+
+def check_level(level: float) -> None:
+    """Raise InputError for a level that is no share between 0 and 1."""
     if not 0 < level < 1:
         msg = f"level: expected a share between 0 and 1 such as 0.95, got {level}"
         raise InputError(msg)
-    found = np.asarray(values, dtype=float)
-    half = float(t.ppf((1 + level) / 2, len(found) - 1)) * float(found.std(ddof=1))
-    half /= sqrt(len(found))
-    return float(found.mean()) - half, float(found.mean()) + half
+
+
+def _check_spread(spread: float) -> None:
+    if not spread > 0:
+        msg = f"spread: expected a standard deviation above 0, got {spread}"
+        raise InputError(msg)

@@ -4,8 +4,8 @@ Maps show it, numbers say it: `mixing` among nearest neighbours, a classifier's 
 the discrepancy of densities `mmd`, and `contained`, the share of one group inside the other.
 """
 
-import math
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -19,8 +19,15 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 
 from songtitle.errors import InputError
+from songtitle.metrics.chance import check_level, check_rounds, permutation_p
 
 Z95 = 1.959963984540054  # of a normal distribution, 95 % lies within so many deviations
+ROUNDING = 1e-9  # by which sums over many pairs may differ
+
+Distance = Literal["cosine", "euclidean"]
+Embeddings = Float[np.ndarray, "items dim"]
+First = Float[np.ndarray, "first dim"]
+Second = Float[np.ndarray, "second dim"]
 
 
 @dataclass(frozen=True)
@@ -32,63 +39,6 @@ class Measured:
     high: float | None
     chance: float  # what two samples of one population give on average
     p: float  # the share of shuffled labels (or of samples) that look at least as much apart
-
-
-def shuffled_labels(
-    first: int, second: int, *, rounds: int, generator: np.random.Generator
-) -> Bool[np.ndarray, "items {rounds}"]:
-    """Which of the pooled items, `first` and then `second` of them, are called second's, by round.
-
-    Column by column another random order of the true labels. Raises `InputError` for fewer than
-    one round.
-    """
-    if rounds < 1:
-        msg = f"rounds: expected at least 1, got {rounds}; 999 give a p down to 0.001"
-        raise InputError(msg)
-    labels = np.repeat([False, True], [first, second])
-    return generator.permuted(np.tile(labels[:, None], rounds), axis=0)
-
-
-def share_as_extreme(observed: float, shuffled: Float[np.ndarray, " rounds"]) -> float:
-    """p: the share of shuffled values that reach the observed one, which counts among them.
-
-    Values that differ by rounding alone are equal. Source: Phipson and Smyth 2010.
-    """
-    slack = 1e-9 * max(1.0, abs(observed))
-    return float((1 + np.count_nonzero(shuffled >= observed - slack)) / (1 + len(shuffled)))
-
-
-def check_groups(first: np.ndarray, second: np.ndarray, about: str, *, at_least: int = 1) -> None:
-    """Refuse groups that are too small, not finite, or not of one width."""
-    if min(len(first), len(second)) < at_least:
-        each = "one" if at_least == 1 else str(at_least)
-        msg = (
-            f"{about}: expected items in both groups, got {len(first)} and {len(second)}; "
-            f"give each at least {each}"
-        )
-        raise InputError(msg)
-    if first.shape[1] != second.shape[1]:
-        msg = (
-            f"{about}: expected vectors of one width in both groups, got {first.shape[1]} and "
-            f"{second.shape[1]}; widen one"
-        )
-        raise InputError(msg)
-    for group in (first, second):
-        check_finite(group, about)
-
-
-def check_finite(embeddings: np.ndarray, about: str) -> None:
-    """Refuse NaN and infinity, saying in how many items."""
-    bad = int((~np.isfinite(embeddings)).any(axis=1).sum())
-    if bad:
-        msg = (
-            f"{about}: expected finite values, got NaN or infinity in {bad} of "
-            f"{len(embeddings)} items; leave them out"
-        )
-        raise InputError(msg)
-
-
-Embeddings = Float[np.ndarray, "items dim"]
 
 
 def tsne(
@@ -111,7 +61,7 @@ def tsne(
     Fewer than 5 items, a single dimension, values that are not finite or items that are all
     alike raise `InputError`. Source: van der Maaten and Hinton 2008.
     """
-    check_finite(embeddings, "t-SNE")
+    _check_finite(embeddings, "t-SNE")
     items, dim = embeddings.shape
     if items < 5 or dim < 2:
         msg = (
@@ -147,7 +97,7 @@ def trustworthiness(
     `k` is lowered to below half of the items where these are few; fewer than 5 items raise
     `InputError`. Source: Venna and Kaski 2001, through scikit-learn.
     """
-    check_finite(embeddings, "trustworthiness")
+    _check_finite(embeddings, "trustworthiness")
     items = len(embeddings)
     if items < 5 or len(points) != items:
         msg = (
@@ -158,11 +108,8 @@ def trustworthiness(
     return float(manifold.trustworthiness(embeddings, points, n_neighbors=min(k, (items - 1) // 2)))
 
 
-Distance = Literal["cosine", "euclidean"]
-
-
 def nearest(
-    embeddings: Float[np.ndarray, "items dim"], k: int, *, distance: Distance = "cosine"
+    embeddings: Embeddings, k: int, *, distance: Distance = "cosine"
 ) -> Int[np.ndarray, "items {k}"]:
     """The `k` nearest other items of each item, nearest first.
 
@@ -170,20 +117,15 @@ def nearest(
     matter: scaling an item changes nothing. `k` below 1 or not below the number of items raises
     `InputError`.
     """
-    check_finite(embeddings, "nearest neighbours")
-    if not 1 <= k < len(embeddings):
-        msg = (
-            f"nearest neighbours: expected k from 1 to {len(embeddings) - 1} "
-            f"for {len(embeddings)} items, got {k}; lower k or give more items"
-        )
-        raise InputError(msg)
+    _check_finite(embeddings, "nearest neighbours")
+    _check_k("nearest neighbours", k, len(embeddings))
     index = NearestNeighbors(n_neighbors=k, metric=distance).fit(embeddings)
     return index.kneighbors(return_distance=False)
 
 
 def mixing(
-    first: Float[np.ndarray, "first dim"],
-    second: Float[np.ndarray, "second dim"],
+    first: First,
+    second: Second,
     k: int = 10,
     *,
     distance: Distance = "cosine",
@@ -201,8 +143,8 @@ def mixing(
 
 
 def mixing_test(
-    first: Float[np.ndarray, "first dim"],
-    second: Float[np.ndarray, "second dim"],
+    first: First,
+    second: Second,
     k: int = 10,
     *,
     distance: Distance = "cosine",
@@ -225,15 +167,161 @@ def mixing_test(
     labels = shuffled_labels(len(first), len(second), rounds=rounds, generator=generator)
     called = labels.astype(float)
     foreign = (called * (k - graph @ called)).sum(axis=0)  # neighbours of the other name
-    p = share_as_extreme(-value, -foreign * _scale(len(first), len(second), k))
+    p = permutation_p(-value, -foreign * _scale(len(first), len(second), k), rounding=ROUNDING)
     reach = Z95 * deviation
     return Measured(value, max(0.0, value - reach), value + reach, 1.0, p)
+
+
+def classifier_auc(
+    first: First,
+    second: Second,
+    *,
+    folds: int = 5,
+    rounds: int = 199,
+    generator: np.random.Generator,
+) -> Measured:
+    """How well a linear classifier tells the groups apart on items that it has not seen.
+
+    AUC: the probability that it puts an item of `second` above one of `first`; 0.5 is chance, 1
+    tells every one. Each of `folds` parts is judged by a plane fitted to the others: ridge
+    regression of the labels on standardised vectors, which is Fisher's discriminant, with a
+    penalty of as many units as there are numbers in a vector. The AUCs of the parts are averaged.
+
+    The interval rests on DeLong's variance of each part, widened since parts share the items that
+    their planes were fitted to (Nadeau and Bengio 2003). p comes from labels shuffled within the
+    parts, *with all planes fitted anew*: least squares fits every round at once. It is spread
+    evenly over (0, 1] where both groups are of one population. A linear classifier sees no
+    difference of spread alone; `mmd` does.
+
+    Raises `InputError` for groups smaller than `folds` or below two folds.
+    Sources: Lopez-Paz and Oquab 2017; DeLong et al. 1988.
+    """
+    if folds < 2:
+        msg = f"folds: expected at least 2, got {folds}; 5 are usual"
+        raise InputError(msg)
+    _check_groups(first, second, "classifier", at_least=folds)
+    vectors = np.concatenate([first, second]).astype(float)
+    spread = vectors.std(axis=0)
+    vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    truth = np.repeat([False, True], [len(first), len(second)])
+    seed = int(generator.integers(2**31))
+    parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(vectors, truth))
+    labels = np.tile(truth[:, None], 1 + rounds)  # the true ones, then a column for each round
+    for _, held in parts:
+        counts = [int(np.sum(~truth[held])), int(np.sum(truth[held]))]
+        labels[held, 1:] = shuffled_labels(*counts, rounds=rounds, generator=generator)
+    aucs, variance = [], 0.0
+    for seen, held in parts:
+        plane = Ridge(alpha=float(vectors.shape[1])).fit(vectors[seen], labels[seen].astype(float))
+        found = plane.predict(vectors[held])
+        aucs.append(_aucs(found, labels[held]))
+        variance += _delong_variance(found[:, 0], truth[held]) / folds
+    mean = np.mean(aucs, axis=0)
+    # The parts share what they were fitted to, so their mean varies by more than 1 / folds of a
+    # part's variance: Nadeau and Bengio 2003, eq. 8, adds held / fitted.
+    variance *= 1 / folds + 1 / (folds - 1)
+    value, reach = float(mean[0]), Z95 * float(np.sqrt(variance))
+    p = permutation_p(value, mean[1:], rounding=ROUNDING)
+    return Measured(value, max(0.0, value - reach), min(1.0, value + reach), 0.5, p)
+
+
+def mmd(
+    first: First,
+    second: Second,
+    *,
+    at_most: int = 1000,
+    rounds: int = 999,
+    generator: np.random.Generator,
+) -> Measured:
+    """The squared maximum mean discrepancy of the groups: how far apart their densities are.
+
+    0 on average where both are of one population (the estimate is unbiased, so it may be
+    negative), at most 2. Kernel exp(-d^2 / (2 s^2)) with s the median distance of pooled items, so
+    a common scale or shift changes nothing. p is the share of shuffled labels that give as much;
+    there is no interval. Of a group of more than `at_most` items so many are drawn. Raises
+    `InputError` for groups of fewer than two items and where more than half of all distances are 0.
+
+    Source: Gretton et al. 2012, "A kernel two-sample test", lemma 6 and section 8.
+    """
+    _check_groups(first, second, "MMD", at_least=2)
+    groups = [
+        group[np.sort(generator.choice(len(group), at_most, replace=False))]
+        if len(group) > at_most
+        else group
+        for group in (first, second)
+    ]
+    distances = pdist(np.concatenate(groups).astype(float), "sqeuclidean")
+    median = float(np.median(distances))
+    if median == 0:
+        msg = "MMD: expected items that differ, got the same for most; check the encoder"
+        raise InputError(msg)
+    kernel = squareform(np.exp(-distances / (2 * median)))  # its diagonal, left out, is 0
+    m, n = len(groups[0]), len(groups[1])
+    truth = np.repeat([False, True], [m, n])[:, None]
+    mixed = shuffled_labels(m, n, rounds=rounds, generator=generator)
+    called = np.concatenate([truth, mixed], axis=1).astype(float)
+    # A sum over pairs within a group, or across, is a product with the kernel: all rounds at once.
+    within_second = (called * (kernel @ called)).sum(axis=0)
+    across = kernel.sum(axis=0) @ called - within_second
+    within_first = kernel.sum() - 2 * across - within_second
+    values = within_first / (m * (m - 1)) + within_second / (n * (n - 1)) - 2 * across / (m * n)
+    p = permutation_p(values[0], values[1:], rounding=ROUNDING)
+    return Measured(float(values[0]), None, None, 0.0, p)
+
+
+def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) -> Measured:
+    """The share of `second` that lies where `first` is.
+
+    An item is inside when its distance to the `k`-th nearest item of `first` is no more than what
+    the share `level` of the items of `first` keep among themselves. New items of the population of
+    `first` are inside about as often as `level` says (chance); a cloud beside it, be it in a
+    single direction of many, is outside. Distances are Euclidean, so a direction counts by its
+    spread. Read it both ways: `second` in `first`, and `first` in `second`.
+
+    The interval is Wilson's for a share, the radius taken as it is. p is the probability that so
+    few or fewer of as many new items of the population of `first` are inside, the radius being one
+    of its own distances: a beta-binomial one (Wilks 1941, on tolerance limits). Raises
+    `InputError` for a `k` not below the number of items of `first` or a `level` outside (0, 1).
+
+    After Kynkaanniemi et al. 2019, "Improved precision and recall metric for assessing generative
+    models", whose support is a ball around each item; this one has one radius for all, so that
+    few items in thin parts do not reach far.
+    """
+    _check_groups(first, second, "contained")
+    _check_k("contained", k, len(first))
+    check_level(level)
+    index = NearestNeighbors(n_neighbors=k).fit(first)
+    own = np.sort(index.kneighbors()[0][:, -1])
+    rank = min(len(own), ceil(level * (len(own) + 1)))
+    inside = int(np.sum(index.kneighbors(second)[0][:, -1] <= own[rank - 1]))
+    found = betabinom(len(second), rank, len(own) + 1 - rank)
+    interval = binomtest(inside, len(second)).proportion_ci(method="wilson")
+    return Measured(
+        inside / len(second),
+        float(interval.low),
+        float(interval.high),
+        level,
+        float(found.cdf(inside)),
+    )
+
+
+def shuffled_labels(
+    first: int, second: int, *, rounds: int, generator: np.random.Generator
+) -> Bool[np.ndarray, "items {rounds}"]:
+    """Which of the pooled items, `first` and then `second` of them, are called second's, by round.
+
+    Column by column another random order of the true labels. Raises `InputError` for fewer than
+    one round.
+    """
+    check_rounds(rounds)
+    labels = np.repeat([False, True], [first, second])
+    return generator.permuted(np.tile(labels[:, None], rounds), axis=0)
 
 
 def _neighbours(
     first: np.ndarray, second: np.ndarray, k: int, distance: Distance
 ) -> Int[np.ndarray, "items {k}"]:
-    check_groups(first, second, "mixing")
+    _check_groups(first, second, "mixing")
     return nearest(np.concatenate([first, second]), k, distance=distance)
 
 
@@ -268,146 +356,6 @@ def _jackknifed(neighbours: Int[np.ndarray, "items more"], first: int) -> tuple[
     return float(count.sum() * _scale(first, items - first, k)), float(np.sqrt(variance))
 
 
-First = Float[np.ndarray, "first dim"]
-Second = Float[np.ndarray, "second dim"]
-
-
-def classifier_auc(
-    first: First,
-    second: Second,
-    *,
-    folds: int = 5,
-    rounds: int = 199,
-    generator: np.random.Generator,
-) -> Measured:
-    """How well a linear classifier tells the groups apart on items that it has not seen.
-
-    AUC: the probability that it puts an item of `second` above one of `first`; 0.5 is chance, 1
-    tells every one. Each of `folds` parts is judged by a plane fitted to the others: ridge
-    regression of the labels on standardised vectors, which is Fisher's discriminant, with a
-    penalty of as many units as there are numbers in a vector. The AUCs of the parts are averaged.
-
-    The interval rests on DeLong's variance of each part, widened since parts share the items that
-    their planes were fitted to (Nadeau and Bengio 2003). p comes from labels shuffled within the
-    parts, *with all planes fitted anew*: least squares fits every round at once. It is spread
-    evenly over (0, 1] where both groups are of one population. A linear classifier sees no
-    difference of spread alone; `mmd` does.
-
-    Raises `InputError` for groups smaller than `folds` or below two folds.
-    Sources: Lopez-Paz and Oquab 2017; DeLong et al. 1988.
-    """
-    if folds < 2:
-        msg = f"folds: expected at least 2, got {folds}; 5 are usual"
-        raise InputError(msg)
-    check_groups(first, second, "classifier", at_least=folds)
-    vectors = np.concatenate([first, second]).astype(float)
-    spread = vectors.std(axis=0)
-    vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    truth = np.repeat([False, True], [len(first), len(second)])
-    seed = int(generator.integers(2**31))
-    parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(vectors, truth))
-    labels = np.tile(truth[:, None], 1 + rounds)  # the true ones, then a column for each round
-    for _, held in parts:
-        counts = [int(np.sum(~truth[held])), int(np.sum(truth[held]))]
-        labels[held] = truth[held, None]
-        mixed = shuffled_labels(*counts, rounds=rounds, generator=generator)
-        labels[np.ix_(held, np.arange(1, 1 + rounds))] = mixed
-    aucs, variance = [], 0.0
-    for seen, held in parts:
-        plane = Ridge(alpha=float(vectors.shape[1])).fit(vectors[seen], labels[seen].astype(float))
-        found = plane.predict(vectors[held])
-        aucs.append(_aucs(found, labels[held]))
-        variance += _delong_variance(found[:, 0], truth[held]) / folds
-    mean = np.mean(aucs, axis=0)
-    # The parts share what they were fitted to, so their mean varies by more than 1 / folds of a
-    # part's variance: Nadeau and Bengio 2003, eq. 8, adds held / fitted.
-    variance *= 1 / folds + 1 / (folds - 1)
-    value, reach = float(mean[0]), Z95 * float(np.sqrt(variance))
-    p = share_as_extreme(value, mean[1:])
-    return Measured(value, max(0.0, value - reach), min(1.0, value + reach), 0.5, p)
-
-
-def mmd(
-    first: First,
-    second: Second,
-    *,
-    at_most: int = 1000,
-    rounds: int = 999,
-    generator: np.random.Generator,
-) -> Measured:
-    """The squared maximum mean discrepancy of the groups: how far apart their densities are.
-
-    0 on average where both are of one population (the estimate is unbiased, so it may be
-    negative), at most 2. Kernel exp(-d^2 / (2 s^2)) with s the median distance of pooled items, so
-    a common scale or shift changes nothing. p is the share of shuffled labels that give as much;
-    there is no interval. Of a group of more than `at_most` items so many are drawn. Raises
-    `InputError` for groups of fewer than two items and where more than half of all distances are 0.
-
-    Source: Gretton et al. 2012, "A kernel two-sample test", lemma 6 and section 8.
-    """
-    check_groups(first, second, "MMD", at_least=2)
-    groups = [_some(group, at_most, generator) for group in (first, second)]
-    distances = pdist(np.concatenate(groups).astype(float), "sqeuclidean")
-    median = float(np.median(distances))
-    if median == 0:
-        msg = "MMD: expected items that differ, got the same for most; check the encoder"
-        raise InputError(msg)
-    kernel = squareform(np.exp(-distances / (2 * median)))  # its diagonal, left out, is 0
-    m, n = len(groups[0]), len(groups[1])
-    truth = np.repeat([False, True], [m, n])[:, None]
-    mixed = shuffled_labels(m, n, rounds=rounds, generator=generator)
-    called = np.concatenate([truth, mixed], axis=1).astype(float)
-    # A sum over pairs within a group, or across, is a product with the kernel: all rounds at once.
-    within_second = (called * (kernel @ called)).sum(axis=0)
-    across = kernel.sum(axis=0) @ called - within_second
-    within_first = kernel.sum() - 2 * across - within_second
-    values = within_first / (m * (m - 1)) + within_second / (n * (n - 1)) - 2 * across / (m * n)
-    return Measured(float(values[0]), None, None, 0.0, share_as_extreme(values[0], values[1:]))
-
-
-def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) -> Measured:
-    """The share of `second` that lies where `first` is.
-
-    An item is inside when its distance to the `k`-th nearest item of `first` is no more than what
-    the share `level` of the items of `first` keep among themselves. New items of the population of
-    `first` are inside about as often as `level` says (chance); a cloud beside it, be it in a
-    single direction of many, is outside. Distances are Euclidean, so a direction counts by its
-    spread. Read it both ways: `second` in `first`, and `first` in `second`.
-
-    The interval is Wilson's for a share, the radius taken as it is. p is the probability that so
-    few or fewer of as many new items of the population of `first` are inside, the radius being one
-    of its own distances: a beta-binomial one (Wilks 1941, on tolerance limits). Raises
-    `InputError` for a `k` not below the number of items of `first` or a `level` outside (0, 1).
-
-    After Kynkaanniemi et al. 2019, "Improved precision and recall metric for assessing generative
-    models", whose support is a ball around each item; this one has one radius for all, so that
-    few items in thin parts do not reach far.
-    """
-    check_groups(first, second, "contained")
-    if not 1 <= k < len(first):
-        msg = (
-            f"contained: expected k from 1 to {len(first) - 1} for {len(first)} items, got {k}; "
-            "lower k or give more items"
-        )
-        raise InputError(msg)
-    if not 0 < level < 1:
-        msg = f"level: expected a share between 0 and 1 such as 0.95, got {level}"
-        raise InputError(msg)
-    index = NearestNeighbors(n_neighbors=k).fit(first)
-    own = np.sort(index.kneighbors()[0][:, -1])
-    rank = min(len(own), math.ceil(level * (len(own) + 1)))
-    inside = int(np.sum(index.kneighbors(second)[0][:, -1] <= own[rank - 1]))
-    found = betabinom(len(second), rank, len(own) + 1 - rank)
-    interval = binomtest(inside, len(second)).proportion_ci(method="wilson")
-    return Measured(
-        inside / len(second),
-        float(interval.low),
-        float(interval.high),
-        level,
-        float(found.cdf(inside)),
-    )
-
-
 def _aucs(
     scores: Float[np.ndarray, "held columns"], labels: Bool[np.ndarray, "held columns"]
 ) -> Float[np.ndarray, " columns"]:
@@ -430,7 +378,40 @@ def _delong_variance(
     return variance
 
 
-def _some(group: np.ndarray, at_most: int, generator: np.random.Generator) -> np.ndarray:
-    if len(group) <= at_most:
-        return group
-    return group[np.sort(generator.choice(len(group), at_most, replace=False))]
+def _check_groups(first: np.ndarray, second: np.ndarray, about: str, *, at_least: int = 1) -> None:
+    """Refuse groups that are too small, not finite, or not of one width."""
+    if min(len(first), len(second)) < at_least:
+        each = "one" if at_least == 1 else str(at_least)
+        msg = (
+            f"{about}: expected items in both groups, got {len(first)} and {len(second)}; "
+            f"give each at least {each}"
+        )
+        raise InputError(msg)
+    if first.shape[1] != second.shape[1]:
+        msg = (
+            f"{about}: expected vectors of one width in both groups, got {first.shape[1]} and "
+            f"{second.shape[1]}; widen one"
+        )
+        raise InputError(msg)
+    for group in (first, second):
+        _check_finite(group, about)
+
+
+def _check_finite(embeddings: np.ndarray, about: str) -> None:
+    """Refuse NaN and infinity, saying in how many items."""
+    bad = int((~np.isfinite(embeddings)).any(axis=1).sum())
+    if bad:
+        msg = (
+            f"{about}: expected finite values, got NaN or infinity in {bad} of "
+            f"{len(embeddings)} items; leave them out"
+        )
+        raise InputError(msg)
+
+
+def _check_k(about: str, k: int, items: int) -> None:
+    if not 1 <= k < items:
+        msg = (
+            f"{about}: expected k from 1 to {items - 1} for {items} items, got {k}; "
+            "lower k or give more items"
+        )
+        raise InputError(msg)

@@ -4,54 +4,21 @@ Nothing is said, so neither the length of what a search says nor its tokens ente
 weighs the titles there are. Short and common titles are likelier for every song; that moves ranks,
 not chance, and `prior_free` takes it away.
 
-    retrieval(log_likelihoods, k=10).mrr                   # and mrr_chance, recall, ranks, ...
-    retrieval(prior_free(log_likelihoods))                 # by log p(song | title)
     reciprocal_ranks(log_likelihoods)                      # of all pairs; mean of diagonal: the MRR
     recalls(log_likelihoods, k=10)                         # of all pairs
-"""
+    reciprocal_ranks(prior_free(log_likelihoods))          # by log p(song | title)
 
-from dataclasses import dataclass, field
+Entry (i, j) of `log_likelihoods` is what song i gives title j, its own on the diagonal; the title
+with the highest ranks first. Among ties every order is equally likely: the figures are expectations
+over them; equal titles tie. `chance.against_chance` gives any of them its chance, interval and p.
+"""
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
+from scipy.stats import rankdata
 
 from songtitle.errors import InputError
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """How high the songs' own titles rank, beside what chance reaches exactly."""
-
-    mrr: float  # mean reciprocal rank, (0, 1]
-    mrr_chance: float  # (1 + 1/2 + ... + 1/titles) / titles
-    recall: float  # share of songs whose own title is among the first k
-    recall_chance: float  # k / titles
-    k: int
-    # 1 is best; the middle of its block where titles tie
-    ranks: Float[np.ndarray, " songs"] = field(repr=False, compare=False)
-
-
-def retrieval(log_likelihoods: Float[np.ndarray, "songs titles"], *, k: int = 10) -> Retrieval:
-    """Mean reciprocal rank and recall at k of the own titles, which lie on the diagonal.
-
-    Entry (i, j) is what song i gives title j; the title with the highest ranks first. Among ties
-    every order is equally likely: the figures are expectations over them; equal titles tie. Chance
-    is exact whatever titles the model prefers: under a random pairing of songs and titles a song's
-    title is each of them, and so holds each rank, with the same probability. Raises InputError
-    where there is not one title for each song, or an entry is no number.
-    """
-    n = len(_checked(log_likelihoods))
-    above, tied = _blocks(log_likelihoods)
-    own = np.diagonal(above), np.diagonal(tied)
-    return Retrieval(
-        mrr=float(_expected_reciprocals(*own).mean()),
-        mrr_chance=float(_harmonics(n)[n] / n),
-        recall=float(_expected_hits(*own, k=_checked_k(k)).mean()),
-        recall_chance=min(k, n) / n,
-        k=k,
-        ranks=own[0] + (own[1] + 1) / 2,
-    )
 
 
 def reciprocal_ranks(
@@ -59,11 +26,14 @@ def reciprocal_ranks(
 ) -> Float[np.ndarray, "songs titles"]:
     """The expected 1 / rank of every title for every song, in (0, 1].
 
-    The mean of the diagonal is `retrieval(...).mrr`, so that `controls.against_chance` gives its
-    interval and its p (its chance is of wrong titles alone, a little lower than `mrr_chance` where
-    own titles rank high). Each row sums to 1 + 1/2 + ... + 1/titles.
+    The mean of the diagonal is the mean reciprocal rank of the own titles. Each row sums to
+    1 + 1/2 + ... + 1/titles, so that under a random pairing, whatever titles the model prefers, a
+    song's title has the mean of these: a song's title holds each rank with the same probability.
+    Raises InputError where there is not one title for each song, or an entry is no number.
     """
-    return _expected_reciprocals(*_blocks(_checked(log_likelihoods)))
+    above, tied = _blocks(_checked(log_likelihoods))
+    harmonics = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, int((above + tied).max()) + 1))])
+    return (harmonics[above + tied] - harmonics[above]) / tied
 
 
 def recalls(
@@ -71,9 +41,14 @@ def recalls(
 ) -> Float[np.ndarray, "songs titles"]:
     """The probability, over the orders of ties, that a title is among a song's first k.
 
-    The mean of the diagonal is `retrieval(...).recall`. Each row sums to k.
+    The mean of the diagonal is the recall at k. Each row sums to k, so that chance is k / titles.
+    Raises as `reciprocal_ranks` does, and for a k below 1.
     """
-    return _expected_hits(*_blocks(_checked(log_likelihoods)), k=_checked_k(k))
+    above, tied = _blocks(_checked(log_likelihoods))
+    if k < 1:
+        msg = f"k: expected at least 1, got {k}"
+        raise InputError(msg)
+    return np.clip(k - above, 0, tied) / tied
 
 
 def prior_free(
@@ -91,32 +66,10 @@ def prior_free(
     return values - np.where(np.isfinite(total), total, 0.0)
 
 
-def _blocks(
-    values: Float[np.ndarray, "songs titles"],
-) -> tuple[np.ndarray, np.ndarray]:
+def _blocks(values: Float[np.ndarray, "songs titles"]) -> tuple[np.ndarray, np.ndarray]:
     """How many of a song's titles lie above each title, and how many tie with it, itself too."""
-    above = np.empty(values.shape, dtype=int)
-    tied = np.empty(values.shape, dtype=int)
-    for row, scores in enumerate(values):
-        ordered = np.sort(scores)
-        last = np.searchsorted(ordered, scores, side="right")
-        above[row] = len(scores) - last
-        tied[row] = last - np.searchsorted(ordered, scores, side="left")
-    return above, tied
-
-
-def _expected_reciprocals(above: np.ndarray, tied: np.ndarray) -> np.ndarray:
-    harmonics = _harmonics(int((above + tied).max()))
-    return (harmonics[above + tied] - harmonics[above]) / tied
-
-
-def _expected_hits(above: np.ndarray, tied: np.ndarray, *, k: int) -> np.ndarray:
-    return np.clip(k - above, 0, tied) / tied
-
-
-def _harmonics(n: int) -> np.ndarray:
-    """H_0 to H_n: sums of 1 / rank."""
-    return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])
+    above = rankdata(-values, "min", axis=1).astype(int) - 1
+    return above, rankdata(-values, "max", axis=1).astype(int) - above
 
 
 def _checked(values: np.ndarray) -> np.ndarray:
@@ -131,10 +84,3 @@ def _checked(values: np.ndarray) -> np.ndarray:
         msg = f"log_likelihoods: expected numbers, got NaN for song {song} and title {title}"
         raise InputError(msg)
     return np.asarray(values, dtype=float)
-
-
-def _checked_k(k: int) -> int:
-    if k < 1:
-        msg = f"k: expected at least 1, got {k}"
-        raise InputError(msg)
-    return k

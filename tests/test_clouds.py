@@ -1,4 +1,4 @@
-"""Two groups of vectors: what tells them apart says so, and says nothing of one population."""
+"""Clouds of vectors: maps keep neighbours; what tells two apart says nothing of one population."""
 
 import os
 
@@ -9,16 +9,18 @@ from sklearn.metrics import roc_auc_score
 
 from songtitle.errors import InputError
 from songtitle.metrics import clouds
+from songtitle.metrics.chance import permutation_p
 from songtitle.metrics.clouds import (
-    check_groups,
     classifier_auc,
     contained,
+    effective_perplexity,
     mixing,
     mixing_test,
     mmd,
     nearest,
-    share_as_extreme,
     shuffled_labels,
+    trustworthiness,
+    tsne,
 )
 
 ROUNDS = 99
@@ -47,6 +49,98 @@ def hidden(inside=True):
     wide[:, 2] *= height
     small[:, 2] = height * dice(3).normal(size=101) + (0 if inside else 9)
     return wide, small
+
+
+def planted(generator, direction, items=37, dim=11):
+    """A tight cluster of items along one axis."""
+    cluster = generator.normal(scale=0.1, size=(items, dim))
+    cluster[:, direction] += 1
+    return cluster
+
+
+def test_the_same_seed_gives_the_same_map():
+    items = dice().normal(size=(101, 67))
+    np.testing.assert_array_equal(tsne(items, seed=3), tsne(items, seed=3))
+
+
+def test_planted_clusters_stay_apart_in_the_map():
+    generator = dice()
+    points = tsne(np.concatenate([planted(generator, 2), planted(generator, 5)]))
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2) + np.diag([np.inf] * 74)
+    same_cluster = (distances.argmin(axis=1) < 37) == (np.arange(74) < 37)
+    assert same_cluster.all()
+
+
+def test_another_seed_of_a_random_start_gives_another_layout_of_the_same_neighbourhoods():
+    generator = dice()
+    items = np.concatenate([planted(generator, 2), planted(generator, 5)])
+    maps = [tsne(items, seed=seed, start="random") for seed in (1, 2)]
+    assert not np.allclose(*maps, atol=1)
+    for points in maps:
+        assert mixing(points[:37], points[37:], distance="euclidean") == 0
+
+
+def test_a_copy_of_the_items_is_a_map_to_trust_wholly_and_a_shuffled_one_is_not():
+    generator = dice()
+    items = generator.normal(size=(101, 2))
+    assert trustworthiness(items, items) == 1
+    assert trustworthiness(items, generator.permutation(items)) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("items", "used"), [(7, 2), (1000, 30)])
+def test_few_items_lower_the_perplexity_of_their_map(items, used):
+    assert effective_perplexity(30.0, items) == used
+
+
+@pytest.mark.parametrize("items", [5, 7, 31])
+def test_few_items_still_have_a_map(items):
+    points = tsne(dice().normal(size=(items, 3)))
+    assert points.shape == (items, 2)
+    assert np.isfinite(points).all()
+
+
+def test_nearest_equals_a_plain_search_by_cosine():
+    items = dice().normal(size=(13, 5))
+    unit = items / np.linalg.norm(items, axis=1, keepdims=True)
+    cosine = unit @ unit.T - np.diag([np.inf] * 13)
+    np.testing.assert_array_equal(nearest(items, 3), np.argsort(-cosine, axis=1)[:, :3])
+
+
+def test_nearest_by_euclid_looks_at_length_too():
+    items = np.array([[1.0, 0.0], [9.0, 0.0], [1.0, 1.0]])
+    assert nearest(items, 1)[0, 0] == 1
+    assert nearest(items, 1, distance="euclidean")[0, 0] == 2
+
+
+def test_scaling_an_item_leaves_its_neighbours_alone():
+    generator = dice()
+    items = generator.normal(size=(13, 5))
+    scaled = items * generator.uniform(0.5, 50, size=(13, 1))
+    np.testing.assert_array_equal(nearest(items, 3), nearest(scaled, 3))
+
+
+def test_an_item_is_not_its_own_neighbour_even_among_copies():
+    items = np.repeat(dice().normal(size=(3, 5)), 4, axis=0)
+    assert (nearest(items, 3) != np.arange(12)[:, None]).all()
+
+
+def test_planted_clusters_do_not_mix():
+    generator = dice()
+    assert mixing(planted(generator, 2), planted(generator, 5)) < 0.02
+
+
+@pytest.mark.parametrize(("first", "second"), [(307, 307), (503, 101), (101, 503)])
+def test_draws_of_one_distribution_mix_fully(first, second):
+    generator = dice()
+    first, second = generator.normal(size=(first, 7)), generator.normal(size=(second, 7))
+    assert mixing(first, second) == pytest.approx(1, abs=0.1)
+
+
+def test_a_group_contained_in_a_part_of_the_other_mixes_far_more_than_one_apart():
+    generator = dice()
+    inside = planted(generator, 2, items=101)
+    around = np.concatenate([planted(generator, 2, items=101), planted(generator, 5, items=101)])
+    assert mixing(around, inside) > 0.5
 
 
 @pytest.mark.parametrize("name", TESTS)
@@ -154,7 +248,7 @@ def test_the_discrepancy_is_that_of_plain_loops_and_so_is_its_p():
     labels = shuffled_labels(7, 5, rounds=31, generator=dice(4))
     value = plain(np.repeat([False, True], [7, 5]))
     assert found.value == pytest.approx(value)
-    assert found.p == share_as_extreme(value, np.array([plain(each) for each in labels.T]))
+    assert found.p == permutation_p(value, np.array([plain(each) for each in labels.T]))
 
 
 def test_scale_and_place_do_not_change_the_discrepancy():
@@ -205,7 +299,7 @@ def test_mixing_tested_is_mixing_and_its_p_that_of_plain_loops():
     assert found.value == pytest.approx(mixing(first, second, 5))
     assert found.value == pytest.approx(plain(np.arange(34) >= 23))
     shuffled = -np.array([plain(each) for each in labels.T])
-    assert found.p == share_as_extreme(-found.value, shuffled)
+    assert found.p == permutation_p(-found.value, shuffled, rounding=1e-9)
 
 
 def test_the_jackknife_leaves_out_each_item_in_turn():
@@ -217,11 +311,6 @@ def test_the_jackknife_leaves_out_each_item_in_turn():
     ]
     variance = sum((len(each) - 1) * np.var(each) for each in left)
     assert found.high - found.value == pytest.approx(1.96 * np.sqrt(variance), rel=1e-4)
-
-
-def test_groups_of_two_widths_are_refused_in_one_line():
-    with pytest.raises(InputError, match=r"^MMD: .* got 5 and 3; widen one$"):
-        check_groups(cloud(17), cloud(13, 3), "MMD")
 
 
 @pytest.mark.parametrize("name", [*TESTS, "contained"])
@@ -239,8 +328,21 @@ def test_groups_that_are_not_finite_are_refused(name):
         (lambda: classifier_auc(cloud(17), cloud(3), generator=dice()), r"^classifier: .* 5$"),
         (lambda: classifier_auc(cloud(17), cloud(13), folds=1, generator=dice()), r"^folds: "),
         (lambda: mmd(cloud(17), cloud(1), generator=dice()), r"^MMD: .*got 17 and 1"),
+        (
+            lambda: clouds._check_groups(cloud(17), cloud(13, 3), "MMD"),
+            r"^MMD: .* got 5 and 3; widen",
+        ),
         (lambda: mmd(np.ones((7, 3)), np.ones((5, 3)), generator=dice()), r"^MMD: .* differ"),
         (lambda: mmd(cloud(17), cloud(5), rounds=0, generator=dice()), r"^rounds: "),
+        (lambda: mixing(np.eye(5), np.empty((0, 5))), r"^mixing: .*got 5 and 0"),
+        (lambda: nearest(np.eye(7), 0), r"expected k from 1 to 6 for 7 items, got 0"),
+        (lambda: nearest(np.eye(7), 7), r"expected k from 1 to 6 for 7 items, got 7"),
+        (lambda: trustworthiness(np.eye(4), np.eye(4)[:, :2]), r"^trustworthiness: .*got 4 for 4"),
+        (lambda: trustworthiness(np.eye(13), np.eye(11)[:, :2]), r"^trust.*got 11 for 13"),
+        (lambda: tsne(np.ones((4, 3))), r"^t-SNE: expected at least 5 items"),
+        (lambda: tsne(np.eye(7)[:, :1]), r"^t-SNE: expected at least 5 items of 2 dim"),
+        (lambda: tsne(np.ones((7, 3))), r"^t-SNE: expected items that differ"),
+        (lambda: tsne(np.full((7, 3), np.nan)), r"^t-SNE: expected finite values"),
         (lambda: contained(cloud(5), cloud(7), k=5), r"^contained: expected k from 1 to 4"),
         (lambda: contained(cloud(17), cloud(7), level=1.0), r"^level: "),
     ],
