@@ -1,4 +1,4 @@
-"""Numbers that show how they were worked out, and relations between them.
+"""The paper's ledger: what it says, numbers that show how they were worked out, their relations.
 
 With `n = numbers()`, `n["headline.in_domain"] - n["headline.out_domain"]` is 16.2 and shows
 "61.3 − 45.1". A relation holds two such numbers together, and says whether it holds.
@@ -6,24 +6,29 @@ With `n = numbers()`, `n["headline.in_domain"] - n["headline.out_domain"]` is 16
 
 import math
 import operator
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from typing import Any
 
-from songtitle.paper.printed import CLAIMS
+from songtitle.paper.printed import cells, ledger
 
 Real = float | int
 SUM, PRODUCT, POWER, WHOLE = range(4)  # how firmly the parts of what is shown hang together
 
 
 def _operators(sign: str, rank: int, work: Callable[[float, float], float]) -> Any:
-    """The methods that join two numbers by a sign: self on the left, self on the right."""
-    return (
-        lambda self, other: _join(sign, rank, work, self, other),
-        lambda self, other: _join(sign, rank, work, other, self),
-    )
+    """Make the methods that join two numbers by a sign: self on the left, self on the right."""
+
+    def join(left: Real, right: Real) -> "Number":
+        a, b = _number(left), _number(right)
+        sides = (
+            side.shown if side.rank >= least else f"({side.shown})"
+            for side, least in ((a, rank), (b, rank + 1))
+        )
+        return Number(work(float(a), float(b)), f" {sign} ".join(sides), a.names | b.names, rank)
+
+    return join, lambda self, other: join(other, self)
 
 
 class Number(float):
@@ -40,10 +45,6 @@ class Number(float):
         made.shown, made.names, made.rank = shown or written(value), names, rank
         return made
 
-    def within(self, rank: int) -> str:
-        """What is shown, in brackets where it stands within something of a higher rank."""
-        return self.shown if self.rank >= rank else f"({self.shown})"
-
     __add__, __radd__ = _operators("+", SUM, operator.add)
     __sub__, __rsub__ = _operators("−", SUM, operator.sub)
     __mul__, __rmul__ = _operators("×", PRODUCT, operator.mul)
@@ -58,24 +59,20 @@ def _number(value: Real) -> Number:
     return value if isinstance(value, Number) else Number(value, str(value))
 
 
-def _join(
-    sign: str, rank: int, work: Callable[[float, float], float], left: Real, right: Real
-) -> Number:
-    a, b = _number(left), _number(right)
-    shown = f"{a.within(rank)} {sign} {b.within(rank + 1)}"
-    return Number(work(float(a), float(b)), shown, a.names | b.names, rank)
+def _apply(work: Callable[..., float], *values: Real) -> Number:
+    made = [_number(value) for value in values]
+    shown = f"{work.__name__}({', '.join(each.shown for each in made)})"
+    return Number(work(*map(float, made)), shown, frozenset().union(*(m.names for m in made)))
 
 
-def _function(name: str, work: Callable[..., float]) -> Callable[..., Number]:
-    def apply(*values: Real) -> Number:
-        made = [_number(value) for value in values]
-        shown = f"{name}({', '.join(each.shown for each in made)})"
-        return Number(work(*map(float, made)), shown, frozenset().union(*(m.names for m in made)))
-
-    return apply
+least, largest, floor = (partial(_apply, work) for work in (min, max, math.floor))
 
 
-least, largest, floor = (_function(f.__name__, f) for f in (min, max, math.floor))
+def written(value: Real) -> str:
+    """Write a number: whole ones whole, others with two decimals or three digits."""
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"  # a year has no comma
+    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"
 
 
 @dataclass(frozen=True)
@@ -87,137 +84,85 @@ class Relation:
     names: frozenset[str]  # of the numbers in it
 
 
-def equal(about: str, left: Real, right: Real, *, within: Real = 0) -> Relation:
-    """Whether two numbers are the same, or differ by no more than `within`."""
-    holds = _same(left, right) or abs(float(left) - float(right)) <= float(within) + 1e-9
-    return _relation(about, left, "=", right, holds, _number(within))
+def compare(left: Real, sign: str, right: Real) -> bool:
+    """Say whether `left sign right`, one of = ≤ ≥ < >, holds for sums of printed decimals."""
+    # Such a sum is not exact in binary: 61.3 - 45.6 is 15.699999999999996.
+    same = math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+    if sign == "=" or same:
+        return same and sign in "=≤≥"
+    return left < right if sign in "<≤" else left > right
 
 
-def at_most(about: str, left: Real, right: Real) -> Relation:
-    """Whether the first number is no larger than the second."""
-    return _relation(about, left, "≤", right, _same(left, right) or left < right)
-
-
-def at_least(about: str, left: Real, right: Real) -> Relation:
-    """Whether the first number is no smaller than the second."""
-    return _relation(about, left, "≥", right, _same(left, right) or left > right)
-
-
-def below(about: str, left: Real, right: Real) -> Relation:
-    """Whether the first number is smaller than the second."""
-    return _relation(about, left, "<", right, left < right and not _same(left, right))
-
-
-def above(about: str, left: Real, right: Real) -> Relation:
-    """Whether the first number is larger than the second."""
-    return _relation(about, left, ">", right, left > right and not _same(left, right))
-
-
-def written(value: Real) -> str:
-    """A number as a reader wants it: whole ones whole, others with two decimals or three digits."""
-    if value == int(value) or abs(value) >= 1000:
-        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"  # a year has no comma
-    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"
-
-
-def _same(left: Real, right: Real) -> bool:
-    # A sum of printed decimals is not exact in binary: 61.3 - 45.6 is 15.699999999999996.
-    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
-
-
-def _relation(
-    about: str, left: Real, sign: str, right: Real, holds: bool, slack: Number | None = None
-) -> Relation:
+def relate(sign: str, about: str, left: Real, right: Real, *, within: Real = 0) -> Relation:
+    """Relate two numbers by a sign, as `compare` does; equal ones may differ by `within`."""
+    slack, close = _number(within), abs(float(left) - float(right)) <= float(within) + 1e-9
+    holds = compare(left, sign, right) or (sign == "=" and close)
     sides = [_number(left), _number(right)]
-    texts = [_side(each) for each in sides]
-    within = f" within {written(slack)}" if slack else ""
-    text = f"{about}: {texts[0]} {sign} {texts[1]}{within}? {'yes' if holds else 'no'}"
-    every = [*sides, slack] if slack is not None else sides
-    return Relation(holds, text, frozenset().union(*(each.names for each in every)))
+    plain = [written(side) for side in sides]
+    texts = [
+        text if side.shown == text else f"({side.shown} = {text})"
+        for side, text in zip(sides, plain, strict=True)
+    ]
+    allowed = f" within {written(slack)}" if slack else ""
+    text = f"{about}: {texts[0]} {sign} {texts[1]}{allowed}? {'yes' if holds else 'no'}"
+    return Relation(holds, text, frozenset().union(*(each.names for each in (*sides, slack))))
 
 
-def _side(value: Number) -> str:
-    plain = written(value)
-    return plain if value.shown == plain else f"({value.shown} = {plain})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """Something that the paper says and that can be checked."""
-
-    id: str
-    kind: str  # "number" or "sentence"
-    where: str
-    says: str
+equal, at_most, at_least, below, above = (partial(relate, sign) for sign in "=≤≥<>")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inconsistency:
-    """Two things that the paper says, or one and a fact, put beside each other."""
+class Entry:
+    """A claim of the paper (a number, a sentence), or two things in it put side by side."""
 
     id: str
+    kind: str  # "number", "sentence" or "inconsistency"
     where: str
     says: str
-    here: str  # what this book does about it
-    weight: str  # number, method, wording, outside, odd or agrees; the ledger explains them
     page: str  # "04_search#tab-4"
-    doubts: tuple[str, ...]  # claims that cannot stand as long as one of its relations is broken
+    needs: str  # what would test it; for an inconsistency, what this book does about it
+    weight: str = ""  # of an inconsistency: number, method, wording, outside, odd or agrees
 
 
 def numbers(other: Mapping[str, Real] | None = None) -> dict[str, Number]:
-    """Name -> number: the paper's, those of its tables, and constants from elsewhere, with `other`
-    values for some. A cell that the paper leaves out (NA) has none."""
-    found = {entry["id"]: entry["value"] for entry in [*_read("number"), *_read("constant")]}
-    found |= {id: cell for id, _, _, cell in _cells()} | dict(other or {})
+    """Give the numbers of the paper and its tables, and constants from elsewhere, by name.
+
+    `other` values replace some. A cell that the paper leaves out (NA) has none.
+    """
+    found = {
+        entry["id"]: entry["value"] for part in ("number", "constant") for entry in ledger()[part]
+    }
+    found |= {id: cell for id, _, _, cell in cells() if cell == cell} | dict(other or {})
     return {id: Number(value, names=frozenset({id})) for id, value in found.items()}
 
 
 def sources() -> dict[str, str]:
-    """Constant -> where it comes from: not from the paper."""
-    return {entry["id"]: entry["source"] for entry in _read("constant")}
+    """Say of each constant where it comes from: not from the paper."""
+    return {entry["id"]: entry["source"] for entry in ledger()["constant"]}
 
 
-def everything_said(n: Numbers) -> list[Said]:
-    """All that can be checked: numbers in the text, cells of the tables, sentences."""
-    found = []
-    for entry in _read("number"):
-        note = f" ({entry['note']})" if entry["note"] else ""
-        says = f"{written(n[entry['id']])} {entry['unit']}{note}"
-        found.append(Said(id=entry["id"], kind="number", where=entry["where"], says=says))
-    for id, label, column, _ in _cells():
-        table, row, _ = id.split(".")
-        size = n.get(f"{table}.{row}.tile_size")
+def entries(n: Numbers) -> list[Entry]:
+    """List numbers in the text, cells of the tables, sentences, and inconsistencies."""
+    found: list[dict[str, str]] = []
+    for row in ledger()["number"]:
+        note = f" ({row['note']})" if row["note"] else ""
+        says = f"{written(n[row['id']])} {row['unit']}{note}"
+        found.append({"id": row["id"], "kind": "number", "where": row["where"], "says": says})
+    for id, label, column, value in cells():
+        if value != value:  # NA
+            continue
+        size = n.get(f"{id.rpartition('.')[0]}.tile_size")
         what = f"k = {column}" if column.isdigit() else column.replace("_", " ")
         says = f"{label}{f', {written(size)} px' if size else ''}, {what}: {written(n[id])}"
-        found.append(Said(id=id, kind="number", where=f"Table {table[-1]}", says=says))
-    return [*found, *(Said(kind="sentence", **entry) for entry in _read("sentence"))]
-
-
-def inconsistencies() -> list[Inconsistency]:
-    """What does not fit together, and what was looked into and found sound."""
-    names = ("id", "where", "says", "here", "weight", "page")
-    return [
-        Inconsistency(**{name: each[name] for name in names}, doubts=tuple(each.get("doubts", ())))
-        for each in _read("inconsistency")
+        found.append({"id": id, "kind": "number", "where": f"Table {id[5]}", "says": says})
+    found += [{"kind": "sentence"} | row for row in ledger()["sentence"]]
+    tests = {id: row for row in ledger()["testing"] for id in row["claims"]}
+    for entry in found:
+        test = tests.get(entry["id"]) or tests[entry["id"].rpartition(".")[0]]
+        entry |= {"page": test["page"], "needs": test["needs"]}
+    names = ("id", "where", "says", "page", "weight")
+    found += [
+        {"kind": "inconsistency", "needs": row["here"]} | {name: row[name] for name in names}
+        for row in ledger()["inconsistency"]
     ]
-
-
-def _cells() -> list[tuple[str, str, str, float]]:
-    """Every number of the tables: name, what its row is called, column, value."""
-    return [
-        (f"table{table['number']}.{row}.{column}", cells[0], column, float(cell))
-        for table in _read("table")
-        for row, *cells in table["rows"]
-        for column, cell in zip(table["columns"], cells, strict=True)
-        if not isinstance(cell, str) and cell == cell
-    ]
-
-
-@cache
-def _ledger() -> dict[str, Any]:
-    return tomllib.loads(CLAIMS.read_text("utf-8"))
-
-
-def _read(part: str) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = _ledger()[part]
-    return entries
+    return [Entry(**entry) for entry in found]

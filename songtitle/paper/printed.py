@@ -47,7 +47,7 @@ def paper_table(n: int) -> pd.DataFrame:
 
     Each call gives a fresh frame. Another `n` raises `InputError`.
     """
-    tables = {table["number"]: table for table in _ledger()["table"]}
+    tables = {table["number"]: table for table in ledger()["table"]}
     if n not in tables:
         msg = f"paper table: expected a number in {sorted(tables)}, got {n!r}; choose one of them"
         raise InputError(msg)
@@ -67,18 +67,27 @@ def _series(cells: tuple[Any, ...], ids: tuple[str, ...]) -> pd.Series:
 
 @cache
 def _numbers() -> dict[str, float]:
-    ledger = _ledger()
-    numbers = {row["id"]: float(row["value"]) for row in ledger["number"]}
-    for table in ledger["table"]:
-        for row_id, *cells in table["rows"]:
-            for column, cell in zip(table["columns"], cells, strict=True):
-                if not isinstance(cell, str):
-                    numbers[f"table{table['number']}.{row_id}.{column}"] = float(cell)
-    return numbers
+    numbers = {row["id"]: float(row["value"]) for row in ledger()["number"]}
+    return numbers | {id: value for id, _, _, value in cells()}
+
+
+def cells() -> list[tuple[str, str, str, float]]:
+    """List every number of the tables: its name, what its row is called, column, value.
+
+    Where the paper has no value (NA) it is NaN.
+    """
+    return [
+        (f"table{table['number']}.{row}.{column}", cells[0], column, float(cell))
+        for table in ledger()["table"]
+        for row, *cells in table["rows"]
+        for column, cell in zip(table["columns"], cells, strict=True)
+        if not isinstance(cell, str)
+    ]
 
 
 @cache
-def _ledger() -> dict[str, Any]:
+def ledger() -> dict[str, list[dict[str, Any]]]:
+    """Read the whole ledger: `number`, `constant`, `sentence`, `table` and `inconsistency`."""
     if not CLAIMS.is_file():
         msg = (
             f"{CLAIMS}: expected the ledger of the paper's numbers, found no file; "

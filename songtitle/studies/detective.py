@@ -27,17 +27,11 @@ SETTINGS: dict[str, SpectrogramConfig] = {
         PAPER_LITERAL, window_length=PAPER_LITERAL.n_fft, hop_length=PAPER_LITERAL.n_fft // 2
     ),
     "E. C without overlap": replace(
-        PAPER_LITERAL,
-        n_fft=PAPER_LITERAL.window_length,
-        hop_length=PAPER_LITERAL.window_length,
+        PAPER_LITERAL, n_fft=PAPER_LITERAL.window_length, hop_length=PAPER_LITERAL.window_length
     ),
     "F. C at half the rate": TRUE_SHAPE,
 }
-
-
 AGREES, CONTRADICTS = "agrees", "contradicts"
-
-
 STATED = {"FFT points": "n_fft", "window": "window", "bins": "bins"}  # of the paper's spectrogram
 
 
@@ -53,17 +47,14 @@ def spectrograms_of(clip: Path, config: ExperimentConfig) -> dict[str, Float[np.
 
 def frames_worked(samples: int, settings: SpectrogramConfig) -> str:
     """Write out the arithmetic of frames."""
-    window, hop = settings.window_length, settings.hop_length
-    count = frame_count(samples, settings)
-    return f"1 + ({samples:,} − {window:,}) // {hop:,} = {count:,}"
+    worked = f"1 + ({samples:,} − {settings.window_length:,}) // {settings.hop_length:,}"
+    return f"{worked} = {frame_count(samples, settings):,}"
 
 
 def bins_worked(settings: SpectrogramConfig) -> str:
     """Write out the arithmetic of bins."""
-    half = f"{settings.n_fft:,} / 2 = {settings.n_fft // 2:,}"
-    if settings.bins == settings.n_fft // 2:
-        return half
-    return f"{half}, lowest {settings.bins:,} kept"
+    kept = "" if settings.bins == settings.n_fft // 2 else f", lowest {settings.bins:,} kept"
+    return f"{settings.n_fft:,} / 2 = {settings.n_fft // 2:,}{kept}"
 
 
 def suspects() -> pd.DataFrame:
@@ -128,13 +119,13 @@ def verdicts(settings: SpectrogramConfig) -> dict[str, str]:
 
 def real_lengths() -> pd.DataFrame:
     """Count frames of real clips of the paper's collection, the shorter and the longer."""
-    clips = {"Shorter clip": "outside.clip_short", "Longer clip": "outside.clip_long"}
     known, rows = numbers(), []
     for name, each in SETTINGS.items():
         share = each.sample_rate / paper("clip.sample_rate")
-        samples = {said: round(known[id] * share) for said, id in clips.items()}
-        counts = {said: frame_count(number, each) for said, number in samples.items()}
-        rows.append({"Setting": name} | counts)
+        row: dict[str, str | int] = {"Setting": name}
+        for head, id in (("Shorter clip", "clip_short"), ("Longer clip", "clip_long")):
+            row[head] = frame_count(round(known[f"outside.{id}"] * share), each)
+        rows.append(row)
     return pd.DataFrame(rows, dtype=object)
 
 

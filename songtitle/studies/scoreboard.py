@@ -11,6 +11,7 @@ from songtitle.figures.style import COLOURS, own_axes, require
 from songtitle.paper.judging import VERDICTS, Verdict
 from songtitle.tables import Markup, Note, Table
 
+HATCHES = ["", "//", "..", "xx", "--", "++"]
 KINDS = {"number": "numbers", "sentence": "sentences", "inconsistency": "inconsistencies"}
 
 
@@ -50,16 +51,16 @@ def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
     it set, what it quotes) stand last.
     """
     rows = [
-        {
-            "Claim": each.id,
-            "Place": each.where,
-            "The paper says": each.says,
-            "Verdict": _lines(each.verdict, each.scope),
+        _said("Claim", each)
+        | {
             "Here": _lines(each.here, each.why),
             "Shown in": (_link(each.page), *each.records),
             "What would test it": Markup(each.needs),
         }
-        for each in sorted(_claims(found), key=_interest)
+        # Sentences before numbers; what nothing here comes near goes last.
+        for each in sorted(
+            _claims(found), key=lambda each: (not each.here + each.scope, each.kind != "sentence")
+        )
     ]
     return pd.DataFrame(rows)
 
@@ -67,11 +68,8 @@ def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
 def inconsistency_rows(found: Sequence[Verdict]) -> pd.DataFrame:
     """Tabulate each inconsistency with its arithmetic, and what was looked into and found sound."""
     rows = [
-        {
-            "Inconsistency": each.id,
-            "Place": each.where,
-            "The paper says": each.says,
-            "Verdict": _lines(each.verdict, each.scope),
+        _said("Inconsistency", each)
+        | {
             "Kind": each.weight,
             "Arithmetic": _lines(each.here, *(f"Source: {source}." for source in each.sources)),
             "Shown in": _link(each.page),
@@ -103,9 +101,9 @@ def _claims(found: Sequence[Verdict]) -> list[Verdict]:
     return [each for each in found if each.kind != "inconsistency"]
 
 
-def _interest(each: Verdict) -> tuple[bool, bool]:
-    """Sentences before numbers; what nothing here comes near goes last."""
-    return not (each.here or each.scope), each.kind != "sentence"
+def _said(head: str, each: Verdict) -> dict[str, str]:
+    verdict = _lines(each.verdict, each.scope)
+    return {head: each.id, "Place": each.where, "The paper says": each.says, "Verdict": verdict}
 
 
 def _link(page: str) -> Markup:
@@ -118,47 +116,34 @@ def _lines(*lines: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-HATCHES = ["", "//", "..", "xx", "--", "++"]
-
-
 def verdict_bars(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Stacked bars: a row of `counts` is a bar, a column a part of it, with its number inside."""
     require(counts, list(counts.columns[:1]) or ["counts"], "verdict bars")
     ax = own_axes(ax)
-    names = [str(name) for name in counts.index]
-    left = [0.0] * len(counts)
+    lefts = counts.cumsum(axis="columns") - counts
     for i, verdict in enumerate(counts.columns):
-        widths = [float(value) for value in counts[verdict]]
         bars = ax.barh(
-            names,
-            widths,
-            left=left,
+            [str(name) for name in counts.index],
+            counts[verdict],
+            left=lefts[verdict],
             label=str(verdict),
             color=COLOURS[i % len(COLOURS)],
             hatch=HATCHES[i % len(HATCHES)],
             edgecolor="white",
         )
-        shown = [f"{width:.0f}" if width else "" for width in widths]
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-        labels = ax.bar_label(bars, shown, label_type="center", fontsize=10)
-        for label in labels:
+        shown = [f"{width:.0f}" if width else "" for width in counts[verdict]]
+        for label in ax.bar_label(bars, shown, label_type="center", fontsize=10):
             if label.get_text():
-                label.set_bbox(box)
-        left = [start + width for start, width in zip(left, widths, strict=True)]
+                label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("entries of the ledger")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
     drawn = counts.rename_axis(index="of").reset_index()
     drawn = drawn.melt("of", var_name="verdict", value_name=ax.get_xlabel())
-    return hand_on(ax, drawn, _parts(counts))
-
-
-def _parts(counts: pd.DataFrame) -> str:
-    """The parts of each bar, the largest first."""
-    bars = []
+    told = []  # the parts of each bar, the largest first
     for name, row in counts.iterrows():
         order = row[row > 0].sort_values(ascending=False, kind="stable")
         parts = some([f"{int(value)} {verdict}" for verdict, value in order.items()])
-        bars.append(f"{name}, {int(row.sum())} in all: {parts}")
-    return "; ".join(bars)
+        told.append(f"{name}, {int(row.sum())} in all: {parts}")
+    return hand_on(ax, drawn, "; ".join(told))

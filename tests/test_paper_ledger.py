@@ -1,82 +1,190 @@
-"""The ledger is whole, every entry has its check, and relations move with its numbers."""
+"""The ledger holds what the paper prints, every entry has its check, and relations move with it."""
 
 import math
 import re
 
 import pytest
 
-from songtitle.paper.judging import VERDICTS, verdict
+from songtitle.errors import InputError
+from songtitle.paper.judging import TRIALS, VERDICTS, verdicts
 from songtitle.paper.ledger import (
     above,
     at_least,
     at_most,
     below,
+    entries,
     equal,
-    everything_said,
     floor,
-    inconsistencies,
     largest,
     least,
     numbers,
-    sources,
     written,
 )
-from songtitle.paper.printed import CLAIMS
+from songtitle.paper.printed import CLAIMS, ledger, paper, paper_table
 from songtitle.paper.relations import relations
-from songtitle.paper.trials import trials
 
+ROOT = CLAIMS.parents[1]
 N = numbers()
-SAID, ENTRIES = everything_said(N), inconsistencies()
-RELATIONS, TRIALS = relations(N), trials(N)
+ENTRIES = entries(N)
+CLAIM_IDS = [each.id for each in ENTRIES if each.kind != "inconsistency"]
+CLASHES = [each for each in ENTRIES if each.kind == "inconsistency"]
+CONSTANTS = [each["id"] for each in ledger()["constant"]]
+RELATIONS = relations(N)
 WEIGHTS = {"number", "method", "wording", "outside", "odd", "agrees"}
+BEAMS = [1, 5, 10, 15, 20]
+
+
+# -- what is printed
+
+
+@pytest.mark.parametrize(
+    ("n", "columns", "rows"),
+    [
+        (
+            1,
+            ["examples", "min_length", "max_length", "mean_length", "std_length"],
+            [
+                [1_000_000, 4, 50, 10.31, 4.67],
+                [515_576, 1, 135, 3.09, 1.86],
+                [106_573, 1, 28, 2.98, 2.11],
+            ],
+        ),
+        (3, ["msd", "fma"], [[153_588, 79_085], [966, 1_573]]),
+        (
+            4,
+            BEAMS,
+            [
+                [49.9, 61.3, 51.4, 49.6, 45.3],
+                [49.1, 56.4, 49.8, 47.4, 49.1],
+                [50.3, 61.1, 53.3, 47.6, 44.2],
+                [49.5, 55.4, 48.2, 43.1, 39.9],
+                [25.8, 45.6, 41.9, 37.4, 33.9],
+                [36.2, 45.1, 41.9, 38.7, 36.9],
+            ],
+        ),
+        (5, ["audiocaps_1", "ours_1", "ours_5"], [[34.1, 25.8, 45.6], [44.2, 36.2, 45.1]]),
+    ],
+)
+def test_a_table_holds_the_printed_numbers(n, columns, rows):
+    assert paper_table(n)[columns].to_numpy().tolist() == rows
+
+
+def test_table_2_quotes_five_titles_of_each_collection():
+    table = paper_table(2)
+    assert table.shape == (5, 2)
+    assert table["Million Songs"].iloc[0] == "trouble in mind"
+    assert table["Free Music Archive"].iloc[-1] == "too happy"
+
+
+def test_sizes_of_tiles_in_table_4_are_whole_numbers_or_nan():
+    for row in paper_table(4).itertuples():
+        if row.dataset == "Conceptual Captions":
+            assert isinstance(row.tile_size, int)
+        else:
+            assert math.isnan(row.tile_size)
+            assert math.isnan(row.tiles)
+
+
+def test_a_changed_table_does_not_change_the_next_one():
+    table = paper_table(4)
+    table.loc["fma", 5] = 0.0
+    assert paper_table(4).loc["fma", 5] == 45.1
+
+
+@pytest.mark.parametrize(
+    ("id", "value"),
+    [
+        ("captions.vocabulary", 51_201),
+        ("captions.short_share", 93.8),
+        ("titles.msd.short_share", 90),
+        ("titles.fma.short_share", 89),
+        ("spectrogram.bins", 256),
+        ("spectrogram.frames", 2_580),
+        ("headline.out_domain", 45.1),
+        ("headline.in_domain", 61.3),
+        ("training.plateau_epoch", 7),
+        ("table4.cc32.5", 61.3),
+        ("table1.fma.std_length", 2.11),
+    ],
+)
+def test_a_number_has_the_printed_value(id, value):
+    assert paper(id) == value
+
+
+def test_every_number_says_where_it_stands_and_in_what_unit():
+    for row in ledger()["number"]:
+        assert set(row) == {"id", "where", "value", "unit", "note"}
+        assert row["where"]
+        assert row["unit"]
+    assert all(table["where"] and table["unit"] for table in ledger()["table"])
+
+
+def test_an_unknown_number_is_answered_with_its_near_names():
+    with pytest.raises(InputError, match=r"'caption\.vocab'.*captions\.vocabulary"):
+        paper("caption.vocab")
+
+
+@pytest.mark.parametrize("n", [0, 6])
+def test_an_unknown_table_is_answered_with_the_numbers_there_are(n):
+    with pytest.raises(InputError, match=r"\[1, 2, 3, 4, 5\]"):
+        paper_table(n)
+
+
+# -- entries
 
 
 def test_every_number_of_the_five_tables_is_a_claim():
-    counts = {n: sum(said.id.startswith(f"table{n}.") for said in SAID) for n in range(1, 6)}
+    counts = {n: sum(id.startswith(f"table{n}.") for id in CLAIM_IDS) for n in range(1, 6)}
     # Table 4: six rows of five scores, and size and number of tiles for the four of pictures.
     assert counts == {1: 15, 2: 0, 3: 4, 4: 38, 5: 6}
 
 
 def test_there_are_about_three_dozen_sentences_and_thirty_four_inconsistencies():
-    assert sum(said.kind == "sentence" for said in SAID) >= 35
-    assert sum(each.weight != "agrees" for each in ENTRIES) == 34
-    assert sum(each.weight == "agrees" for each in ENTRIES) >= 8
+    assert sum(each.kind == "sentence" for each in ENTRIES) >= 35
+    assert sum(each.weight != "agrees" for each in CLASHES) == 34
+    assert sum(each.weight == "agrees" for each in CLASHES) >= 8
 
 
-def test_every_entry_has_a_name_of_its_own_and_says_something():
-    ids = [each.id for each in (*SAID, *ENTRIES)] + list(sources())
+def test_every_entry_has_a_name_of_its_own_says_something_and_what_would_test_it():
+    ids = [each.id for each in ENTRIES] + CONSTANTS
     assert len(ids) == len(set(ids))
-    assert all(each.where and each.says for each in (*SAID, *ENTRIES))
-    assert all(each.here and each.weight in WEIGHTS for each in ENTRIES)
+    assert all(each.where and each.says and each.needs for each in ENTRIES)
+    assert {each.weight for each in CLASHES} <= WEIGHTS
 
 
-def test_every_claim_has_a_trial_and_every_trial_a_claim():
-    assert set(TRIALS) == {said.id for said in SAID}
-    assert all(trial.needs for trial in TRIALS.values())
-    assert all(bool(trial.check) == bool(trial.reads) for trial in TRIALS.values())
+def test_a_claim_is_decided_by_records_or_by_the_paper_s_own_numbers_or_by_nothing_here():
+    assert set(TRIALS) <= set(CLAIM_IDS)
+    assert all(trial.reads for trial in TRIALS.values())
+    assert {each.id for each in CLASHES} <= set(RELATIONS)
+    assert set(RELATIONS) <= {each.id for each in CLASHES} | set(CLAIM_IDS) - set(TRIALS)
+    assert all(RELATIONS.values())
 
 
-def test_every_inconsistency_has_relations_and_doubts_only_claims():
-    claims = {said.id for said in SAID}
-    assert {each.id for each in ENTRIES} <= set(RELATIONS) <= {e.id for e in ENTRIES} | claims
-    assert all(set(each.doubts) <= claims for each in ENTRIES)
-    assert all(not TRIALS[id].check for id in RELATIONS if id in TRIALS)
+def test_words_on_testing_and_doubts_are_of_claims_and_said_once():
+    told = [id for row in ledger()["testing"] for id in row["claims"]]
+    assert len(told) == len(set(told))
+    rows = {id.rpartition(".")[0] for id in CLAIM_IDS if id.startswith("table")}
+    assert set(told) <= set(CLAIM_IDS) | rows
+    assert {id for row in ledger()["inconsistency"] for id in row.get("doubts", ())} <= set(
+        CLAIM_IDS
+    )
 
 
 def test_every_constant_is_named_by_a_check():
-    folder = CLAIMS.parents[1] / "songtitle" / "paper"
-    text = "".join((folder / f"{name}.py").read_text("utf-8") for name in ("relations", "trials"))
-    for name in sources():
-        assert f'n["{name}"]' in text, name
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "songtitle" / "paper").glob("*.py"))
+    pairs = str([row.get("compare") for row in ledger()["inconsistency"]])
+    assert not [id for id in CONSTANTS if f'"{id}"' not in text and f"'{id}'" not in pairs]
 
 
 def test_every_page_that_decides_has_the_anchor_that_is_named():
-    notebooks = CLAIMS.parents[1] / "notebooks"
-    for page in {each.page for each in (*ENTRIES, *TRIALS.values())}:
+    for page in {each.page for each in ENTRIES}:
         assert re.fullmatch(r"\d\d_\w+#(tab|fig)-[\w-]+", page)
         name, anchor = page.split("#")
-        text = (notebooks / f"{name}.py").read_text("utf-8")
+        text = (ROOT / "notebooks" / f"{name}.py").read_text("utf-8")
         assert f'name="{anchor}"' in text or f'"name": "{anchor}"' in text, page
+
+
+# -- relations
 
 
 @pytest.mark.parametrize(
@@ -172,13 +280,16 @@ CHANGES |= {f"consistency.{name}": change for name, change in BROKEN.items()}
 
 
 def test_every_inconsistency_is_tried_below():
-    assert {each.id for each in ENTRIES} == set(CHANGES)
+    assert {each.id for each in CLASHES} == set(CHANGES)
 
 
 @pytest.mark.parametrize("id", CHANGES)
 def test_the_verdict_of_an_inconsistency_changes_with_a_number_of_the_ledger(id, tmp_path):
     assert set(CHANGES[id]) <= set(N)
-    before, after = (verdict(id, tmp_path, numbers(other)) for other in ({}, CHANGES[id]))
+    before, after = (
+        next(each for each in verdicts(tmp_path, numbers(other)) if each.id == id)
+        for other in ({}, CHANGES[id])
+    )
     holds, _, _, inconsistent = VERDICTS
     agrees = before.weight == "agrees"
     expected = (holds, inconsistent) if agrees else (inconsistent, holds)
