@@ -76,6 +76,13 @@ def _clear_away(path: Path) -> None:
             left.unlink(missing_ok=True)
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 _watching = threading.Event()
 
 

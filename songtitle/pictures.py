@@ -1,7 +1,6 @@
 """Pictures: read, drawn, brought to size, cropped, mirrored and cut into tiles."""
 
 import io
-import math
 import struct
 import sys
 import warnings
@@ -98,9 +97,8 @@ def pad_to(image: Image, height: int, width: int) -> Resized:
 
     Meant for spectrograms, where 0 is silence and scaling would change tempo and pitch.
     """
-    below = max(0, height - image.shape[-2])
-    right = max(0, width - image.shape[-1])
-    return torch.nn.functional.pad(image, (0, right, 0, below))
+    missing = max(0, width - image.shape[-1]), max(0, height - image.shape[-2])
+    return torch.nn.functional.pad(image, (0, missing[0], 0, missing[1]))
 
 
 def random_crop(image: Image, size: int, *, generator: Generator) -> Crop:
@@ -120,11 +118,6 @@ def random_crop(image: Image, size: int, *, generator: Generator) -> Crop:
     return image[..., top : top + size, left : left + size]
 
 
-def mirror(image: Image) -> Image:
-    """Swap left and right; for a spectrogram, play the clip backwards."""
-    return image.flip(-1)
-
-
 def random_view(image: Image, size: int, *, generator: Generator) -> Crop:
     """What training sees: a random `size` crop of the picture, mirrored half the time.
 
@@ -132,7 +125,7 @@ def random_view(image: Image, size: int, *, generator: Generator) -> Crop:
     `pad_to`, so that a short clip is extended by silence instead of scaled.
     """
     crop = random_crop(cover(image, size), size, generator=generator)
-    return mirror(crop) if torch.rand((), generator=generator) < 0.5 else crop
+    return crop.flip(-1) if torch.rand((), generator=generator) < 0.5 else crop
 
 
 def tiles(image: Image, size: int) -> Float[Tensor, "*batch tiles channels {size} {size}"]:
@@ -141,41 +134,16 @@ def tiles(image: Image, size: int) -> Float[Tensor, "*batch tiles channels {size
     Raises `InputError` when the sides are not multiples of `size`.
     """
     channels, height, width = image.shape[-3:]
-    rows, columns = _grid(height, width, size)
-    split = image.reshape(*image.shape[:-3], channels, rows, size, columns, size)
-    ordered = split.movedim((-4, -2), (-5, -4))  # rows, columns, channels, size, size
-    return ordered.reshape(*image.shape[:-3], rows * columns, channels, size, size)
-
-
-def untile(
-    tiled: Float[Tensor, "*batch tiles channels size size"], height: int, width: int
-) -> Image:
-    """Put tiles back together: the inverse of `tiles` for a `height` by `width` picture.
-
-    Raises `InputError` when the tiles do not fill that picture exactly.
-    """
-    count, channels, size = tiled.shape[-4:-1]
-    rows, columns = _grid(height, width, size)
-    if count != rows * columns:
-        msg = (
-            f"tiled: expected {rows * columns} tiles for {height} x {width} pixels, got {count}; "
-            "give the size of the picture they were cut from"
-        )
-        raise InputError(msg)
-    ordered = tiled.reshape(*tiled.shape[:-4], rows, columns, channels, size, size)
-    split = ordered.movedim((-5, -4), (-4, -2))  # channels, rows, size, columns, size
-    return split.reshape(*tiled.shape[:-4], channels, height, width)
-
-
-def _grid(height: int, width: int, size: int) -> tuple[int, int]:
-    """Rows and columns of tiles."""
     if size < 1 or height % size or width % size:
         msg = (
             f"tile size: expected a divisor of both sides of {height} x {width} pixels, "
             f"got {size}; choose another or crop first"
         )
         raise InputError(msg)
-    return height // size, width // size
+    rows, columns = height // size, width // size
+    split = image.reshape(*image.shape[:-3], channels, rows, size, columns, size)
+    ordered = split.movedim((-4, -2), (-5, -4))  # rows, columns, channels, size, size
+    return ordered.reshape(*image.shape[:-3], rows * columns, channels, size, size)
 
 
 def _check_file(path: Path) -> None:
@@ -191,6 +159,11 @@ def _check_side(name: str, side: int) -> None:
         raise InputError(msg)
 
 
+def _most_pixels() -> int:
+    """Pillow's limit for decompression bombs."""
+    return pillow.MAX_IMAGE_PIXELS or sys.maxsize
+
+
 def _pixels(picture: pillow.Image) -> UInt8[Tensor, "3 height width"]:
     return torch.from_numpy(np.array(picture)).movedim(-1, 0)
 
@@ -199,9 +172,7 @@ def _view(
     pixels: UInt8[Tensor, "3 height width"], size: int, generator: Generator | None, name: str
 ) -> Float[Tensor, "3 {size} {size}"]:
     height, width = pixels.shape[-2:]
-    if size * size * max(height, width) > min(height, width) * (
-        pillow.MAX_IMAGE_PIXELS or math.inf
-    ):
+    if size * size * max(height, width) > min(height, width) * _most_pixels():
         msg = (
             f"{name}: expected at most {pillow.MAX_IMAGE_PIXELS} pixels once the shorter side has "
             f"{size}, got {height} x {width} in proportion; leave it out or cut it"
@@ -227,7 +198,7 @@ def _ordinary_jpeg(content: bytes) -> UInt8[Tensor, "3 height width"] | None:
     if frame is None:
         return None
     height, width, components = frame
-    within = height * width <= (pillow.MAX_IMAGE_PIXELS or math.inf)
+    within = height * width <= _most_pixels()
     # Of four components it would have to be known which kind of CMYK they are.
     if not within or components not in (1, 3) or b"tiff:Orientation" in content:
         return None
@@ -287,5 +258,5 @@ def _on_white(picture: pillow.Image) -> pillow.Image:
 
 
 def _draw(path: Path, short_side: int) -> pillow.Image:
-    drawing = svg.draw(path, short_side, most=pillow.MAX_IMAGE_PIXELS or sys.maxsize)
+    drawing = svg.draw(path, short_side, most=_most_pixels())
     return _on_white(pillow.open(io.BytesIO(drawing)))

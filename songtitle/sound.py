@@ -5,8 +5,9 @@ import math
 import os
 import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +31,8 @@ WINDOWS: dict[str, Callable[..., Tensor]] = {
     "rectangular": torch.ones,
 }
 
-
+_HEAD = 27  # bytes of an Ogg page before its segment table (RFC 3533, section 6)
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _BLOCK = 46_080  # samples decoded and mixed at a time, about a second
 _SMALL_BLOCK = 4_608  # where the decoder has given up before
 _POINTS_AT_ONCE = 131_072  # of the transform: half a megabyte of samples
@@ -43,7 +45,7 @@ def load_clip(
     duration: float | None = 30.0,
     channel: Channel = "mean",
 ) -> Float[Tensor, " samples"]:
-    """The first `duration` seconds of an mp3, ogg, flac or wav file, mono, at `sample_rate` Hz.
+    """Load `duration` seconds of an mp3, ogg, flac or wav file, mono, at `sample_rate` Hz.
 
     In this order: read no more of the file than `duration` needs, mix to mono (the mean of all
     channels, or the first or second one; a mono file has one whatever is asked), resample, cut to
@@ -59,11 +61,29 @@ def load_clip(
         msg = f"duration: expected seconds above 0 or None for all, got {duration}; try 30"
         raise InputError(msg)
 
-    clip = _decode(Path(path), duration, sample_rate, channel)
+    path = Path(path)
+    _check_readable(path)
+    read = partial(_read, path, duration, sample_rate, channel)
+    try:
+        with quiet_decoder():
+            sound = read(_BLOCK)
+            # Again in tenths of a second, to lose no more than one of them.
+            if sound.broke_off:
+                sound = read(_SMALL_BLOCK)
+            elif sound.to_the_last and _announced(path) > sound.samples:
+                sound = read(_SMALL_BLOCK, endless=True)
+    # TypeError: soundfile takes some suffixes for headerless data and asks for a rate.
+    except (soundfile.SoundFileError, TypeError) as error:
+        msg = (
+            f"{path}: expected an mp3, ogg, flac or wav file, got nothing that can be "
+            "decoded; convert it, or fetch it again if it was cut off"
+        )
+        raise InputError(msg) from error
+    clip = sound.clip
     if duration is not None:
         clip = clip[: round(duration * sample_rate)]
-    if not len(clip):
-        msg = f"{path}: expected sound, got no samples; use a file that plays"
+    if not sound.samples or not len(clip):
+        msg = f"{path}: expected sound, got no samples; the file may be cut off: fetch it again"
         raise InputError(msg)
     # A mean taken in double but subtracted in single precision leaves a constant exactly silent.
     clip -= np.float32(clip.mean(dtype=np.float64))
@@ -76,7 +96,7 @@ def frame_count(samples: int, config: SpectrogramConfig) -> int:
 
 
 def log_spectrogram(waveform: Waveform, config: SpectrogramConfig) -> Spectrogram:
-    """Power spectrogram in dB below the loudest kept bin of each clip, lowest frequency first.
+    """Compute a power spectrogram in dB below each clip's loudest kept bin, low frequencies first.
 
     `frames = 1 + (samples - window_length) // hop_length`, without centring or padding; only a
     clip shorter than one window is padded, with silence to one window. Values lie in
@@ -94,9 +114,11 @@ def log_spectrogram(waveform: Waveform, config: SpectrogramConfig) -> Spectrogra
     window = (window / peak.clamp_min(tiny)).unsqueeze(-2)
     frames = waveform.unfold(-1, config.window_length, config.hop_length)
     # A few frames at a time: what lies between sound and decibels stays in the processor's cache.
-    pieces = [
-        _power(some * window, config) for some in frames.split(_frames_at_once(frames, config), -2)
-    ]
+    # Elsewhere many small steps cost more than memory does.
+    at_once = max(1, _POINTS_AT_ONCE // max(1, math.prod(frames.shape[:-2]) * config.n_fft))
+    if frames.device.type != "cpu":
+        at_once = frames.shape[-2]
+    pieces = [_power(some * window, config) for some in frames.split(at_once, -2)]
     loudest = torch.stack([power.amax((-2, -1)) for power in pieces]).amax(0).clamp_min(tiny)
     offset = loudest.log10().mul(10)[..., None, None]
     pieces = [power.log10().mul_(10).sub_(offset).clamp_(-config.top_db, 0) for power in pieces]
@@ -104,7 +126,7 @@ def log_spectrogram(waveform: Waveform, config: SpectrogramConfig) -> Spectrogra
 
 
 def spectrogram_image(spectrogram: Spectrogram, config: SpectrogramConfig) -> Image:
-    """A spectrogram as a grey picture: three equal channels, highest frequency in the top row.
+    """Make a spectrogram a grey picture: three equal channels, highest frequency in the top row.
 
     `bins` become the height and `frames` the width; [-top_db, 0] dB becomes [0, 1]. The channels
     share their memory: `clone()` a picture to write into it.
@@ -122,50 +144,13 @@ def _power(
     return squares[..., 0] + squares[..., 1]
 
 
-def _frames_at_once(
-    frames: Float[Tensor, "*batch frames window_length"], config: SpectrogramConfig
-) -> int:
-    """How many frames of each clip `log_spectrogram` transforms together."""
-    if frames.device.type != "cpu":  # elsewhere many small steps cost more than memory does
-        return frames.shape[-2]
-    clips = math.prod(frames.shape[:-2])
-    return max(1, _POINTS_AT_ONCE // max(1, clips * config.n_fft))
-
-
 class _Sound(NamedTuple):
     """What a decoder gave."""
 
     clip: Float[np.ndarray, " samples"]  # mono, at the rate that was asked for
-    read: int  # samples a channel, at the file's own rate
+    samples: int  # read of each channel, at the file's own rate
     broke_off: bool  # whether the decoder gave up on the way
     to_the_last: bool  # whether all that an mp3 announced was read and more was wanted
-
-
-def _decode(
-    path: Path, duration: float | None, sample_rate: int, channel: Channel
-) -> Float[np.ndarray, " samples"]:
-    """The samples needed for `duration` seconds, mono, at `sample_rate` Hz, as float32."""
-    _check_readable(path)
-    read = partial(_read, path, duration, sample_rate, channel)
-    try:
-        with quiet_decoder():
-            sound = read(_BLOCK)
-            # Again in tenths of a second, to lose no more than one of them.
-            if sound.broke_off:
-                sound = read(_SMALL_BLOCK)
-            elif sound.to_the_last and _announced(path) > sound.read:
-                sound = read(_SMALL_BLOCK, endless=True)
-    # TypeError: soundfile takes some suffixes for headerless data and asks for a rate.
-    except (soundfile.SoundFileError, TypeError) as error:
-        msg = (
-            f"{path}: expected an mp3, ogg, flac or wav file, got nothing that can be "
-            "decoded; convert it, or fetch it again if it was cut off"
-        )
-        raise InputError(msg) from error
-    if not sound.read:
-        msg = f"{path}: expected sound, got no samples; the file may be cut off: fetch it again"
-        raise InputError(msg)
-    return sound.clip
 
 
 def _read(
@@ -183,66 +168,47 @@ def _read(
         stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
         size = int(min(wanted, size))
         buffer = np.empty((size, file.channels), dtype=np.float32)
-        mix = _Mixer(size, file.channels, channel)
         checked = file.subtype in ("FLOAT", "DOUBLE")  # other samples are numbers by themselves
-        not_finite = (
-            f"{path}: expected finite samples, got infinite ones or NaN; "
-            "export it again as 16-bit wav"
-        )
-        pieces, read, broke_off = [], 0, False
+        pieces, samples, broke_off = [], 0, False
         try:
-            while read < wanted:
-                block = file.read(int(min(wanted - read, size)), dtype="float32", out=buffer)
+            while samples < wanted:
+                block = file.read(int(min(wanted - samples, size)), dtype="float32", out=buffer)
                 if not len(block):
                     break
-                if checked and not np.isfinite(block).all():
-                    raise InputError(not_finite)
-                pieces.append(stream.resample_chunk(mix(block)))
-                read += len(block)
+                if checked:
+                    _check_finite(path, block)
+                pieces.append(stream.resample_chunk(_mono(block, channel)))
+                samples += len(block)
         except soundfile.SoundFileError:
             broke_off = True
         pieces.append(stream.resample_chunk(np.empty(0, dtype=np.float32), last=True))
         clip = np.concatenate(pieces)
-        if not np.isfinite(clip).all():
-            raise InputError(not_finite)
-        to_the_last = read < wanted and read == file.frames and file.format == "MP3"
-        return _Sound(clip, read, broke_off, to_the_last)
+        _check_finite(path, clip)
+        to_the_last = samples < wanted and samples == file.frames and file.format == "MP3"
+        return _Sound(clip, samples, broke_off, to_the_last)
 
 
-class _Mixer:
-    """Blocks of up to `size` samples made mono, each in the memory of the one before."""
-
-    def __init__(self, size: int, channels: int, channel: Channel) -> None:
-        self._sums = np.empty(size * channels, dtype=np.float32)
-        self._mono = np.empty(size, dtype=np.float32)
-        self._channels = channels
-        # The one channel to take; None for the mean of all.
-        self._one = None if channel == "mean" else int(channel == "right" and channels > 1)
-
-    def __call__(
-        self, block: Float[np.ndarray, "samples channels"]
-    ) -> Float[np.ndarray, " samples"]:
-        mono = self._mono[: len(block)]
-        if self._one is not None:
-            np.copyto(mono, block[:, self._one])
-        elif self._channels == 2:
-            # Every neighbour added to every sample and half of the sums thrown away: adding in the
-            # order of memory is a third of the time of picking the two channels apart first.
-            flat = block.reshape(-1)
-            sums = self._sums[: len(flat) - 1]
-            with np.errstate(over="ignore"):  # of a sum that is thrown away
-                np.add(flat[:-1], flat[1:], out=sums)
-            np.multiply(sums[::2], np.float32(0.5), out=mono)
-        else:
-            # numpy's mean over an axis as short as this takes twenty times as long.
-            np.copyto(mono, block[:, 0])
-            for other in range(1, self._channels):
-                mono += block[:, other]
-            mono *= 1 / self._channels
-        return mono
+def _mono(
+    block: Float[np.ndarray, "samples channels"], channel: Channel
+) -> Float[np.ndarray, " samples"]:
+    """The mean of all channels, or one of them."""
+    channels = block.shape[1]
+    if channel == "mean" and channels > 1:
+        # numpy's mean over an axis as short as this takes fifty times as long.
+        return block @ np.full(channels, 1 / channels, dtype=np.float32)
+    return np.ascontiguousarray(block[:, int(channel == "right" and channels > 1)])
 
 
-class StraightFile(soundfile.SoundFile):
+def _check_finite(path: Path, samples: Float[np.ndarray, "..."]) -> None:
+    if not np.isfinite(samples).all():
+        msg = (
+            f"{path}: expected finite samples, got infinite ones or NaN; "
+            "export it again as 16-bit wav"
+        )
+        raise InputError(msg)
+
+
+class _StraightFile(soundfile.SoundFile):
     """A sound file that is read from beginning to end.
 
     After every read, soundfile seeks the place where the file stands already; in an mp3 that takes
@@ -272,13 +238,10 @@ class _Endless(io.FileIO):
 
 
 @contextmanager
-def _opened(path: Path, *, endless: bool) -> Iterator[StraightFile]:
-    if not endless:
-        with StraightFile(path) as file:
-            yield file
-        return
-    with _Endless(path) as longer, StraightFile(longer) as file:
-        yield file
+def _opened(path: Path, *, endless: bool) -> Iterator[soundfile.SoundFile]:
+    with ExitStack() as stack:
+        source = stack.enter_context(_Endless(path)) if endless else path
+        yield stack.enter_context(_StraightFile(source))
 
 
 def _announced(path: Path) -> int:
@@ -291,20 +254,20 @@ def _announced(path: Path) -> int:
 
 
 def _check_readable(path: Path) -> None:
+    fault = ""
     if path.is_dir():
-        msg = f"{path}: expected a music file, got a folder; name the files in it"
-        raise InputError(msg)
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except FileNotFoundError as error:
-        msg = f"{path}: expected a music file, got no such file; check the name"
-        raise InputError(msg) from error
-    except OSError as error:
-        msg = f"{path}: expected a readable music file, got {error.strerror}; check its permissions"
-        raise InputError(msg) from error
-    if empty:
-        msg = f"{path}: expected a music file, got an empty one; fetch or export it again"
+        fault = "a folder; name the files in it"
+    elif not path.exists():
+        fault = "no such file; check the name"
+    else:
+        try:
+            with path.open("rb") as file:
+                if not file.read(1):
+                    fault = "an empty one; fetch or export it again"
+        except OSError as error:
+            fault = f"{error.strerror}; check its permissions"
+    if fault:
+        msg = f"{path}: expected a readable music file, got {fault}"
         raise InputError(msg)
 
 
@@ -343,11 +306,8 @@ def quiet_decoder() -> Iterator[None]:
                 os.close(_quiet_saved)
 
 
-_HEAD = 27  # bytes of a page before its segment table (RFC 3533, section 6)
-
-
 def with_serial(stream: bytes, serial: int) -> bytes:
-    """The same stream under another serial number, its checksums made anew.
+    """Give the same stream under another serial number, its checksums made anew.
 
     Raises InputError for bytes that are no whole Ogg stream.
     """
@@ -359,7 +319,7 @@ def with_serial(stream: bytes, serial: int) -> bytes:
 
 
 def pages_of(stream: bytes) -> Iterator[bytes]:
-    """The pages of an Ogg stream, in order."""
+    """Give the pages of an Ogg stream, in order."""
     place = 0
     while place < len(stream):
         segments = stream[place + _HEAD - 1] if place + _HEAD <= len(stream) else 0
@@ -373,18 +333,9 @@ def pages_of(stream: bytes) -> Iterator[bytes]:
 
 
 def page_checksum(page: bytes) -> int:
-    """The checksum of a page whose own is 0 (RFC 3533: polynomial 0x04c11db7, begun at 0)."""
-    value = 0
-    for byte in page:
-        value = (value << 8) & 0xFFFFFFFF ^ _TABLE[value >> 24 ^ byte]
-    return value
+    """Give the checksum of a page whose own is 0 (RFC 3533: polynomial 0x04c11db7, begun at 0).
 
-
-def _entry(byte: int) -> int:
-    value = byte << 24
-    for _ in range(8):
-        value = (value << 1) ^ (0x04C11DB7 if value & 0x80000000 else 0)
-    return value & 0xFFFFFFFF
-
-
-_TABLE = [_entry(byte) for byte in range(256)]
+    It is zlib's of the bits in reverse, in reverse.
+    """
+    reverse = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{reverse:032b}"[::-1], 2)

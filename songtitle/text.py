@@ -6,7 +6,6 @@ both over many titles, with a count at each step.
 
 import html
 import multiprocessing
-import os
 import re
 import unicodedata
 import warnings
@@ -23,13 +22,13 @@ from zipfile import BadZipFile
 from tqdm import tqdm
 
 from songtitle.errors import InputError
-from songtitle.machine import end_with_parent
+from songtitle.machine import cores, end_with_parent
 
-Punctuation = Literal["inner", "strip", "keep"]
-Letters = Literal["keep", "fold", "drop"]
-Asides = Literal["drop", "keep"]
-Article = Literal["front", "keep"]
-Numerals = Literal["keep", "drop"]
+CHUNK = 500  # titles that a process tags between two reports
+ALONE = 4_000  # distinct titles below which starting processes takes longer than it saves
+LONGEST = 5_000  # signs of a title that are read: NLTK's time grows with the square of a length
+EXAMPLES = 5  # titles kept of what a step took
+LEFT_OUT = "left out: NLTK data not fetched; run `python -m songtitle fetch nltk_data`"
 
 _SIGNS = str.maketrans(
     {
@@ -68,8 +67,48 @@ _FOLDED = str.maketrans(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TitleRules:
+    """What cleaning does to titles, and which it takes away; the defaults are `clean_title`."""
+
+    letters: Literal["keep", "fold", "drop"] = "keep"  # "fold": no accents; "drop": Latin alone
+    asides: Literal["drop", "keep"] = "drop"  # "(Live)", "feat. X", track numbers, file endings
+    article: Literal["front", "keep"] = "front"  # "Garden of Daisies, The"
+    # "inner": that of words alone; "strip": none, "don't" becomes "dont"; "keep": spaces part words
+    punctuation: Literal["inner", "strip", "keep"] = "inner"
+    lowercase: bool = True
+    numerals: Literal["keep", "drop"] = "keep"  # words with a digit and no letter
+    # Before: in the source's own text; after: in the clean one.
+    named_entities: Literal["off", "before_lowercasing", "after_lowercasing"] = "off"
+    dictionary: Literal["off", "all_words"] = "off"  # "all_words": each in NLTK's, numerals aside
+    duplicates: Literal["keep", "drop"] = "keep"  # "drop": the first of equal clean titles stays
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            known, value = get_args(each.type), getattr(self, each.name)
+            if known and value not in known:
+                msg = f"title rule {each.name}: expected one of {', '.join(known)}, got {value!r}"
+                msg += "; choose one of these"
+                raise InputError(msg)
+        if self.named_entities == "after_lowercasing" and not self.lowercase:
+            msg = (
+                "title rules: expected lowercase=True with named_entities='after_lowercasing', "
+                "got False; lower the case or look for entities before"
+            )
+            raise InputError(msg)
+
+
+PLAIN = TitleRules()
+# As section 4.1 tells it, with entities looked for where they can be found. That "georgia man" is
+# in the paper's Table 2 of clean titles speaks for the other order: replace(PAPER_TOLD,
+# named_entities="after_lowercasing").
+PAPER_TOLD = TitleRules(
+    asides="keep", article="keep", named_entities="before_lowercasing", dictionary="all_words"
+)
+
+
 def clean_title(raw: str) -> str:
-    """The words of a song title in lower case, as a listener would say them.
+    """Give the words of a song title in lower case, as a listener would say them.
 
     On top of what `clean_caption` does, a trailing article returns to the front ("Garden of
     Daisies, The"), track numbers ("01 Whales", "13. Dis"), file endings and whatever follows
@@ -81,43 +120,29 @@ def clean_title(raw: str) -> str:
     return raw
 
 
-def title_steps(
-    *,
-    letters: Letters = "keep",
-    asides: Asides = "drop",
-    article: Article = "front",
-    punctuation: Punctuation = "inner",
-    lowercase: bool = True,
-    numerals: Numerals = "keep",
-) -> dict[str, Callable[[str], str]]:
-    """The steps of cleaning a title by name, in order; left at their defaults, of `clean_title`.
-
-    `letters` "fold" takes accents off Latin letters, "drop" removes those of other scripts too;
-    `asides` are brackets, track numbers, file endings and guests; `punctuation` stays "inner"
-    words alone, goes wholly ("strip": "don't" becomes "dont"), or stays as it is ("keep": words
-    are what stands between spaces); `numerals` are words with a digit and no letter.
-    """
+def title_steps(rules: TitleRules = PLAIN) -> dict[str, Callable[[str], str]]:
+    """Give the steps of cleaning a title by name, in order."""
     steps: dict[str, Callable[[str], str]] = {}
-    if punctuation != "keep":
+    if rules.punctuation != "keep":
         steps["signs"] = _plain_signs
-    if letters != "keep":
-        steps["letters"] = _fold if letters == "fold" else _latin_only
-    if asides == "drop":
+    if rules.letters != "keep":
+        steps["letters"] = _fold if rules.letters == "fold" else _latin_only
+    if rules.asides == "drop":
         steps["asides"] = _without_file_marks
-    if article == "front":
+    if rules.article == "front":
         steps["article"] = _article_first
-    steps["punctuation"] = {"inner": _inner, "strip": _strip, "keep": _spaced}[punctuation]
-    if lowercase:
-        steps["lowercase"] = str.lower if punctuation == "keep" else _lower
-    if asides == "drop":
+    steps["punctuation"] = {"inner": _inner, "strip": _strip, "keep": _spaced}[rules.punctuation]
+    if rules.lowercase:
+        steps["lowercase"] = str.lower if rules.punctuation == "keep" else _lower
+    if rules.asides == "drop":
         steps["guests"] = _without_guests
-    if numerals == "drop":
+    if rules.numerals == "drop":
         steps["numerals"] = _without_numerals
     return steps
 
 
 def clean_caption(raw: str) -> str:
-    """The words of a caption in lower case: "A great blue heron." -> "a great blue heron".
+    """Give the words of a caption in lower case: "A great blue heron." -> "a great blue heron".
 
     Quotes and dashes become ASCII, "&" becomes "and", a bracketed aside after the first word goes,
     and of the punctuation only that inside words stays. Letters of other scripts and accents stay.
@@ -127,7 +152,7 @@ def clean_caption(raw: str) -> str:
 
 
 def tokenize(text: str) -> list[str]:
-    """The words of a clean text, in order; on text that is not clean, punctuation is left out.
+    """Give the words of a clean text, in order; on text that is not clean, without punctuation.
 
     `" ".join(tokenize(clean_title(x))) == clean_title(x)`, and the same for captions.
     """
@@ -237,14 +262,13 @@ def _without_numerals(text: str) -> str:
     return _NOT.sub("", " ".join(words))  # "do 5 n't" has come together
 
 
-CHUNK = 500  # titles that a process tags between two reports
-ALONE = 4_000  # distinct titles below which starting processes takes longer than it saves
-LONGEST = 5_000  # signs of a title that are read: NLTK's time grows with the square of a length
+# -- named entities and the dictionary -----------------------------------------------------------
 
 _TAGGER = "taggers/averaged_perceptron_tagger_eng/"
 _CHUNKER = "chunkers/maxent_ne_chunker_tab/english_ace_binary/"
 _WORDS = "corpora/words/"
 _TORN = (ValueError, OSError, EOFError, KeyError, BadZipFile, zlib.error)
+_models: dict[tuple[str, ...], tuple[Any, Any]] = {}  # search path -> tagger and chunker
 
 
 def named_entities(
@@ -254,7 +278,7 @@ def named_entities(
     progress: bool = False,
     workers: int | None = None,
 ) -> list[bool] | None:
-    """Whether each title holds a named entity, by NLTK's binary chunker; None without its data.
+    """Tell which titles hold a named entity, by NLTK's binary chunker; None without its data.
 
     Give titles in their original letter case: on lower-case text the chunker finds next to
     nothing. `data` is a folder of NLTK data to look in before NLTK's own places. Each distinct
@@ -277,16 +301,15 @@ def named_entities(
         distinct = list(dict.fromkeys(titles))
         chunks = [distinct[i : i + CHUNK] for i in range(0, len(distinct), CHUNK)]
         if workers is None:
-            workers = _cores() if len(distinct) >= ALONE else 1
+            workers = cores() if len(distinct) >= ALONE else 1
         workers = min(workers, len(chunks))
-        bar = tqdm(
+        known: dict[str, bool] = {}
+        with tqdm(
             total=len(distinct),
             desc="named entities",
             unit="title",
             disable=None if progress else True,
-        )
-        known: dict[str, bool] = {}
-        with bar:
+        ) as bar:
             for chunk, flags in zip(chunks, _map(chunks, paths, workers), strict=True):
                 known.update(zip(chunk, flags, strict=True))
                 bar.update(len(chunk))
@@ -294,7 +317,7 @@ def named_entities(
 
 
 def english_words(*, data: Path | None = None) -> frozenset[str] | None:
-    """The words of NLTK's `words` corpus in lower case, or None where the package is absent.
+    """Give the words of NLTK's `words` corpus in lower case, or None where the package is absent.
 
     `data` and the errors are those of `named_entities`.
     """
@@ -311,13 +334,6 @@ def english_words(*, data: Path | None = None) -> frozenset[str] | None:
             return frozenset(b"\n".join(lists).decode("utf-8").lower().split())
         except (*_TORN, LookupError) as error:
             raise _torn(error) from error
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager
@@ -386,9 +402,6 @@ def _map(chunks: list[list[str]], paths: list[str], workers: int) -> Iterator[li
         pool.shutdown(cancel_futures=True)
 
 
-_models: dict[tuple[str, ...], tuple[Any, Any]] = {}  # search path -> tagger and chunker
-
-
 def _flag(paths: list[str], titles: list[str]) -> list[bool]:
     """Whether each title holds an entity, by the models of this process, loaded once."""
     import nltk
@@ -417,54 +430,7 @@ def _flag(paths: list[str], titles: list[str]) -> list[bool]:
     return [any(isinstance(node, nltk.Tree) for node in tree) for tree in trees]
 
 
-Entities = Literal["off", "before_lowercasing", "after_lowercasing"]
-Dictionary = Literal["off", "all_words"]
-Duplicates = Literal["keep", "drop"]
-
-EXAMPLES = 5  # titles kept of what a step took
-LEFT_OUT = "left out: NLTK data not fetched; run `python -m songtitle fetch nltk_data`"
-
-Rows = list[tuple[int, str]]  # place of a title in the list that came in, and its text by now
-
-
-@dataclass(frozen=True, kw_only=True)
-class TitleRules:
-    """What cleaning does to titles, and which it takes away; the defaults are `clean_title`."""
-
-    letters: Letters = "keep"  # "fold": Latin ones without accents; "drop": no other scripts too
-    asides: Asides = "drop"  # "(Live)", "feat. X", track numbers, file endings
-    article: Article = "front"  # "Garden of Daisies, The"
-    punctuation: Punctuation = "inner"  # "strip": none; "keep": words are what spaces part
-    lowercase: bool = True
-    numerals: Numerals = "keep"  # words with a digit and no letter
-    named_entities: Entities = "off"  # before: in the source's own text; after: in the clean one
-    dictionary: Dictionary = "off"  # "all_words": each in NLTK's `words`, numerals not counted
-    duplicates: Duplicates = "keep"  # "drop": the first of equal clean titles stays
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            known = get_args(each.type)
-            if known and getattr(self, each.name) not in known:
-                msg = (
-                    f"title rule {each.name}: expected one of {', '.join(known)}, "
-                    f"got {getattr(self, each.name)!r}; choose one of these"
-                )
-                raise InputError(msg)
-        if self.named_entities == "after_lowercasing" and not self.lowercase:
-            msg = (
-                "title rules: expected lowercase=True with named_entities='after_lowercasing', "
-                "got False; lower the case or look for entities before"
-            )
-            raise InputError(msg)
-
-
-PLAIN = TitleRules()
-# As section 4.1 tells it, with entities looked for where they can be found. That "georgia man" is
-# in the paper's Table 2 of clean titles speaks for the other order: replace(PAPER_TOLD,
-# named_entities="after_lowercasing").
-PAPER_TOLD = TitleRules(
-    asides="keep", article="keep", named_entities="before_lowercasing", dictionary="all_words"
-)
+# -- the funnel ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -510,7 +476,7 @@ def funnel(
     progress: bool = False,
     workers: int | None = None,
 ) -> Funnel:
-    """The titles cleaned by `rules`, each step counted; a title without a word is always dropped.
+    """Clean titles by `rules`, each step counted; a title without a word is always dropped.
 
     A rule that is off has no step. `data`, `progress` and `workers` are those of
     `named_entities`; where NLTK's data are absent its rules are left out, and their steps say so.
@@ -539,16 +505,8 @@ def funnel(
 
     if rules.named_entities == "before_lowercasing":
         drop_entities()
-    steps = title_steps(
-        letters=rules.letters,
-        asides=rules.asides,
-        article=rules.article,
-        punctuation=rules.punctuation,
-        lowercase=rules.lowercase,
-        numerals=rules.numerals,
-    )
     settings = {"signs": rules.punctuation, "guests": rules.asides, "lowercase": "lower"}
-    for name, step in steps.items():
+    for name, step in title_steps(rules).items():
         line.change(name, settings.get(name) or str(getattr(rules, name)), step)
     line.drop("empty", "drop", [not text for text in line.texts()])
     if rules.named_entities == "after_lowercasing":
@@ -575,7 +533,7 @@ class _Line:
 
     def __init__(self, titles: Sequence[str]) -> None:
         self.titles = titles
-        self.rows: Rows = list(enumerate(titles))
+        self.rows = list(enumerate(titles))  # place in the list that came in, text by now
         self.steps: list[Step] = []
 
     def texts(self) -> list[str]:
@@ -597,7 +555,13 @@ class _Line:
         self._passed(name, rule, kept, 0, [place for (place, _), flag in flagged if flag])
 
     def _passed(
-        self, name: str, rule: str, rows: Rows, changed: int, shown: list[int], note: str = ""
+        self,
+        name: str,
+        rule: str,
+        rows: list[tuple[int, str]],
+        changed: int,
+        shown: list[int],
+        note: str = "",
     ) -> None:
         examples = tuple(self.titles[place][:120] for place in shown[:EXAMPLES])
         self.steps.append(Step(name, rule, len(self.rows), len(rows), changed, examples, note))

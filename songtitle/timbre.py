@@ -114,13 +114,6 @@ def tile_to_width(
     return timbre[..., order.to(timbre.device)]
 
 
-def from_width(
-    widened: Float[Tensor, "*batch width"], order: Int[Tensor, " width"]
-) -> Float[Tensor, "*batch 90"]:
-    """The 90 numbers back from their copies: the inverse of `tile_to_width` for the same order."""
-    return widened[..., _first_places(order).to(widened.device)]
-
-
 def fit_standardiser(
     timbre: Float[Tensor, "items numbers"],
 ) -> tuple[Float[Tensor, " numbers"], Float[Tensor, " numbers"]]:

@@ -4,12 +4,11 @@ import lameenc
 import numpy as np
 import pytest
 import soundfile
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from songtitle.corpora import clips, fma
-from songtitle.corpora.clips import choose_test, clip_facts, clip_path, fit_length, survey
+from songtitle.corpora.clips import choose_test, clip_facts, clip_path, survey
 from songtitle.errors import InputError
 from songtitle.rows import Faults
 
@@ -133,40 +132,6 @@ def test_a_summary_counts_every_clip_in_each_column(tmp_path):
     for name in ("sample_rate", "channels", "samples", "bit_rate"):
         assert sum(record[name].values()) == 5
     assert clips.summary([])["clips"] == 0
-
-
-@given(st.integers(1, 9), st.integers(1, 30), st.sampled_from(["pad", "loop"]))
-def test_a_fitted_clip_has_the_length_asked_for_and_begins_as_it_did(samples, length, rule):
-    waveform = torch.arange(1.0, 2 * samples + 1).reshape(2, samples)
-    fitted = fit_length(waveform, length, rule)
-    assert fitted.shape == (2, length)
-    kept = min(samples, length)
-    assert torch.equal(fitted[:, :kept], waveform[:, :kept])
-    for place in range(kept, length):
-        expected = waveform[:, place % samples] if rule == "loop" else torch.zeros(2)
-        assert torch.equal(fitted[:, place], expected)
-
-
-@pytest.mark.parametrize("rule", ["pad", "loop", "crop", "refuse"])
-def test_fitting_a_fitted_clip_changes_nothing(rule):
-    waveform = torch.arange(7.0)
-    assert torch.equal(fit_length(waveform, 7, rule), waveform)
-
-
-def test_cropping_refuses_a_short_clip_and_refusing_any_other_length():
-    waveform = torch.arange(5.0)
-    assert fit_length(waveform, 3, "crop").tolist() == [0, 1, 2]
-    with pytest.raises(InputError, match="expected at least 6 samples, got 5"):
-        fit_length(waveform, 6, "crop")
-    for length in (4, 6):
-        with pytest.raises(InputError, match=f"expected exactly {length} samples, got 5"):
-            fit_length(waveform, length, "refuse")
-
-
-def test_no_samples_fit_into_nothing():
-    for samples, length in ((0, 3), (3, 0), (3, -1)):
-        with pytest.raises(InputError, match="expected 1 sample or more"):
-            fit_length(torch.zeros(samples), length)
 
 
 def tracks_of(sizes):

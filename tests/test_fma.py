@@ -56,7 +56,7 @@ def test_a_table_without_the_three_header_rows_is_refused_in_one_line(write, tex
 
 def test_a_web_page_under_the_name_of_a_table_is_refused(write):
     page = write("<!DOCTYPE html><html><body>Sign in</body></html>")
-    for read in (fma.read_tracks, fma.read_raw_tracks, fma.read_titles, fma.read_genres):
+    for read in (fma.read_tracks, fma.read_raw_tracks, fma.read_titles):
         with pytest.raises(InputError, match="got a web page; fetch it again"):
             list(read(page, Faults()))
 
@@ -202,19 +202,6 @@ def test_nine_tenths_of_the_known_tracks_must_agree(write):
 def test_a_table_that_agrees_with_no_known_track_is_refused(write, known):
     with pytest.raises(InputError, match="expected a column with the title of the known tracks"):
         fma.read_titles(write(SHIFTED), Faults(), known=known)
-
-
-def test_genres_of_both_tables_are_the_same_in_form(write):
-    plain = write("genre_id,#tracks,parent,title,top_level\n1,8693,38,Avant-Garde,38\n2,9,0,In,2\n")
-    raw = write(
-        "genre_id,genre_color,genre_handle,genre_parent_id,genre_title\n"
-        "1,#CC3300,A-G,38,Avant-Garde\n2,#CC3300,I,,In\nx,,,,y\n",
-        "raw.csv",
-    )
-    faults = Faults()
-    expected = {1: fma.Genre("Avant-Garde", 38), 2: fma.Genre("In", None)}
-    assert fma.read_genres(plain, faults) == fma.read_genres(raw, faults) == expected
-    assert faults.counts == {"no genre id": 1}
 
 
 def test_genres_are_balanced_only_with_as_many_of_each_as_promised():

@@ -3,7 +3,6 @@
 import csv
 import tarfile
 import tracemalloc
-from collections import deque
 
 import h5py
 import numpy as np
@@ -14,11 +13,11 @@ from songtitle.corpora.million_song import (
     check_layout,
     covariance_order,
     load_uci,
-    read_h5,
     read_h5_archive,
     read_h5_folder,
+    read_timbre_archive,
     read_tracks,
-    read_uci,
+    read_uci_like,
     timbre_of,
 )
 from songtitle.errors import InputError
@@ -52,20 +51,20 @@ def track_id(number: int) -> str:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_row_is_its_line_its_year_and_its_ninety_numbers(tmp_path, end):
+def test_a_row_is_its_year_and_its_ninety_numbers(tmp_path, end):
     timbre = covariances(3)
     path = write(tmp_path / "uci.txt", uci_lines(timbre, [1922, 2000, 2011]), end=end)
     faults = Faults()
-    rows = list(read_uci(path, faults))
-    assert [(line, year) for line, year, _ in rows] == [(1, 1922), (2, 2000), (3, 2011)]
-    np.testing.assert_array_equal(
-        np.stack([numbers for *_, numbers in rows]), np.round(timbre, 5).astype(np.float32)
-    )
+    years, loaded = load_uci(path, faults)
+    assert (years.dtype, loaded.dtype, loaded.shape) == (np.int16, np.float32, (3, 90))
+    assert years.tolist() == [1922, 2000, 2011]
+    np.testing.assert_array_equal(loaded, np.round(timbre, 5).astype(np.float32))
     assert faults.as_dict()["counts"] == {}
 
 
 def test_each_kind_of_bad_row_is_counted_with_its_line_and_the_others_are_read(tmp_path):
-    good = uci_lines(covariances(10), list(range(1990, 2000)))
+    timbre = covariances(10)
+    good = uci_lines(timbre, list(range(1990, 2000)))
 
     def with_number(line: str, place: int, text: str) -> str:
         fields = line.split(",")
@@ -88,8 +87,9 @@ def test_each_kind_of_bad_row_is_counted_with_its_line_and_the_others_are_read(t
         good[9],
     ]
     faults = Faults(limit=20)
-    rows = list(read_uci(write(tmp_path / "uci.txt", lines), faults))
-    assert [(line, year) for line, year, _ in rows] == [(1, 1990), (14, 1999)]
+    years, loaded = load_uci(write(tmp_path / "uci.txt", lines), faults)
+    assert years.tolist() == [1990, 1999]
+    np.testing.assert_array_equal(loaded, np.round(timbre[[0, 9]], 5).astype(np.float32))
     found = {(fault.row, fault.kind, fault.kept) for fault in faults.examples}
     assert found == {
         (2, "not a finite number", False),
@@ -109,44 +109,37 @@ def test_each_kind_of_bad_row_is_counted_with_its_line_and_the_others_are_read(t
     assert (faults.kept, faults.skipped) == (0, 12)
 
 
-def test_loading_gives_what_reading_gives_over_many_blocks(tmp_path):
+def test_rows_of_many_blocks_are_loaded_past_a_bad_one(tmp_path):
     timbre = covariances(50)
     lines = uci_lines(timbre, [1950 + i for i in range(50)]) * 180
     lines[4_096] = "x"  # the first of the second block
-    path = write(tmp_path / "uci.txt", lines)
+    lines[5_000] = lines[5_000].replace("1950", "1850")
     faults = Faults()
-    years, loaded = load_uci(path, faults)
-    rows = list(read_uci(path, Faults()))
-    assert (years.dtype, loaded.dtype, loaded.shape) == (np.int16, np.float32, (8_999, 90))
-    assert years.tolist() == [year for _, year, _ in rows]
-    np.testing.assert_array_equal(loaded, np.stack([numbers for *_, numbers in rows]))
-    assert rows[4_096][0] == 4_098
-    assert faults.counts == {"wrong number of numbers": 1}
+    years, loaded = load_uci(write(tmp_path / "uci.txt", lines), faults)
+    kept = [i % 50 for i in range(9_000) if i not in (4_096, 5_000)]
+    assert years.tolist() == [1950 + i for i in kept]
+    np.testing.assert_array_equal(loaded, np.round(timbre, 5).astype(np.float32)[kept])
+    assert [(fault.row, fault.kind) for fault in faults.examples] == [
+        (4_097, "wrong number of numbers"),
+        (5_001, "not a year"),
+    ]
 
 
-def test_reading_takes_the_memory_of_a_block_and_loading_that_of_the_result(tmp_path):
+def test_loading_takes_the_memory_of_the_result_and_of_a_block(tmp_path):
     lines = uci_lines(covariances(50), [1950 + i for i in range(50)])
-    short = write(tmp_path / "short.txt", lines * 170)
-    long = write(tmp_path / "long.txt", lines * 340)
 
-    def peak(use) -> int:
+    def peak(times):
+        path = write(tmp_path / "uci.txt", lines * times)
+        load_uci(path, Faults())  # imports what is imported late
         tracemalloc.start()
-        try:
-            use()
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        load_uci(path, Faults())
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
 
-    def read(path):
-        return peak(lambda: deque(read_uci(path, Faults()), maxlen=0))
-
-    def load(path):
-        return peak(lambda: load_uci(path, Faults()))
-
-    read(short)  # imports what is imported late
-    assert read(long) < 1.1 * read(short) < 50e6
-    more = 50 * 170 * (4 * 90 + 2)
-    assert load(long) - load(short) == pytest.approx(more, rel=0.1)
+    short, long = peak(170), peak(340)
+    assert short < 50e6
+    assert long - short == pytest.approx(50 * 170 * (4 * 90 + 2), rel=0.1)
 
 
 def test_a_last_row_without_a_line_end_is_read(tmp_path):
@@ -162,7 +155,7 @@ def test_a_missing_file_and_a_web_page_are_refused(tmp_path):
         load_uci(tmp_path / "uci.txt", Faults())
     page = write(tmp_path / "page.txt", ["<html>moved</html>"])
     with pytest.raises(InputError, match=r"page\.txt: .*web page"):
-        list(read_uci(page, Faults()))
+        load_uci(page, Faults())
 
 
 # -- their order ---------------------------------------------------------------------------------
@@ -316,15 +309,20 @@ def segments():
     return np.random.default_rng(1).normal(size=(17, 12))
 
 
-def test_a_track_is_read_with_its_segments(tmp_path, segments):
-    track, read = read_h5(write_h5(tmp_path / "a.h5", segments))
-    assert track == Track(track_id(1), "Déjà", "Björk", 1999, "SO1")
+@pytest.mark.parametrize(("said", "year"), [(1999, 1999), (0, None), (-1, None), (9_999, None)])
+def test_a_track_is_read_with_its_segments_and_a_year_that_is_one(tmp_path, segments, said, year):
+    write_h5(tmp_path / "a.h5", segments, year=said)
+    ((track, read),) = read_h5_folder(tmp_path, Faults())
+    assert track == Track(track_id(1), "Déjà", "Björk", year, "SO1")
     np.testing.assert_array_equal(read, segments)
 
 
-@pytest.mark.parametrize("year", [0, -1, 9_999])
-def test_a_year_that_is_none_is_unknown(tmp_path, segments, year):
-    assert read_h5(write_h5(tmp_path / "a.h5", segments, year=year))[0].year is None
+def test_ten_segments_are_enough_and_fewer_where_asked(tmp_path, segments):
+    write_h5(tmp_path / "a.h5", segments[:10])
+    write_h5(tmp_path / "b.h5", segments[:2])
+    lengths = [[len(read) for _, read in read_h5_folder(tmp_path, Faults())]]
+    lengths += [[len(read) for _, read in read_h5_folder(tmp_path, Faults(), fewest=1)]]
+    assert lengths == [[10], [10, 2]]
 
 
 def damaged(folder, segments):
@@ -351,18 +349,6 @@ def damaged(folder, segments):
         "hole": "not HDF5, or torn",
         "page": "not HDF5, or torn",
     }
-
-
-def test_a_file_that_cannot_be_used_is_refused_in_one_line_that_names_it(tmp_path, segments):
-    for stem in [*damaged(tmp_path, segments), "absent"]:
-        with pytest.raises(InputError, match=rf"{stem}\.h5: expected .*; fetch it") as caught:
-            read_h5(tmp_path / f"{stem}.h5")
-        assert "\n" not in str(caught.value)
-
-
-def test_ten_segments_are_enough_and_fewer_where_asked(tmp_path, segments):
-    assert len(read_h5(write_h5(tmp_path / "a.h5", segments[:10]))[1]) == 10
-    assert len(read_h5(write_h5(tmp_path / "b.h5", segments[:2]), fewest=1)[1]) == 2
 
 
 def test_a_folder_is_read_past_its_damaged_files(tmp_path, segments):
@@ -415,6 +401,112 @@ def test_what_is_no_archive_is_refused(tmp_path):
     for name in ("x.tar.gz", "absent.tar.gz"):
         with pytest.raises(InputError, match=rf"{name}: expected a tar archive"):
             list(read_h5_archive(tmp_path / name, Faults()))
+
+
+# -- prepared tables -----------------------------------------------------------------------------
+
+IDS = [f"TR{letter * 16}" for letter in "ABC"]
+
+
+def write_archive(folder, *, pairs=None, numbers=None, ids=IDS):
+    """The archive with its list: 78 columns of 42 pairs, the second column a repeat already."""
+    true = covariances(len(IDS))
+    known = covariance_order()
+    pairs = pairs or [known[max(0, n - 1) % 42] for n in range(78)]
+    if numbers is None:
+        columns = [12 + known.index((min(pair), max(pair))) for pair in pairs]
+        numbers = np.concatenate([true[:, :12], true[:, columns]], axis=1).astype(np.float32)
+    path, listing = folder / "timbre.npz", folder / "tracks.txt"
+    np.savez(path, track_id=np.array(ids), X=numbers, cov_pairs=np.array(pairs, dtype=np.int8))
+    lines = [f"{1990 + n}<SEP>{id}<SEP>Somebody<SEP>Song {n}" for n, id in enumerate(IDS)]
+    listing.write_text("\n".join(lines) + "\n")
+    return path, listing
+
+
+def test_repeated_covariances_are_left_out_and_the_others_named(tmp_path):
+    found = read_timbre_archive(*write_archive(tmp_path), Faults())
+    assert found.covariances == covariance_order()[:42]
+    assert found.numbers.shape == (3, 54)
+    np.testing.assert_allclose(found.numbers, covariances(len(IDS))[:, :54], rtol=1e-5)
+    assert [(track.id, track.year) for track in found.tracks] == list(
+        zip(IDS, (1990, 1991, 1992), strict=True)
+    )
+
+
+def test_a_pair_counts_once_in_whichever_order_it_is_named(tmp_path):
+    known = covariance_order()
+    pairs = [known[n % 42] if n < 42 else known[n % 42][::-1] for n in range(78)]
+    found = read_timbre_archive(*write_archive(tmp_path, pairs=pairs), Faults())
+    assert found.covariances == known[:42]
+
+
+def test_columns_that_name_one_pair_and_differ_are_refused(tmp_path):
+    path, listing = write_archive(tmp_path)
+    with np.load(path) as content:
+        numbers = content["X"].copy()
+    numbers[1, 12 + 1] += 1  # says that it is column 12 again
+    write_archive(tmp_path, numbers=numbers)
+    with pytest.raises(InputError, match="expected columns of one pair to be equal"):
+        read_timbre_archive(path, listing, Faults())
+
+
+def test_a_list_of_other_tracks_is_refused(tmp_path):
+    path, listing = write_archive(tmp_path, ids=IDS[::-1])
+    with pytest.raises(InputError, match=r"tracks\.txt: expected the 3 tracks of timbre\.npz"):
+        read_timbre_archive(path, listing, Faults())
+
+
+def test_a_track_whose_numbers_are_not_finite_is_counted_and_left_out(tmp_path):
+    path, listing = write_archive(tmp_path)
+    with np.load(path) as content:
+        numbers = content["X"].copy()
+    numbers[1, 3] = np.nan
+    write_archive(tmp_path, numbers=numbers)
+    faults = Faults()
+    found = read_timbre_archive(path, listing, faults)
+    assert [track.id for track in found.tracks] == [IDS[0], IDS[2]]
+    assert faults.counts == {"not finite": 1}
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04 torn"])
+def test_what_is_no_archive_is_refused_in_one_line(tmp_path, content):
+    path, listing = write_archive(tmp_path)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"timbre\.npz: expected an archive") as caught:
+        read_timbre_archive(path, listing, Faults())
+    assert "\n" not in str(caught.value)
+
+
+def write_table(folder, numbers, *, spoilt=""):
+    names = [f"avg{n + 1}" for n in range(12)] + [f"cov{n + 1}" for n in range(78)]
+    lines = [",".join(["track_id", "year", "artist", "title", "segments", *names])]
+    for n, row in enumerate(numbers):
+        cells = [f"{value:.5f}" for value in row]
+        lines.append(",".join([IDS[n], str(2 * n), "Somebody", f"Song {n}", "40", *cells]))
+    if spoilt:
+        lines[2] = lines[2].replace(lines[2].split(",")[5], spoilt)
+    path = folder / "uci.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_all_ninety_numbers_are_read_in_ucis_order(tmp_path):
+    found = read_uci_like(write_table(tmp_path, covariances(len(IDS))), Faults())
+    assert found.covariances == covariance_order()
+    np.testing.assert_allclose(found.numbers, covariances(len(IDS)), atol=1e-4)
+    assert [track.year for track in found.tracks] == [None, 2, 4]
+
+
+def test_a_row_that_holds_no_number_is_counted_and_left_out(tmp_path):
+    faults = Faults()
+    found = read_uci_like(write_table(tmp_path, covariances(len(IDS)), spoilt="x"), faults)
+    assert [track.id for track in found.tracks] == [IDS[0], IDS[2]]
+    assert faults.counts == {"not a number": 1}
+
+
+def test_numbers_in_another_order_are_refused(tmp_path):
+    with pytest.raises(InputError, match="expected UCI's 12 means"):
+        read_uci_like(write_table(tmp_path, covariances(len(IDS))[:, ::-1]), Faults())
 
 
 # -- real samples --------------------------------------------------------------------------------
@@ -487,3 +579,29 @@ def test_real_rows_in_uci_s_form_pass_and_the_4680_prepared_ones_are_refused(rea
     pattern = "got 36 columns that repeat others and 4,680 of 4,680 rows"  # 42 of 78 differ
     with pytest.raises(InputError, match=pattern):
         check_layout(timbre)
+
+
+def test_the_54_real_numbers_are_those_that_hdf5_files_give(real_data):
+    faults = Faults()
+    table = read_timbre_archive(
+        real_data / "msd/subset_timbre90_4680.npz",
+        real_data / "msd/subset_timbre90_4680.tracks.txt",
+        faults,
+    )
+    assert table.numbers.shape == (4680, 54)
+    place = {track.id: row for row, track in enumerate(table.tracks)}
+    order = covariance_order()
+    columns = [*range(12), *(12 + order.index(pair) for pair in table.covariances)]
+    compared = 0
+    for track, segments in read_h5_folder(real_data / "msd/h5", Faults()):
+        if track.id in place:
+            ours = timbre_of(segments)[columns]
+            np.testing.assert_allclose(table.numbers[place[track.id]], ours, rtol=1e-4, atol=1e-3)
+            assert table.tracks[place[track.id]].title == track.title
+            compared += 1
+    assert compared > 100
+
+
+def test_the_real_table_of_all_numbers_is_in_ucis_order(real_data):
+    table = read_uci_like(real_data / "msd/h5_timbre90_uci_layout.csv", Faults())
+    assert table.numbers.shape == (279, 90)

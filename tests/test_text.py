@@ -1,14 +1,47 @@
+"""The laws of titles and captions made plain, of NLTK's two filters, and of the funnel."""
+
+import csv
+import inspect
 import itertools
+import json
+import os
+import shutil
 import subprocess
 import sys
 import time
 import unicodedata
+import warnings
+from collections import Counter
+from dataclasses import replace
 
+import nltk
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from songtitle.text import clean_caption, clean_title, title_steps, tokenize
+from songtitle import text as module
+from songtitle.errors import InputError
+from songtitle.text import (
+    LEFT_OUT,
+    PAPER_TOLD,
+    PLAIN,
+    TitleRules,
+    clean_caption,
+    clean_title,
+    english_words,
+    funnel,
+    named_entities,
+    title_steps,
+    tokenize,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_nltk_data_of_this_machine(monkeypatch):
+    monkeypatch.setattr(nltk.data, "path", ["nowhere"])
+
+
+# -- one text ------------------------------------------------------------------------------------
 
 # Words and signs that the rules look at, in any order, beside text of any kind.
 PIECES = [
@@ -192,7 +225,7 @@ ALTERNATIVES = {
 
 
 def by_rules(raw, **rules):
-    for step in title_steps(**rules).values():
+    for step in title_steps(TitleRules(**rules)).values():
         raw = step(raw)
     return raw
 
@@ -261,3 +294,364 @@ def test_the_time_to_clean_grows_no_faster_than_the_text(piece):
 def test_importing_the_rules_does_not_import_nltk():
     code = "import sys, songtitle.text, songtitle.text; sys.exit('nltk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# -- the funnel ----------------------------------------------------------------------------------
+
+TITLES = [
+    "Georgia Man",
+    "???",
+    "Too Happy (Live)",
+    "too happy",
+    "Garden of Daisies, The",
+    "Zzyzx 99",
+    "1958",
+]
+WORDS = frozenset({"man", "too", "happy", "the", "garden", "of", "daisies", "live", "over-watch"})
+STRICT = TitleRules(named_entities="before_lowercasing", dictionary="all_words", duplicates="drop")
+
+
+@pytest.fixture
+def stub_nltk(monkeypatch):
+    """A chunker that takes capitals followed by `eorgia` for a name, and a small dictionary."""
+    seen = []
+
+    def entities(titles, **options):
+        seen.append((list(titles), options))
+        return ["Georgia" in title for title in titles]
+
+    monkeypatch.setattr(module, "named_entities", entities)
+    monkeypatch.setattr(module, "english_words", lambda **_: WORDS)
+    return seen
+
+
+def counts(found):
+    return [(step.name, step.before, step.after, step.lost, step.changed) for step in found.steps]
+
+
+def test_every_step_says_what_came_in_what_went_on_and_what_it_changed(stub_nltk):
+    found = funnel(TITLES, STRICT)
+    assert counts(found) == [
+        ("named entities", 7, 6, 1, 0),
+        ("signs", 6, 6, 0, 0),
+        ("asides", 6, 6, 0, 2),  # "???" is gone as what stands before the first word
+        ("article", 6, 6, 0, 1),
+        ("punctuation", 6, 6, 0, 1),  # the space that "(Live)" left
+        ("lowercase", 6, 6, 0, 3),
+        ("guests", 6, 6, 0, 0),
+        ("empty", 6, 5, 1, 0),
+        ("dictionary", 5, 4, 1, 0),
+        ("duplicates", 4, 3, 1, 0),
+    ]
+    assert found.titles == ("too happy", "the garden of daisies", "1958")
+    assert found.sources == (2, 4, 6)
+    lost = {step.name: step.examples for step in found.steps if step.lost}
+    assert lost == {
+        "named entities": ("Georgia Man",),
+        "empty": ("???",),
+        "dictionary": ("Zzyzx 99",),
+        "duplicates": ("too happy",),
+    }
+
+
+def test_a_record_of_a_funnel_is_json_and_holds_every_count(stub_nltk):
+    record = json.loads(json.dumps(funnel(TITLES, STRICT).as_dict()))
+    assert (record["in"], record["out"]) == (7, 3)
+    assert sum(step["lost"] for step in record["steps"]) == 4
+    assert record["steps"][0]["rule"] == "before_lowercasing"
+
+
+def test_entities_are_looked_for_in_the_sources_text_or_in_the_clean_one(stub_nltk, tmp_path):
+    before = funnel(TITLES, PAPER_TOLD, data=tmp_path, workers=3, progress=True)
+    after = funnel(TITLES, replace(PAPER_TOLD, named_entities="after_lowercasing"))
+    (first, options), (second, _) = stub_nltk
+    assert first == TITLES
+    assert options == {"data": tmp_path, "workers": 3, "progress": True}
+    assert second == [
+        "georgia man", "too happy live", "too happy", "garden of daisies the", "zzyzx 99", "1958",
+    ]  # fmt: skip
+    assert 0 not in before.sources
+    assert [s.lost for s in after.steps if s.name == "named entities"] == [0]
+
+
+def test_without_nltks_data_its_rules_are_left_out_and_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    found = funnel(TITLES, STRICT, data=tmp_path)
+    notes = {step.name: step.note for step in found.steps if step.note}
+    assert notes == {"named entities": LEFT_OUT, "dictionary": LEFT_OUT}
+    assert "fetch nltk_data" in LEFT_OUT
+    assert all(step.lost == 0 for step in found.steps if step.note)
+    assert "georgia man" in found.titles
+
+
+@given(st.lists(st.text(), max_size=8))
+def test_the_plain_rules_give_clean_titles_and_drop_the_empty(titles):
+    found = funnel(titles, PLAIN)
+    cleaned = [clean_title(title) for title in titles]
+    assert list(found.titles) == [text for text in cleaned if text]
+    assert [cleaned[place] for place in found.sources] == list(found.titles)
+
+
+rules = st.builds(
+    TitleRules,
+    letters=st.sampled_from(["keep", "fold", "drop"]),
+    asides=st.sampled_from(["drop", "keep"]),
+    article=st.sampled_from(["front", "keep"]),
+    punctuation=st.sampled_from(["inner", "strip"]),
+    numerals=st.sampled_from(["keep", "drop"]),
+    named_entities=st.sampled_from(["off", "after_lowercasing"]),
+    dictionary=st.sampled_from(["off", "all_words"]),
+    duplicates=st.sampled_from(["keep", "drop"]),
+)
+pieces = st.lists(st.sampled_from([*TITLES, "Too ", "Happy", "99", " feat. ", ", The", "é", "("]))
+lists = st.lists(st.one_of(st.text(), pieces.map("".join)), max_size=12)
+
+
+@given(lists, rules)
+@settings(deadline=None)
+def test_a_funnel_of_its_own_output_loses_and_changes_nothing(titles, rules):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "named_entities", lambda titles, **_: ["man" in t for t in titles])
+        patch.setattr(module, "english_words", lambda **_: WORDS)
+        once = funnel(titles, rules)
+        twice = funnel(once.titles, rules)
+    assert twice.titles == once.titles
+    assert all(step.lost == step.changed == 0 for step in twice.steps)
+
+
+@given(lists, rules, st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_counts_do_not_depend_on_the_order_of_the_titles(titles, rules, random):
+    shuffled = random.sample(titles, len(titles))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "named_entities", lambda titles, **_: ["man" in t for t in titles])
+        patch.setattr(module, "english_words", lambda **_: WORDS)
+        one, other = funnel(titles, rules), funnel(shuffled, rules)
+    assert counts(one) == counts(other)
+    assert Counter(one.titles) == Counter(other.titles)
+
+
+@given(lists, rules)
+@settings(deadline=None)
+def test_what_one_step_lets_through_comes_into_the_next(titles, rules):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "named_entities", lambda titles, **_: ["man" in t for t in titles])
+        patch.setattr(module, "english_words", lambda **_: WORDS)
+        found = funnel(titles, rules)
+    ins = [step.before for step in found.steps] + [len(found.titles)]
+    assert ins[0] == len(titles)
+    assert ins[1:] == [step.after for step in found.steps]
+    assert all(len(step.examples) == min(5, step.lost or step.changed) for step in found.steps)
+
+
+def test_kept_punctuation_may_need_a_second_pass():
+    kept = replace(PLAIN, punctuation="keep", numerals="drop")
+    once = funnel(["x.mp3 5"], kept)
+    assert once.titles == ("x.mp3",)
+    assert funnel(once.titles, kept).titles == ("x",)
+
+
+def test_a_word_is_known_whatever_its_case_and_a_number_needs_no_dictionary(stub_nltk):
+    cased = replace(PLAIN, lowercase=False, dictionary="all_words")
+    found = funnel(["Too HAPPY 1958", "Over-Watch", "Zzyzx"], cased)
+    assert found.titles == ("Too HAPPY 1958", "Over-Watch")
+
+
+def test_examples_are_cut_to_a_length_that_a_record_can_hold():
+    (step,) = [step for step in funnel(["?" * 1000]).steps if step.name == "empty"]
+    assert step.examples == ("?" * 120,)
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"punctuation": "all"}, "punctuation: expected one of inner, strip, keep, got 'all'"),
+        ({"named_entities": "before"}, "named_entities: expected one of off, before_lower"),
+        ({"named_entities": "after_lowercasing", "lowercase": False}, "expected lowercase=True"),
+    ],
+)
+def test_rules_that_do_not_exist_or_contradict_are_refused(rules, message):
+    wrong = TitleRules()
+    for name, value in rules.items():  # past the type checker that tests run under
+        object.__setattr__(wrong, name, value)
+    with pytest.raises(InputError, match=message):
+        wrong.__post_init__()
+
+
+def test_what_is_no_title_is_refused_with_its_place():
+    with pytest.raises(TypeError, match="got the string 'Georgia Man'"):
+        funnel("Georgia Man")
+    with pytest.raises(TypeError, match=r"got nan at place 1"):
+        inspect.unwrap(funnel)(["Georgia Man", float("nan")])  # without the tests' type checker
+
+
+def fma_titles(folder):
+    with (folder / "fma" / "fma_small_titles.csv").open(encoding="utf-8", newline="") as file:
+        return [row["title"] for row in csv.DictReader(file)]
+
+
+def million_song_titles(folder):
+    text = (folder / "msd" / "subset_timbre90_4680.tracks.txt").read_text("utf-8")
+    return [line.split("<SEP>")[-1] for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("read", "total", "in_case", "lowered", "unknown", "both_pass"),
+    [(fma_titles, 7997, 5243, 4, 3903, 1536), (million_song_titles, 4680, 2996, 0, 2255, 941)],
+)
+def test_named_entities_go_before_lowercasing_and_stay_after_it(
+    real_data, nltk_copy, read, total, in_case, lowered, unknown, both_pass
+):
+    titles = read(real_data)
+    before = funnel(titles, PAPER_TOLD, data=nltk_copy)
+    after = funnel(titles, replace(PAPER_TOLD, named_entities="after_lowercasing"), data=nltk_copy)
+    lost = [{step.name: step.lost for step in found.steps} for found in (before, after)]
+    assert len(titles) == total
+    assert lost[0]["named entities"] == in_case
+    assert lost[1]["named entities"] == lowered
+    assert lost[1]["dictionary"] == unknown
+    assert len(before.titles) == both_pass
+
+
+def test_cleaned_before_their_case_is_lost_few_real_titles_fall_at_a_second_pass(
+    real_data, nltk_copy
+):
+    once = funnel(fma_titles(real_data)[:2000], STRICT, data=nltk_copy)
+    twice = funnel(once.titles, STRICT, data=nltk_copy)
+    assert len(once.titles) - len(twice.titles) <= len(once.titles) * 0.001
+
+
+# -- named entities and the dictionary -----------------------------------------------------------
+
+# As the paper's Table 2 shows them, with the capitals of a title. Some are real titles of the
+# samples ("Trouble In Mind", "Queen Of The Wires"), the others are written alike.
+TABLE_2 = {
+    "Trouble In Mind": True,
+    "Warm and Sunny Day": True,
+    "All I Want Is A Spoonful": False,
+    "Georgia Man": True,
+    "The World Does Not Revolve Around You": False,
+    "Peel Back The Mountain Sky": True,
+    "Where Is Your Love": False,
+    "Queen Of The Wires": True,
+    "Space Power Over-Watch Destroying Evil Rats": True,
+    "Too Happy": True,
+}
+
+
+def test_the_chunker_finds_names_in_original_case_and_none_in_lower_case(nltk_copy, monkeypatch):
+    monkeypatch.setattr(nltk.data, "path", [str(nltk_copy)])
+    titles = ["Georgia Man", "Queen Of The Wires", "where is your love"]
+    assert named_entities(titles) == [True, True, False]
+    assert named_entities([title.lower() for title in titles]) == [False, False, False]
+
+
+def test_of_the_papers_clean_titles_seven_of_ten_hold_a_name_unless_in_lower_case(nltk_copy):
+    assert named_entities(list(TABLE_2), data=nltk_copy) == list(TABLE_2.values())
+    assert not any(named_entities([title.lower() for title in TABLE_2], data=nltk_copy))
+
+
+def test_the_answers_are_those_of_nltks_own_calls_whatever_the_number_of_workers(nltk_copy):
+    odd = ["", "\0", "...", "🔥", "(" * 9_000, "\ud800"]
+    titles = [f"{first} {second}" for first in TABLE_2 for second in TABLE_2]
+    titles += [*(f"{title} {n}" for title in titles for n in range(5)), *titles[:50], *odd]
+    alone = named_entities(titles, data=nltk_copy, workers=1)
+    assert named_entities(titles, data=nltk_copy, workers=2) == alone
+    assert named_entities(titles[99::-1], data=nltk_copy) == alone[99::-1]
+    nltk.data.path.append(str(nltk_copy))
+    tokens = [nltk.word_tokenize(title, preserve_line=True) for title in titles[:100]]
+    trees = nltk.ne_chunk_sents(nltk.pos_tag_sents(tokens), binary=True)
+    assert alone[:100] == [any(isinstance(node, nltk.Tree) for node in tree) for tree in trees]
+
+
+def test_the_folder_of_data_is_looked_in_for_one_call_and_no_longer(nltk_copy):
+    before = list(nltk.data.path)
+    assert named_entities(["Georgia Man"], data=nltk_copy) == [True]
+    assert nltk.data.path == before
+    assert named_entities(["Georgia Man"]) is None
+
+
+def test_data_may_move_to_another_folder_between_two_calls(nltk_copy, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(nltk_copy, moved)
+    assert named_entities(["Georgia Man"], data=moved) == [True]
+    shutil.rmtree(moved)
+    assert named_entities(["Georgia Man"], data=moved) is None
+    assert named_entities(["Georgia Man"], data=nltk_copy) == [True]
+
+
+def test_progress_is_told_in_titles(nltk_copy, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    named_entities(["Georgia Man", "Georgia Man", "Ohio"], data=nltk_copy, progress=True)
+    assert "2/2" in capsys.readouterr().err
+    named_entities(["Georgia Man"], data=nltk_copy)
+    assert capsys.readouterr().err == ""
+
+
+def test_no_titles_have_no_answers(nltk_copy):
+    assert named_entities([], data=nltk_copy) == []
+
+
+def test_english_words_are_those_of_the_corpus_in_lower_case(nltk_copy, monkeypatch):
+    words = english_words(data=nltk_copy)
+    assert words is not None
+    assert len(words) > 200_000
+    assert {"garden", "daisy", "aaron"} <= words
+    assert "over-watch" not in words
+    monkeypatch.setattr(nltk.data, "path", [str(nltk_copy)])
+    assert english_words() == words
+
+
+def test_without_the_nltk_data_the_filters_answer_none(tmp_path):
+    for data in (None, tmp_path, tmp_path / "absent"):
+        assert named_entities(["Georgia Man"], data=data) is None
+        assert english_words(data=data) is None
+
+
+@pytest.mark.parametrize("lacking", ["taggers", "chunkers", "corpora"])
+def test_without_one_of_the_packages_the_answer_is_none(nltk_copy, tmp_path, lacking):
+    part = tmp_path / "part"
+    shutil.copytree(nltk_copy, part)
+    shutil.rmtree(part / lacking)
+    assert named_entities(["Georgia Man"], data=part) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are asked on POSIX")
+def test_data_that_others_may_write_are_refused_with_the_folder_and_the_remedy(tmp_path):
+    words = tmp_path / "open" / "corpora" / "words"
+    words.mkdir(parents=True)
+    (tmp_path / "open").chmod(0o777)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match="open: expected a place that only its owner may"):
+            english_words(data=tmp_path / "open")
+        with pytest.raises(InputError, match="chmod -R go-w"):
+            named_entities(["Georgia Man"], data=tmp_path / "open")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_torn_data_are_named_with_the_remedy(nltk_copy, tmp_path, workers):
+    torn = tmp_path / "torn"
+    shutil.copytree(nltk_copy, torn)
+    (torn / "taggers" / "averaged_perceptron_tagger_eng.zip").write_bytes(b"PK\3\4 and no more")
+    titles = [f"Georgia Man {number}" for number in range(600)]
+    with pytest.raises(InputError, match="fetch nltk_data") as caught:
+        named_entities(titles, data=torn, workers=workers)
+    assert "\n" not in str(caught.value)
+    (torn / "taggers" / "averaged_perceptron_tagger_eng.zip").unlink()
+    folder = torn / "taggers" / "averaged_perceptron_tagger_eng"
+    folder.mkdir(mode=0o700)
+    for part in ("weights", "tagdict", "classes"):
+        (folder / f"averaged_perceptron_tagger_eng.{part}.json").write_text(json.dumps({})[:1])
+    with pytest.raises(InputError, match="expected whole packages, got"):
+        named_entities(titles, data=torn, workers=workers)
+
+
+def test_a_lone_string_is_no_list_of_titles():
+    with pytest.raises(TypeError, match="expected a list of titles, got the string 'Georgia Man'"):
+        named_entities("Georgia Man")
+
+
+def test_no_workers_at_all_is_an_error():
+    with pytest.raises(InputError, match="at least one worker, got 0"):
+        named_entities(["Georgia Man"], workers=0)

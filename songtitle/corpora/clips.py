@@ -1,4 +1,4 @@
-"""Music clips: where they lie, what they measure, how they get one length, which make a test set.
+"""Music clips: where they lie, what decoding them finds, which make a test set.
 
 Nothing is taken from a file's name or header that can be counted by decoding it.
 """
@@ -10,26 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 import soundfile
-import torch
-from jaxtyping import Float
-from torch import Tensor
 from tqdm import tqdm
 
 from songtitle.corpora.contract import Titled
 from songtitle.corpora.manifest import seeded_order
 from songtitle.errors import InputError
 from songtitle.rows import Faults
-from songtitle.shapes import Waveform
 from songtitle.sound import quiet_decoder
-
-LengthRule = Literal["pad", "loop", "crop", "refuse"]
 
 _FRAME = 1_152  # samples of an mp3 frame at 32 kHz and above
 _BLOCK = 4 * _FRAME  # decoded at a time: about a tenth of a second is lost at a break
-
 
 _Item = TypeVar("_Item", bound=Titled)
 
@@ -140,36 +133,6 @@ def summary(facts: Collection[ClipFacts]) -> dict[str, Any]:
         for name, values in columns.items()
     }
     return {"clips": len(facts), "seconds": sum(clip.seconds for clip in facts), **counts}
-
-
-def fit_length(
-    waveform: Waveform, length: int, rule: LengthRule = "pad"
-) -> Float[Tensor, "*batch {length}"]:
-    """A waveform of exactly `length` samples; what is too long is cut at its end.
-
-    What is too short is extended by silence ("pad"), repeated ("loop") or refused ("crop");
-    "refuse" refuses any other length. Raises InputError for what is refused, and for no samples.
-    """
-    if rule not in get_args(LengthRule):
-        msg = f"rule: expected one of {', '.join(get_args(LengthRule))}, got {rule!r}; pick one"
-        raise InputError(msg)
-    samples = waveform.shape[-1]
-    if length < 1 or samples < 1:
-        msg = f"clip: expected 1 sample or more, got {samples} to fit into {length}; leave it out"
-        raise InputError(msg)
-    if (samples < length and rule == "crop") or (samples != length and rule == "refuse"):
-        bound = "at least" if rule == "crop" else "exactly"
-        msg = (
-            f"clip: expected {bound} {length} samples, got {samples}; leave it out or take "
-            "another rule"
-        )
-        raise InputError(msg)
-    if samples < length and rule == "pad":
-        return torch.nn.functional.pad(waveform, (0, length - samples))
-    if samples < length:
-        times = -(-length // samples)
-        waveform = waveform.repeat(*[1] * (waveform.dim() - 1), times)
-    return waveform[..., :length]
 
 
 def choose_test(

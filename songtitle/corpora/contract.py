@@ -1,32 +1,18 @@
-"""What every loader's items have in common, whatever they were made from.
+"""What the readers of corpora give: captioned items to learn from, titled ones to be named."""
 
-A corpus to train on gives `Captioned` items, one to be named gives `Titled` ones: code above the
-loaders asks for no more than this. `tests/test_datasets.py` holds every loader to it.
-"""
-
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 
-@runtime_checkable
-class Captioned(Protocol):
-    """A picture or a sound, and what it shows in words."""
+@dataclass(frozen=True, slots=True)
+class Captioned:
+    """A picture at hand, and what it shows in words."""
 
-    @property
-    def id(self) -> str:
-        """Unique in its corpus, the same in every run."""
-
-    @property
-    def path(self) -> Path:
-        """The picture or sound file."""
-
-    @property
-    def caption(self) -> str:
-        """What it shows, uncleaned."""
-
-    @property
-    def group(self) -> str:
-        """Items of one group stay on one side of a split."""
+    id: str  # unique in its corpus, the same in every run
+    path: Path
+    caption: str  # uncleaned
+    group: str  # items of one group stay on one side of a split
 
 
 @runtime_checkable

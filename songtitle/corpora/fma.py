@@ -58,14 +58,6 @@ class Track:
         return self.artist or f"track {self.id}"
 
 
-@dataclass(frozen=True)
-class Genre:
-    """One of FMA's genres."""
-
-    title: str
-    parent: int | None  # genre id; None for a root
-
-
 def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
     """The tracks of `tracks.csv`: two header rows that name a column together, a third for the id.
 
@@ -146,26 +138,6 @@ def read_file_genres(path: Path, faults: Faults) -> dict[int, str]:
         track_id = _track_id(path, line, cells["track_id"], genres, faults)
         if track_id is not None:
             genres[track_id] = cells["genre"]
-    return genres
-
-
-def read_genres(path: Path, faults: Faults) -> dict[int, Genre]:
-    """The genres of `genres.csv` or `raw_genres.csv`, by genre id.
-
-    A row without a genre id is counted and skipped.
-    """
-    header = next(read_csv(path, Faults()), (0, []))[1]
-    raw = "genre_title" in header
-    columns = {"id": "genre_id", "title": "genre_title" if raw else "title"}
-    columns["parent"] = "genre_parent_id" if raw else "parent"
-    genres: dict[int, Genre] = {}
-    for line, cells in read_table(path, columns, faults):
-        if not re.fullmatch("[0-9]+", cells["id"]):
-            faults.add(path, line, "no genre id", detail=cells["id"])
-            continue
-        parent = re.fullmatch("[0-9]+", cells["parent"])
-        # genres.csv writes 0 for no parent, raw_genres.csv nothing.
-        genres[int(cells["id"])] = Genre(cells["title"], int(parent[0]) or None if parent else None)
     return genres
 
 

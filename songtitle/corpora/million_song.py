@@ -1,7 +1,7 @@
-"""Million Song: UCI's rows of year and timbre, and the lists of tracks with their titles.
+"""Million Song: UCI's rows of year and timbre, lists of tracks with titles, and HDF5 files.
 
 UCI's YearPredictionMSD has the numbers and no titles, the lists have titles and no numbers;
-`pairing` brings the two together. `hdf5_tracks` reads the files that have both for one track.
+`pairing` brings the two together. The HDF5 files have both for one track each.
 
 Source: Bertin-Mahieux et al. 2011; the code of its year prediction says in which order the 90
 numbers stand and which tracks are left out.
@@ -9,13 +9,14 @@ numbers stand and which tracks are left out.
 
 import csv
 import io
-import itertools
 import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 import h5py
@@ -29,12 +30,17 @@ from songtitle.timbre import COEFFICIENTS, TIMBRE_SIZE, moments
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # a year outside is none
 SEPARATOR = "<SEP>"
+FEWEST_SEGMENTS = 10  # the year prediction of Million Song's makers leaves out tracks with fewer
 
 _BLOCK = 4_096  # rows parsed at once: a few megabytes
 _LONGEST_ROW = 10_000  # bytes; real ones have about 800
 _SHORTEST_ROW = 2 * (1 + TIMBRE_SIZE)  # bytes: 91 digits, each with a comma or line end
 _TRACK = re.compile(r"TR[A-Z0-9]{16}")
 _LOOK = 20  # first rows by which the kind of a list is recognised
+_MOST_SEGMENTS = 100_000  # the longest track at hand has 3,303
+_LARGEST = 1 << 26  # bytes; no single track is near it
+
+Segments = Float64[np.ndarray, "segments 12"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,33 +62,69 @@ class Track:
 # -- rows of UCI ---------------------------------------------------------------------------------
 
 
-def read_uci(path: Path, faults: Faults) -> Iterator[tuple[int, int, Float32[np.ndarray, " 90"]]]:
-    """The rows of YearPredictionMSD.txt: line from 1, year, then 12 means and 78 covariances.
-
-    A row with too few or too many numbers, with NaN, infinity or what is no number, or with a year
-    outside 1900-2100 is counted and skipped. `check_layout` tells whether the numbers stand in
-    UCI's order. Raises InputError when there is no such file, or a web page in its place.
-    """
-    for lines, years, timbre in _read_blocks(path, faults):
-        yield from zip(lines.tolist(), years.tolist(), timbre, strict=True)
-
-
 def load_uci(
     path: Path, faults: Faults
 ) -> tuple[Int16[np.ndarray, " rows"], Float32[np.ndarray, "rows 90"]]:
-    """Years and timbre of all good rows of YearPredictionMSD.txt in order, as `read_uci` has them.
+    """Load years and timbre, 12 means and 78 covariances, of YearPredictionMSD.txt, in its order.
 
-    Nothing is held twice: memory is that of the result and of one block.
+    A row with too few or too many numbers, with NaN, infinity or what is no number, or with a year
+    outside 1900-2100 is counted and skipped. `check_layout` tells whether the numbers stand in
+    UCI's order. Nothing is held twice: memory is that of the result and of one block. Raises
+    InputError when there is no such file, or a web page in its place.
     """
-    most = _most_rows(path)
-    years = np.empty(most, np.int16)
-    timbre = np.empty((most, TIMBRE_SIZE), np.float32)
+    lines = _whole_rows(path, faults)
+    first = list(islice(lines, _BLOCK))  # a missing file is told here
+    # No file has more rows than lines, nor than its bytes give room for.
+    with path.open("rb") as file:
+        ends = sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
+        most = min(1 + ends, 1 + file.tell() // _SHORTEST_ROW)
+    years, timbre = np.empty(most, np.int16), np.empty((most, TIMBRE_SIZE), np.float32)
     rows = 0
-    for _, some_years, some_timbre in _read_blocks(path, faults):
-        end = rows + len(some_years)
-        years[rows:end], timbre[rows:end] = some_years, some_timbre
+    for block in chain([first], iter(lambda: list(islice(lines, _BLOCK)), [])):
+        values = _parsed(path, block, faults)
+        end = rows + len(values)
+        years[rows:end], timbre[rows:end] = values[:, 0], values[:, 1:]
         rows = end
     return years[:rows], timbre[:rows]
+
+
+def _whole_rows(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
+    """The rows of 91 fields with their lines."""
+    for number, text in read_lines(path, faults, longest=_LONGEST_ROW):
+        count = 1 + text.count(",")
+        if count == 1 + TIMBRE_SIZE:
+            yield number, text
+        else:
+            detail = f"expected {1 + TIMBRE_SIZE}, got {count}"
+            faults.add(path, number, "wrong number of numbers", detail=detail)
+
+
+def _parsed(
+    path: Path, block: list[tuple[int, str]], faults: Faults
+) -> Float64[np.ndarray, "rows 91"]:
+    """Year and timbre of the good rows of a block."""
+    if not block:
+        return np.empty((0, 1 + TIMBRE_SIZE))
+    text = "\n".join(row for _, row in block)
+    # A carriage return inside a row ends no line.
+    read = partial(pd.read_csv, header=None, quoting=csv.QUOTE_NONE, lineterminator="\n")
+    try:
+        values = read(io.StringIO(text), dtype=np.float64).to_numpy()
+    except ValueError:  # something that is no number
+        words = read(io.StringIO(text), dtype=str, keep_default_na=False)
+        values = words.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    years = values[:, 0]
+    finite = np.isfinite(values).all(1)
+    dated = (years >= FIRST_YEAR) & (years <= LAST_YEAR) & (np.floor(years) == years)
+    for place in np.flatnonzero(~finite):
+        number, row = block[place]
+        column = int(np.argmin(np.isfinite(values[place])))
+        detail = f"number {column + 1} of {1 + TIMBRE_SIZE} is {row.split(',')[column][:20]!r}"
+        faults.add(path, number, "not a finite number", detail=detail)
+    for place in np.flatnonzero(finite & ~dated):
+        number, row = block[place]
+        faults.add(path, number, "not a year", detail=row.partition(",")[0])
+    return values[finite & dated]
 
 
 def covariance_order() -> list[tuple[int, int]]:
@@ -135,7 +177,7 @@ def check_layout(
 
 
 def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
-    """The tracks of a Million Song list in its order, titles as they stand.
+    """Give the tracks of a Million Song list in its order, titles as they stand.
 
     Two forms are known by their first rows: `track<SEP>song<SEP>artist<SEP>title`
     (unique_tracks.txt) and `year<SEP>track<SEP>artist<SEP>title` (tracks_per_year.txt, which is
@@ -146,8 +188,10 @@ def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
     Raises InputError when no form fits.
     """
     lines = read_lines(path, faults)
-    first = list(itertools.islice(lines, _LOOK))
-    place = _track_place([text.split(SEPARATOR) for _, text in first])
+    first = list(islice(lines, _LOOK))
+    heads = (row[:2] for _, text in first if len(row := text.split(SEPARATOR)) == 4)
+    places = (place for row in heads for place in (0, 1) if _TRACK.fullmatch(row[place]))
+    place = next(places, None)  # of the track's id among the fields
     if place is None:
         got = repr(first[0][1][:60]) if first else "an empty file"
         msg = (
@@ -156,29 +200,17 @@ def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
         )
         raise InputError(msg)
     seen: set[str] = set()
-    for rows in (first, lines):
-        for number, text in rows:
-            fields = text.split(SEPARATOR)
-            if len(fields) != 4:
-                faults.add(path, number, "not four fields", detail=f"{len(fields)}: {text}")
-            elif not _TRACK.fullmatch(fields[place]):
-                faults.add(path, number, "not a track id", detail=fields[place])
-            elif fields[place] in seen:
-                faults.add(path, number, "track came before", detail=fields[place])
-            else:
-                seen.add(fields[place])
-                yield _track(path, number, fields, place, faults)
-
-
-def _track_place(rows: Sequence[Sequence[str]]) -> int | None:
-    """In which field the list has its track ids: 0 or 1; None when these rows do not tell."""
-    for fields in rows:
-        if len(fields) == 4:
-            if _TRACK.fullmatch(fields[0]):
-                return 0
-            if _TRACK.fullmatch(fields[1]):
-                return 1
-    return None
+    for number, text in chain(first, lines):
+        fields = text.split(SEPARATOR)
+        if len(fields) != 4:
+            faults.add(path, number, "not four fields", detail=f"{len(fields)}: {text}")
+        elif not _TRACK.fullmatch(fields[place]):
+            faults.add(path, number, "not a track id", detail=fields[place])
+        elif fields[place] in seen:
+            faults.add(path, number, "track came before", detail=fields[place])
+        else:
+            seen.add(fields[place])
+            yield _track(path, number, fields, place, faults)
 
 
 def _track(path: Path, number: int, fields: list[str], place: int, faults: Faults) -> Track:
@@ -194,132 +226,39 @@ def _track(path: Path, number: int, fields: list[str], place: int, faults: Fault
     return Track(fields[1], title, artist, year=year or None)
 
 
-# -- blocks of rows ------------------------------------------------------------------------------
-
-
-def _most_rows(path: Path) -> int:
-    """No file has more rows than lines, nor than its bytes give room for; 0 where there is none."""
-    try:
-        with path.open("rb") as file:
-            lines = 1 + sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
-            return min(lines, 1 + file.tell() // _SHORTEST_ROW)
-    except OSError:
-        return 0  # _read_blocks will say so
-
-
-def _read_blocks(
-    path: Path, faults: Faults
-) -> Iterator[tuple[Int64[np.ndarray, " n"], Int16[np.ndarray, " n"], Float32[np.ndarray, "n 90"]]]:
-    """Good rows, some thousand at once: line numbers, years, timbre."""
-    numbers: list[int] = []
-    texts: list[str] = []
-    for number, text in read_lines(path, faults, longest=_LONGEST_ROW):
-        count = 1 + text.count(",")
-        if count != 1 + TIMBRE_SIZE:
-            detail = f"expected {1 + TIMBRE_SIZE}, got {count}"
-            faults.add(path, number, "wrong number of numbers", detail=detail)
-            continue
-        numbers.append(number)
-        texts.append(text)
-        if len(texts) == _BLOCK:
-            yield _good_rows(path, numbers, texts, faults)
-            numbers, texts = [], []
-    if texts:
-        yield _good_rows(path, numbers, texts, faults)
-
-
-def _good_rows(
-    path: Path, numbers: list[int], texts: list[str], faults: Faults
-) -> tuple[Int64[np.ndarray, " n"], Int16[np.ndarray, " n"], Float32[np.ndarray, "n 90"]]:
-    try:
-        values = pd.read_csv(
-            io.StringIO("\n".join(texts)),
-            header=None,
-            dtype=np.float64,
-            quoting=csv.QUOTE_NONE,
-            engine="c",
-        ).to_numpy()
-    except ValueError:  # something that is no number: row by row
-        values = np.stack([_row(text) for text in texts])
-    if len(values) != len(texts):  # a carriage return inside a row splits it
-        values = np.stack([_row(text) for text in texts])
-    years = values[:, 0]
-    finite = np.isfinite(values).all(1)
-    dated = (years >= FIRST_YEAR) & (years <= LAST_YEAR) & (np.floor(years) == years)
-    for place in np.flatnonzero(~finite):
-        column = int(np.argmin(np.isfinite(values[place])))
-        field = texts[place].split(",")[column]
-        detail = f"number {column + 1} of {1 + TIMBRE_SIZE} is {field[:20]!r}"
-        faults.add(path, numbers[place], "not a finite number", detail=detail)
-    for place in np.flatnonzero(finite & ~dated):
-        faults.add(path, numbers[place], "not a year", detail=texts[place].partition(",")[0])
-    good = finite & dated
-    lines = np.array(numbers, dtype=np.int64)[good]
-    return lines, years[good].astype(np.int16), values[good, 1:].astype(np.float32)
-
-
-def _row(text: str) -> Float64[np.ndarray, " 91"]:
-    """The numbers of a row, NaN for what is none."""
-
-    def number(field: str) -> float:
-        try:
-            return float(field) if "_" not in field else np.nan  # Python takes 1_000 for a number
-        except ValueError:
-            return np.nan
-
-    return np.array([number(field) for field in text.split(",")])
-
-
-FEWEST_SEGMENTS = 10  # the year prediction of Million Song's makers leaves out tracks with fewer
-
-_MOST_SEGMENTS = 100_000  # the longest track at hand has 3,303
-_LARGEST = 1 << 26  # bytes; no single track is near it
-
-
-def read_h5(
-    path: Path, *, fewest: int = FEWEST_SEGMENTS
-) -> tuple[Track, Float64[np.ndarray, "segments 12"]]:
-    """A track and the 12 timbre numbers of each of its segments, from its Million Song file.
-
-    A year of 0, or outside 1900-2100, is None. Raises InputError, naming the file, when there is
-    none, when it is torn or no HDF5, lacks a dataset, holds another number of songs than one, has
-    fewer than `fewest` segments (their makers' rule) or numbers that are not finite.
-    """
-    try:
-        return _read_h5(path, fewest)
-    except _BadTrack as problem:
-        msg = f"{path}: {problem}; fetch it again or leave it out"
-        raise InputError(msg) from problem
+# -- tracks in HDF5 ------------------------------------------------------------------------------
 
 
 def read_h5_folder(
     folder: Path, faults: Faults, *, fewest: int = FEWEST_SEGMENTS
-) -> Iterator[tuple[Track, Float64[np.ndarray, "segments 12"]]]:
-    """Every track under a folder, by path; a file that `read_h5` refuses is counted and skipped.
+) -> Iterator[tuple[Track, Segments]]:
+    """Give every track under a folder, by path, and the 12 timbre numbers of each of its segments.
 
-    Raises InputError when there is no such folder.
+    A year of 0, or outside 1900-2100, is None. Counted and skipped: a file that is torn or no
+    HDF5, lacks a dataset, holds another number of songs than one, has fewer than `fewest` segments
+    (their makers' rule) or numbers that are not finite. Raises InputError when there is no such
+    folder.
     """
     if not folder.is_dir():
         msg = f"{folder}: expected a folder of HDF5 tracks, there is none; correct the path"
         raise InputError(msg)
     for path in sorted(folder.rglob("*.h5")):
-        try:
-            yield _read_h5(path, fewest)
-        except _BadTrack as problem:
-            faults.add(path, None, problem.kind, detail=str(problem))
+        if found := _read_h5(path, path, fewest, faults):
+            yield found
 
 
 def read_h5_archive(
     archive: Path, faults: Faults, *, fewest: int = FEWEST_SEGMENTS
-) -> Iterator[tuple[Track, Float64[np.ndarray, "segments 12"]]]:
-    """Every track of a tar archive such as the 10,000-song subset, in its order, never unpacked.
+) -> Iterator[tuple[Track, Segments]]:
+    """Give every track of a tar archive such as the 10,000-song subset, in its order, not unpacked.
 
-    What `read_h5` would refuse is counted and skipped; an archive that ends early is counted and
-    ends the tracks. Raises InputError when it is missing or no archive.
+    What `read_h5_folder` would skip is counted and skipped; an archive that ends early is counted
+    and ends the tracks. Raises InputError when it is missing or no archive.
     """
+    torn = (tarfile.TarError, OSError, EOFError, zlib.error)
     try:
         tar = tarfile.open(archive, "r|*")  # noqa: SIM115 - closed below
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except torn as error:
         msg = f"{archive}: expected a tar archive of HDF5 tracks, got '{error}'; fetch it again"
         raise InputError(msg) from error
     with tar:
@@ -338,65 +277,59 @@ def read_h5_archive(
                 file = tar.extractfile(member)
                 assert file is not None  # only for what is no file
                 content = io.BytesIO(file.read())
-            except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            except torn as error:
                 faults.add(archive, None, "archive ends early", detail=str(error))
                 return
-            try:
-                yield _read_h5(content, fewest)
-            except _BadTrack as problem:
-                faults.add(name, None, problem.kind, detail=str(problem))
+            if found := _read_h5(content, name, fewest, faults):
+                yield found
 
 
-def timbre_of(segments: Float64[np.ndarray, "segments 12"]) -> Float64[np.ndarray, " 90"]:
-    """The 90 numbers that UCI has of a track: 12 means, 78 covariances in `covariance_order`."""
+def timbre_of(segments: Segments) -> Float64[np.ndarray, " 90"]:
+    """Compute the 90 numbers that UCI has of a track: 12 means, 78 covariances in its order."""
     return moments(segments)
 
 
-class _BadTrack(Exception):
-    """Why an HDF5 track cannot be used, in words and as one of a few kinds."""
-
-    def __init__(self, *, kind: str, words: str) -> None:
-        super().__init__(words)
-        self.kind = kind
-
-
-def _read_h5(source: Path | io.BytesIO, fewest: int) -> tuple[Track, Float64[np.ndarray, "n 12"]]:
+def _read_h5(
+    source: Path | io.BytesIO, name: Path, fewest: int, faults: Faults
+) -> tuple[Track, Segments] | None:
+    """A track and its segments; None, counted, for what is no good."""
+    fault = None
     try:
         with h5py.File(source, "r") as file:
-            metadata, year = file["metadata/songs"], file["musicbrainz/songs"]
-            analysis, timbre = file["analysis/songs"], file["analysis/segments_timbre"]
-            if not metadata.shape == year.shape == analysis.shape == (1,):
-                raise _BadTrack(
-                    kind="not one song", words=f"expected one song, got {metadata.shape}"
-                )
-            if timbre.ndim != 2 or timbre.shape[1] != COEFFICIENTS:
-                words = f"expected segments of {COEFFICIENTS} numbers, got {timbre.shape}"
-                raise _BadTrack(kind="segments not 12 wide", words=words)
-            if not fewest <= len(timbre) <= _MOST_SEGMENTS:
+            songs = [file[f"{group}/songs"] for group in ("metadata", "musicbrainz", "analysis")]
+            timbre = file["analysis/segments_timbre"]
+            if any(table.shape != (1,) for table in songs):
+                fault = "not one song", f"expected one song, got {songs[0].shape}"
+            elif timbre.ndim != 2 or timbre.shape[1] != COEFFICIENTS:
+                wanted = f"expected segments of {COEFFICIENTS} numbers"
+                fault = "segments not 12 wide", f"{wanted}, got {timbre.shape}"
+            elif not fewest <= len(timbre) <= _MOST_SEGMENTS:
+                wanted = f"expected {fewest} to {_MOST_SEGMENTS} segments"
                 kind = "too few segments" if len(timbre) < fewest else "too many segments"
-                words = f"expected {fewest} to {_MOST_SEGMENTS} segments, got {len(timbre)}"
-                raise _BadTrack(kind=kind, words=words)
-            segments = timbre[:].astype(np.float64)
-            about = metadata[0]
-            said = int(year[0]["year"])
-            track = Track(
-                _text(analysis[0]["track_id"]),
-                _text(about["title"]),
-                _text(about["artist_name"]),
-                year=said if FIRST_YEAR <= said <= LAST_YEAR else None,
-                song=_text(about["song_id"]),
-            )
+                fault = kind, f"{wanted}, got {len(timbre)}"
+            else:
+                segments = timbre[:].astype(np.float64)
+                about, date, analysis = (table[0] for table in songs)
+                year = int(date["year"])
+                track = Track(
+                    _text(analysis["track_id"]),
+                    _text(about["title"]),
+                    _text(about["artist_name"]),
+                    year=year if FIRST_YEAR <= year <= LAST_YEAR else None,
+                    song=_text(about["song_id"]),
+                )
+                if bad := int((~np.isfinite(segments).all(1)).sum()):
+                    words = f"expected finite numbers, {bad} segments have others"
+                    fault = "segments not finite", words
     except (LookupError, OSError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).strip("'\"").split())
         # h5py has one error for a name that is not there and for one that cannot be looked up.
         lacks = "doesn't exist" in reason or "component not found" in reason
         kind = "dataset missing" if lacks else "not HDF5, or torn"
-        words = f"expected an HDF5 track of Million Song, got [{reason}]"
-        raise _BadTrack(kind=kind, words=words) from error
-    if not np.isfinite(segments).all():
-        bad = int((~np.isfinite(segments).all(1)).sum())
-        words = f"expected finite numbers, {bad} segments have others"
-        raise _BadTrack(kind="segments not finite", words=words)
+        fault = kind, f"expected an HDF5 track of Million Song, got [{reason}]"
+    if fault:
+        faults.add(name, None, fault[0], detail=fault[1])
+        return None
     return track, segments
 
 
@@ -405,6 +338,9 @@ def _text(value: bytes) -> str:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         return value.decode("cp1252", errors="replace")
+
+
+# -- prepared tables -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,9 @@
-"""Anchors: rows of timbre whose track is known, because its 90 numbers were computed again."""
+"""Pairing: which track of a list each row of timbre is, and how far that can be trusted.
+
+The rows (UCI's) have years and numbers, the list has years and titles. `as_told` is the paper's
+way, `aligned` and `within_year` repair it, `shuffled` is the control. Anchors are rows whose track
+is known, because its 90 numbers were computed again.
+"""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,6 +13,11 @@ from jaxtyping import Bool, Float, Int, Int32
 
 from songtitle.corpora.million_song import FIRST_YEAR, LAST_YEAR
 from songtitle.errors import InputError
+
+_NO_YEAR = 255  # the code of a list's unknown year, which is no row's
+
+Years = Int[np.ndarray, " rows"]
+ListYears = Int[np.ndarray, " entries"]
 
 
 class Anchors(NamedTuple):
@@ -24,7 +34,7 @@ def find_anchors(
     *,
     decimals: int = 5,
 ) -> Anchors:
-    """The rows that hold the numbers of known tracks, which are these `entries` of the list.
+    """Find the rows that hold the numbers of known tracks, which are these `entries` of the list.
 
     Numbers are equal up to the `decimals` with which the rows were printed and single precision;
     any columns will do, if both have the same. A track that fits several rows anchors none (the
@@ -47,40 +57,6 @@ def find_anchors(
     return Anchors(rows[once], places[once])
 
 
-def check_anchors(anchors: Anchors, rows: bytes, entries: bytes) -> None:
-    """Raise InputError unless each anchor is a row and an entry of its own, of the same year.
-
-    `rows` and `entries` are the years of the rows and of the list, one byte each.
-    """
-    if not len(anchors.rows):
-        return
-    ascending = (np.diff(anchors.rows) > 0).all() and len(set(anchors.entries.tolist())) == len(
-        anchors.entries
-    )
-    inside = (
-        anchors.rows[0] >= 0
-        and anchors.rows[-1] < len(rows)
-        and anchors.entries.min() >= 0
-        and anchors.entries.max() < len(entries)
-    )
-    if not ascending or not inside or len(anchors.rows) != len(anchors.entries):
-        msg = (
-            "anchors: expected ascending rows, each with an entry of its own, inside the rows and "
-            "the list, got others; find them by find_anchors()"
-        )
-        raise InputError(msg)
-    for row, entry in zip(anchors.rows.tolist(), anchors.entries.tolist(), strict=True):
-        if rows[row] != entries[entry]:
-            msg = (
-                f"row {row + 1}: expected the year of its anchor, entry {entry + 1} of the list, "
-                "got another; the list is of other tracks"
-            )
-            raise InputError(msg)
-
-
-_NO_YEAR = 255  # the code of a list's unknown year, which is no row's
-
-
 @dataclass(frozen=True)
 class Pairing:
     """For each row of timbre an entry of the list (from 0), and how far it can be trusted."""
@@ -94,10 +70,8 @@ class Pairing:
 # -- three joins ---------------------------------------------------------------------------------
 
 
-def as_told(
-    row_years: Int[np.ndarray, " rows"], list_years: Int[np.ndarray, " entries"]
-) -> Pairing:
-    """Row i with entry i, as the paper tells it; nothing vouches for any row.
+def as_told(row_years: Years, list_years: ListYears) -> Pairing:
+    """Join row i with entry i, as the paper tells it; nothing vouches for any row.
 
     Raises InputError when the list is shorter than the rows.
     """
@@ -106,38 +80,37 @@ def as_told(
 
 
 def shuffled(
-    row_years: Int[np.ndarray, " rows"],
-    list_years: Int[np.ndarray, " entries"],
+    row_years: Years,
+    list_years: ListYears,
     *,
     generator: np.random.Generator,
 ) -> Pairing:
-    """Each row with a random entry, none twice: the control, which no title can survive."""
+    """Join each row with a random entry, none twice: the control, which no title can survive."""
     _codes(row_years, list_years)
     return _unvouched(generator.permutation(len(list_years))[: len(row_years)], len(list_years))
 
 
 def aligned(
-    row_years: Int[np.ndarray, " rows"],
-    list_years: Int[np.ndarray, " entries"],
+    row_years: Years,
+    list_years: ListYears,
     anchors: Anchors | None = None,
 ) -> Pairing:
-    """Rows with the entries of a list in the same order, from which some are missing in the rows.
+    """Join rows with a list in the same order, of which some entries are missing in the rows.
 
     Every way to lay the years of the rows in order into those of the list lies between the one
     that goes as far left and the one that goes as far right as it can; each entry of the row's
     year between these two is possible, no other. A row is certain where the two meet. The partner
     is the left one. Linear in the length of the list.
 
-    One missing entry leaves in doubt just the run of equal years it stood in (`doubt_of_one_gap`);
-    an anchor ends the doubt on its side. A list year of 0 is unknown: no row's.
+    One missing entry leaves in doubt just the run of equal years it stood in; an anchor ends the
+    doubt on its side. A list year of 0 is unknown: no row's.
 
     Raises InputError when the rows' years do not fit into the list's in order, naming the row
     where that shows, or when the anchors contradict the order: the list is in another order.
     """
     rows, entries = _codes(row_years, list_years)
     count, length = len(rows), len(entries)
-    known = anchors or Anchors(np.empty(0, np.int32), np.empty(0, np.int32))
-    check_anchors(known, rows, entries)
+    known = _checked(anchors, rows, entries)
     if (np.diff(known.entries) <= 0).any():
         k = int(np.argmax(np.diff(known.entries) <= 0))
         msg = (
@@ -170,13 +143,13 @@ def aligned(
 
 
 def within_year(
-    row_years: Int[np.ndarray, " rows"],
-    list_years: Int[np.ndarray, " entries"],
+    row_years: Years,
+    list_years: ListYears,
     anchors: Anchors | None = None,
     *,
     same_order: bool = False,
 ) -> Pairing:
-    """Rows with entries of their year, whatever the order of either.
+    """Join rows with entries of their year, whatever the order of either.
 
     Without more knowledge a row is certain only when anchored, or when its year has one entry left
     that is not: no run of years helps. The k-th such row of a year gets its k-th such entry. With
@@ -186,8 +159,7 @@ def within_year(
     Raises InputError when a year has more rows than entries, or when anchors contradict.
     """
     rows, entries = _codes(row_years, list_years)
-    known = anchors or Anchors(np.empty(0, np.int32), np.empty(0, np.int32))
-    check_anchors(known, rows, entries)
+    known = _checked(anchors, rows, entries)
     row_codes, entry_codes = np.frombuffer(rows, np.uint8), np.frombuffer(entries, np.uint8)
     wanted = np.bincount(row_codes, minlength=256)
     there = np.bincount(entry_codes, minlength=256)
@@ -234,48 +206,16 @@ def within_year(
 # -- how good a join is --------------------------------------------------------------------------
 
 
-def agreement(
-    row_years: Int[np.ndarray, " rows"], list_years: Int[np.ndarray, " entries"], pairing: Pairing
-) -> float:
-    """The share of rows whose year is that of their partner, in [0, 1]; NaN without rows.
+def agreement(row_years: Years, list_years: ListYears, pairing: Pairing) -> float:
+    """Give the share of rows whose year is that of their partner, in [0, 1]; NaN without rows.
 
     It is 1 for `aligned` and `within_year` by construction: their test is that they exist at all.
     """
     return float(np.mean(row_years == list_years[pairing.partner])) if len(row_years) else np.nan
 
 
-def choices(list_years: Int[np.ndarray, " entries"], pairing: Pairing) -> Int[np.ndarray, " rows"]:
-    """How many entries each row could be: 1 for a certain one, more for the others.
-
-    Meant for `aligned` and `within_year`; the other two leave each row any entry.
-    """
-    years = list_years.astype(np.int64)
-    years[pairing.partner[pairing.certain]] = -1  # taken
-    order = np.argsort(years, kind="stable")
-    key = years[order] * len(years) + order  # ascending: by year, then by place
-    wanted = list_years[pairing.partner].astype(np.int64) * len(years)
-    upper = np.searchsorted(key, wanted + pairing.high, side="right")
-    lower = np.searchsorted(key, wanted + pairing.low, side="left")
-    return np.where(pairing.certain, 1, upper - lower)
-
-
-def doubt_of_one_gap(list_years: Int[np.ndarray, " entries"]) -> float:
-    """How many rows one entry, left out at random, makes uncertain in `aligned`, on average.
-
-    Left out of a run of r equal years it leaves the r - 1 others uncertain and no more: the mean
-    of r - 1 over all entries. Gaps far from each other add up. NaN for an empty list.
-    """
-    if not len(list_years):
-        return np.nan
-    ends = np.flatnonzero(np.diff(list_years, append=list_years[-1] - 1))
-    runs = np.diff(ends, prepend=-1).astype(np.float64)
-    return float((runs * (runs - 1)).sum() / runs.sum())
-
-
-def summary(
-    row_years: Int[np.ndarray, " rows"], list_years: Int[np.ndarray, " entries"], pairing: Pairing
-) -> dict[str, Any]:
-    """What a record keeps of a join: sizes, the share of equal years, the certain rows."""
+def summary(row_years: Years, list_years: ListYears, pairing: Pairing) -> dict[str, Any]:
+    """Give what a record keeps of a join: sizes, the share of equal years, the certain rows."""
     return {
         "rows": len(row_years),
         "entries": len(list_years),
@@ -295,7 +235,7 @@ def synthetic(
     run: int = 1,
     generator: np.random.Generator,
 ) -> tuple[Int32[np.ndarray, " rows"], Int32[np.ndarray, " entries"], Int32[np.ndarray, " rows"]]:
-    """Years of rows, years of a list, and the true entry of each row, to try a join on.
+    """Make years of rows, years of a list, and the true entry of each row, to try a join on.
 
     The list has random `years`, each `run` times in a row as the songs of an album have; the rows
     are the list without `gaps` random entries.
@@ -309,9 +249,7 @@ def synthetic(
 # -- parts ---------------------------------------------------------------------------------------
 
 
-def _codes(
-    row_years: Int[np.ndarray, " rows"], list_years: Int[np.ndarray, " entries"]
-) -> tuple[bytes, bytes]:
+def _codes(row_years: Years, list_years: ListYears) -> tuple[bytes, bytes]:
     """Years as one byte each, in which C finds the next one fast."""
     odd = (row_years < FIRST_YEAR) | (row_years > LAST_YEAR)
     if odd.any():
@@ -331,6 +269,30 @@ def _codes(
     entries = np.where(known, list_years.astype(np.int64) - FIRST_YEAR, _NO_YEAR)
     rows = row_years.astype(np.int64) - FIRST_YEAR
     return rows.astype(np.uint8).tobytes(), entries.astype(np.uint8).tobytes()
+
+
+def _checked(anchors: Anchors | None, rows: bytes, entries: bytes) -> Anchors:
+    """The anchors, each a row and an entry of its own, of the same year; or InputError."""
+    if anchors is None or not len(anchors.rows):
+        return Anchors(np.empty(0, np.int32), np.empty(0, np.int32))
+    ascending = (np.diff(anchors.rows) > 0).all()
+    once = len(np.unique(anchors.entries)) == len(anchors.entries) == len(anchors.rows)
+    inside = anchors.rows[0] >= 0 and anchors.rows[-1] < len(rows)
+    listed = anchors.entries.min() >= 0 and anchors.entries.max() < len(entries)
+    if not (ascending and once and inside and listed):
+        msg = (
+            "anchors: expected ascending rows, each with an entry of its own, inside the rows and "
+            "the list, got others; find them by find_anchors()"
+        )
+        raise InputError(msg)
+    for row, entry in zip(anchors.rows.tolist(), anchors.entries.tolist(), strict=True):
+        if rows[row] != entries[entry]:
+            msg = (
+                f"row {row + 1}: expected the year of its anchor, entry {entry + 1} of the list, "
+                "got another; the list is of other tracks"
+            )
+            raise InputError(msg)
+    return anchors
 
 
 def _leftmost(rows: bytes, entries: bytes) -> list[int]:

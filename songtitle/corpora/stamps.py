@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from filelock import FileLock
 
 from songtitle.corpora import manifest
 from songtitle.corpora.archives import extract
+from songtitle.corpora.contract import Captioned
 from songtitle.corpora.sources import read_source
 from songtitle.errors import InputError
 
@@ -26,16 +26,6 @@ ARCHIVE_VARIABLE = "SONGTITLE_STAMPS_ARCHIVE"
 PICTURES = (".png", ".svg")  # in order of preference where a stamp has both
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture and what it shows, as the collection says it."""
-
-    id: str  # path in the collection without its ending, "animals/birds/owl"
-    path: Path  # PNG or SVG, often with transparency
-    caption: str  # first line of the caption file, uncleaned
-    group: str  # equal captions share it: keep a group on one side of a split
 
 
 def fetch(
@@ -60,12 +50,12 @@ def fetch(
     home = home or manifest.data_home()
     files = manifest.listed("stamps") if files is None else files
     folder = home / "stamps"
-    if not force and not any(manifest.verify(files, folder, quick=True)):
+    if not force and is_fetched(home, files):
         log.info("stamps: %d files are in %s", len(files), folder)
         return folder
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".stamps.lock"):
-        if not force and not any(manifest.verify(files, folder, quick=True)):
+        if not force and is_fetched(home, files):
             return folder  # another process was quicker
         scratch = home / ".stamps.partial"
         shutil.rmtree(scratch, ignore_errors=True)  # what a fetch left that was killed
@@ -86,28 +76,26 @@ def fetch(
 
 def load(
     home: Path | None = None, *, files: Sequence[manifest.File] | None = None
-) -> list[Picture]:
-    """All stamps under `home/stamps` that have both picture and caption, sorted by id.
+) -> list[Captioned]:
+    """Load all stamps under `home/stamps` that have both picture and caption, sorted by id.
 
+    An id is a path in the collection without its ending, "animals/birds/owl"; the caption is the
+    first line of its file. Captions equal up to case and punctuation share a group.
     Where a stamp is drawn as PNG and as SVG, the PNG is taken: it is the makers' own rendering.
     Pictures without a caption (11 mirrored drawings) and captions without a picture (2) are left
     out. Raises InputError when the collection has not been fetched.
     """
     folder = (home or manifest.data_home()) / "stamps"
     files = manifest.listed("stamps") if files is None else files
-    endings: dict[str, set[str]] = {}
-    for file in files:
-        stem, ending = os.path.splitext(file.path)
-        endings.setdefault(stem, set()).add(ending)
+    listed = {file.path for file in files}
     pictures = []
-    for stem in sorted(endings):
-        picture = next((ending for ending in PICTURES if ending in endings[stem]), None)
-        if picture is None or ".txt" not in endings[stem]:
+    for stem in sorted({os.path.splitext(path)[0] for path in listed}):
+        picture = next((stem + ending for ending in PICTURES if stem + ending in listed), None)
+        if picture is None or f"{stem}.txt" not in listed:
             continue
-        path = folder / (stem + picture)
         try:
             text = (folder / f"{stem}.txt").read_text(encoding="utf-8")
-            path.stat()
+            (folder / picture).stat()
         except FileNotFoundError as error:
             msg = (
                 f"{error.filename}: expected a file of the stamps collection, it is not there; "
@@ -115,7 +103,9 @@ def load(
             )
             raise InputError(msg) from error
         caption = text.partition("\n")[0].strip()
-        pictures.append(Picture(stem, path, caption, _key(caption)))
+        # Lowercase words without punctuation; a caption of punctuation alone stays itself.
+        group = " ".join(re.findall(r"\w+", caption.lower())) or caption
+        pictures.append(Captioned(stem, folder / picture, caption, group))
     return pictures
 
 
@@ -124,15 +114,11 @@ def verify(home: Path | None = None) -> manifest.Problems:
     return manifest.verify(manifest.listed("stamps"), (home or manifest.data_home()) / "stamps")
 
 
-def is_fetched(home: Path | None = None) -> bool:
+def is_fetched(home: Path | None = None, files: Sequence[manifest.File] | None = None) -> bool:
     """Whether every listed file is under `home/stamps` with its size."""
     folder = (home or manifest.data_home()) / "stamps"
-    return not any(manifest.verify(manifest.listed("stamps"), folder, quick=True))
-
-
-def _key(caption: str) -> str:
-    """Lowercase words without punctuation; a caption of punctuation alone stays itself."""
-    return " ".join(re.findall(r"\w+", caption.lower())) or caption
+    files = manifest.listed("stamps") if files is None else files
+    return not any(manifest.verify(files, folder, quick=True))
 
 
 def _obtain(archive: Path | None, scratch: Path) -> Path:

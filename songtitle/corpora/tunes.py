@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from songtitle.corpora import manifest
 from songtitle.errors import InputError
+from songtitle.machine import cores
 
 SAMPLE_RATE = 44_100  # Hz
 LONGEST = 300  # seconds of a tune that is played; the longest of the books takes 295
@@ -192,7 +193,7 @@ def render_all(
         repeat(duration),
     )
     # Threads will do: synthesiser and encoder let go of the interpreter while they work.
-    with ThreadPoolExecutor(workers or _cores()) as pool:
+    with ThreadPoolExecutor(workers or cores()) as pool:
         work = pool.map(_attempt, *arguments)
         bar = tqdm(work, total=len(todo), desc="rendering tunes", unit="tune", disable=None)
         faults = list(bar)
@@ -307,8 +308,3 @@ def _content(file: manifest.File) -> bytes:
 def _hash(*parts: object) -> int:
     """A whole number that depends on `parts` alone, the same on every machine and Python."""
     return int.from_bytes(hashlib.sha256(":".join(map(str, parts)).encode()).digest()[:8], "big")
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
