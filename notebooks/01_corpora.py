@@ -29,7 +29,6 @@ from songtitle.experiment import corpora, paper_corpora
 from songtitle.figures import style
 from songtitle.paper import printed
 from songtitle.studies import corpora as study
-from songtitle.studies import shared
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -274,5 +273,5 @@ of_titles = sizes.loc[sizes["of"] != corpora.CAPTIONS, "words"]
 own = {"words.captions.mean": float(captions.str.len().mean())}
 own["words.titles.mean"] = float(of_titles.mean())
 own["words.titles.p95"] = float(of_titles.quantile(0.95))
-for name, value in (shared.facts(record) | shared.facts(words) | own).items():
+for name, value in (tables.facts(record) | tables.facts(words) | own).items():
     glue(name, value, display=False)

@@ -28,7 +28,7 @@ from myst_nb import glue
 from songtitle import config as presets
 from songtitle import pictures, sound, tables, timbre
 from songtitle.experiment import corpora, inputs
-from songtitle.figures import drawing, style
+from songtitle.figures import style
 from songtitle.paper import printed
 from songtitle.studies import inputs as study
 
@@ -48,9 +48,9 @@ tables.made_by([record], config)
 # %% mystnb={"figure": {"caption": "A test picture, its crop, and the crop as 64 tiles of 32 × 32 pixels.", "name": "fig-tiles"}, "image": {"alt": "Three panels: a whole stamp, the square cropped from it, and the same square under a grid of eight by eight tiles."}} tags=["hide-input"]
 picture, crop = inputs.example_picture(config)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrained")
-drawing.show_picture(picture.numpy(), ax=axes[0])
-drawing.show_picture(crop.numpy(), ax=axes[1])
-drawing.show_tiles(crop.numpy(), 32, ax=axes[2]);
+study.show_picture(picture.numpy(), ax=axes[0])
+study.show_picture(crop.numpy(), ax=axes[1])
+study.show_tiles(crop.numpy(), 32, ax=axes[2]);
 
 # %% [markdown]
 # A picture such as `crop` is an array of numbers between 0 and 1: three colours, rows, columns.
@@ -83,12 +83,12 @@ spectral = config.spectrogram
 wave = inputs.hear(clip, config)
 spectrogram = sound.log_spectrogram(wave, spectral)
 first, last = inputs.crop_of(clip, config, spectrogram.shape[-1])
-axis = drawing.show_spectrogram(
+axis = study.show_spectrogram(
     spectrogram.numpy(), sample_rate=spectral.sample_rate,
     hop_length=spectral.hop_length, n_fft=spectral.n_fft,
 )
 seconds = spectral.hop_length / spectral.sample_rate
-drawing.mark_span(first * seconds, last * seconds, ax=axis);
+study.mark_span(first * seconds, last * seconds, ax=axis);
 
 # %% [markdown]
 # ### The same by hand
@@ -128,9 +128,9 @@ assert torch.allclose(picture_of_song, of_library, atol=0.01)  # a tenth of a de
 # %% mystnb={"figure": {"caption": "The square in the box, as a picture: made by hand, and as the library gives it to the network.", "name": "fig-by-hand"}, "image": {"alt": "Twice the same grey picture of a piece of a song, high tones at the top: made by hand on the left, by the library on the right."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4))
 by_hand = picture_of_song[:, :, first:last].numpy()
-drawing.show_picture(by_hand, ax=axes[0]).set_title("by hand")
+study.show_picture(by_hand, ax=axes[0]).set_title("by hand")
 given = inputs.clip_picture(wave, clip.name, config).numpy()
-drawing.show_picture(given, ax=axes[1]).set_title("the library's");
+study.show_picture(given, ax=axes[1]).set_title("the library's");
 
 # %% [markdown]
 # The paper states a {glue:text}`paper.spectrogram.n_fft:,.0f`-point transform, a window of
@@ -175,7 +175,7 @@ assert np.allclose(numbers, of_library, rtol=1e-3, atol=1e-2)  # double and sing
 print(numbers[:3].round(1), numbers[12:15].round(1))
 
 # %% mystnb={"figure": {"caption": "The 90 timbre numbers of the song above: 12 means, then 78 covariances by diagonal of the matrix.", "name": "fig-timbre"}, "image": {"alt": "A bar chart of ninety numbers on a scale that is logarithmic beyond ten: twelve means, then seventy-eight covariances, in two colours."}} tags=["hide-input"]
-drawing.timbre_bars(of_library);
+study.timbre_bars(of_library);
 
 # %% [markdown]
 # The numbers differ in size by orders of magnitude, while the decoder was trained on inputs of

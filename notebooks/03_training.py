@@ -36,8 +36,7 @@ from songtitle import cache, tables
 from songtitle import config as presets
 from songtitle.experiment import comparing, corpora, learning
 from songtitle.experiment.inputs import picture_features
-from songtitle.figures import diagrams, style
-from songtitle.studies import shared
+from songtitle.figures import style
 from songtitle.studies import training as study
 
 style.use_house_style()
@@ -50,18 +49,18 @@ words = study.example_caption(config)
 tables.made_by([record], config)
 
 # %% mystnb={"figure": {"caption": "Figure 1 of the paper, drawn from the model trained here: the picture enters the LSTM once, before the first word.", "name": "fig-1"}, "image": {"alt": "Diagram: a picture crop passes a frozen network and a trained projection into an LSTM unrolled over time, which reads the begin mark and the words of a caption and gives each next word."}} tags=["hide-input"]
-diagrams.draw_captioner(boxes["picture"], words, decoder=boxes["decoder"][0]);
+study.draw_captioner(boxes["picture"], words, decoder=boxes["decoder"][0]);
 
 # %% mystnb={"figure": {"caption": "Figure 2 of the paper: what is learnt on pictures is applied to songs.", "name": "fig-2"}, "image": {"alt": "Diagram of two steps. Above, pictures and captions train projection and decoder. Below, spectrograms of songs pass the same weights and give titles."}} tags=["hide-input"]
-diagrams.draw_two_steps(
+study.draw_two_steps(
     [*boxes["picture"], *boxes["decoder"]], [*boxes["spectrogram"], *boxes["decoder"]]
 );
 
 # %% mystnb={"figure": {"caption": "Figure 3 of the paper, the baseline: timbre enters the decoder by a back door.", "name": "fig-3"}, "image": {"alt": "Diagram: audio becomes ninety timbre numbers, replicated to the decoder's width, which enter the unrolled LSTM in the picture's place."}} tags=["hide-input"]
-diagrams.draw_captioner(boxes["timbre"], ["a", "title"], decoder=boxes["decoder"][0]);
+study.draw_captioner(boxes["timbre"], ["a", "title"], decoder=boxes["decoder"][0]);
 
 # %% mystnb={"figure": {"caption": "Figure 4 of the paper, the mainline: the spectrogram takes the whole way of a picture.", "name": "fig-4"}, "image": {"alt": "Diagram: audio becomes a spectrogram, which passes the frozen network and the projection like a picture, and enters the unrolled LSTM."}} tags=["hide-input"]
-diagrams.draw_captioner(boxes["spectrogram"], ["a", "title"], decoder=boxes["decoder"][0]);
+study.draw_captioner(boxes["spectrogram"], ["a", "title"], decoder=boxes["decoder"][0]);
 
 # %% [markdown]
 # ## The model, line by line
@@ -366,5 +365,5 @@ assert abs(perplexity([math.log(0.5), math.log(0.125)]) - 4) < 1e-9
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in shared.facts(record).items():
+for name, value in tables.facts(record).items():
     glue(name, value, display=False)

@@ -31,7 +31,7 @@ from myst_nb import glue
 from songtitle import config as presets
 from songtitle import tables
 from songtitle.experiment import controls, inputs, learning, scoring
-from songtitle.figures import drawing, style
+from songtitle.figures import style
 from songtitle.paper import printed
 from songtitle.studies import gallery
 from songtitle.studies import search as study
@@ -182,7 +182,7 @@ for beginning, ids, log_prob in zip(beam, said.tokens[0], said.log_probs[0]):
 # the wrong references.
 
 # %% mystnb={"figure": {"caption": "Figure 8a of the paper, redone: BLEU-1 by beam size, with 95 % intervals; chance dashed in the same colour.", "name": "fig-8a"}, "image": {"alt": "BLEU-1 in percent points against beam size, one line with interval bars for each of the inputs of Table 4, and a dashed line of chance in the same colour for each."}} tags=["hide-input"]
-drawing.bleu_by_beam(scores);
+study.bleu_by_beam(scores);
 
 # %% [markdown]
 # ## Table 4, with chance

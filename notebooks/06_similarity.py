@@ -31,7 +31,6 @@ from songtitle import config as presets
 from songtitle import tables
 from songtitle.experiment import inputs, learning, similarity
 from songtitle.figures import style
-from songtitle.studies import shared
 from songtitle.studies import similarity as study
 
 style.use_house_style()
@@ -291,5 +290,5 @@ assert clouds.contained(wide, tight).value < 0.1
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in (shared.facts(record) | shared.facts(likeness)).items():
+for name, value in (tables.facts(record) | tables.facts(likeness)).items():
     glue(name, value, display=False)

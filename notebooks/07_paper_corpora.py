@@ -26,7 +26,6 @@ from songtitle import tables
 from songtitle.experiment import paper_corpora
 from songtitle.figures import style
 from songtitle.studies import paper_corpora as study
-from songtitle.studies import shared
 
 style.use_house_style()
 answers = paper_corpora.answers()
@@ -198,6 +197,6 @@ tables.Table(
 
 # %% tags=["remove-cell"]
 for name, record in answers.items():
-    for key, value in shared.facts(record).items():
+    for key, value in tables.facts(record).items():
         if ".lengths." not in key:
             glue(f"{name}.{key}", value, display=False)

@@ -23,6 +23,7 @@ again: bool = False  # True: train from several seeds here; False: show what was
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
+import pandas as pd
 from myst_nb import glue
 
 from songtitle import cache, tables
@@ -30,7 +31,6 @@ from songtitle import config as presets
 from songtitle.experiment import controls, corpora, naming
 from songtitle.figures import findings, style
 from songtitle.studies import controls as study
-from songtitle.studies import shared
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -58,7 +58,7 @@ tables.made_by([record, ranks, pairs, seeds], config)
 # does as well *without* what it lacks.
 
 # %% mystnb={"figure": {"caption": "The real input against nine controls, for both readings of the songs and for whole pictures: BLEU-1 with 95 % intervals (for wrong titles, the range of 95 % of random pairings), at k = 1 and k = 5.", "name": "fig-controls"}, "image": {"alt": "Three panels of marks with interval bars, one row for the real input and one for each control, circles for k = 1 and squares for k = 5, and a dashed line down from each mark of the real input."}} tags=["hide-input"]
-found = shared.frame(record, "rows")
+found = pd.DataFrame(record.result["rows"])
 names = list(dict.fromkeys(found["input"]))
 figure, axes = plt.subplots(1, len(names), figsize=(11, 4.6), sharey=True)
 for name, ax in zip(names, axes):
@@ -76,7 +76,7 @@ tables.Table(
     caption="BLEU-1 in percent points of the real input and of each control, with 95 % intervals; "
     "below each control the lead of the real input over it, and p.",
     note="p: random signs of the items' differences, two-sided; for wrong titles random pairings, "
-    f"one-sided. {shared.definition_note(record)}",
+    f"one-sided. {tables.definition_note(record)}",
 )
 
 # %% tags=["hide-input"]
@@ -195,7 +195,7 @@ tables.Table(
     name="tab-replicates",
     caption="BLEU-1 in percent points over whole trainings from several seeds; intervals are 95 %.",
     note=f"Over seeds: Student's t; over items: mean half width of the bootstrap intervals. "
-    f"{shared.definition_note(seeds)} {tables.origin(seeds)}",
+    f"{tables.definition_note(seeds)} {tables.origin(seeds)}",
 )
 
 # %% tags=["hide-input"]
@@ -216,7 +216,7 @@ tables.Table(
     study.paired(pairs),
     name="tab-paired",
     caption="Timbre less spectrogram on the same songs, in percent points, with 95 % intervals.",
-    note=shared.definition_note(pairs),
+    note=tables.definition_note(pairs),
 )
 
 # %% tags=["hide-input"]

@@ -22,6 +22,7 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
+import pandas as pd
 from myst_nb import glue
 
 from songtitle import config as presets
@@ -30,7 +31,6 @@ from songtitle.experiment import corpora, length, naming, scoring
 from songtitle.figures import findings, style
 from songtitle.metrics import bleu
 from songtitle.studies import length as study
-from songtitle.studies import shared
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -57,7 +57,7 @@ study.score_and_length(scores);
 # goes flat where titles have no further words to cut.
 
 # %% mystnb={"figure": {"caption": "Greedy hypotheses cut to their first words: BLEU-1 of words (left) and of letters (right) with 95 % intervals, chance dashed in the same colour.", "name": "fig-prefix"}, "image": {"alt": "Two panels of BLEU-1 against the number of words kept, one line with a shaded interval for each of the two song inputs and for whole pictures, and a dashed line of chance for each."}} tags=["hide-input"]
-found = shared.frame(record, "prefixes")
+found = pd.DataFrame(record.result["prefixes"])
 figure, axes = plt.subplots(1, 2, figsize=(10, 4))
 for (name, rows), ax in zip(found.groupby("definition", sort=False), axes):
     study.score_by_prefix(rows, ax).set_title(bleu.DEFINITIONS[name].name)
@@ -154,7 +154,7 @@ tables.Table(
     study.length_split(record),
     name="tab-length",
     caption="Every beam effect split into length and words, in percent points with 95 % intervals.",
-    note=shared.definition_note(record),
+    note=tables.definition_note(record),
 )
 
 # %% tags=["hide-input"]

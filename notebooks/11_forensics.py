@@ -32,7 +32,7 @@ from songtitle import tables
 from songtitle.experiment import forensics, paper_corpora
 from songtitle.figures import style
 from songtitle.studies import forensics as study
-from songtitle.studies import shared, training
+from songtitle.studies import training
 
 style.use_house_style()
 changes = {"beam_sizes": beam_sizes, "draws": draws}
@@ -304,7 +304,7 @@ assert len(phrase) == 2 and not {"georgia", "man"} & set(phrase)
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in shared.facts(record).items():
+for name, value in tables.facts(record).items():
     glue(f"readings.{name}", value, display=False)
 glue("slip.words", 100 * by_words, display=False)
 glue("slip.letters", 100 * by_letters, display=False)

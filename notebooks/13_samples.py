@@ -30,7 +30,6 @@ from songtitle import config as presets
 from songtitle.experiment import samples, scoring
 from songtitle.figures import style
 from songtitle.studies import samples as study
-from songtitle.studies import shared
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -53,7 +52,7 @@ tables.Table(
     name="tab-real",
     caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
     note="In brackets behind a name: test items. The quick run names folk tunes and stamps. "
-    f'{shared.definition_note(record, "bleu1")}',
+    f'{tables.definition_note(record, "bleu1")}',
 )
 
 # %% mystnb={"figure": {"caption": "BLEU-1 above chance on real data, one mark a seed with its 95 % bootstrap interval.", "name": "fig-samples"}, "image": {"alt": "Gain over chance in percent points, one row for each input: photos whole and in tiles, Million Song tracks with their own timbre, with another track's, and with all ninety numbers, and clips read as spectrograms and as timbre; a dashed line marks chance."}} tags=["hide-input"]
@@ -73,7 +72,7 @@ display(
         study.samples_join(record),
         name="tab-samples-join",
         caption="The same titles with their own timbre and with another track's (percent points).",
-        note=f"p: random signs of the titles' differences. {shared.definition_note(record, 'bleu1')}",
+        note=f"p: random signs of the titles' differences. {tables.definition_note(record, 'bleu1')}",
     ),
     tables.Table(
         study.samples_learnt(record),
@@ -101,7 +100,7 @@ display(
         study.samples_controls(record),
         name="tab-samples-controls",
         caption="Million Song's titles named without the song, and the real input's lead over it.",
-        note=f"Means over seeds; p from lowest to highest. {shared.definition_note(record, 'bleu1')}",
+        note=f"Means over seeds; p from lowest to highest. {tables.definition_note(record, 'bleu1')}",
     ),
     tables.Table(
         study.samples_retrieval(record),
@@ -123,7 +122,7 @@ tables.Table(
     study.samples_definitions(record),
     name="tab-samples-definitions",
     caption="The same outputs under each definition of BLEU, in percent points; chance in brackets.",
-    note=shared.definition_note(record),
+    note=tables.definition_note(record),
 )
 
 # %% [markdown]

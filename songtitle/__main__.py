@@ -241,8 +241,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _count(options: argparse.Namespace) -> int:
+    from songtitle import tables
     from songtitle.experiment import paper_corpora
-    from songtitle.studies import shared
 
     for name, found in paper_corpora.answers(*options.name).items():
         if options.json:
@@ -251,7 +251,7 @@ def _count(options: argparse.Namespace) -> int:
         print(f"{name}: {found.settings['corpus']} ({found.settings['found']})")
         for file, facts in found.settings["files"].items():
             print(f"  {file}, sha256 {facts['sha256']}")
-        for key, value in shared.facts(found).items():
+        for key, value in tables.facts(found).items():
             if not re.search(r"\.lengths\.|^hosts\.|steps", key):
                 print(
                     f"  {key} = {value:.6g}" if isinstance(value, float) else f"  {key} = {value}"

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 NO_TITLE = "(no title)"
+LEVEL = 0.05  # of a test, and with Holm's correction of all tests of a cell
 RECORDS = "application/vnd.songtitle.records+json"  # which records an output of a page rests on
 
 _MARKUP = frozenset("\\`*_{}[]<>#$|!&~^@%=")  # what MyST may take for markup, wherever it stands
@@ -157,6 +158,44 @@ def other_code(changed: Sequence[str]) -> str:
 def rests_on(records: Iterable[Any]) -> list[tuple[str, str]]:
     """Give stage and key of each record, as `Note` takes them."""
     return [(record.stage, record.key) for record in records]
+
+
+def facts(record: Any) -> dict[str, Any]:
+    """Give the numbers of a record that prose may quote, flat: `title_words.test.both`."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), inner)
+        elif not isinstance(value, list):
+            flat[prefix] = value
+
+    walk("", record.result)
+    return flat
+
+
+def definition_note(record: Any, *keys: str) -> str:
+    """Say which BLEU a record was scored by (all, or some by key), to stand under its table."""
+    used = record.settings.get("bleu")
+    if not used:
+        return "Its record, of an earlier version, does not say by which BLEU."
+    chosen = [used[key] for key in keys or used]
+    return f"Signature of {'; '.join('{name}: `{signature}`'.format(**each) for each in chosen)}."
+
+
+def short_name(name: str) -> str:
+    """Give the name of an input without what a glue key cannot hold: "timbre", "pictures"."""
+    return name.removeprefix("songs: ").split()[0]
+
+
+def by_beam(rows: pd.DataFrame, of: str | list[str], value: str) -> pd.DataFrame:
+    """Give one column of rows as a table: a row for each value of `of`, in order of appearance, a
+    column `k = 5` for each beam size."""
+    keys = [of] if isinstance(of, str) else of
+    wide = rows.set_index([*keys, "beam_size"])[value].unstack()  # which sorts its rows
+    wide = wide.rename(columns="k = {}".format).rename_axis(columns=None).reset_index()
+    return rows[keys].drop_duplicates().merge(wide, on=keys)
 
 
 def _commit(made: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ import torch
 from matplotlib.collections import PathCollection
 from torch import nn
 
+from songtitle import tables
 from songtitle.cache import run_stage
 from songtitle.config import SearchConfig, preset
 from songtitle.errors import InputError
@@ -26,7 +27,7 @@ from songtitle.model.captioner import Captioner
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.studies import controls as studies_controls
 from songtitle.studies import length as studies_length
-from songtitle.studies import search, shared
+from songtitle.studies import search
 from songtitle.studies.length import explanation
 from songtitle.vocabulary import Vocabulary
 
@@ -554,4 +555,4 @@ def test_a_note_reads_which_bleu_it_was_from_the_record_and_an_earlier_one_does_
     named = {"bleu1": {"name": "words", "signature": "brevity:no"}}
     for settings, said in [({"bleu": named}, "words: `brevity:no`"), ({}, "does not say by which")]:
         record = run_stage("scores", lambda _: {}, settings=settings, home=tmp_path)
-        assert said in shared.definition_note(record)
+        assert said in tables.definition_note(record)

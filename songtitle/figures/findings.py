@@ -1,7 +1,7 @@
-"""Words for numbers: amounts with their unit, lists of things, where a curve is highest."""
+"""What a figure hands on: its numbers, and what is found in them, in words."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, SupportsFloat
 from weakref import WeakKeyDictionary
@@ -12,14 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from songtitle.errors import InputError
-
-
-def tidy(
-    frame: pd.DataFrame, names: Mapping[str, str], percent: Collection[str] = ()
-) -> pd.DataFrame:
-    """The columns in `names` under their new names; those in `percent` from shares to percent."""
-    shares = {name: 100 * frame[name].astype(float) for name in percent}
-    return frame[list(names)].assign(**shares).rename(columns=names)
 
 
 def one_line(text: str) -> str:

@@ -9,16 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from songtitle.cache import Record
-from songtitle.figures.drawing import BLEU, legend_below
-from songtitle.figures.findings import amount, hand_on, tidy
-from songtitle.figures.style import COLOURS, MARKERS, own_axes, require
-from songtitle.fmt import estimate, p_value, percent, points, signed
+from songtitle.figures.findings import amount, hand_on
+from songtitle.figures.style import (
+    BLEU,
+    ENDS,
+    legend_below,
+    mark,
+    name_rows,
+    own_axes,
+    reach,
+    tidy,
+)
+from songtitle.fmt import estimate, interval, p_value, percent, points, signed
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.metrics.chance import holm
-from songtitle.studies.shared import LEVEL, _ends, frame, short_name
-from songtitle.tables import Note
-
-NONE = "no number"
+from songtitle.tables import LEVEL, Note, by_beam, short_name
 
 
 def controls(record: Record) -> pd.DataFrame:
@@ -26,14 +31,10 @@ def controls(record: Record) -> pd.DataFrame:
 
     Percent points of BLEU-1. One block of rows for each input, the real input first.
     """
-    found = frame(record, "rows")
-    beams = sorted(set(found["beam_size"]))
-    rows = []
-    for name, of_input in found.groupby("input", sort=False):
-        for control, cells in of_input.groupby("control", sort=False):
-            by_beam = {row["beam_size"]: row for row in cells.to_dict("records")}
-            rows.append([name, control, *(_control_cell(by_beam[k]) for k in beams)])
-    return pd.DataFrame(rows, columns=["Input", "Control", *(f"k = {k}" for k in beams)])
+    found = pd.DataFrame(record.result["rows"])
+    found["cell"] = [_control_cell(row) for row in found.to_dict("records")]
+    wide = by_beam(found, ["input", "control"], "cell")
+    return wide.rename(columns={"input": "Input", "control": "Control"})
 
 
 def beaten(record: Record) -> dict[str, str]:
@@ -61,12 +62,11 @@ def controls_note(record: Record) -> Note:
 
 def _cells_cleared(record: Record) -> Iterator[tuple[str, int, dict[str, str]]]:
     """Yield input, beam size and the fields of `beaten` of every cell."""
-    for (name, beam_size), cells in frame(record, "rows").groupby(
-        ["input", "beam_size"], sort=False
-    ):
-        others = cells.iloc[1:]
+    cells = pd.DataFrame(record.result["rows"]).groupby(["input", "beam_size"], sort=False)
+    for (name, beam_size), found in cells:
+        others = found.iloc[1:]
         best = others.loc[others["score"].idxmax()]
-        said = {"real": points(cells.iloc[0]["score"]), "count": f"{cleared(others).sum()}"}
+        said = {"real": points(found.iloc[0]["score"]), "count": f"{cleared(others).sum()}"}
         said |= {"of": f"{len(others)}", "best": best["control"]}
         yield name, beam_size, said | {"best_score": points(best["score"])}
 
@@ -105,7 +105,8 @@ def replicates(record: Record) -> pd.DataFrame:
             "Spread over seeds": points(row["score_spread"]),
             "Interval over seeds": f"± {points(_half_width(row))}",
             "Interval over items": f"± {points(row['within'])}",
-            "Gain over chance [over seeds]": f"{signed(row['gain'])} {_ends(row, 'gain_')}",
+            "Gain over chance [over seeds]": f"{signed(row['gain'])} "
+            f"{interval(row['gain_low'], row['gain_high'])}",
         }
         for row in record.result["summary"]
     ]
@@ -131,7 +132,8 @@ def paired(record: Record) -> pd.DataFrame:
         {
             "BLEU of": DEFINITIONS[row["definition"]].name,
             "k": f"{row['beam_size']}",
-            "Timbre less spectrogram": f"{signed(row['mean'], 2)} {_ends(row, digits=2)}",
+            "Timbre less spectrogram": f"{signed(row['mean'], 2)} "
+            f"{interval(row['low'], row['high'], 2)}",
             "p": p_value(row["p"]),
             "Spread of songs": points(row["spread"]),
         }
@@ -147,7 +149,7 @@ def power(record: Record) -> pd.DataFrame:
         {
             "BLEU of": DEFINITIONS[row["definition"]].name,
             "k": f"{row['beam_size']}",
-            "For the difference here": row["needed"] or NONE,
+            "For the difference here": row["needed"] or "no number",
             f"{claimed}, same songs": _needed(row, "paper"),
             f"{claimed}, different songs": _needed(row, "apart"),
         }
@@ -167,8 +169,7 @@ def _rank_cell(row: dict[str, Any], name: str) -> str:
     fields = ("score", "low", "high", "chance", "gain", "p")
     score, low, high, chance, gain, p = (row[f"{name}_{field}"] for field in fields)
     lead = signed(gain, 4, times=1)
-    cell = estimate(score, low, high, 4, times=1)
-    return f"{cell}\n({chance:.4f}, {lead}, p {p_value(p)})"
+    return f"{estimate(score, low, high, 4, times=1)}\n({chance:.4f}, {lead}, p {p_value(p)})"
 
 
 def _needed(row: dict[str, Any], songs: str) -> str | None:
@@ -182,63 +183,41 @@ def _half_width(row: dict[str, Any]) -> float:
 
 
 def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Scores of one input and of its controls with their intervals, one row a control.
+    """Draw scores of one input and of its controls with their intervals, one row a control.
 
     `controls` has the columns control, beam_size, score, low and high (scores in [0, 1], drawn in
     percent points), the real input first. Each beam size has its colour and marker, and a line
     down from the real input, filled; controls are hollow. What reaches the line scores as well
     without the input.
     """
-    require(controls, ["control", "beam_size", "score", "low", "high"], "controls")
-    ax = own_axes(ax)
-    ends = {"score": BLEU, "low": "low", "high": "high"}
+    ends = {"score": BLEU} | ENDS
     columns = {"control": "control", "beam_size": "beam size"} | ends
-    drawn = tidy(controls, columns, percent=ends)
+    drawn = tidy("controls", controls, columns, percent=ends)
+    ax = own_axes(ax)
     names = list(dict.fromkeys(drawn["control"]))
-    beams = sorted(set(drawn["beam size"]))
-    for place, beam_size in enumerate(beams):
-        rows = drawn[drawn["beam size"] == beam_size].set_index("control").loc[names]
-        score, low, high = (rows[name].to_numpy() for name in ends.values())
-        height = np.arange(len(names)) + 0.3 * (place - (len(beams) - 1) / 2)
-        colour = COLOURS[place % len(COLOURS)]
+    middle = (drawn["beam size"].nunique() - 1) / 2
+    for place, (beam_size, rows) in enumerate(drawn.groupby("beam size")):
+        found = rows.set_index("control").loc[names]
+        score, low, high = (found[name].to_numpy() for name in ends.values())
+        height = np.arange(len(names)) + 0.3 * (place - middle)
+        colour, marker = mark(place).values()
         ax.axvline(score[0], color=colour, lw=1, linestyle=(0, (4, 2)), zorder=1)
-        # The interval of an exact expectation need not hold it: no reach is below 0.
-        reach = np.maximum([score - low, high - score], 0)
-        ax.errorbar(
-            score,
-            height,
-            xerr=reach,
-            fmt="none",
-            ecolor=colour,
-            elinewidth=1.4,
-            capsize=2.5,
-            zorder=2,
-        )
-        for chosen, fill in ((slice(0, 1), colour), (slice(1, None), "white")):
-            ax.scatter(
-                score[chosen],
-                height[chosen],
-                marker=MARKERS[place % len(MARKERS)],
-                s=34,
-                facecolor=fill,
-                edgecolor=colour,
-                linewidth=1.4,
-                zorder=3,
-                label=f"{'_' if fill == 'white' else ''}k = {beam_size}",
-            )
+        bars = {"ecolor": colour, "elinewidth": 1.4, "capsize": 2.5, "zorder": 2}
+        ax.errorbar(score, height, xerr=reach(score, low, high), fmt="none", **bars)
+        dots: dict[str, Any] = {"s": 34, "edgecolor": colour, "linewidth": 1.4, "zorder": 3}
+        dots["marker"] = marker
+        ax.scatter(score[:1], height[:1], facecolor=colour, label=f"k = {beam_size}", **dots)
+        ax.scatter(score[1:], height[1:], facecolor="white", **dots)
     ax.axhline(0.5, color="0.6", lw=0.8)
-    ax.set_yticks(range(len(names)), names, parse_math=False)
-    ax.set_ylim(len(names) - 0.5, -0.6)
+    name_rows(ax, names, BLEU)
     ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
-    ax.set(xlabel=BLEU, ylabel="")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    ax.grid(visible=False, axis="y")
     legend_below(ax, drop=0.13)
     return hand_on(ax, drawn, _reaching(controls, names))
 
 
 def _reaching(controls: pd.DataFrame, names: list[str]) -> str:
-    """How many controls score as high as the real input, and the best of them, by beam size."""
+    """Say how many controls score as high as the real input, and the best, by beam size."""
     parts = []
     for beam_size, rows in controls.groupby("beam_size"):
         score = 100 * rows.set_index("control")["score"]

@@ -18,12 +18,7 @@ from songtitle.paper.printed import paper, paper_table
 from songtitle.studies.paper_corpora import Answers, where
 from songtitle.tables import shown
 
-HERE, PAPER = "here", "paper"
-
-
-_STAND_INS = (CAPTIONS, *COLLECTIONS)
-
-
+STAND_INS = (CAPTIONS, *COLLECTIONS)
 # Which rows of the paper's tables a question of the census answers.
 SAME_AS = {
     "captions": "cc",
@@ -46,7 +41,7 @@ def panels(record: Record, answers: Answers) -> list[tuple[str, np.ndarray]]:
 
     Of several counts of a corpus the one of most rows is taken.
     """
-    stand_ins = [(name, lengths_of(record.result["lengths"][name])) for name in _STAND_INS]
+    stand_ins = [(name, lengths_of(record.result["lengths"][name])) for name in STAND_INS]
     real = []
     for row in ("cc", "msd", "fma"):
         found = [answers[name] for name, same in SAME_AS.items() if same == row and name in answers]
@@ -65,25 +60,25 @@ def table_1(record: Record, answers: Answers) -> pd.DataFrame:
     The difference is that of the means from the paper's.
     """
     here = record.result["lengths"]
-    rows = [[HERE, name, *_moments(lengths_of(here[name])), None] for name in _STAND_INS]
+    rows = [["here", name, *_moments(lengths_of(here[name])), None] for name in STAND_INS]
     theirs = paper_table(1)
     for found, row in ((answers[name], row) for name, row in SAME_AS.items() if name in answers):
         lengths = lengths_of(found.result["as_written"]["lengths"])
         gap = minus(f"{lengths.mean() - theirs.loc[row, 'mean_length']:+.2f}")
         rows.append([where(found), found.settings["corpus"], *_moments(lengths), gap])
     for row in theirs.itertuples(index=False):
-        rows.append([PAPER, *row[:4], *(f"{value:.2f}" for value in row[4:]), None])
+        rows.append(["paper", *row[:4], *(f"{value:.2f}" for value in row[4:]), None])
     columns = ["Counted", "Dataset", "Examples", "Min", "Max", "Mean", "SD", "Difference"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def table_2(record: Record, count: int = 5) -> pd.DataFrame:
     """Tabulate cleaned titles: the first test songs of each collection, and the paper's samples."""
-    columns: dict[str, list[str]] = {f"{name} ({HERE})": [] for name in COLLECTIONS}
+    columns: dict[str, list[str]] = {f"{name} (here)": [] for name in COLLECTIONS}
     for song in read_json(record.file("songs.json")):
-        columns[f"{song['collection']} ({HERE})"].append(shown(song["title"]))
+        columns[f"{song['collection']} (here)"].append(shown(song["title"]))
     theirs = paper_table(2)
-    columns |= {f"{name} ({PAPER})": list(theirs[name]) for name in theirs}
+    columns |= {f"{name} (paper)": list(theirs[name]) for name in theirs}
     return pd.DataFrame({name: pd.Series(titles[:count]) for name, titles in columns.items()})
 
 
@@ -91,7 +86,7 @@ def table_3(record: Record, answers: Answers) -> pd.DataFrame:
     """Count distinct words in titles, of all and of test songs: here, by the census, the paper."""
     words = record.result["title_words"]
     rows = [
-        [HERE, name, None, words["total"][name], words["test"][name]]
+        ["here", name, None, words["total"][name], words["test"][name]]
         for name in (*COLLECTIONS, "both")
     ]
     for found in (answers[n] for n, row in SAME_AS.items() if row != "cc" and n in answers):
@@ -100,7 +95,7 @@ def table_3(record: Record, answers: Answers) -> pd.DataFrame:
         rows.append([where(found), found.settings["corpus"], size, words, test])
     for dataset, column in (("Million Songs", "msd"), ("Free Music Archive", "fma")):
         total, theirs = int(paper(f"table1.{column}.examples")), paper_table(3)[column]
-        rows.append([PAPER, dataset, total, theirs["total"], theirs["test"]])
+        rows.append(["paper", dataset, total, theirs["total"], theirs["test"]])
     columns = ["Counted", "Titles of", "Titles", "Words in all", "Words in the test set"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 

@@ -10,8 +10,18 @@ from songtitle.cache import Record
 from songtitle.experiment.corpora import COLLECTIONS
 from songtitle.experiment.forensics import AGAINST, AS_LONG, CAPTIONS_HERE, REAL_CAPTIONS, WRONG
 from songtitle.experiment.random_captions import CLEANED, OTHERS, WRITTEN
-from songtitle.figures.findings import amount, hand_on, some, tidy
-from songtitle.figures.style import COLOURS, GREY, MARKERS, ON_A_PICTURE, own_axes, require
+from songtitle.figures.findings import amount, hand_on, some
+from songtitle.figures.style import (
+    DASHES,
+    ENDS,
+    GREY,
+    ON_A_PICTURE,
+    mark,
+    own_axes,
+    reach,
+    require,
+    tidy,
+)
 from songtitle.fmt import points, span
 from songtitle.metrics.bleu import DEFINITIONS, score
 from songtitle.metrics.pairs import CHOICES
@@ -19,14 +29,8 @@ from songtitle.paper.printed import paper_table
 from songtitle.tables import Note
 
 KEPT = (None, 4)  # words of a caption in the table: all, and as many as a longish title has
-
-
 HERE_NAMES = dict(zip(AGAINST.values(), COLLECTIONS, strict=True)) | {OTHERS: "other captions"}
-
-
 REAL_NAMES = {"msd": "Million Song titles", "fma": "FMA titles", OTHERS: "other captions"}
-
-
 BEST_LENGTH = "best length"
 
 
@@ -72,11 +76,11 @@ def content_free_note(here: Record, real: Record | None) -> str:
     for name, record in ((CAPTIONS_HERE, here), (REAL_CAPTIONS, real)):
         if record is not None:
             rows = record.result["scores"]
-            sizes = dict.fromkeys(f"{row['pairs']:,}" for row in rows)
+            sizes = " or ".join(dict.fromkeys(f"{row['pairs']:,}" for row in rows))
             spread = points(max(row["spread"] for row in rows if _is_letters(row)))
             parts.append(
-                f"{name}, {record.result['draws']} draws of {' or '.join(sizes)} pairs; a single "
-                f"draw by letters spreads by up to {spread} (SD)"
+                f"{name}, {record.result['draws']} draws of {sizes} pairs; a single draw by "
+                f"letters spreads by up to {spread} (SD)"
             )
     return (
         "Percent points; ± is half of the 95 % interval of the mean over draws, which says nothing "
@@ -290,13 +294,10 @@ def _way(row: dict[str, Any]) -> str:
     return f"{DEFINITIONS[row['definition']].name}; {row['choice']}"
 
 
-LINES = ["-", (0, (7, 1.5)), "-."]
-
-
 def distance_map(
     distances: pd.DataFrame, *, most: float | None = None, ax: Axes | None = None
 ) -> Axes:
-    """A heat map with its numbers: ways in columns, grouped by their source, definitions in rows.
+    """Draw a heat map with its numbers: ways in columns by source, definitions in rows.
 
     `distances` has one level of rows and two of columns (source, choice), in percent points; the
     darker, the nearer. `most` is the end of the colour scale, for maps that should compare.
@@ -306,119 +307,80 @@ def distance_map(
     top = float(values.max()) if most is None else most
     # Cividis rises in lightness all along: it reads the same to colour-blind readers and in grey.
     ax.imshow(values, cmap="cividis", vmin=0, vmax=top, aspect="auto")
-    for row, column in np.ndindex(*values.shape):
-        value = values[row, column]
-        ax.text(
-            column,
-            row,
-            f"{value:.1f}",
-            ha="center",
-            va="center",
-            size=8.5,
-            color="white" if value < 0.5 * top else "black",
-            gid=f"{ON_A_PICTURE}-{row}-{column}",
-        )
+    centred: dict[str, Any] = {"ha": "center", "va": "center", "size": 8.5}
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if value < 0.5 * top else "black"
+        id = f"{ON_A_PICTURE}-{row}-{column}"
+        ax.text(column, row, f"{value:.1f}", color=colour, gid=id, **centred)
     sources, choices = zip(*distances.columns, strict=True)
     ax.set_xticks(range(len(choices)), choices, rotation=40, ha="right", size=8.5)
     ax.set_yticks(range(len(distances)), distances.index)
     for name in dict.fromkeys(sources):
         places = [place for place, source in enumerate(sources) if source == name]
-        ax.text(
-            float(np.mean(places)),
-            -0.62,
-            name.replace(", ", ",\n"),
-            ha="center",
-            va="bottom",
-            size=9,
-        )
+        middle, text = float(np.mean(places)), name.replace(", ", ",\n")
+        ax.text(middle, -0.62, text, ha="center", va="bottom", size=9)
         if places[0]:
             ax.axvline(places[0] - 0.5, color="white", lw=4)
     ax.grid(visible=False)
     ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    ways = [f"{choice}, {source}" for source, choice in distances.columns]
-    near, far = (np.unravel_index(find(values), values.shape) for find in (np.argmin, np.argmax))
-    (near_to, at_most), (far_from, at_least) = (
-        (f"{distances.index[row]} with {ways[column]}", values[row, column])
-        for row, column in (near, far)
-    )
-    drawn = pd.DataFrame(
-        [(name, way) for name in distances.index for way in ways], columns=["definition", "way"]
-    ).assign(**{"distance (percent points)": values.ravel()})
+    ax.spines[:].set_visible(False)
+    distance = "distance (percent points)"
+    squares = [
+        (name, f"{choice}, {source}")
+        for name in distances.index
+        for source, choice in distances.columns
+    ]
+    drawn = pd.DataFrame(squares, columns=["definition", "way"])
+    drawn[distance] = values.ravel()
+    near, far = (drawn.loc[find] for find in (values.argmin(), values.argmax()))
     return hand_on(
         ax,
         drawn,
-        f"nearest is {near_to}, {amount(at_most)} percent points; furthest {far_from}, "
-        f"{amount(at_least)}; {int((values < 10).sum())} of {values.size} squares are below 10",
+        f"nearest is {near['definition']} with {near['way']}, {amount(near[distance])} percent "
+        f"points; furthest {far['definition']} with {far['way']}, {amount(far[distance])}; "
+        f"{int((values < 10).sum())} of {values.size} squares are below 10",
     )
 
 
 def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Score of the first words of captions by their number, and a paper's cells to the right.
+    """Draw the score of captions' first words by their number, a paper's cells to the right.
 
     `curves` has `against, words` (NaN: all)`, mean, low, high`, `cells` has `against, k` ("greedy"
     or "best")`, value`; percent points. Curve and cells of one `against` share colour and marker.
     """
-    require(curves, ["against", "words", "mean", "low", "high"], "curves")
+    kept, score = "words kept of a random caption", "score (percent points)"
+    names = {"against": "against", "words": kept, "mean": score} | ENDS
     require(cells, ["against", "k", "value"], "the paper's cells")
+    drawn = tidy("curves", curves, names)
     ax = own_axes(ax)
     lengths = sorted(curves["words"].dropna().unique())
-    places = {length: place for place, length in enumerate(lengths)}
     whole, marks = len(lengths), {"greedy": len(lengths) + 1.8, "best": len(lengths) + 3.5}
+    highest = []
     for order, (name, rows) in enumerate(curves.groupby("against", sort=False)):
-        style = {"color": COLOURS[order], "marker": MARKERS[order]}
-        at = rows["words"].map(places).fillna(whole)
+        style = mark(order)
+        at = rows["words"].map(lengths.index, na_action="ignore").fillna(whole)
         rows = rows.assign(at=at).sort_values("at")
-        reach = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-        ax.errorbar(
-            rows["at"], rows["mean"], yerr=reach, capsize=2, ms=4.5, lw=1.5,
-            linestyle=LINES[order % len(LINES)], label=f"against {name}", **style,
-        )  # fmt: skip
+        look = style | {"ms": 4.5, "lw": 1.5, "linestyle": DASHES[order % 3], "capsize": 2}
+        ends = reach(rows["mean"], rows["low"], rows["high"])
+        ax.errorbar(rows["at"], rows["mean"], yerr=ends, label=f"against {name}", **look)
         for k, found in cells[cells["against"] == name].groupby("k"):
-            ax.scatter(
-                [marks[str(k)]] * len(found),
-                found["value"],
-                s=48,
-                edgecolor="k",
-                **style,
-            )
+            ax.scatter([marks[k]] * len(found), found["value"], s=48, edgecolor="k", **style)
             if len(found) == 1:
                 value = found["value"].iloc[0]
-                left = order % 2 == 0
-                ax.annotate(
-                    f"{value:.1f}",
-                    (marks[str(k)], value),
-                    xytext=(-7 if left else 7, 0),
-                    textcoords="offset points",
-                    ha="right" if left else "left",
-                    va="center",
-                    size=8,
-                )
+                aside, side = (7, "left") if order % 2 else (-7, "right")
+                look = {"textcoords": "offset points", "va": "center", "size": 8}
+                beside = (marks[k], value)
+                ax.annotate(f"{value:.1f}", beside, xytext=(aside, 0), ha=side, **look)
+        top = rows.loc[rows["mean"].idxmax()]
+        words = "all words" if pd.isna(top["words"]) else amount(top["words"], "kept (words)")
+        highest.append(f"{amount(top['mean'])} against {name} ({words})")
     ax.axvline(whole + 0.75, color=GREY, lw=0.8)
-    labels = [f"{length:g}" for length in lengths]
-    ax.set_xticks(
-        [*range(whole + 1), *marks.values()],
-        [*labels, "all", "paper,\ngreedy", "paper,\nbest"],
-        size=8.5,
-    )
-    ax.set(xlabel="words kept of a random caption", ylabel="score (percent points)")
+    labels = [*(f"{length:g}" for length in lengths), "all", "paper,\ngreedy", "paper,\nbest"]
+    ax.set_xticks([*range(whole + 1), *marks.values()], labels, size=8.5)
+    ax.set(xlabel=kept, ylabel=score)
     ax.set_ylim(0, 68)
     ax.set_xlim(right=marks["best"] + 1.5)
     ax.grid(visible=False, axis="x")
-    kept, score = "words kept of a random caption", "score (percent points)"
-    texts = curves["words"].map("{:g}".format, na_action="ignore").fillna("all")
-    names = {"against": "against", "words": kept, "mean": score, "low": "low", "high": "high"}
+    drawn[kept] = drawn[kept].map("{:g}".format, na_action="ignore").fillna("all")
     printed = {"against": cells["against"], kept: "paper, " + cells["k"], score: cells["value"]}
-    drawn = pd.concat([tidy(curves.assign(words=texts), names), pd.DataFrame(printed)])
-    return hand_on(ax, drawn, _peaks(curves))
-
-
-def _peaks(curves: pd.DataFrame) -> str:
-    """Where each curve is highest."""
-    parts = []
-    for name, rows in curves.groupby("against", sort=False):
-        top = rows.loc[rows["mean"].idxmax()]
-        words = "all words" if pd.isna(top["words"]) else f"{amount(top['words'], 'kept (words)')}"
-        parts.append(f"{amount(top['mean'])} against {name} ({words})")
-    return f"highest {some(parts)}"
+    return hand_on(ax, pd.concat([drawn, pd.DataFrame(printed)]), f"highest {some(highest)}")

@@ -11,10 +11,19 @@ from songtitle.cache import Record
 from songtitle.experiment.labs import BATCH
 from songtitle.experiment.switchboard import BEAM_SIZE
 from songtitle.figures.findings import hand_on
-from songtitle.figures.style import COLOURS, GREY, own_axes, require
+from songtitle.figures.style import (
+    BLEU,
+    COLOURS,
+    GREY,
+    SCORED,
+    legend_below,
+    name_rows,
+    own_axes,
+    reach,
+    tidy,
+)
 from songtitle.fmt import estimate, percent, points
-from songtitle.studies.shared import definition_note, short_name
-from songtitle.tables import Note
+from songtitle.tables import Note, definition_note, short_name
 
 NAMES = {
     "letters": "strings for tokens",
@@ -23,6 +32,24 @@ NAMES = {
     "join": "wrong join",
     "timbre": "raw timbre",
 }
+# How each mistake acts, whatever it does to the score of one run.
+WHY = {
+    "letters": "Two phrases share few words but nearly always some letters, related or not. So the "
+    "score of everything rises, and with it that of wrong titles: another unit, the same answers.",
+    "batch_norm": "In training mode each song is centred and scaled by the songs that happen to be "
+    "in its batch. Songs as a whole, which lie far from pictures, are moved to where pictures lie, "
+    "and the decoder answers with other words. But it is the batch that was moved, not the song "
+    "that was heard; in other company the same song gets another answer.",
+    "length": "A sum falls with every further word, so short hypotheses win. That pays where "
+    "answers were longer than the titles, and costs where the brevity penalty sets in; what the "
+    "words are does not come into it.",
+    "join": "Each song is judged by the title of another. That costs as much as there was to lose, "
+    "which is the gain over chance: without any, nobody would notice the wrong join.",
+    "timbre": "Raw numbers are many times larger than anything the decoder has met, and a few of "
+    "them drown the rest. Its state is pushed to its limits, and it says other words, often the "
+    "same for many songs. If these are frequent in titles, the score rises for every song alike.",
+}
+_SIDES = (("before", COLOURS[0], "o", -0.14), ("after", COLOURS[1], "s", 0.14))
 
 
 def lab_frame(records: Sequence[Record]) -> pd.DataFrame:
@@ -49,8 +76,8 @@ def lab_table(records: Sequence[Record]) -> pd.DataFrame:
         {
             "Lab": NAMES[row["lab"]],
             "Input": row["input"],
-            "Before": _stands(row, "before"),
-            "After": _stands(row, "after"),
+            "Before": f"{points(row['before_score'])} ({points(row['before_chance'])})",
+            "After": f"{points(row['after_score'])} ({points(row['after_chance'])})",
             "Score moves": moved(row, "score"),
             "Gain moves": moved(row, "gain"),
             "Other answers": percent(row["changed"], 0),
@@ -124,41 +151,12 @@ def lab_sentence(record: Record) -> str:
 
 def lab_facts(records: Sequence[Record]) -> dict[str, Any]:
     """Give changes by lab and input in percent points, and the seconds of the slowest lab."""
-    moved = {
+    moves = {
         f"labs.{row['lab']}.{short_name(row['input'])}.{measure}": 100 * row[f"{measure}_change"]
         for row in lab_frame(records).to_dict("records")
         for measure in ("score", "gain")
     }
-    return moved | {"labs.seconds": max((r.timing["seconds"] for r in records), default=0.0)}
-
-
-def _stands(row: dict[str, Any], side: str) -> str:
-    return f"{points(row[f'{side}_score'])} ({points(row[f'{side}_chance'])})"
-
-
-def moved(row: Any, measure: str) -> str:
-    """Write the change of a measure with its interval, in percent points, all with their signs."""
-    change, low, high = (row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
-    return estimate(change, low, high, sign="+")
-
-
-# How each mistake acts, whatever it does to the score of one run.
-WHY = {
-    "letters": "Two phrases share few words but nearly always some letters, related or not. So the "
-    "score of everything rises, and with it that of wrong titles: another unit, the same answers.",
-    "batch_norm": "In training mode each song is centred and scaled by the songs that happen to be "
-    "in its batch. Songs as a whole, which lie far from pictures, are moved to where pictures lie, "
-    "and the decoder answers with other words. But it is the batch that was moved, not the song "
-    "that was heard; in other company the same song gets another answer.",
-    "length": "A sum falls with every further word, so short hypotheses win. That pays where "
-    "answers were longer than the titles, and costs where the brevity penalty sets in; what the "
-    "words are does not come into it.",
-    "join": "Each song is judged by the title of another. That costs as much as there was to lose, "
-    "which is the gain over chance: without any, nobody would notice the wrong join.",
-    "timbre": "Raw numbers are many times larger than anything the decoder has met, and a few of "
-    "them drown the rest. Its state is pushed to its limits, and it says other words, often the "
-    "same for many songs. If these are frequent in titles, the score rises for every song alike.",
-}
+    return moves | {"labs.seconds": max((r.timing["seconds"] for r in records), default=0.0)}
 
 
 def lab_reasons(records: Sequence[Record]) -> str:
@@ -170,80 +168,52 @@ def lab_reasons(records: Sequence[Record]) -> str:
     return "\n\n".join(parts) or "No switch is thrown."
 
 
-TICKS = (0, 0.5, 1, 2, 5, 10, 20, 50)  # percent points
-
-
-_SIDES = (("before", COLOURS[0], "o"), ("after", COLOURS[1], "s"))
+def moved(row: Any, measure: str) -> str:
+    """Write the change of a measure with its interval, in percent points, all with their signs."""
+    change, low, high = (row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
+    return estimate(change, low, high, sign="+")
 
 
 def before_and_after(labs: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Scores before and after each lab, one row a lab and input, chance hollow beside them.
+    """Draw scores before and after each lab, one row a lab and input, chance hollow beside them.
 
     `labs` has the columns name, and of both sides the score, its interval and chance
     (`before_score, before_low, before_high, before_chance`, and so on; in [0, 1], drawn in percent
     points). A line joins the two scores of a row: what moved. Where the hollow marks move as far,
     unrelated titles have moved along.
     """
-    needed = [
-        f"{side}_{what}" for side, *_ in _SIDES for what in ("score", "low", "high", "chance")
-    ]
-    require(labs, ["name", *needed], "labs")
-    ax = own_axes(ax, (6.2, 0.5 * len(labs) + 0.5))
-    height = np.arange(len(labs))
-    scores = [100 * labs[f"{side}_score"].to_numpy(float) for side, *_ in _SIDES]
-    ax.hlines(height, np.minimum(*scores), np.maximum(*scores), color=GREY, lw=1.2, zorder=1)
-    for (side, colour, marker), score, shift in zip(_SIDES, scores, (-0.14, 0.14), strict=True):
-        low, high = (100 * labs[f"{side}_{end}"].to_numpy(float) for end in ("low", "high"))
-        ax.errorbar(
-            score,
-            height + shift,
-            xerr=np.maximum([score - low, high - score], 0),
-            fmt=marker,
-            color=colour,
-            markersize=6,
-            elinewidth=1.2,
-            label=side,
-        )
-        ax.plot(
-            100 * labs[f"{side}_chance"].to_numpy(float),
-            height + shift,
-            marker,
-            markersize=11,  # around the full mark where the two are one
-            markerfacecolor="none",
-            color=colour,
-            label=f"chance {side}",
-        )
-    ax.set_yticks(height, labs["name"], parse_math=False)
-    ax.set_ylim(len(labs) - 0.5, -0.5)
-    ax.set_xscale("symlog", linthresh=1)  # songs score about 1, pictures tens
-    ax.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
-    ax.set_xlim(-0.15, max(60.0, ax.get_xlim()[1]))
-    ax.set(xlabel="BLEU-1 (percent points, logarithmic beyond 1)", ylabel="")
-    ax.grid(visible=False, axis="y")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, frameon=False)
-    return hand_on(ax, _tidy(labs), _finding(labs))
-
-
-def _tidy(labs: pd.DataFrame) -> pd.DataFrame:
-    """One row a lab and side, in percent points."""
-    names = {"score": "BLEU-1 (percent points)", "low": "low", "high": "high"}
-    names |= {"chance": "chance (percent points)"}
     sides = []
     for side, *_ in _SIDES:
-        shares = {names[what]: 100 * labs[f"{side}_{what}"].astype(float) for what in names}
-        sides.append(pd.DataFrame({"lab": labs["name"], "side": side} | shares))
-    return pd.concat(sides).sort_index(kind="stable")
-
-
-def _finding(labs: pd.DataFrame) -> str:
-    """The largest rise in words, and what chance did meanwhile."""
+        shares = {f"{side}_{what}": label for what, label in SCORED.items()}
+        drawn = tidy("labs", labs, {"name": "lab"} | shares, percent=shares)
+        drawn.insert(1, "side", side)
+        sides.append(drawn)
+    ax = own_axes(ax, (6.2, 0.5 * len(labs) + 0.5))
+    height = np.arange(len(labs))
+    scores = [drawn[BLEU].to_numpy() for drawn in sides]
+    ax.hlines(height, np.minimum(*scores), np.maximum(*scores), color=GREY, lw=1.2, zorder=1)
+    for (side, colour, marker, shift), drawn in zip(_SIDES, sides, strict=True):
+        score, low, high, chance = (drawn[label].to_numpy() for label in SCORED.values())
+        bars = {"fmt": marker, "color": colour, "markersize": 6, "elinewidth": 1.2, "label": side}
+        ax.errorbar(score, height + shift, xerr=reach(score, low, high), **bars)
+        # Larger: around the full mark where the two are one.
+        around = {"markersize": 11, "markerfacecolor": "none", "color": colour}
+        ax.plot(chance, height + shift, marker, label=f"chance {side}", **around)
+    name_rows(ax, list(labs["name"]), "BLEU-1 (percent points, logarithmic beyond 1)")
+    ax.set_xscale("symlog", linthresh=1)  # songs score about 1, pictures tens
+    ticks = (0, 0.5, 1, 2, 5, 10, 20, 50)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_xlim(-0.15, max(60.0, ax.get_xlim()[1]))
+    legend_below(ax, drop=0.13, ncols=4)
     rise = labs["after_score"] - labs["before_score"]
     row = labs.loc[rise.idxmax()]
     score, chance = (
         f"{100 * row[f'before_{what}']:.1f} to {100 * row[f'after_{what}']:.1f}"
         for what in ("score", "chance")
     )
-    return (
+    return hand_on(
+        ax,
+        pd.concat(sides).sort_index(kind="stable"),
         f"In {int((rise > 0).sum())} of {len(labs)} rows the score after is above that before. The "
-        f"largest rise is at {row['name']}, from {score} percent points, chance from {chance}."
+        f"largest rise is at {row['name']}, from {score} percent points, chance from {chance}.",
     )

@@ -7,20 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from songtitle.cache import Record
-from songtitle.figures.drawing import (
-    BEAM,
-    BLEU,
-    CHANCE,
-    SCORED,
-    bleu_by_beam,
-    legend_below,
-    line_style,
-)
-from songtitle.figures.findings import extremes, hand_on, tidy
-from songtitle.figures.style import own_axes, require
-from songtitle.fmt import points, signed
+from songtitle.figures.findings import extremes, hand_on
+from songtitle.figures.style import BLEU, CHANCE, SCORED, legend_below, own_axes, series, tidy
+from songtitle.fmt import interval, points, signed
 from songtitle.metrics.bleu import DEFINITIONS
-from songtitle.studies.shared import _ends, frame
+from songtitle.studies.search import BEAM, bleu_by_beam
 from songtitle.tables import Note
 
 
@@ -35,7 +26,10 @@ def length_split(record: Record) -> pd.DataFrame:
             "Words": f"{row['first_words']:.2f} → {row['second_words']:.2f}",
             "Score": f"{points(row['first_score'])} → {points(row['second_score'])}",
         }
-        | {said: f"{signed(row[part])}\n{_ends(row, f'{part}_')}" for said, part in parts.items()}
+        | {
+            said: f"{signed(row[part])}\n{interval(row[f'{part}_low'], row[f'{part}_high'])}"
+            for said, part in parts.items()
+        }
         | {"Change of chance": signed(row["change_chance"]), "What it is": explanation(row)}
         for row in record.result["steps"]
     ]
@@ -56,13 +50,12 @@ def explanation(row: dict[str, Any]) -> str:
 
 def length_note(record: Record) -> Note:
     """Say how many beam effects there are, and how many of them length explains."""
-    said = steps_explained(record)
     text = (
         "Of {steps} steps {changed} change the score by more than their interval leaves to luck. "
         "Of these {length} are length alone, {words} other words alone, {both} both, and in "
-        "{neither} neither part stands out by itself.".format(**said)
+        "{neither} neither part stands out by itself."
     )
-    return Note("What the steps are made of", text)
+    return Note("What the steps are made of", text.format(**steps_explained(record)))
 
 
 def steps_explained(record: Record) -> dict[str, str]:
@@ -78,15 +71,12 @@ def steps_explained(record: Record) -> dict[str, str]:
 
 def shapes(record: Record) -> pd.DataFrame:
     """Tabulate by input whether scores rise from k = 1 to 5 and fall after, as the paper's do."""
-    rows = []
-    for (name, definition), found in frame(record, "steps").groupby(
-        ["input", "definition"], sort=False
-    ):
-        moves = [
-            "level" if _holds_nothing(row, "change") else "up" if row["change"] > 0 else "down"
-            for row in found.to_dict("records")
-        ]
-        rows.append([name, DEFINITIONS[definition].name, ", then ".join(moves)])
+    moves: dict[tuple[str, str], list[str]] = {}
+    for row in record.result["steps"]:
+        way = "up" if row["change"] > 0 else "down"
+        move = "level" if _holds_nothing(row, "change") else way
+        moves.setdefault((row["input"], DEFINITIONS[row["definition"]].name), []).append(move)
+    rows = [[*of, ", then ".join(found)] for of, found in moves.items()]
     return pd.DataFrame(rows, columns=["Input", "BLEU of", "Shape"])
 
 
@@ -98,19 +88,18 @@ def _holds_nothing(row: Any, part: str) -> bool:
 def score_and_length(
     scores: pd.DataFrame, *, paper: pd.DataFrame | None = None, ax: Axes | None = None
 ) -> Axes:
-    """BLEU-1 by beam size, and under it the mean length of the best hypotheses (Fig. 8a, twice).
+    """Draw BLEU-1 by beam size, and under it the mean length of the best hypotheses (Fig. 8a).
 
     `scores` is what `bleu_by_beam` takes, with `mean_length` in words. The two panels share the
     beam sizes, and each input its colour and marker; `ax` becomes the upper one and is returned.
     """
-    require(scores, ["input", "beam_size", "mean_length"], "scores")
+    length = "mean length (words)"
+    names = {"input": "input", "beam_size": BEAM, "mean_length": length}
+    drawn = tidy("scores", scores, names)
     ax = bleu_by_beam(scores, paper=paper, ax=ax or own_axes(None, (6.6, 3.4)))
     under = ax.inset_axes((0.0, -0.62, 1.0, 0.55), sharex=ax)
-    length = "mean length (words)"
-    drawn = tidy(scores, {"input": "input", "beam_size": BEAM, "mean_length": length})
-    for place, name in enumerate(dict.fromkeys(drawn["input"])):
-        rows = drawn[drawn["input"] == name].sort_values(BEAM)
-        under.plot(rows[BEAM], rows[length], label=name, **line_style(place))
+    for name, rows, style in series(drawn, "input", BEAM):
+        under.plot(rows[BEAM], rows[length], label=name, **style)
     under.set(xlabel=BEAM, ylabel=length)
     under.set_ylim(bottom=0)
     under.grid(visible=False, axis="x")
@@ -123,22 +112,20 @@ def score_and_length(
 
 
 def score_by_prefix(prefixes: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Scores of hypotheses cut to their first words, chance dashed in the same colour.
+    """Draw scores of hypotheses cut to their first words, chance dashed in the same colour.
 
     `prefixes` has the columns input, kept (words), score, low, high and chance (in [0, 1], drawn in
     percent points).
     """
-    require(prefixes, ["input", "kept", "score", "low", "high", "chance"], "prefixes")
-    ax = own_axes(ax)
     kept = "words kept"
-    drawn = tidy(prefixes, {"input": "input", "kept": kept} | SCORED, percent=SCORED)
-    for place, name in enumerate(dict.fromkeys(drawn["input"])):
-        rows = drawn[drawn["input"] == name].sort_values(kept)
-        style = line_style(place)
-        band = {"color": style["color"], "alpha": 0.15, "lw": 0}
-        ax.fill_between(rows[kept], rows["low"], rows["high"], **band)
+    names = {"input": "input", "kept": kept} | SCORED
+    drawn = tidy("prefixes", prefixes, names, percent=SCORED)
+    ax = own_axes(ax)
+    for name, rows, style in series(drawn, "input", kept):
+        colour = style["color"]
+        ax.fill_between(rows[kept], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0)
         ax.plot(rows[kept], rows[BLEU], label=name, **style)
-        ax.plot(rows[kept], rows[SCORED["chance"]], "--", color=style["color"], lw=1.2)
+        ax.plot(rows[kept], rows[SCORED["chance"]], "--", color=colour, lw=1.2)
     ax.plot([], [], "--", color="0.45", lw=1.2, label=CHANCE)
     ax.set(xlabel=kept, ylabel=BLEU)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,7 +1,6 @@
 """Page 7, the paper's corpora: what the census found in them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,15 +11,24 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from songtitle.cache import Record
 from songtitle.errors import InputError
 from songtitle.experiment.paper_corpora import WHOLE
-from songtitle.figures.findings import amount, extremes, hand_on, tidy
-from songtitle.figures.style import COLOURS, GREY, MARKERS, own_axes, require
+from songtitle.figures.findings import amount, extremes, hand_on
+from songtitle.figures.style import (
+    COLOURS,
+    ENDS,
+    GREY,
+    MARKERS,
+    legend_below,
+    own_axes,
+    reach,
+    tidy,
+)
 from songtitle.fmt import estimate, p_value, percent
 from songtitle.paper.printed import paper
 from songtitle.tables import Note, other_code, rests_on
 
 Answers = Mapping[str, Record]  # of the census, by question
 
-
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 _STEPS = {  # of the funnel, and what a title that passes has
     "named entities": "no named entity",
     "dictionary": "dictionary words only",
@@ -36,10 +44,10 @@ def census(answers: Answers) -> pd.DataFrame:
         said = ", ".join(f"{count:,} {kind}" for kind, count in faults.items()) or "none"
         counted = ("rows", "asked", "titles", "clips", "files")
         size = next((found.result[key] for key in counted if key in found.result), None)
-        hashes = {file: facts["sha256"][:8] for file, facts in found.settings["files"].items()}
-        files = "\n".join(f"{file} ({start})" for file, start in hashes.items())
-        corpus = f"{found.settings['corpus']}. {found.settings['asks']}"
-        rows.append([name, corpus, size, said, files])
+        files = "\n".join(
+            f"{file} ({facts['sha256'][:8]})" for file, facts in found.settings["files"].items()
+        )
+        rows.append([name, "{corpus}. {asks}".format(**found.settings), size, said, files])
     columns = ["Name", "Corpus and question", "Rows", "Faults", "Files (sha256)"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
@@ -62,10 +70,8 @@ def census_note(answers: Answers) -> Note:
 def links_by_host(answers: Answers) -> tuple[pd.DataFrame, float]:
     """Give links by host with the share alive in [0, 1], and the share alive of all links."""
     found = need(answers, "links").result
-    rows = [
-        [host, facts["total"], facts["share"], facts["low"], facts["high"]]
-        for host, facts in found["hosts"].items()
-    ]
+    fields = ("total", "share", "low", "high")
+    rows = [[host, *map(facts.get, fields)] for host, facts in found["hosts"].items()]
     frame = pd.DataFrame(rows, columns=["domain", "links", "alive", "low", "high"])
     return frame, found["survivors"]["share"]
 
@@ -73,14 +79,13 @@ def links_by_host(answers: Answers) -> tuple[pd.DataFrame, float]:
 def lost_links(answers: Answers) -> pd.DataFrame:
     """Tabulate why links gave no picture, most frequent first."""
     found = need(answers, "links").result
-    rows = [
-        [reason, count, percent(count / found["asked"], 2)]
-        for reason, count in found["reasons"].items()
-    ]
     lost = found["unavailable"]
     share = f"{estimate(lost['share'], lost['low'], lost['high'], 2)} %"
-    rows.append(["all of these", lost["count"], share])
-    rows.append(["in the paper, of train", None, f"about {paper('captions.dead_links'):.0f} %"])
+    rows = [
+        *([why, n, percent(n / found["asked"], 2)] for why, n in found["reasons"].items()),
+        ["all of these", lost["count"], share],
+        ["in the paper, of train", None, f"about {paper('captions.dead_links'):.0f} %"],
+    ]
     return pd.DataFrame(rows, columns=["Reason", "Links", "Of all links"], dtype=object)
 
 
@@ -142,13 +147,10 @@ def funnels(answers: Answers, name: str) -> pd.DataFrame:
     """Count the titles that each step of cleaning leaves: rows of `order, step, titles`."""
     rows = []
     for order, found in need(answers, name).result["orders"].items():
+        left = {_STEPS.get(step["name"]): step["after"] for step in found["steps"]}
         said = f"names looked for {order.replace('_', ' ')}"
         rows.append([said, "all titles", found["in"]])
-        rows += [
-            [said, _STEPS[step["name"]], step["after"]]
-            for step in found["steps"]
-            if step["name"] in _STEPS
-        ]
+        rows += [[said, step, titles] for step, titles in left.items() if step]
     frame = pd.DataFrame(rows, columns=["order", "step", "titles"])
     places = {step: place for place, step in enumerate(["all titles", *_STEPS.values()])}
     return frame.sort_values("step", key=lambda steps: steps.map(places), kind="stable")
@@ -156,7 +158,7 @@ def funnels(answers: Answers, name: str) -> pd.DataFrame:
 
 def named(answers: Answers) -> pd.DataFrame:
     """Tabulate which share of titles holds a named entity, by letter case, and what is left."""
-    rows: list[list[Any]] = []
+    rows = []
     for found in (answers[name] for name in ("fma_names", "song_names") if name in answers):
         orders = [found.result["orders"][f"{order}_lowercasing"] for order in ("before", "after")]
         held = [percent(each["share_with_a_name"], 2) for each in orders]
@@ -169,10 +171,9 @@ def named(answers: Answers) -> pd.DataFrame:
 
 def named_samples(answers: Answers) -> pd.DataFrame:
     """Tabulate the paper's ten sample titles, and in which letter case a name is found in them."""
-    said = {True: "a name", False: "none"}
+    found = need(answers, "song_names").result["table_2"]
     rows = [
-        [title, *(said[flag] for flag in flags)]
-        for title, flags in need(answers, "song_names").result["table_2"].items()
+        [title, *("a name" if flag else "none" for flag in flags)] for title, flags in found.items()
     ]
     return pd.DataFrame(rows, columns=["Title", "With Capitals", "in lower case"])
 
@@ -180,13 +181,17 @@ def named_samples(answers: Answers) -> pd.DataFrame:
 def sounds(answers: Answers) -> pd.DataFrame:
     """Tabulate rates, channels and lengths of decoded clips beside the paper's."""
     found = need(answers, "clips").result
+    facts = {
+        "sampling rate (Hz)": ("sample_rate", f"{paper('clip.sample_rate'):,.0f}"),
+        "channels": ("channels", None),
+        "samples": ("samples", f"{paper('clip.samples'):,.0f}, roughly"),
+        "bit rate (kbit/s)": ("bit_rate", None),
+    }
     rows = [
-        ["sampling rate (Hz)", _spread(found["sample_rate"]), f"{paper('clip.sample_rate'):,.0f}"],
-        ["channels", _spread(found["channels"]), None],
-        ["samples", _spread(found["samples"]), f"{paper('clip.samples'):,.0f}, roughly"],
-        ["bit rate (kbit/s)", _spread(found["bit_rate"]), None],
-        ["clips", f"{found['clips']:,}", f"{paper('clip.tracks'):,.0f}"],
+        [fact, ", ".join(f"{int(value):,} ({n:,})" for value, n in found[key].items()), printed]
+        for fact, (key, printed) in facts.items()
     ]
+    rows.append(["clips", f"{found['clips']:,}", f"{paper('clip.tracks'):,.0f}"])
     return pd.DataFrame(rows, columns=["Fact", "Measured (clips)", "In the paper"])
 
 
@@ -212,49 +217,33 @@ def _certain(certain: int, count: int) -> str:
     return f"{certain:,} ({percent(certain / count)})" if certain else "none"
 
 
-def _spread(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{int(value):,} ({times:,})" for value, times in counts.items())
-
-
-THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
-
-
 def title_funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """How many titles each step of cleaning leaves, one row of bars an order of the steps.
+    """Draw how many titles each step of cleaning leaves, one row of bars an order of the steps.
 
     `steps` has the columns order, step and titles, in the order of the steps.
     """
-    require(steps, ["order", "step", "titles"], "steps of the funnel")
+    names_of = {"order": "order", "step": "step", "titles": "titles left"}
+    drawn = tidy("steps of the funnel", steps, names_of)
     ax = own_axes(ax)
-    orders, names = list(dict.fromkeys(steps["order"])), list(dict.fromkeys(steps["step"]))
-    height = 0.8 / len(orders)
-    for place, order in enumerate(orders):
-        rows = steps[steps["order"] == order]
-        at = [names.index(step) + (place - (len(orders) - 1) / 2) * height for step in rows["step"]]
-        bars = ax.barh(
-            at,
-            rows["titles"],
-            height=0.92 * height,
-            color=COLOURS[place],
-            hatch=("", "//", "..")[place % 3],
-            edgecolor="white",
-            label=order,
-        )
+    names, orders = list(dict.fromkeys(steps["step"])), steps["order"].nunique()
+    height = 0.8 / orders
+    for place, (order, rows) in enumerate(steps.groupby("order", sort=False)):
+        at = [names.index(step) + (place - (orders - 1) / 2) * height for step in rows["step"]]
+        look = {"color": COLOURS[place], "hatch": ("", "//", "..")[place % 3], "edgecolor": "white"}
+        bars = ax.barh(at, rows["titles"], height=0.92 * height, label=order, **look)
         ax.bar_label(bars, [f"{count:,}" for count in rows["titles"]], padding=3, size=9)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.set_xlim(right=1.12 * steps["titles"].max())
     ax.set(xlabel="titles left")
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    ax.xaxis.set_major_formatter(THOUSANDS)
+    _count_in_thousands(ax)
     ax.grid(visible=False, axis="y")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(orders), frameon=False)
-    names_of = {"order": "order", "step": "step", "titles": "titles left"}
-    return hand_on(ax, tidy(steps, names_of), _losses(steps))
+    legend_below(ax, ncols=orders)
+    return hand_on(ax, drawn, _losses(steps))
 
 
 def _losses(steps: pd.DataFrame) -> str:
-    """What each order leaves of the titles, and the step that takes most."""
+    """Say what each order leaves of the titles, and the step that takes most."""
     parts = []
     for order, rows in steps.groupby("order", sort=False):
         titles = rows["titles"].to_numpy()
@@ -268,21 +257,20 @@ def _losses(steps: pd.DataFrame) -> str:
 
 
 def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None) -> Axes:
-    """The share of links that still give a picture, by domain, with 95 % intervals.
+    """Draw the share of links that still give a picture, by domain, with 95 % intervals.
 
     `domains` has the columns domain, links, alive, low and high (shares in [0, 1]); `total` is the
     share of all links and is drawn as a line.
     """
-    require(domains, ["domain", "links", "alive", "low", "high"], "links by domain")
-    ax = own_axes(ax)
     name = "links that give a picture (%)"
-    columns = {"domain": "domain", "links": "links", "alive": name, "low": "low", "high": "high"}
-    drawn = tidy(domains, columns, percent=("alive", "low", "high"))
-    share, low, high = (drawn[each].to_numpy() for each in (name, "low", "high"))
+    ends = {"alive": name} | ENDS
+    columns = {"domain": "domain", "links": "links"} | ends
+    drawn = tidy("links by domain", domains, columns, percent=ends)
+    ax = own_axes(ax)
+    share, low, high = (drawn[each].to_numpy() for each in ends.values())
     at = np.arange(len(domains))
-    # Rounding can leave an end of the interval a hair inside the share itself.
-    reach = [np.maximum(share - low, 0), np.maximum(high - share, 0)]
-    ax.errorbar(share, at, xerr=reach, fmt=MARKERS[0], color=COLOURS[0], capsize=3, markersize=5)
+    look = {"fmt": MARKERS[0], "color": COLOURS[0], "capsize": 3, "markersize": 5}
+    ax.errorbar(share, at, xerr=reach(share, low, high), **look)
     ax.axvline(100 * total, color=GREY, ls="--", lw=1.4, label=f"all links: {100 * total:.1f} %")
     pairs = zip(domains["domain"], domains["links"], strict=True)
     ax.set_yticks(at, [f"{name} ({count:,})" for name, count in pairs])
@@ -301,7 +289,7 @@ def two_orders(
     every: int = 1,
     ax: Axes | None = None,
 ) -> Axes:
-    """The year of each row of two lists of the same songs, by row number.
+    """Draw the year of each row of two lists of the same songs, by row number.
 
     The lists may hold `every` so many rows only.
     """
@@ -309,34 +297,25 @@ def two_orders(
         msg = f"years: expected {len(names)} lists with rows, got {[len(c) for c in years]}"
         raise InputError(msg)
     ax = own_axes(ax)
-    for place, (column, name) in enumerate(zip(years, names, strict=True)):
-        ax.plot(
-            every * np.arange(len(column)),
-            column,
-            MARKERS[place],
-            color=COLOURS[place],
-            markersize=3,
-            alpha=0.5,
-            markeredgewidth=0,
-            label=name,
-            rasterized=True,
-        )
     row, year = "row of the list", "year of the song"
+    drawn, said = [], []
+    for place, (column, name) in enumerate(zip(years, names, strict=True)):
+        at = every * np.arange(len(column))
+        look = {"color": COLOURS[place], "markersize": 3, "alpha": 0.5, "markeredgewidth": 0}
+        ax.plot(at, column, MARKERS[place], label=name, rasterized=True, **look)
+        drawn.append(pd.DataFrame({"list": name, row: at, year: column}))
+        falls = float(np.mean(np.diff(column) < 0)) if len(column) > 1 else 0.0
+        often = f"falls at {amount(100 * falls)} % of the rows"
+        never = "never falls from one row to the next"
+        said.append(
+            f"in {name} the year {often if falls else never}, from {column.min()} to {column.max()}"
+        )
     ax.set(xlabel=row, ylabel=year)
+    _count_in_thousands(ax)
+    ax.legend(markerscale=2.5)
+    return hand_on(ax, pd.concat(drawn), "; ".join(said))
+
+
+def _count_in_thousands(ax: Axes) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.xaxis.set_major_formatter(THOUSANDS)
-    ax.legend(markerscale=2.5)
-    drawn = pd.concat(
-        pd.DataFrame({"list": name, row: every * np.arange(len(column)), year: column})
-        for name, column in zip(names, years, strict=True)
-    )
-    return hand_on(ax, drawn, "; ".join(map(_order, names, years)))
-
-
-def _order(name: str, years: Int[np.ndarray, " rows"]) -> str:
-    """How far a list is sorted by year, as far as it is drawn."""
-    span = f"from {years.min()} to {years.max()}"
-    falls = float(np.mean(np.diff(years) < 0)) if len(years) > 1 else 0.0
-    if not falls:
-        return f"in {name} the year never falls from one row to the next, {span}"
-    return f"in {name} the year falls at {amount(100 * falls)} % of the rows, {span}"

@@ -4,27 +4,19 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle.cache import Record
 from songtitle.experiment.samples import BROKEN, COMPLETE, FELT, HEARD, OWN
-from songtitle.figures.drawing import legend_below
-from songtitle.figures.findings import amount, hand_on, tidy
-from songtitle.figures.style import COLOURS, MARKERS, own_axes, require
+from songtitle.figures.findings import amount, hand_on
+from songtitle.figures.style import legend_below, mark, name_rows, own_axes, reach, tidy
 from songtitle.fmt import estimate, interval, p_value, points, signed, span
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.paper.printed import paper_table
-from songtitle.studies.shared import LEVEL
-from songtitle.tables import Note, origin, rests_on
-
-REAL, BY_CHANCE, QUICK, PRINTED = "real samples", "chance", "the quick run", "the paper"
-
+from songtitle.tables import LEVEL, Note, by_beam, origin, rests_on
 
 BOOK_CROP = 256  # pixels a side, in the paper and in the book's own run
-
-
 # What the book's own run calls the same, and the row of Table 4.
 _BESIDE = {OWN: ("songs: timbre", "msd"), HEARD: ("songs: spectrogram", "fma")}
 
@@ -46,25 +38,30 @@ def samples_note(record: Record) -> Note:
 def samples_cells(record: Record) -> pd.DataFrame:
     """Average every cell over its trainings.
 
-    Columns: input, tiles, items, beam_size, seeds, means of score, chance, gain, mean_length and
-    distinct; low and high, the 95 % interval of the score (over seeds where there are several, else
-    over items); the median p; and `clear`, how many trainings beat chance at p < 0.05.
+    Columns: input, tiles, items, beam_size, seeds, means of score, chance and gain; low and high,
+    the 95 % interval of the score (over seeds where there are several, else over items); the median
+    p; and `clear`, how many trainings beat chance at p < 0.05.
     """
-    over_seeds = {(row["input"], row["beam_size"]): row for row in record.result["summary"]}
-    cells = []
     rows = pd.DataFrame(record.result["rows"])
-    for (name, k), found in rows.groupby(["input", "beam_size"], sort=False):
-        first = found.iloc[0]
-        ends = over_seeds.get((name, k), {"score_low": first["low"], "score_high": first["high"]})
-        means = found[["score", "chance", "gain", "mean_length", "distinct"]].mean()
-        cells.append(
-            {"input": name, "tiles": first["tiles"], "items": int(first["items"])}
-            | {"beam_size": k, "seeds": len(found)}
-            | means.to_dict()
-            | {"low": ends["score_low"], "high": ends["score_high"], "p": found["p"].median()}
-            | {"clear": int(((found["p"] < LEVEL) & (found["gain"] > 0)).sum())}
-        )
-    return _sorted(pd.DataFrame(cells), "beam_size")
+    cells = rows.assign(clear=(rows["p"] < LEVEL) & (rows["gain"] > 0)).groupby(
+        ["input", "beam_size"], sort=False, as_index=False
+    )
+    found = cells.agg(
+        tiles=("tiles", "first"),
+        items=("items", "first"),
+        seeds=("p", "size"),
+        score=("score", "mean"),
+        chance=("chance", "mean"),
+        gain=("gain", "mean"),
+        low=("low", "first"),
+        high=("high", "first"),
+        p=("p", "median"),
+        clear=("clear", "sum"),
+    )
+    for over in record.result["summary"]:
+        own = (found["input"] == over["input"]) & (found["beam_size"] == over["beam_size"])
+        found.loc[own, ["low", "high"]] = over["score_low"], over["score_high"]
+    return _sorted(found, "beam_size")
 
 
 def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
@@ -78,19 +75,19 @@ def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
     beams = sorted(set(found["beam_size"]))
     rows = []
     for name, cells in found.groupby("input", sort=False):
-        by_beam = {row["beam_size"]: row for row in cells.to_dict("records")}
-        first = next(iter(by_beam.values()))
+        cells = cells.set_index("beam_size")
+        first = cells.iloc[0]
         tiles = None if pd.isna(first["tiles"]) else int(first["tiles"])
-        lead = [f"{name} ({first['items']:,})", tiles]
-        here = [by_beam.get(k) for k in beams]
-        rows.append([*lead, REAL, *(row and _score(row) for row in here)])
-        rows.append([*lead, BY_CHANCE, *(row and _chance(row) for row in here)])
         beside, printed = _beside(name, tiles)
-        scores = quick[quick["input"] == beside].set_index("beam_size")["score"].map(points)
-        if len(scores):
-            rows.append([*lead, QUICK, *(scores.get(k) for k in beams)])
+        lines = {"real samples": cells.apply(_score, axis=1)}
+        lines["chance"] = cells.apply(_chance, axis=1)
+        lines["the quick run"] = (
+            quick[quick["input"] == beside].set_index("beam_size")["score"].map(points)
+        )
         if printed in theirs.index:
-            rows.append([*lead, PRINTED, *(theirs.loc[printed].get(k) for k in beams)])
+            lines["the paper"] = theirs.loc[printed]
+        lead = [f"{name} ({first['items']:,})", tiles]
+        rows += [[*lead, what, *map(line.get, beams)] for what, line in lines.items() if len(line)]
     columns = ["Input", "Tiles", "What", *(f"k = {k}" for k in beams)]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
@@ -98,18 +95,15 @@ def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
 def samples_definitions(record: Record) -> pd.DataFrame:
     """Tabulate scores by each definition of BLEU with (chance, gain), means over trainings."""
     found = pd.DataFrame(record.result["definitions"])
-    means = found.groupby(["input", "definition", "beam_size"])[["score", "chance"]].mean()
-    cells = {
-        at: f"{points(score)} ({points(chance)}, {signed(score - chance)})"
-        for at, score, chance in means.itertuples()
-    }
-    beams = sorted(set(found["beam_size"]))
-    rows = [
-        [name, DEFINITIONS[key].name, *(cells[name, key, k] for k in beams)]
-        for name in _order(found["input"])
-        for key in dict.fromkeys(found["definition"])
+    keys = ["input", "definition", "beam_size"]
+    means = found.groupby(keys, sort=False)[["score", "chance"]].mean().reset_index()
+    means["cell"] = [
+        f"{points(row.score)} ({points(row.chance)}, {signed(row.score - row.chance)})"
+        for row in means.itertuples()
     ]
-    return pd.DataFrame(rows, columns=["Input", "BLEU of", *(f"k = {k}" for k in beams)])
+    means["definition"] = [DEFINITIONS[key].name for key in means["definition"]]
+    wide = by_beam(_sorted(means), ["input", "definition"], "cell")
+    return wide.rename(columns={"input": "Input", "definition": "BLEU of"})
 
 
 def samples_join(record: Record) -> pd.DataFrame:
@@ -129,13 +123,17 @@ def samples_join(record: Record) -> pd.DataFrame:
 
 def samples_controls(record: Record) -> pd.DataFrame:
     """Tabulate what Million Song's row scores without its songs, and the real input's lead."""
+    own = samples_cells(record)
+    own = own[own["input"] == OWN]
+    rows = [("their own timbre", row.beam_size, points(row.score, 2)) for row in own.itertuples()]
     found = pd.DataFrame(record.result["controls"])
-    beams = sorted(set(found["beam_size"]))
-    real = samples_cells(record).set_index(["input", "beam_size"])["score"]
-    rows = [["their own timbre", *(points(real[OWN, k], 2) for k in beams)]]
-    for name, cells in found.groupby("control", sort=False):
-        rows.append([name, *(_lead(cells[cells["beam_size"] == k]) for k in beams)])
-    return pd.DataFrame(rows, columns=["Given to the decoder", *(f"k = {k}" for k in beams)])
+    for (name, beam_size), cells in found.groupby(["control", "beam_size"], sort=False):
+        score, lead, low, high = cells[["score", "difference", "low", "high"]].mean()
+        ahead = f"{signed(lead, 2)} {interval(low, high, 2)}"
+        rows.append((name, beam_size, f"{points(score, 2)}\n({ahead}, p {_luck(cells['p'])})"))
+    given = "Given to the decoder"
+    frame = pd.DataFrame(rows, columns=[given, "beam_size", "cell"])
+    return by_beam(frame[frame["beam_size"].isin(found["beam_size"])], given, "cell")
 
 
 def samples_retrieval(record: Record) -> pd.DataFrame:
@@ -175,20 +173,22 @@ def samples_facts(record: Record) -> dict[str, str]:
     (`msd`), of the same with another's timbre (`broken`) and of whole photos (`photos`) the fields
     `score, low, high, chance, gain` in percent points and `clear`, the trainings that beat chance.
     """
-    songs = {each["input"]: each["songs"] for each in record.result["data"]["sets"]}
-    data, learnt = record.result["data"], record.result["training"]
+    data = record.result["data"]
+    sets = {each["input"]: each for each in data["sets"]}
+    songs = {name: f"{each['songs']:,}" for name, each in sets.items()}
+    whole = max((row["input"] for row in record.result["references"]), key=_side)
     found = samples_cells(record).set_index(["input", "beam_size"])
     said = {f"photos.{side}": f"{count:,}" for side, count in data["photos"].items()}
     said |= {
         "vocabulary": f"{data['vocabulary']:,}",
-        "seeds": str(len(learnt)),
-        "songs": f"{songs.get(OWN, 0):,}",
-        "clips": f"{songs.get(FELT, 0):,}",
-        "numbers": str(next(s["numbers"] for s in data["sets"] if s["input"] == OWN)),
+        "seeds": str(len(record.result["training"])),
+        "songs": songs.get(OWN, "0"),
+        "clips": songs.get(FELT, "0"),
+        "numbers": str(sets[OWN]["numbers"]),
         "known": f"{100 * data['known']['running words']:.0f}",
         "tiled": f"{data['tiled']:,}",
     }
-    for key, name in (("msd", OWN), ("broken", BROKEN), ("photos", _whole_photos(record))):
+    for key, name in (("msd", OWN), ("broken", BROKEN), ("photos", whole)):
         for k in (1, 5):
             cell = found.loc[(name, k)]
             for value in ("score", "low", "high", "chance"):
@@ -233,23 +233,18 @@ def _order(names: Iterable[str]) -> list[str]:
     """Order inputs: photos by size of tile, then Million Song, then the few."""
     given = set(names)
     photos = sorted((name for name in given if name.startswith("pictures")), key=_side)
-    songs = [name for name in (OWN, BROKEN, COMPLETE, HEARD, FELT) if name in given]
-    return [*photos, *songs]
+    return [*photos, *(name for name in (OWN, BROKEN, COMPLETE, HEARD, FELT) if name in given)]
 
 
-def _sorted(rows: pd.DataFrame, second: str) -> pd.DataFrame:
-    """Sort rows by their inputs, and within each by a second column."""
+def _sorted(rows: pd.DataFrame, *second: str) -> pd.DataFrame:
+    """Sort rows by their inputs, and within each by a second column or as they stand."""
     place = {name: number for number, name in enumerate(_order(rows["input"]))}
     keyed = rows.assign(_place=rows["input"].map(place))
-    return keyed.sort_values(["_place", second]).drop(columns="_place")
+    return keyed.sort_values(["_place", *second], kind="stable").drop(columns="_place")
 
 
 def _side(name: str) -> int:
     return int(re.findall(r"\d+", name)[-1])
-
-
-def _whole_photos(record: Record) -> str:
-    return max((row["input"] for row in record.result["references"]), key=_side)
 
 
 def _beside(name: str, tiles: int | None) -> tuple[str, str]:
@@ -260,23 +255,14 @@ def _beside(name: str, tiles: int | None) -> tuple[str, str]:
     return _BESIDE.get(name, ("", ""))
 
 
-def _score(row: dict[str, Any]) -> str:
+def _score(row: Any) -> str:
     return estimate(row["score"], row["low"], row["high"])
 
 
-def _chance(row: dict[str, Any]) -> str:
+def _chance(row: Any) -> str:
     several = f"{row['clear']} of {row['seeds']} seeds"
     luck = several if row["seeds"] > 1 else f"p {p_value(row['p'])}"
     return f"{points(row['chance'])} ({signed(row['gain'])}, {luck})"
-
-
-def _lead(cells: pd.DataFrame) -> str:
-    """Write what a control scores, and below it the real input's lead: its interval, lowest and
-    highest p of the seeds."""
-    score, lead, low, high = cells[["score", "difference", "low", "high"]].mean()
-    return (
-        f"{points(score, 2)}\n({signed(lead, 2)} {interval(low, high, 2)}, p {_luck(cells['p'])})"
-    )
 
 
 def _rank(cells: pd.DataFrame, name: str) -> str:
@@ -286,6 +272,7 @@ def _rank(cells: pd.DataFrame, name: str) -> str:
 
 
 def _luck(p: pd.Series) -> str:
+    """Write the lowest and highest p of the seeds, or the one that they share."""
     return span(p, 3) if p.max() > p.min() else p_value(p.min())
 
 
@@ -296,56 +283,45 @@ def _range(values: pd.Series, times: int = 100) -> str:
 def gains_by_seed(
     gains: pd.DataFrame, *, beams: tuple[int, ...] = (1, 5), ax: Axes | None = None
 ) -> Axes:
-    """What every training scores above chance, one row an input, one mark a seed and beam size.
+    """Draw what every training scores above chance: a row an input, a mark a seed and beam size.
 
     `gains` has the columns input, seed, beam_size, gain, gain_low and gain_high (of scores in
     [0, 1], drawn in percent points). Each beam size has its colour and marker, seeds stand one
     below the other; those of other beam sizes than `beams` are left out. Chance is dashed, at 0.
     """
-    require(gains, ["input", "seed", "beam_size", "gain", "gain_low", "gain_high"], "gains")
-    gains = gains[gains["beam_size"].isin(beams)]
+    label = "BLEU-1 above chance (percent points)"
+    ends = {"gain": label, "gain_low": "low", "gain_high": "high"}
+    columns = {"input": "input", "seed": "seed", "beam_size": "beam size"} | ends
+    drawn = tidy("gains", gains, columns, percent=ends)
+    drawn = drawn[drawn["beam size"].isin(beams)]
     ax = own_axes(ax)
-    names = list(dict.fromkeys(gains["input"]))
-    shown = sorted(set(gains["beam_size"]))
+    names = list(dict.fromkeys(drawn["input"]))
     ax.axvline(0, color="0.35", lw=1.2, linestyle="--", zorder=1)
-    for place, beam_size in enumerate(shown):
-        rows = gains[gains["beam_size"] == beam_size]
-        seeds = {seed: number for number, seed in enumerate(sorted(set(rows["seed"])))}
-        slots = len(shown) * len(seeds)
-        shift = [place * len(seeds) + seeds[seed] for seed in rows["seed"]]
-        height = np.array([names.index(name) for name in rows["input"]], dtype=float)
-        height += 0.7 * ((np.array(shift) + 0.5) / slots - 0.5)
-        value, low, high = (
-            100 * rows[name].to_numpy(float) for name in ("gain", "gain_low", "gain_high")
+    several = drawn["beam size"].nunique()
+    for place, (beam_size, rows) in enumerate(drawn.groupby("beam size")):
+        seeds = sorted(set(rows["seed"]))
+        slot = place * len(seeds) + rows["seed"].map(seeds.index).to_numpy()
+        height = rows["input"].map(names.index) + 0.7 * (
+            (slot + 0.5) / (several * len(seeds)) - 0.5
         )
+        colour, marker = mark(place).values()
         ax.errorbar(
-            value,
+            rows[label],
             height,
-            xerr=np.maximum([value - low, high - value], 0),
-            fmt=MARKERS[place % len(MARKERS)],
+            xerr=reach(rows[label], rows["low"], rows["high"]),
+            fmt=marker,
             ms=4,
             lw=1.2,
             capsize=1.5,
-            color=COLOURS[place % len(COLOURS)],
+            color=colour,
             label=f"k = {beam_size}",
             zorder=2,
         )
-    ax.set_yticks(range(len(names)), names, parse_math=False)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set(xlabel="BLEU-1 above chance (percent points)", ylabel="")
-    ax.grid(visible=False, axis="y")
+    name_rows(ax, names, label)
     legend_below(ax, drop=0.13)
-    ends = {"gain": ax.get_xlabel(), "gain_low": "low", "gain_high": "high"}
-    columns = {"input": "input", "seed": "seed", "beam_size": "beam size"} | ends
-    return hand_on(ax, tidy(gains, columns, percent=ends), _beyond_chance(gains, names))
-
-
-def _beyond_chance(gains: pd.DataFrame, names: list[str]) -> str:
-    """How many trainings of each input stand above chance with their whole interval."""
-    clear = gains["gain_low"] > 0
     parts = []
-    for name in names:
-        own = gains["input"] == name
-        middle = amount(100 * float(gains.loc[own, "gain"].mean()))
-        parts.append(f"{name} {int((clear & own).sum())} of {int(own.sum())} (mean {middle})")
-    return "intervals wholly above chance, and the mean gain in percent points: " + "; ".join(parts)
+    for name, rows in drawn.groupby("input", sort=False):
+        clear, middle = int((rows["low"] > 0).sum()), amount(float(rows[label].mean()))
+        parts.append(f"{name} {clear} of {len(rows)} (mean {middle})")
+    found = "intervals wholly above chance, and the mean gain in percent points: "
+    return hand_on(ax, drawn, found + "; ".join(parts))

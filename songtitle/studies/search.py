@@ -2,18 +2,33 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
+from matplotlib.transforms import ScaledTranslation
 
 from songtitle.cache import Record
-from songtitle.figures.drawing import BEAM, _beam_axis, legend_below, line_style
+from songtitle.config import Input
 from songtitle.figures.findings import extremes, hand_on
-from songtitle.figures.style import own_axes, require
+from songtitle.figures.style import (
+    BLEU,
+    CHANCE,
+    GREY,
+    PAPER,
+    SCORED,
+    legend_below,
+    own_axes,
+    reach,
+    require,
+    series,
+    tidy,
+)
 from songtitle.fmt import interval, p_value, points, signed
 from songtitle.paper.printed import paper_table
-from songtitle.studies.corpora import HERE, PAPER
-from songtitle.studies.shared import LEVEL, definition_note
+from songtitle.tables import LEVEL, by_beam, definition_note
+
+BEAM = "beam size (hypotheses kept)"
 
 
 def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataFrame:
@@ -29,12 +44,10 @@ def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataF
     rows = []
     for name, found in scores.groupby("input", sort=False):
         cells = {row["beam_size"]: row for row in found.to_dict("records")}
-        lead = [name, cells[beams[0]]["tiles"] if "pictures" in name else None]
-        rows.append(
-            [*lead, HERE, *(score_cell(cells[k], letters.get((name, k), "")) for k in beams)]
-        )
-        printed = theirs.loc[_paper_row(name)] if _paper_row(name) in theirs.index else {}
-        rows.append([*lead, PAPER, *map(printed.get, beams)])
+        lead = [name, None if Input.of(name).is_song else cells[beams[0]]["tiles"]]
+        ours = [score_cell(cells[k], letters.get((name, k), "")) for k in beams]
+        printed = theirs.loc[paper_row(name)] if paper_row(name) in theirs.index else {}
+        rows += [[*lead, "here", *ours], [*lead, "paper", *map(printed.get, beams)]]
     return pd.DataFrame(rows, columns=["Input", "Tiles", "What", *(f"k = {k}" for k in beams)])
 
 
@@ -51,9 +64,7 @@ def score_cell(row: Any, letters: str = "") -> str:
 
 def mean_lengths(scores: pd.DataFrame) -> pd.DataFrame:
     """Tabulate the mean length of the best hypothesis in words, by input and beam size."""
-    wide = scores.pivot(index="input", columns="beam_size", values="mean_length")
-    wide = wide.loc[list(dict.fromkeys(scores["input"]))]
-    return wide.rename(columns=lambda k: f"k = {k}").rename_axis("Input").reset_index()
+    return by_beam(scores, "input", "mean_length").rename(columns={"input": "Input"})
 
 
 def signature(record: Record) -> str:
@@ -85,14 +96,69 @@ def headline(scores: pd.DataFrame) -> dict[str, str]:
     return said
 
 
-def _paper_row(name: str) -> str:
-    if name.startswith("songs"):
-        return "msd" if "timbre" in name else "fma"
-    return f"cc{name.split('×')[-1]}"
+def paper_row(name: str) -> str:
+    """Give the row of the paper's Table 4 that an input of ours stands beside."""
+    row = Input.of(name)
+    return {"timbre": "msd", "spectrogram": "fma", "pixels": f"cc{row.tile}"}[row.reading]
+
+
+def bleu_by_beam(
+    scores: pd.DataFrame, *, paper: pd.DataFrame | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw BLEU-1 by beam size with intervals, and chance dashed in the same colour (Fig. 8a).
+
+    `scores` has a row for each input and beam size: input, beam_size, score, low, high, chance,
+    all scores in [0, 1], drawn in percent points. `paper` is the paper's Table 4 as
+    `paper_table(4)` gives it, drawn in thin grey. Inputs stand a little side by side so that their
+    intervals can be told apart.
+    """
+    names = {"input": "input", "beam_size": BEAM} | SCORED
+    drawn = tidy("scores", scores, names, percent=SCORED)
+    ax = own_axes(ax)
+    finding = extremes(drawn, BLEU, at=BEAM, of="input")
+    printed = [] if paper is None else [_paper_rows(paper, ax)]
+    middle = (drawn["input"].nunique() - 1) / 2
+    for place, (name, rows, style) in enumerate(series(drawn, "input", BEAM)):
+        aside = ScaledTranslation(2.4 * (place - middle) / 72, 0, ax.figure.dpi_scale_trans)
+        ends = reach(rows[BLEU], rows["low"], rows["high"])
+        bars = ax.errorbar(rows[BEAM], rows[BLEU], yerr=ends, capsize=2.5, label=name, **style)
+        line, caps, reaches = bars.lines
+        for artist in (line, *caps, *reaches):  # on the page: the data keep their beam size
+            artist.set_transform(ax.transData + aside)
+        ax.plot(rows[BEAM], rows[SCORED["chance"]], "--", color=style["color"], lw=1.2)
+    ax.plot([], [], "--", color=GREY, lw=1.2, label=CHANCE)
+    _beam_axis(ax, drawn[BEAM], BLEU)
+    ax.set_ylim(bottom=0)
+    return hand_on(ax, pd.concat([drawn, *printed]), finding)
+
+
+def _paper_rows(table: pd.DataFrame, ax: Axes) -> pd.DataFrame:
+    """Draw the rows of the paper's table, and give them as those of `bleu_by_beam`."""
+    beams = [int(k) for k in table.columns if isinstance(k, int)]
+    heights = _spread(table[beams[-1]].to_numpy(float), gap=2.6)
+    rows = []
+    for height, (_, row) in zip(heights, table.iterrows(), strict=True):
+        name = row["dataset"] if pd.isna(row["tile_size"]) else f"{row['tile_size']:g} px tiles"
+        printed = row[beams].astype(float)
+        ax.plot(beams, printed, color="0.72", lw=0.9, zorder=1)
+        rows += [(f"{PAPER}: {name}", k, value) for k, value in zip(beams, printed, strict=True)]
+        ax.text(beams[-1] + 0.5, height, name, fontsize=7.5, color=GREY, va="center")
+    ax.plot([], [], color="0.72", lw=0.9, label=PAPER)
+    return pd.DataFrame(rows, columns=["input", BEAM, BLEU])
+
+
+def _spread(values: np.ndarray, gap: float) -> np.ndarray:
+    """Give heights for labels near `values`, at least `gap` apart, order kept."""
+    order = np.argsort(values)
+    steps = gap * np.arange(len(values))
+    heights = np.maximum.accumulate(values[order] - steps) + steps
+    spread = np.empty_like(heights)
+    spread[order] = heights - (heights - values[order]).mean()
+    return spread
 
 
 def seconds_by_beam(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Running time per example by beam size (Fig. 8b), in ms where all are under a second.
+    """Draw running time per example by beam size (Fig. 8b), in ms where all are under a second.
 
     `timings` has the columns input, beam_size and seconds (per example).
     """
@@ -104,7 +170,7 @@ def seconds_by_beam(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def bleu_per_second(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """BLEU-1 points earned per second of search, on a logarithmic scale (Fig. 8c).
+    """Draw BLEU-1 points earned per second of search, on a logarithmic scale (Fig. 8c).
 
     `frame` has the columns input, beam_size, score (in [0, 1]) and seconds (per example). A score
     of zero has no place on the scale and is left out.
@@ -120,13 +186,17 @@ def bleu_per_second(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def _lines_by_input(frame: pd.DataFrame, label: str, values: pd.Series, ax: Axes | None) -> Axes:
-    """A line an input by beam size of `values`, which `label` names; handed on."""
+    """Draw a line an input by beam size of `values`, which `label` names."""
     ax = own_axes(ax)
     drawn = pd.DataFrame({"input": frame["input"], BEAM: frame["beam_size"], label: values})
-    for place, name in enumerate(dict.fromkeys(drawn["input"])):
-        rows = drawn[drawn["input"] == name].sort_values(BEAM)
-        ax.plot(rows[BEAM], rows[label], label=name, **line_style(place))
-    _beam_axis(ax, drawn[BEAM])
-    ax.set_ylabel(label)
-    legend_below(ax)
+    for name, rows, style in series(drawn, "input", BEAM):
+        ax.plot(rows[BEAM], rows[label], label=name, **style)
+    _beam_axis(ax, drawn[BEAM], label)
     return hand_on(ax, drawn, extremes(drawn, label, at=BEAM, of="input"))
+
+
+def _beam_axis(ax: Axes, beams: pd.Series, ylabel: str) -> None:
+    ax.set_xticks(sorted(set(beams)))
+    ax.set(xlabel=BEAM, ylabel=ylabel)
+    ax.grid(visible=False, axis="x")
+    legend_below(ax)

@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 
 from songtitle.cache import Record
 from songtitle.errors import InputError
-from songtitle.figures.findings import amount, hand_on, some, tidy
-from songtitle.figures.style import COLOURS, DENSE, GREY, MARKERS, own_axes, require
+from songtitle.figures.findings import amount, hand_on, some
+from songtitle.figures.style import DENSE, GREY, mark, own_axes, reach, tidy
 from songtitle.fmt import estimate, minus, p_value, percent, span
 from songtitle.tables import Note
 
@@ -24,42 +24,42 @@ KINDS = {
     "noise": "noise of unit scale",
     "gaussian": "noise shaped like pictures",
 }
-
-
 _TELLING = {
     "mixing": "mixing",
     "auc": "classifier (AUC)",
     "inside": "inside the pictures",
     "around": "pictures inside it",
 }
+_ENDS = ("value", "low", "high", "chance")
 
 
 def apart(record: Record) -> pd.DataFrame:
     """Tabulate each kind beside the training pictures: every number with its interval or its p."""
-    rows = [
-        {
-            "Kind": KINDS[kind],
-            "Items": found["items"],
-            "Mixing": _estimate(found["mixing"], 2, times=1),
-            "Classifier (AUC)": f"{_estimate(found['auc'], 2, times=1)}, {_p(found['auc'])}",
-            "MMD²": minus(f"{found['mmd']['value']:.3f}, {_p(found['mmd'])}"),
-            "Inside the pictures": f"{_estimate(found['inside'])} %",
-            "Pictures inside it": f"{_estimate(found['around'])} %",
-        }
-        for kind, found in record.result["kinds"].items()
-    ]
+    rows = []
+    for kind, found in record.result["kinds"].items():
+        auc, mmd = (f"p = {p_value(found[name]['p'])}" for name in ("auc", "mmd"))
+        rows.append(
+            {
+                "Kind": KINDS[kind],
+                "Items": found["items"],
+                "Mixing": _estimate(found["mixing"], 2, 1),
+                "Classifier (AUC)": f"{_estimate(found['auc'], 2, 1)}, {auc}",
+                "MMD²": minus(f"{found['mmd']['value']:.3f}, {mmd}"),
+                "Inside the pictures": f"{_estimate(found['inside'])} %",
+                "Pictures inside it": f"{_estimate(found['around'])} %",
+            }
+        )
     return pd.DataFrame(rows, dtype=object)
 
 
 def apart_values(record: Record) -> pd.DataFrame:
     """Give numbers of `apart` with an interval: `kind, number, value, low, high, chance`."""
     rows = [
-        {"kind": KINDS[kind], "number": said}
-        | {key: found[name][key] for key in ("value", "low", "high", "chance")}
+        [KINDS[kind], said, *map(found[name].get, _ENDS)]
         for kind, found in record.result["kinds"].items()
         for name, said in _TELLING.items()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["kind", "number", *_ENDS])
 
 
 def map_trust(record: Record) -> pd.DataFrame:
@@ -99,14 +99,17 @@ def containment_note(record: Record) -> Note:
     said = []
     for kind in ("timbre_raw", "timbre_standardised", "spectrogram"):
         found = record.result["kinds"][kind]
-        inside, around = found["inside"], found["around"]
+        inside, around = (percent(found[name]["value"], 0) for name in ("inside", "around"))
         said.append(
-            f"{KINDS[kind].capitalize()}: {percent(inside['value'], 0)} of songs are as near to "
-            "pictures as pictures are to each other, "
-            f"{percent(around['value'], 0)} of pictures as near to songs as songs "
-            f"are to each other; {_neighbours(found['mixing'])}; {_told_apart(found['auc'])}."
+            f"{KINDS[kind].capitalize()}: {inside} of songs are as near to pictures as pictures "
+            f"are to each other, {around} of pictures as near to songs as songs are to each "
+            f"other; {_neighbours(found['mixing'])}; {_told_apart(found['auc'])}."
         )
     return Note("What “contained” comes to here", " ".join(said), kind="tip")
+
+
+def _estimate(found: dict[str, Any], digits: int = 1, times: int = 100) -> str:
+    return estimate(found["value"], found["low"], found["high"], digits, times=times)
 
 
 def _neighbours(mixing: dict[str, Any]) -> str:
@@ -123,27 +126,15 @@ def _told_apart(auc: dict[str, Any]) -> str:
     )
 
 
-def _estimate(found: dict[str, Any], digits: int = 1, times: int = 100) -> str:
-    return estimate(found["value"], found["low"], found["high"], digits, times=times)
-
-
-def _p(found: dict[str, Any]) -> str:
-    return f"p = {p_value(found['p'])}"
-
-
-_MAPS = ["perplexity", "start", "kind", "x", "y", "trustworthiness", "mixing"]
-
-
-_NUMBERS = ["kind", "number", "value", "low", "high", "chance"]
-
-
 def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Maps of the same items: a row for each perplexity, a column for each start.
+    """Draw maps of the same items: a row for each perplexity, a column for each start.
 
     `maps` has a row for each point of each map: x, y, kind, perplexity, start, and of its map
     trustworthiness and mixing, which are written below it. One marker and colour per kind.
     """
-    require(maps, _MAPS, "maps")
+    kept = ["perplexity", "start", "kind", "x", "y", "trustworthiness", "mixing"]
+    names = {name: name for name in kept} | {"x": "t-SNE 1", "y": "t-SNE 2"}
+    drawn = tidy("maps", maps, names)
     ax = _bare(own_axes(ax, (7.2, 7.2)))
     rows, columns = (list(dict.fromkeys(maps[name])) for name in ("perplexity", "start"))
     kinds = list(dict.fromkeys(maps["kind"]))
@@ -151,18 +142,9 @@ def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
         row, column = rows.index(perplexity), columns.index(start)
         panel = _panel(ax, row, column, len(rows), len(columns), margin=(0.05, 0.13))
         for place, kind in enumerate(kinds):
+            look = mark(place) | {"alpha": 0.75, "rasterized": len(maps) > DENSE}
             points = found[found["kind"] == kind]
-            panel.scatter(
-                points["x"],
-                points["y"],
-                s=9,
-                marker=MARKERS[place % len(MARKERS)],
-                color=COLOURS[place % len(COLOURS)],
-                alpha=0.75,
-                edgecolor="none",
-                label=kind,
-                rasterized=len(maps) > DENSE,
-            )
+            panel.scatter(points["x"], points["y"], s=9, edgecolor="none", label=kind, **look)
         panel.set(xticks=[], yticks=[])
         panel.margins(0.06)
         first = found.iloc[0]
@@ -172,85 +154,67 @@ def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
             panel.set_title(str(start), fontsize=9.5)
         if column == 0:
             panel.set_ylabel(f"perplexity {perplexity:g}", fontsize=9.5)
-    handles, labels = panel.get_legend_handles_labels()
     ax.legend(
-        handles,
-        labels,
+        *panel.get_legend_handles_labels(),
         loc="upper center",
         bbox_to_anchor=(0.5, -0.01),
         ncols=len(kinds),
         frameon=False,
         markerscale=2,
     )
-    names = {name: name for name in _MAPS} | {"x": "t-SNE 1", "y": "t-SNE 2"}
-    return hand_on(ax, tidy(maps, names), _nine(maps))
-
-
-def _nine(maps: pd.DataFrame) -> str:
-    """What the maps have in common, and where they part."""
     each = maps.drop_duplicates(["perplexity", "start"])
     texts = []
     for name in ("trustworthiness", "mixing"):
-        low, high = each.loc[each[name].idxmin()], each.loc[each[name].idxmax()]
-        ends = [
+        low, high = (
             f"{one[name]:.2f} (perplexity {one['perplexity']:g}, {one['start']})"
-            for one in (low, high)
-        ]
-        texts.append(f"{name} lies between {ends[0]} and {ends[1]}")
-    return f"over {len(each)} maps " + ", ".join(texts)
+            for one in _ends(each, name)
+        )
+        texts.append(f"{name} lies between {low} and {high}")
+    return hand_on(ax, drawn, f"over {len(each)} maps {', '.join(texts)}")
 
 
 def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Numbers with their intervals, a panel for each, a line for each kind; chance dashed.
+    """Draw numbers with their intervals, a panel for each, a line for each kind; chance dashed.
 
     `numbers` has the columns kind, number, value, low, high and chance, all in [0, 1] or a little
     above. Kinds stand in the order in which they come, the first at the top.
     """
-    require(numbers, _NUMBERS, "numbers by kind")
+    drawn = tidy("numbers by kind", numbers, {name: name for name in ("kind", "number", *_ENDS)})
     ax = _bare(own_axes(ax, (8.4, 2.9)))
     kinds, names = (list(dict.fromkeys(numbers[name])) for name in ("kind", "number"))
-    heights = {kind: -place for place, kind in enumerate(kinds)}
+    texts = []
     for column, name in enumerate(names):
         panel = _panel(ax, 0, column, 1, len(names), margin=(0.06, 0.18), left=0.24)
         found = numbers[numbers["number"] == name]
         for place, kind in enumerate(kinds):
             one = found[found["kind"] == kind]
-            reach = [(one["value"] - one["low"]).clip(0), (one["high"] - one["value"]).clip(0)]
-            panel.errorbar(
-                one["value"],
-                [heights[kind]] * len(one),
-                xerr=np.array(reach),
-                fmt=MARKERS[place % len(MARKERS)],
-                color=COLOURS[place % len(COLOURS)],
-                markersize=6.5,
-                capsize=2.5,
-            )
-        panel.axvline(found["chance"].iloc[0], linestyle="--", color=GREY, lw=1.2)
+            colour, marker = mark(place).values()
+            look = {"fmt": marker, "color": colour, "markersize": 6.5, "capsize": 2.5}
+            reached = reach(one["value"], one["low"], one["high"])
+            panel.errorbar(one["value"], [-place] * len(one), xerr=reached, **look)
+        chance = found["chance"].iloc[0]
+        panel.axvline(chance, linestyle="--", color=GREY, lw=1.2)
         panel.set_xlim(-0.06, max(1.06, 1.06 * float(found["high"].max())))
-        panel.set_ylim(min(heights.values()) - 0.6, 0.6)
-        panel.set_yticks(list(heights.values()), kinds, fontsize=9.5)
+        panel.set_ylim(0.4 - len(kinds), 0.6)
+        panel.set_yticks([-place for place in range(len(kinds))], kinds, fontsize=9.5)
         panel.tick_params(labelleft=column == 0)
         panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=9)
         panel.set_title(name, fontsize=9.5, parse_math=False)
         panel.grid(visible=False, axis="y")
+        low, high = (f"{amount(one['value'])} ({one['kind']})" for one in _ends(found, "value"))
+        texts.append(f"{name} from {low} to {high}, {amount(chance)} as if from one population")
     ax.plot([], [], "--", color=GREY, lw=1.2, label="as if from one population")
     ax.legend(loc="upper right", bbox_to_anchor=(1.0, 0.1), frameon=False)
-    return hand_on(ax, numbers[_NUMBERS], _apart(numbers))
+    return hand_on(ax, drawn, "; ".join(texts))
 
 
-def _apart(numbers: pd.DataFrame) -> str:
-    """The ends of each number over all kinds, and its chance."""
-    texts = []
-    for name, found in numbers.groupby("number", sort=False):
-        low, high = (found.loc[found["value"].agg(find)] for find in ("idxmin", "idxmax"))
-        ends = [f"{amount(each['value'])} ({each['kind']})" for each in (low, high)]
-        chance = amount(found["chance"].iloc[0])
-        texts.append(f"{name} from {ends[0]} to {ends[1]}, {chance} as if from one population")
-    return "; ".join(texts)
+def _ends(frame: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
+    """Give the rows in which a column is lowest and highest."""
+    return frame.loc[frame[name].idxmin()], frame.loc[frame[name].idxmax()]
 
 
 def _bare(ax: Axes) -> Axes:
-    """An axis that only holds panels."""
+    """Make an axis hold nothing but panels."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
@@ -267,60 +231,41 @@ def _panel(
     margin: tuple[float, float],
     left: float = 0.0,
 ) -> Axes:
-    """One of `rows` times `columns` axes within `ax`, counted from the top left.
+    """Give one of `rows` times `columns` axes within `ax`, counted from the top left.
 
     `margin` is the share of a cell that stays free at its right and at its foot.
     """
     width, height = (1 - left) / columns, 1 / rows
     across, foot = margin
-    return ax.inset_axes(
-        (
-            left + column * width,
-            1 - (row + 1) * height + foot * height,
-            width * (1 - across),
-            height * (1 - foot) - 0.06 / rows,
-        )
-    )
+    corner = (left + column * width, 1 - (row + 1) * height + foot * height)
+    return ax.inset_axes((*corner, width * (1 - across), height * (1 - foot) - 0.06 / rows))
 
 
 def similarity_map(
     points: Float[np.ndarray, "items 2"], labels: Iterable[str], ax: Axes | None = None
 ) -> Axes:
-    """A t-SNE map, one marker and colour per label in order of appearance (Fig. 7)."""
-    names = np.array(list(labels), dtype=object)
-    if len(names) != len(points):
-        msg = f"labels of the map: expected {len(points)}, one a point, got {len(names)}"
+    """Draw a t-SNE map, one marker and colour per label in order of appearance (Fig. 7)."""
+    kinds = np.array(list(labels), dtype=object)
+    if len(kinds) != len(points):
+        msg = f"labels of the map: expected {len(points)}, one a point, got {len(kinds)}"
         raise InputError(msg)
     ax = own_axes(ax)
-    for place, name in enumerate(dict.fromkeys(names)):
-        x, y = points[names == name].T
-        ax.scatter(
-            x,
-            y,
-            s=26,
-            marker=MARKERS[place % len(MARKERS)],
-            color=COLOURS[place % len(COLOURS)],
-            alpha=0.75,
-            edgecolor="white",
-            linewidth=0.4,
-            label=f"{name} ({np.sum(names == name)})",
-            rasterized=len(names) > DENSE,
-        )
-    labels = ["t-SNE 1 (no unit)", "t-SNE 2 (no unit)"]
-    ax.set(xlabel=labels[0], ylabel=labels[1], xticks=[], yticks=[])
+    counts = {name: int(np.sum(kinds == name)) for name in dict.fromkeys(kinds)}
+    for place, (name, count) in enumerate(counts.items()):
+        look = mark(place) | {"alpha": 0.75, "rasterized": len(kinds) > DENSE}
+        look |= {"s": 26, "edgecolor": "white", "linewidth": 0.4}
+        ax.scatter(*points[kinds == name].T, label=f"{name} ({count})", **look)
+    across, up = "t-SNE 1 (no unit)", "t-SNE 2 (no unit)"
+    ax.set(xlabel=across, ylabel=up, xticks=[], yticks=[])
     ax.set_aspect("equal", adjustable="datalim")
     ax.legend()
-    drawn = pd.DataFrame({"kind": names, **dict(zip(labels, points.T, strict=True))})
-    return hand_on(ax, drawn, _beside_its_kind(np.asarray(points, float), names))
-
-
-def _beside_its_kind(points: Float[np.ndarray, "items 2"], names: np.ndarray) -> str:
-    """How many marks of each label have one of their own beside them on the map."""
-    if len(points) < 2:
-        return f"one mark, {names[0]}"
-    own = names[cKDTree(points).query(points, k=2)[1][:, 1]] == names
-    parts = [
-        f"{amount(100 * own[names == name].mean())} % of {np.sum(names == name)} {name}"
-        for name in dict.fromkeys(names)
-    ]
-    return f"the nearest other mark is of the same kind for {some(parts)}"
+    finding = f"one mark, {kinds[0]}"
+    if len(points) > 1:
+        own = kinds[cKDTree(points).query(points, k=2)[1][:, 1]] == kinds
+        shares = [
+            f"{amount(100 * own[kinds == name].mean())} % of {count} {name}"
+            for name, count in counts.items()
+        ]
+        finding = f"the nearest other mark is of the same kind for {some(shares)}"
+    drawn = pd.DataFrame({"kind": kinds, across: points[:, 0], up: points[:, 1]})
+    return hand_on(ax, drawn, finding)

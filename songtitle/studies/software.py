@@ -1,7 +1,7 @@
-"""What pages 08 and 18 show: how fast this is, and what it survives."""
+"""Pages 8 and 18, this software: how fast it is, and what it survives."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,21 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from songtitle.cache import PUBLISHED, ROOT, changed_code, code_of_text, digest, results
 from songtitle.errors import InputError
-from songtitle.figures.findings import amount, hand_on, one_line, some, tidy
-from songtitle.figures.style import COLOURS, GREY, MARKERS, own_axes, require
+from songtitle.figures.findings import amount, hand_on, one_line, some
+from songtitle.figures.style import (
+    COLOURS,
+    GREY,
+    legend_below,
+    line_style,
+    name_rows,
+    own_axes,
+    require,
+    tidy,
+)
 from songtitle.tables import Note, other_code, plain
+
+LABELS = {"seconds": "time (s)", "MB": "memory (MB)"}
+PLAIN = FuncFormatter(lambda value, _: f"{value:,.6g}")  # 0.02 and 2,000, no powers of ten
 
 
 def benchmarks(files: Mapping[str, Path] | None = None) -> list[dict[str, Any]]:
@@ -25,11 +37,10 @@ def benchmarks(files: Mapping[str, Path] | None = None) -> list[dict[str, Any]]:
     """
     files = results() if files is None else files
     kept = [path for name, path in files.items() if name.startswith("benchmarks/")]
-    found = [json.loads(path.read_text("utf-8")) for path in kept]
-    if not found:
+    if not kept:
         msg = "benchmarks: expected what `make bench` leaves, found nothing; run it"
         raise InputError(msg)
-    return found
+    return [json.loads(path.read_text("utf-8")) for path in kept]
 
 
 def ratios(found: list[dict[str, Any]]) -> pd.DataFrame:
@@ -60,11 +71,20 @@ def ratio_table(found: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, dtype=object)
 
 
+def _bound(most: float | None, least: float | None, met: bool) -> str:
+    sides = [
+        f"{word} {value:g}"
+        for word, value in (("at most", most), ("at least", least))
+        if pd.notna(value)  # in a frame, what is absent may be NaN
+    ]
+    return f"{' and '.join(sides)}: {'met' if met else 'missed'}" if sides else "none"
+
+
 def speed_note(found: list[dict[str, Any]]) -> Note:
     """Say on what machine, with which versions and by which code the benchmarks ran."""
-    machine, made = found[0]["machine"], [each["provenance"] for each in found]
+    machine = found[0]["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
-    commits = ", ".join(sorted({str(each["commit"]) for each in made}))
+    commits = ", ".join(sorted({str(each["provenance"]["commit"]) for each in found}))
     changed = sorted({name for each in found for name in changed_code(each.get("code"))})
     return Note(
         "Measured once, on one machine: this library's speed, not a reproduction of the paper's",
@@ -77,62 +97,44 @@ def speed_note(found: list[dict[str, Any]]) -> Note:
     )
 
 
-def _bound(most: float | None, least: float | None, met: bool) -> str:
-    sides = [
-        f"{word} {value:g}"
-        for word, value in (("at most", most), ("at least", least))
-        if value is not None and value == value  # in a frame, what is absent may be NaN
-    ]
-    return f"{' and '.join(sides)}: {'met' if met else 'missed'}" if sides else "none"
-
-
-LABELS = {"seconds": "time (s)", "MB": "memory (MB)"}
-
-
 def growth_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Time or memory against size, both axes logarithmic: a straight line is a power law.
+    """Draw time or memory against size, both axes logarithmic: a straight line is a power law.
 
     `frame` has a row for each thing measured: what, against (what the size counts), unit
     ("seconds" or "MB"), sizes and values (a list each) and exponent, the fitted slope, which the
     legend gives. Rows of several units do not fit one axis and are refused.
     """
-    require(frame, ["what", "against", "unit", "sizes", "values", "exponent"], "growth")
+    columns = ["what", "against", "exponent", "sizes", "values"]
+    require(frame, [*columns, "unit"], "growth")
     units, counted = list(dict.fromkeys(frame["unit"])), list(dict.fromkeys(frame["against"]))
     if len(units) > 1:
         msg = f"growth: expected one unit an axis, got {', '.join(units)}; draw them one by one"
         raise InputError(msg)
     ax = own_axes(ax)
-    dashes = ["-", (0, (7, 1.5)), "-.", (0, (9, 2, 2, 2, 2, 2)), (0, (2, 1)), (0, (12, 2))]
     for place, row in enumerate(frame.to_dict("records")):
         named = row["what"] if len(counted) == 1 else f"{row['what']}, by {row['against']}"
-        (line,) = ax.plot(
-            row["sizes"],
-            row["values"],
-            linestyle=dashes[place % len(dashes)],
-            marker=MARKERS[place % len(MARKERS)],
-            color=COLOURS[place % len(COLOURS)],
-            markersize=6,
-            lw=1.7,
-        )
-        line.set_label(f"{named}: exponent {row['exponent']:.2f}")
-    ax.set(xscale="log", yscale="log")
-    _plain_ticks(ax)
-    ax.set(xlabel=f"size ({', '.join(counted)})", ylabel=LABELS.get(units[0], units[0]))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+        label = f"{named}: exponent {row['exponent']:.2f}"
+        ax.plot(row["sizes"], row["values"], label=label, **line_style(place))
+    size, value = f"size ({', '.join(counted)})", LABELS.get(units[0], units[0])
+    ax.set(xscale="log", yscale="log", xlabel=size, ylabel=value)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(PLAIN)
+        axis.set_minor_formatter(NullFormatter())
+    legend_below(ax, ncols=2)
     steep, flat = (
-        frame.loc[find(frame["exponent"])] for find in (pd.Series.idxmax, pd.Series.idxmin)
+        f"{row['what']}, exponent {row['exponent']:.2f}"
+        for row in (frame.loc[frame["exponent"].idxmax()], frame.loc[frame["exponent"].idxmin()])
     )
-    many = f"{len(frame)} lines; the steepest is" if len(frame) > 1 else "the line is"
-    text = f"{many} {steep['what']}, exponent {steep['exponent']:.2f}"
+    finding = f"the line is {steep}"
     if len(frame) > 1:
-        text += f", the flattest {flat['what']}, exponent {flat['exponent']:.2f}"
-    columns = ["what", "against", "exponent", "sizes", "values"]
-    names = {name: name for name in columns} | {"sizes": ax.get_xlabel(), "values": ax.get_ylabel()}
-    return hand_on(ax, tidy(frame.explode(["sizes", "values"]), names), text)
+        finding = f"{len(frame)} lines; the steepest is {steep}, the flattest {flat}"
+    names = {name: name for name in columns} | {"sizes": size, "values": value}
+    return hand_on(ax, tidy("growth", frame.explode(["sizes", "values"]), names), finding)
 
 
 def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Each measured value relative to its bound, 1 being the bound: met where left of it.
+    """Draw each measured value relative to its bound, 1 being the bound: met where left of it.
 
     `frame` has the columns subject, what, quantity, value, at_most and at_least (missing where
     there is none). A value that must be at least its bound is turned round: bound / value. With
@@ -141,77 +143,52 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     columns = ["subject", "what", "quantity", "value", "at_most", "at_least"]
     require(frame, columns, "benchmarks")
-    bounded = list(_relative(frame))
-    if not bounded:
+    sides = frame[["value", "at_most", "at_least"]].astype(float)
+    # `at_least` of a value that is 0 is infinitely far off.
+    both = [sides["value"] / sides["at_most"], sides["at_least"] / sides["value"]]
+    share = pd.concat(both, axis=1).max(axis=1)
+    bounded, shares = frame[share.notna()], share.dropna().to_numpy()
+    if bounded.empty:
         msg = "benchmarks: expected rows with a bound, got none; show them as a table"
         raise InputError(msg)
-    names, shares = [name for name, _ in bounded], np.array([share for _, share in bounded])
+    names = [f"{row.subject}: {row.what}\n{row.quantity}" for row in bounded.itertuples()]
     height = 1.2 + 0.46 * len(names)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(9.0, height))
+    ax = ax or plt.figure(figsize=(9.0, height)).add_subplot()
     places = np.arange(len(names))
     # A difference of 1e-16, or 0, would press all others together: a caret at the edge says so.
     left, right = 0.02, 50.0
     drawn = np.clip(shares, left, right)
     met, off = shares <= 1, shares < left
     ax.hlines(places, np.minimum(drawn, 1), np.maximum(drawn, 1), color="0.75", lw=1.4, zorder=1)
-    ax.scatter(drawn[off], places[off], s=42, marker="<", color=COLOURS[0], zorder=2)
-    ax.scatter(drawn[met & ~off], places[met & ~off], s=42, color=COLOURS[0], zorder=2, label="met")
-    ax.scatter(
-        drawn[~met],
-        places[~met],
-        s=46,
-        marker="s",
-        facecolor="white",
-        edgecolor=COLOURS[3],
-        linewidth=1.8,
-        zorder=2,
-        label="not met",
-    )
+    missed = {"facecolor": "white", "edgecolor": COLOURS[3], "linewidth": 1.8}
+    for chosen, look in (
+        (off, {"s": 42, "marker": "<", "color": COLOURS[0]}),
+        (met & ~off, {"s": 42, "color": COLOURS[0], "label": "met"}),
+        (~met, {"s": 46, "marker": "s", "label": "not met"} | missed),
+    ):
+        ax.scatter(drawn[chosen], places[chosen], zorder=2, **look)
     ax.axvline(1, color=GREY, lw=1.4, linestyle="--", label="the bound")
-    ends = (0.8 * drawn.min(), max(1.6, 1.9 * drawn.max()))
-    ax.set(xscale="log", xlim=ends, ylim=(len(names) - 0.5, -0.5))
+    ax.set(xscale="log", xlim=(0.8 * drawn.min(), max(1.6, 1.9 * drawn.max())))
     for place, share in enumerate(shares):
-        ax.annotate(
-            f"{share:.2f}" if share >= 0.01 or share == 0 else f"{share:.0e}",
-            (max(drawn[place], 1), place),
-            xytext=(9, 0),
-            textcoords="offset points",
-            va="center",
-            size=9,
-            color="0.25",
-        )
-    _plain_ticks(ax, vertical=False)
-    ax.set_yticks(places, names, parse_math=False, size=8.5, linespacing=1.15)
-    ax.set(xlabel="measured value / its bound (ratio)", ylabel="")
-    ax.grid(visible=False, axis="y")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.65 / height), ncols=3, frameon=False)
+        text = f"{share:.2f}" if share >= 0.01 or share == 0 else f"{share:.0e}"
+        _write_beside(ax, text, max(drawn[place], 1), place, color="0.25")
+    name_rows(ax, names, "measured value / its bound (ratio)", size=8.5, linespacing=1.15)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(PLAIN)
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    legend_below(ax, drop=0.65 / height)
     worst = int(np.argmax(shares))
     text = f"{int(met.sum())} of {len(names)} ratios meet their bound; "
     text += "the furthest beyond it is " if not met.all() else "the nearest to it is "
     text += f"{names[worst]}, at {amount(shares[worst])} times its bound"
-    kept = {"measured": map(one_line, names), ax.get_xlabel(): shares, "met": met}
-    return hand_on(ax, pd.DataFrame(kept).replace({True: "yes", False: "no"}), one_line(text))
+    kept = {"measured": map(one_line, names), ax.get_xlabel(): shares}
+    return hand_on(ax, pd.DataFrame(kept | {"met": np.where(met, "yes", "no")}), one_line(text))
 
 
-def _relative(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
-    """Name and share of its bound of every row that has one; met where at most 1."""
-    for row in frame.to_dict("records"):
-        shares = []
-        if pd.notna(row["at_most"]):
-            shares.append(row["value"] / row["at_most"])
-        if pd.notna(row["at_least"]):
-            shares.append(row["at_least"] / row["value"] if row["value"] else np.inf)
-        if shares:
-            yield f"{row['subject']}: {row['what']}\n{row['quantity']}", float(max(shares))
-
-
-def _plain_ticks(ax: Axes, *, vertical: bool = True) -> None:
-    """Numbers written out, 0.02 and 2,000 rather than powers of ten, at 1, 2 and 5."""
-    for axis in [ax.xaxis, *([ax.yaxis] if vertical else [])]:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-        axis.set_minor_formatter(NullFormatter())
+def _write_beside(ax: Axes, text: str, x: Any, y: Any, **look: Any) -> None:
+    """Write a number to the right of its mark."""
+    look |= {"textcoords": "offset points", "va": "center", "size": 9}
+    ax.annotate(text, (x, y), xytext=(9, 0), **look)
 
 
 def faults(path: Path | None = None) -> dict[str, Any]:
@@ -241,7 +218,7 @@ def fault_table(found: dict[str, Any]) -> pd.DataFrame:
         "survived": "Survived",
         "lost": "Lost",
     }
-    return fault_frame(found)[list(columns)].rename(columns=columns).astype(object)
+    return tidy("faults", fault_frame(found), columns).astype(object)
 
 
 def fault_facts(found: dict[str, Any]) -> dict[str, Any]:
@@ -279,59 +256,36 @@ def _code_now(test: str) -> str | None:
 
 
 def fault_dots(faults: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Times tried on a logarithmic axis: a row a group, a hollow dot a fault, a full one their sum.
+    """Draw times tried, logarithmic: a row a group, a hollow dot a fault, a full one their sum.
 
     `faults` has the columns group, tried and lost. A group in which something was lost has a
     square, also in another colour, for its sum. Groups stand in the order in which they come.
     """
-    require(faults, ["group", "tried", "lost"], "faults")
-    sums = faults.groupby("group", sort=False)[["tried", "lost"]].sum()
+    names = {"what": "what", "group": "group", "tried": "times tried", "lost": "lost"}
+    each = tidy("faults", faults.assign(what="one fault"), names)
+    sums = faults.groupby("group", sort=False)[["tried", "lost"]].sum().reset_index()
     ax = own_axes(ax, (6.2, 0.5 * len(sums) + 0.5))
-    height = {group: place for place, group in enumerate(sums.index)}
-    ax.scatter(
-        faults["tried"],
-        faults["group"].map(height),
-        s=34,
-        facecolor="none",
-        edgecolor=COLOURS[0],
-        label="one fault",
-    )
-    for lost, marker, colour, label in (
-        (False, "o", COLOURS[0], "the group, nothing lost"),
-        (True, "s", COLOURS[3], "the group, something lost"),
+    groups = list(sums["group"])
+    hollow = {"facecolor": "none", "edgecolor": COLOURS[0], "label": "one fault"}
+    ax.scatter(faults["tried"], faults["group"].map(groups.index), s=34, **hollow)
+    for lost, look in (
+        (False, {"marker": "o", "color": COLOURS[0], "label": "the group, nothing lost"}),
+        (True, {"marker": "s", "color": COLOURS[3], "label": "the group, something lost"}),
     ):
         those = sums[(sums["lost"] > 0) == lost]
         if len(those):
-            places = those.index.map(height)
-            ax.scatter(those["tried"], places, s=70, marker=marker, color=colour, label=label)
-            for tried, place in zip(those["tried"], places, strict=True):
-                ax.annotate(
-                    f"{tried:,}",
-                    (tried, place),
-                    xytext=(9, 0),
-                    textcoords="offset points",
-                    va="center",
-                    size=9,
-                )
-    ax.set(xscale="log", xlabel="times tried (logarithmic)", ylabel="")
-    ax.set_xlim(0.7 * faults["tried"].min(), 2.5 * sums["tried"].max())
+            ax.scatter(those["tried"], those.index, s=70, **look)
+            for place, tried in those["tried"].items():
+                _write_beside(ax, f"{tried:,}", tried, place)
+    name_rows(ax, groups, "times tried (logarithmic)")
+    ax.set(xscale="log", xlim=(0.7 * faults["tried"].min(), 2.5 * sums["tried"].max()))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    ax.set_yticks(list(height.values()), list(height), parse_math=False)
-    ax.set_ylim(len(sums) - 0.5, -0.5)
-    ax.grid(visible=False, axis="y")
-    below = (0.5, -1 / (len(sums) + 1))
-    ax.legend(loc="upper center", bbox_to_anchor=below, ncols=3, frameon=False)
-    names = {"what": "what", "group": "group", "tried": "times tried", "lost": "lost"}
-    drawn = pd.concat([faults.assign(what="one fault"), sums.reset_index().assign(what="group")])
-    return hand_on(ax, tidy(drawn, names), _finding(sums))
-
-
-def _finding(sums: pd.DataFrame) -> str:
-    """The groups by size, and what was lost, in words."""
+    legend_below(ax, drop=1 / (len(sums) + 1))
     order = sums.sort_values("tried", ascending=False, kind="stable")
-    groups = some([f"{group} {row['tried']:,}" for group, row in order.iterrows()], most=8)
-    lost = int(sums["lost"].sum())
-    return (
-        f"{int(sums['tried'].sum()):,} faults were planted, {f'{lost:,}' if lost else 'none'} of "
-        f"them with a loss: {groups}."
+    said = some([f"{row.group} {row.tried:,}" for row in order.itertuples()], most=8)
+    losses = int(sums["lost"].sum()) or "none"
+    return hand_on(
+        ax,
+        pd.concat([each, tidy("faults", sums.assign(what="group"), names)]),
+        f"{int(sums['tried'].sum()):,} faults were planted, {losses} of them with a loss: {said}.",
     )

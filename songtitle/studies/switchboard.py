@@ -15,11 +15,10 @@ from songtitle.config import PRESETS, ExperimentConfig, setting
 from songtitle.experiment.assumptions import ASSUMPTIONS, Assumption, Settings, taken
 from songtitle.experiment.switchboard import BEAM_SIZE, YARDSTICK
 from songtitle.figures.findings import amount, hand_on, one_line
-from songtitle.figures.style import COLOURS, GREY, own_axes, require
+from songtitle.figures.style import COLOURS, GREY, name_rows, own_axes, reach, require
 from songtitle.fmt import interval, points
 from songtitle.studies.labs import moved
-from songtitle.studies.shared import definition_note, short_name
-from songtitle.tables import Markup, origin
+from songtitle.tables import Markup, definition_note, origin, short_name
 
 # Pages of the book by the name of their file, as a reader of a table knows them.
 PAGES = {
@@ -31,8 +30,20 @@ PAGES = {
     "../again": "Run it all again",
 }
 
-
-HERE = "this page"
+STANDS_OUT, LUCK = "score: stands out", "score: not told from luck"
+OVER_CHANCE, NOT_TOUCHED = "gain over chance", "not touched"
+CLEAR: dict[str, Any] = {"facecolor": COLOURS[0], "edgecolor": COLOURS[0], "linewidth": 0.9}
+BARS = {STANDS_OUT: CLEAR, LUCK: CLEAR | {"facecolor": "white", "hatch": "////"}}
+MARKS: dict[str, dict[str, Any]] = {
+    OVER_CHANCE: {
+        "marker": "D",
+        "s": 22,
+        "facecolor": COLOURS[1],
+        "edgecolor": "black",
+        "linewidth": 0.6,
+    },
+    NOT_TOUCHED: {"marker": "_", "s": 60, "color": GREY},
+}
 
 
 def open_questions() -> pd.DataFrame:
@@ -44,7 +55,9 @@ def open_questions() -> pd.DataFrame:
             "Question": (each.question, Markup(each.note)) if each.note else each.question,
             "Here": each.default.label,
             "Other answers": "; ".join(answer.label for answer in each.alternatives),
-            "Decided on": _page(each.page),
+            "Decided on": Markup(f"[{PAGES[each.page]}]({each.page})", PAGES[each.page])
+            if each.page
+            else "this page",
         }
         for each in ASSUMPTIONS
     ]
@@ -62,8 +75,14 @@ def sides() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Question", *shown])
 
 
-def _page(page: str) -> Markup | str:
-    return Markup(f"[{PAGES[page]}]({page})", PAGES[page]) if page else HERE
+def _side(config: ExperimentConfig, question: Assumption) -> str:
+    """Give the answer of a preset, or its own values where they are none of the answers."""
+    answer = taken(config, question)
+    if answer:
+        return answer.label
+    change = question.default.change
+    assert isinstance(change, Settings)
+    return ", ".join(str(setting(config, name)) for name in change.fields)
 
 
 def tornado_panels(record: Record) -> list[tuple[str, pd.DataFrame, float]]:
@@ -96,9 +115,13 @@ def switch_table(record: Record) -> pd.DataFrame:
     perplexity = f"{record.result['valid_perplexity']:.2f}"
     rows = [["nothing", perplexity, *(stands[name] for name in names), None]]
     for change in record.result["changes"]:
-        cells = {row["input"]: _cell(row) for row in change["rows"]}
-        perplexity = change["valid_perplexity"]
-        shown = None if perplexity is None else f"{perplexity:.2f}"
+        cells = {
+            row["input"]: f"{_standing(row)}\nscore {moved(row, 'score')}\ngain "
+            f"{moved(row, 'gain')}"
+            for row in change["rows"]
+        }
+        trained = change["valid_perplexity"]
+        shown = None if trained is None else f"{trained:.2f}"
         rows.append([_name(change), shown, *map(cells.get, names), _verdict(change)])
     columns = ["Change", "Perplexity", *names, "What moves further than luck"]
     return pd.DataFrame(rows, columns=columns)
@@ -144,12 +167,11 @@ def switch_summary(record: Record) -> str:
         if clear.empty:
             parts.append(f"None moves {meaning} further than luck would.")
             continue
-        made = clear[clear["kind"] != "reading"]
         first = clear.loc[clear[f"{measure}_change"].abs().idxmax()]
         parts.append(
-            f"{len(clear)} bars move {meaning} further than luck would, {len(clear) - len(made)} "
-            f"of them by reading the same answers otherwise. The largest is “{first['name']}” on "
-            f"{first['input']}: {moved(first, measure)}."
+            f"{len(clear)} bars move {meaning} further than luck would, "
+            f"{(clear['kind'] == 'reading').sum()} of them by reading the same answers otherwise. "
+            f"The largest is “{first['name']}” on {first['input']}: {moved(first, measure)}."
         )
     return " ".join(parts)
 
@@ -194,13 +216,8 @@ def _luck(rows: pd.DataFrame, name: str) -> float:
 
 
 def _standing(row: dict[str, Any]) -> str:
-    score, chance = points(row["score"]), points(row["chance"])
     gain = f"{100 * row['gain']:.1f} {interval(row['gain_low'], row['gain_high'])}"
-    return f"{score} (chance {chance})\ngain {gain}"
-
-
-def _cell(row: dict[str, Any]) -> str:
-    return f"{_standing(row)}\nscore {moved(row, 'score')}\ngain {moved(row, 'gain')}"
+    return f"{points(row['score'])} (chance {points(row['chance'])})\ngain {gain}"
 
 
 def _verdict(change: dict[str, Any]) -> str:
@@ -216,45 +233,8 @@ def _verdict(change: dict[str, Any]) -> str:
     return "; ".join(found) or "nothing stands out"
 
 
-def _side(config: ExperimentConfig, question: Assumption) -> str:
-    """Give the answer of a preset, or its own values where they are none of the answers."""
-    answer = taken(config, question)
-    if answer:
-        return answer.label
-    change = question.default.change
-    assert isinstance(change, Settings)
-    return ", ".join(str(setting(config, name)) for name in change.fields)
-
-
-BAR = 0.62  # of the height of a row
-
-
-CLEAR: dict[str, Any] = {"facecolor": COLOURS[0], "edgecolor": COLOURS[0], "linewidth": 0.9}
-
-
-UNCLEAR: dict[str, Any] = CLEAR | {"facecolor": "white", "hatch": "////"}
-
-
-GAIN: dict[str, Any] = {
-    "marker": "D",
-    "s": 22,
-    "facecolor": COLOURS[1],
-    "edgecolor": "black",
-    "linewidth": 0.6,
-}
-
-
-UNTOUCHED: dict[str, Any] = {"marker": "_", "s": 60, "color": GREY}
-
-
-STANDS_OUT, LUCK = "score: stands out", "score: not told from luck"
-
-
-OVER_CHANCE, NOT_TOUCHED = "gain over chance", "not touched"
-
-
 def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None) -> Axes:
-    """One bar a change of BLEU, in percent points, rows in the order given from the top.
+    """Draw one bar a change of BLEU, in percent points, rows in the order given from the top.
 
     `changes` has the columns name, score_change, score_change_low, score_change_high, score_clear
     and gain_change, of shares in [0, 1]. A bar ends at the change of the score, the line across its
@@ -268,72 +248,55 @@ def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None)
     ax = own_axes(ax)
     if luck:
         ax.axvspan(-100 * luck, 100 * luck, color="0.9", zorder=0)
-    places = np.arange(len(changes))
     value, low, high, gain = (100 * changes[name].to_numpy(float) for name in columns)
     touched = np.isfinite(value)
     clear = changes["score_clear"].eq(True).to_numpy(bool)
-    for chosen, style, label in (
-        (touched & clear, CLEAR, STANDS_OUT),
-        (touched & ~clear, UNCLEAR, LUCK),
+    verdict = np.where(touched, np.where(clear, STANDS_OUT, LUCK), NOT_TOUCHED)
+    places = np.arange(len(changes))
+    for label, style in BARS.items():
+        chosen = verdict == label
+        ax.barh(places[chosen], value[chosen], height=0.62, zorder=2, label=label, **style)
+    look: dict[str, Any] = {
+        "fmt": "none",
+        "ecolor": "0.25",
+        "elinewidth": 1.1,
+        "capsize": 2,
+        "zorder": 3,
+    }
+    ax.errorbar(value[touched], places[touched], xerr=reach(value, low, high)[:, touched], **look)
+    for label, at, chosen in (
+        (OVER_CHANCE, gain, touched),
+        (NOT_TOUCHED, np.zeros(len(changes)), ~touched),
     ):
-        ax.barh(places[chosen], value[chosen], height=BAR, zorder=2, label=label, **style)
-    # Rounding can leave an end of the interval a hair inside the change itself.
-    reach = [np.maximum(value - low, 0)[touched], np.maximum(high - value, 0)[touched]]
-    ax.errorbar(
-        value[touched],
-        places[touched],
-        xerr=reach,
-        fmt="none",
-        ecolor="0.25",
-        elinewidth=1.1,
-        capsize=2,
-        zorder=3,
-    )
-    ax.scatter(gain[touched], places[touched], zorder=4, label=OVER_CHANCE, **GAIN)
-    away = np.zeros((~touched).sum())
-    ax.scatter(away, places[~touched], zorder=4, label=NOT_TOUCHED, **UNTOUCHED)
+        ax.scatter(at[chosen], places[chosen], zorder=4, label=label, **MARKS[label])
     ax.axvline(0, color="0.3", lw=1, zorder=3)
     ax.use_sticky_edges = False  # a bar's foot at 0 needs room on its other side, too
     ax.margins(x=0.08)
     if not np.nan_to_num([low, high, gain]).any() and not luck:
         ax.set_xlim(-1, 1)
-    ax.set_yticks(places, changes["name"], parse_math=False, size=9)
-    ax.set_ylim(len(places) - 0.4, -0.6)
-    ax.set(xlabel="change (percent points)", ylabel="")
+    name_rows(ax, list(changes["name"]), "change (percent points)", size=9)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    ax.grid(visible=False, axis="y")
-    told = np.where(touched, np.where(clear, STANDS_OUT, LUCK), NOT_TOUCHED)
-    drawn = {"switch": changes["name"].map(one_line), ax.get_xlabel(): value, "low": low}
-    drawn |= {"high": high, f"{OVER_CHANCE} (percent points)": gain, "verdict": told}
+    switches = changes["name"].map(one_line)
+    drawn = {"switch": switches, ax.get_xlabel(): value, "low": low, "high": high}
+    drawn |= {f"{OVER_CHANCE} (percent points)": gain, "verdict": verdict}
     span = {"switch": ["another batch order"], "low": [-100 * luck], "high": [100 * luck]}
     both = [pd.DataFrame(drawn), *([pd.DataFrame(span)] if luck else [])]
-    return hand_on(ax, pd.concat(both), _largest(changes, value, clear & touched))
-
-
-def _largest(changes: pd.DataFrame, value: np.ndarray, clear: np.ndarray) -> str:
-    """The switch that moves the score furthest, and how many are more than luck."""
-    touched = np.isfinite(value)
-    if not touched.any():
-        return "no switch touches it"
-    most = int(np.nanargmax(np.abs(value)))
-    low, high = (
-        amount(100 * float(changes[name].iloc[most]))
-        for name in ("score_change_low", "score_change_high")
-    )
-    return (
-        f"moved most by {one_line(str(changes['name'].iloc[most]))}, {amount(value[most])} points "
-        f"({low} to {high}); {int(clear.sum())} of {int(touched.sum())} stand out"
-    )
+    finding = "no switch touches it"
+    if touched.any():
+        most = int(np.nanargmax(np.abs(value)))
+        finding = (
+            f"moved most by {switches.iloc[most]}, {amount(value[most])} points "
+            f"({amount(low[most])} to {amount(high[most])}); "
+            f"{int((clear & touched).sum())} of {int(touched.sum())} stand out"
+        )
+    return hand_on(ax, pd.concat(both), finding)
 
 
 def tornado_legend(figure: Figure) -> Legend:
-    """One legend for all tornado plots of a figure, below them."""
-    marks = figure.axes[0]
+    """Draw one legend for all tornado plots of a figure, below them."""
     handles = [
-        Patch(**CLEAR, label=STANDS_OUT),
-        Patch(**UNCLEAR, label=LUCK),
-        marks.scatter([], [], **GAIN, label=OVER_CHANCE),
-        marks.scatter([], [], **UNTOUCHED, label=NOT_TOUCHED),
+        *(Patch(**style, label=label) for label, style in BARS.items()),
+        *(figure.axes[0].scatter([], [], **style, label=label) for label, style in MARKS.items()),
         Patch(color="0.9", label="another batch order"),
     ]
     return figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)

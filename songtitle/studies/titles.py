@@ -12,16 +12,20 @@ from songtitle.cache import read_json
 from songtitle.config import ExperimentConfig
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.naming import SONG_INPUTS, hypotheses
-from songtitle.figures.drawing import BLEU
-from songtitle.figures.findings import amount, extremes, hand_on, tidy
-from songtitle.figures.style import COLOURS, GREY, MARKERS, own_axes, require
+from songtitle.figures.findings import amount, extremes, hand_on
+from songtitle.figures.style import BLEU, ENDS, GREY, legend_below, own_axes, reach, series, tidy
 from songtitle.fmt import estimate, percent, points
 from songtitle.paper.printed import paper_table
-from songtitle.studies.corpora import HERE
 from songtitle.studies.paper_corpora import Answers, need
 from songtitle.studies.search import score_cell
-from songtitle.studies.shared import short_name
-from songtitle.tables import Note, plain, shown
+from songtitle.tables import Note, plain, short_name, shown
+
+QUESTION = "audio_references"  # of the census
+WHO = {
+    "human": "another human caption",
+    "constant": "one answer for every clip",
+    "random": "a random caption",
+}
 
 
 def table_5(scores: pd.DataFrame, answers: Answers | None = None) -> pd.DataFrame:
@@ -29,7 +33,7 @@ def table_5(scores: pd.DataFrame, answers: Answers | None = None) -> pd.DataFram
     paper, here.
 
     A beam size that was not searched is left blank. With `answers` of the census, what AudioCaps'
-    captions score without any sound stands below: see `references_rows`.
+    captions score without any sound stands below, with the most and with one reference.
     """
     theirs = paper_table(5)
     cells = {(row["input"], row["beam_size"]): row for row in scores.to_dict("records")}
@@ -38,10 +42,11 @@ def table_5(scores: pd.DataFrame, answers: Answers | None = None) -> pd.DataFram
         printed = [f"{theirs.loc[id, key]:.1f}" for key in ("audiocaps_1", "ours_1", "ours_5")]
         ours = [score_cell(cells[name, k]) if (name, k) in cells else None for k in (1, 5)]
         rows.append([theirs.loc[id, "features"], *printed, *ours])
-    if answers is not None:
-        rows += [[who, cell, *[None] * 4] for who, cell in references_rows(answers)]
+    for who, found in _scores(answers).items() if answers is not None else ():
+        cell = f"{found[max(found)]} ({max(found)} references)\n{found[1]} (1 reference)"
+        rows.append([f"no model: {who}", cell, *[None] * 4])
     columns = ["Features", "AudioCaps, nearest neighbour", "Paper, k = 1", "Paper, k = 5"]
-    return pd.DataFrame(rows, columns=[*columns, f"{HERE}, k = 1", f"{HERE}, k = 5"], dtype=object)
+    return pd.DataFrame(rows, columns=[*columns, "here, k = 1", "here, k = 5"], dtype=object)
 
 
 def named_songs(config: ExperimentConfig, beam_size: int, *, count: int) -> pd.DataFrame:
@@ -89,30 +94,10 @@ def _said(found: list[Any]) -> str:
     return f"{' '.join(words) or '(nothing)'} ({log_prob:.1f})"
 
 
-QUESTION = "audio_references"  # of the census
-
-
-WHO = {
-    "human": "another human caption",
-    "constant": "one answer for every clip",
-    "random": "a random caption",
-}
-
-
 def reference_curves(answers: Answers) -> pd.DataFrame:
     """Give mean sentence BLEU-1 in [0, 1]: `who, references, mean, low, high, corpus`."""
     frame = pd.DataFrame(need(answers, QUESTION).result["scores"])
-    frame["who"] = frame["who"].map(WHO)
-    return frame
-
-
-def references_rows(answers: Answers) -> list[tuple[str, str]]:
-    """Give who is scored without a model, and how with the most and with one reference."""
-    rows = []
-    for who, found in _scores(answers).items():
-        cell = f"{found[max(found)]} ({max(found)} references)\n{found[1]} (1 reference)"
-        rows.append((f"no model: {who}", cell))
-    return rows
+    return frame.assign(who=frame["who"].map(WHO))
 
 
 def by_references(answers: Answers) -> pd.DataFrame:
@@ -123,26 +108,24 @@ def by_references(answers: Answers) -> pd.DataFrame:
         for row in frame.to_dict("records")
     ]
     wide = frame.pivot(index="who", columns="references", values="cell").loc[list(WHO.values())]
-    wide = wide.rename(columns=lambda count: f"against {count}").rename_axis(None, axis="columns")
+    wide = wide.rename(columns="against {}".format).rename_axis(columns=None)
     return wide.rename_axis("What is scored").reset_index()
 
 
 def references_note(answers: Answers) -> Note:
     """Say why Table 5 ranks nothing, with the numbers of captions against captions."""
     found = need(answers, QUESTION)
-    scores = _scores(answers)
+    scores, theirs = _scores(answers), paper_table(5)["audiocaps_1"]
     random, constant = scores[WHO["random"]], scores[WHO["constant"]]
     most = max(random)
-    theirs = paper_table(5)
     return Note(
         "Why Table 5 ranks nothing",
         f"AudioCaps' test clips have {found.result['captions_a_clip']} captions each, a song has "
         f"one title. A caption drawn at random, whatever the clip, scores {random[1]} "
         f"against one reference and {random[most]} against {most}; the words “"
         f"{plain(found.result['constant'])}”, said of every clip, {constant[1]} and "
-        f"{constant[most]}. The paper quotes {theirs.loc['mfcc', 'audiocaps_1']} and "
-        f"{theirs.loc['spectrogram', 'audiocaps_1']} for AudioCaps. Counted on "
-        f"{found.result['clips']:,} clips, the captions alone.",
+        f"{constant[most]}. The paper quotes {theirs['mfcc']} and {theirs['spectrogram']} for "
+        f"AudioCaps. Counted on {found.result['clips']:,} clips, the captions alone.",
         kind="tip",
     )
 
@@ -158,30 +141,19 @@ def _scores(answers: Answers) -> dict[str, dict[int, str]]:
 def bleu_by_references(
     curves: pd.DataFrame, *, quoted: Mapping[str, float] = {}, ax: Axes | None = None
 ) -> Axes:
-    """BLEU-1 by number of references with intervals, a line for each who is scored.
+    """Draw BLEU-1 by number of references with intervals, a line for each who is scored.
 
     `curves` has the columns who, references, mean, low and high, scores in [0, 1], drawn in percent
     points. `quoted` numbers of others, in percent points, are level lines named at their end.
     """
-    require(curves, ["who", "references", "mean", "low", "high"], "scores by references")
-    ax = own_axes(ax)
     label = "references of each clip"
-    ends = {"mean": BLEU, "low": "low", "high": "high"}
-    drawn = tidy(curves, {"who": "who", "references": label} | ends, percent=ends)
-    dashes = ["-", (0, (7, 1.5)), "-.", (0, (2, 1))]
-    for place, (who, found) in enumerate(drawn.groupby("who", sort=False)):
-        found = found.sort_values(label)
-        ax.errorbar(
-            found[label],
-            found[BLEU],
-            yerr=[found[BLEU] - found["low"], found["high"] - found[BLEU]],
-            color=COLOURS[place % len(COLOURS)],
-            marker=MARKERS[place % len(MARKERS)],
-            linestyle=dashes[place % len(dashes)],
-            capsize=2.5,
-            lw=1.7,
-            label=who,
-        )
+    ends = {"mean": BLEU} | ENDS
+    names = {"who": "who", "references": label} | ends
+    drawn = tidy("scores by references", curves, names, percent=ends)
+    ax = own_axes(ax)
+    for who, found, style in series(drawn, "who", label):
+        yerr = reach(found[BLEU], found["low"], found["high"])
+        ax.errorbar(found[label], found[BLEU], yerr=yerr, capsize=2.5, label=who, **style)
     counts = sorted(set(curves["references"]))
     for name, value in quoted.items():
         ax.axhline(value, linestyle=(0, (1, 1.5)), color=GREY, lw=1.2)
@@ -190,10 +162,9 @@ def bleu_by_references(
     ax.set(xlabel=label, ylabel=BLEU)
     ax.set_ylim(bottom=0)
     ax.grid(visible=False, axis="x")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
-    levels = pd.DataFrame({"who": quoted.keys(), BLEU: quoted.values()})
-    finding = "; ".join(
-        [extremes(drawn, BLEU, at=label, of="who", where="with {} references")]
-        + [f"{name} is at {amount(value)}" for name, value in quoted.items()]
-    )
-    return hand_on(ax, pd.concat([drawn, levels]) if quoted else drawn, finding)
+    legend_below(ax)
+    levels = [f"{name} is at {amount(value)}" for name, value in quoted.items()]
+    said = extremes(drawn, BLEU, at=label, of="who", where="with {} references")
+    if quoted:
+        drawn = pd.concat([drawn, pd.DataFrame({"who": quoted.keys(), BLEU: quoted.values()})])
+    return hand_on(ax, drawn, "; ".join([said, *levels]))

@@ -18,9 +18,9 @@ from stages import stage
 
 from songtitle import cache, pictures, sound, timbre
 from songtitle.corpora import manifest, stamps
-from songtitle.figures import drawing
 from songtitle.metrics import clouds, pairs
 from songtitle.search import beam
+from songtitle.studies import search
 from songtitle.text import tokenize
 from songtitle.training import steps
 
@@ -313,7 +313,7 @@ CHANGES = {
     "code of beam search": (code(beam.beam_search, "return ", "return 2 * "), SEARCHED | MAPPED),
     "code of BLEU": (code(pairs.unigram_pair_scores, "return ", "return 2 * "), {"scores": 1}),
     "code of t-SNE": (code(clouds.tsne, "return ", "return 2 * "), MAPPED),
-    "code of a figure": (code(drawing.bleu_by_beam, "return ", "return 2 * "), {}),
+    "code of a figure": (code(search.bleu_by_beam, "return ", "return 2 * "), {}),
     "code of stages": (code(cache.run_stage, "return ", "return 2 * "), ALL),
     "a comment": (code(beam.beam_search, "    for ", "    # why\n    for "), {}),
     "a docstring": (code(beam.beam_search, '"""Find', '"""Do find'), {}),

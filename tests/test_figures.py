@@ -1,9 +1,12 @@
-"""Every figure hands on its numbers and its finding, the same each time."""
+"""Every figure draws what it is given, and hands on its numbers and its finding."""
 
+import ast
+import base64
 import csv
 import io
 import re
 from inspect import signature
+from pathlib import Path
 
 import matplotlib
 
@@ -15,12 +18,17 @@ import pandas as pd
 import pytest
 from drawings import plots
 from IPython.core.formatters import DisplayFormatter
-from matplotlib.colors import to_hex
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex, to_rgba
+from matplotlib.patches import FancyBboxPatch
+from PIL import Image
 
 from songtitle.book import figures
 from songtitle.errors import InputError
 from songtitle.figures import findings, style
-from songtitle.figures.diagrams import Box
+from songtitle.studies import search
+from songtitle.studies.gallery import tree_alt, tree_of
+from songtitle.studies.training import Box
 
 pytestmark = pytest.mark.usefixtures("fresh_figures")
 
@@ -28,29 +36,32 @@ INPUTS = ["pictures", "songs: timbre"]
 SOUND = {"sample_rate": 22_050, "hop_length": 256, "n_fft": 512}
 
 
-def sweep(v):
+def table(columns, rows):
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def sweep(v=0.0):
     rows = [
         (name, k, s + v, s - 0.02 + v, s + 0.03 + v, 0.05, 0.003 * k + v, 4.0 + v)
         for name, base in zip(INPUTS, (0.2, 0.3), strict=True)
         for k, s in ((1, base), (5, base + 0.1), (20, base + 0.05))
     ]
-    columns = ["input", "beam_size", "score", "low", "high", "chance", "seconds", "mean_length"]
-    return pd.DataFrame(rows, columns=columns)
+    return table("input beam_size score low high chance seconds mean_length", rows)
 
 
-def history(v):
+def history(v=0.0):
     rows = [(1, 90.0 + v, 95.0), (2, 50.0, 70.0), (3, 30.0, 65.0 + v)]
-    return pd.DataFrame(rows, columns=["epoch", "train_perplexity", "valid_perplexity"])
+    return table("epoch train_perplexity valid_perplexity", rows)
 
 
-def funnel(v):
+def funnel(v=0.0):
     rows = [("before", "all", 100), ("before", "no names", 36 + int(10 * v)), ("after", "all", 90)]
-    return pd.DataFrame(rows, columns=["order", "step", "titles"])
+    return table("order step titles", rows)
 
 
-def domains(v):
+def domains(v=0.0):
     rows = [("a.example", 1200, 0.9, 0.88, 0.92), ("b.example", 7, 0.7 + v, 0.65, 0.99)]
-    return pd.DataFrame(rows, columns=["domain", "links", "alive", "low", "high"])
+    return table("domain links alive low high", rows)
 
 
 def maps(v):
@@ -60,8 +71,7 @@ def maps(v):
         for start in ("pca", "seed 1")
         for x, kind in ((1.5, "picture"), (-2.25, "song"))
     ]
-    columns = ["x", "y", "kind", "perplexity", "start", "trustworthiness", "mixing"]
-    return pd.DataFrame(rows, columns=columns)
+    return table("x y kind perplexity start trustworthiness mixing", rows)
 
 
 def by_kind(v):
@@ -70,7 +80,7 @@ def by_kind(v):
         for number in ("mixing", "inside")
         for kind, value in (("pictures", 0.31), ("songs", 0.42))
     ]
-    return pd.DataFrame(rows, columns=["kind", "number", "value", "low", "high", "chance"])
+    return table("kind number value low high chance", rows)
 
 
 def distances(v):
@@ -80,10 +90,9 @@ def distances(v):
 
 
 def prefixes(v):
-    columns = ["against", "words", "mean", "low", "high"]
     rows = [("titles", 4, 36.0 + v, 35.0, 37.5), ("titles", None, 26.0, 25.0, 27.0)]
-    cells = pd.DataFrame([["titles", "greedy", 25.8]], columns=["against", "k", "value"])
-    return pd.DataFrame(rows, columns=columns).astype({"words": float}), cells
+    curves = table("against words mean low high", rows).astype({"words": float})
+    return curves, table("against k value", [["titles", "greedy", 25.8]])
 
 
 def changes(v):
@@ -92,8 +101,8 @@ def changes(v):
         ("words: twice → once", -0.013, -0.031, 0.007, False, -0.001),
         ("decibels: 80 dB → 40 dB", np.nan, np.nan, np.nan, None, np.nan),
     ]
-    ends = ["score_change", "score_change_low", "score_change_high", "score_clear", "gain_change"]
-    return pd.DataFrame(rows, columns=["name", *ends])
+    ends = "score_change score_change_low score_change_high score_clear gain_change"
+    return table(f"name {ends}", rows)
 
 
 def controls(v):
@@ -102,17 +111,17 @@ def controls(v):
         for name, s in (("real", 0.31), ("noise", 0.27), ("wrong titles", 0.12))
         for k in (1, 5)
     ]
-    return pd.DataFrame(rows, columns=["control", "beam_size", "score", "low", "high"])
+    return table("control beam_size score low high", rows)
 
 
 def words_kept(v):
     rows = [("songs", kept, 0.1 * kept + v, 0.05, 0.6, 0.02) for kept in (1, 2, 3)]
-    return pd.DataFrame(rows, columns=["input", "kept", "score", "low", "high", "chance"])
+    return table("input kept score low high chance", rows)
 
 
 def references(v):
     rows = [(who, n, 0.2 * n + v, 0.1, 0.9) for who in ("human", "random") for n in (1, 2, 3)]
-    return pd.DataFrame(rows, columns=["who", "references", "mean", "low", "high"])
+    return table("who references mean low high", rows)
 
 
 def gains(v):
@@ -121,30 +130,26 @@ def gains(v):
         for name in ("photos", "songs")
         for seed in (0, 5)
     ]
-    columns = ["input", "seed", "beam_size", "gain", "gain_low", "gain_high"]
-    return pd.DataFrame(rows, columns=columns)
+    return table("input seed beam_size gain gain_low gain_high", rows)
 
 
 def growth(v):
     rows = [("search", "songs", [0.1 + v, 0.4], 1.5 + v), ("lookup", "songs", [0.03, 0.03], 0.0)]
-    frame = pd.DataFrame(rows, columns=["what", "against", "values", "exponent"])
-    return frame.assign(unit="seconds", sizes=[[100, 800]] * 2)
+    return table("what against values exponent", rows).assign(
+        unit="seconds", sizes=[[100, 800]] * 2
+    )
 
 
 def ratios(v):
     rows = [("beam", "k = 5", "time", 1.17, 1.3, None), ("tile", "8", "time", 2.1 + v, 1.4, None)]
-    columns = ["subject", "what", "quantity", "value", "at_most", "at_least"]
-    return pd.DataFrame(rows, columns=columns)
+    return table("subject what quantity value at_most at_least", rows)
 
 
 def labs(v):
     rows = [("characters", 0.21, 0.18, 0.26, 0.15, 0.62 + v, 0.57, 0.93, 0.51)]
     rows += [("wrong join", 0.21, 0.18, 0.26, 0.15, 0.22, 0.19, 0.29, 0.16)]
-    ends = [f"{side}_{what}" for side in ("before", "after") for what in _ENDS]
-    return pd.DataFrame(rows, columns=["name", *ends])
-
-
-_ENDS = ("score", "low", "high", "chance")
+    ends = "{0}_score {0}_low {0}_high {0}_chance"
+    return table(f"name {ends.format('before')} {ends.format('after')}", rows)
 
 
 def stages(v):
@@ -152,8 +157,9 @@ def stages(v):
 
 
 def planted(v):
-    rows = [("media", 30, 0), ("media", 2000 + int(8 * v), 0), ("disk", 7, 1)]
-    return pd.DataFrame(rows, columns=["group", "tried", "lost"])
+    return table(
+        "group tried lost", [("media", 30, 0), ("media", 2000 + int(8 * v), 0), ("disk", 7, 1)]
+    )
 
 
 def beams(v):
@@ -163,11 +169,11 @@ def beams(v):
     ]
 
 
-def picture(v):
+def picture(v=0.0):
     return np.random.default_rng(0).random((3, 14, 28 if v else 21))
 
 
-def decibels(v):
+def decibels(v=0.0):
     return -80 * np.random.default_rng(int(8 * v)).random((7, 11))
 
 
@@ -176,11 +182,11 @@ PRINTED = pd.DataFrame(
 ).astype({"tile_size": object})
 
 
-def points(v):
+def points(v=0.0):
     return np.array([[0.5, 0.25], [1.5, 2.25 - 20 * v], [0.75, 0.5], [3.5, -2.0 - v]]), list("abab")
 
 
-def years(v):
+def years(v=0.0):
     return [np.array([1999, 1926, 2007 - int(200 * v)]), np.array([1930, 31, 32])], ["tracks", "b"]
 
 
@@ -255,7 +261,6 @@ FIGURES = {
         {},
         [-900, 890, 89, "12 means"],
     ),
-    "draw_pipeline": (stages, {}, ["Picture", "3 × 256", "crop"]),
     "draw_captioner": (stages, {"words": ["a", "heron"]}, ["Picture", "3 × 256", "heron"]),
     "draw_two_steps": (lambda v: (stages(v), stages(v)), {}, ["LSTM", "512", "one layer"]),
     "beam_tree": (beams, {}, ["boy", -3.5, -1, -4, 2]),
@@ -279,7 +284,9 @@ DERIVED = {
     "show_spectrogram": {44.4},
     "mark_span": {44.4},
 }
-DIAGRAMS = {"draw_pipeline", "draw_captioner", "draw_two_steps", "beam_tree"}
+WORDS_ALONE = {"draw_captioner", "draw_two_steps", "beam_tree"}
+FRAMED = [name for name, (data, *_) in FIGURES.items() if isinstance(data(0.0), pd.DataFrame)]
+FRAMED = sorted({*FRAMED} - {"distance_map", "verdict_bars"})  # these take whatever columns come
 ON_AN_AXIS = sorted(set(FIGURES) - {"settings_panels"})
 
 
@@ -312,7 +319,7 @@ def numbers(text):
 
 def test_every_figure_function_has_an_example_here():
     draws = {name for name, made in vars(plots).items() if "ax" in signature(made).parameters}
-    draws -= {"hand_on", "legend_below", "own_axes"}  # they draw nothing of their own
+    draws -= {"hand_on", "legend_below", "name_rows", "own_axes"}  # they draw nothing of their own
     assert set(FIGURES) == draws | {"settings_panels"}
 
 
@@ -341,7 +348,7 @@ def test_the_alt_text_is_whole_sentences_without_a_broken_number(name):
     assert text.endswith((".", "!", "?"))
     assert not re.search(r"\bnan\b|\bNone\b|\binf\b|\.\.|  |_child", text)
     assert len(text) < 700
-    assert name in DIAGRAMS or re.search(r"\d", text)
+    assert name in WORDS_ALONE or re.search(r"\d", text)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -368,6 +375,24 @@ def test_a_number_of_the_finding_stands_in_the_table_or_is_a_count_a_mean_or_a_s
     assert told - found == DERIVED.get(name, set())
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_is_drawn_is_left_as_it_was(name, monkeypatch):
+    given, before = FIGURES[name][0](0.0), FIGURES[name][0](0.0)
+    monkeypatch.setitem(FIGURES, name, (lambda v: given, *FIGURES[name][1:]))
+    draw(name)
+    assert repr(given) == repr(before)
+
+
+@pytest.mark.parametrize("name", FRAMED)
+def test_a_frame_without_rows_or_without_a_column_is_refused_by_name(name, monkeypatch):
+    frame = FIGURES[name][0](0.0)
+    column = frame.columns[0]
+    for less, said in ((frame.iloc[:0], "no rows"), (frame.drop(columns=column), f"no {column}")):
+        monkeypatch.setitem(FIGURES, name, (lambda v, less=less: less, *FIGURES[name][1:]))
+        with pytest.raises(InputError, match=rf"\w: expected rows with columns .*, got {said}"):
+            draw(name)
+
+
 @pytest.mark.parametrize(
     ("name", "x", "y"),
     [
@@ -391,7 +416,9 @@ def test_labels_carry_units(name, x, y):
     assert y in ax.get_ylabel()
 
 
-@pytest.mark.parametrize("name", ["perplexity_by_epoch", "seconds_by_beam", "bleu_per_second"])
+@pytest.mark.parametrize(
+    "name", ["perplexity_by_epoch", "seconds_by_beam", "bleu_per_second", "growth_lines"]
+)
 def test_curves_differ_in_colour_marker_and_line_style(name):
     curves = [li for li in draw(name).lines if li.get_marker() != "None"]
     looks = [(li.get_color(), li.get_marker(), li._dash_pattern) for li in curves]
@@ -450,7 +477,7 @@ def test_a_large_spectrogram_is_thinned_and_says_so():
 
 @pytest.fixture
 def ax():
-    return plt.figure().subplots()
+    return plt.figure(figsize=(8, 4)).subplots()
 
 
 def frame(name="size (cm)", value=1.0):
@@ -619,14 +646,12 @@ def test_a_smaller_svg_draws_the_same_letters_at_the_same_places():
 
 
 def test_pictures_inside_an_svg_keep_their_pixels():
-    from PIL import Image
-
     pixels = np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)
     for image in (pixels, np.tile(pixels[:1, :1], (9, 8, 1)), np.dstack([pixels, pixels[..., 0]])):
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "PNG")
-        code = style._png(__import__("base64").b64encode(buffer.getvalue()).decode())
-        back = Image.open(io.BytesIO(__import__("base64").b64decode(code)))
+        code = style._png(base64.b64encode(buffer.getvalue()).decode())
+        back = Image.open(io.BytesIO(base64.b64decode(code)))
         mode = "RGBA" if image.shape[2] == 4 else "RGB"
         np.testing.assert_array_equal(np.asarray(back.convert(mode)), image)
 
@@ -666,3 +691,348 @@ def test_the_first_four_colours_differ_for_colour_blind_readers(kind):
         np.linalg.norm(seen(c, kind) - seen("#b0601e", kind)) for c in ("#2ca02c", "#d62728")
     ]
     assert min(red_green) < 0.35  # the measure does see what they confuse
+
+
+# -- drawings ------------------------------------------------------------------------------------
+
+
+def line(ax, label):
+    return next(line for line in ax.lines if line.get_label() == label)
+
+
+def test_shares_by_length_add_up_to_100_percent(ax):
+    plots.length_distribution([1, 2, 2, 5], name="A", ax=ax)
+    heights = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in ax.patches}
+    assert heights == {1: 25, 2: 50, 5: 25}
+
+
+def test_no_lengths_are_refused():
+    with pytest.raises(InputError, match="lengths of A"):
+        plots.length_distribution([], name="A")
+
+
+def test_one_giant_title_does_not_stretch_the_length_axis_but_is_told(ax):
+    plots.length_distribution([3] * 5000 + [135], name="A", ax=ax)
+    assert ax.get_xlim()[1] < 10
+    assert "longest 135" in ax.texts[0].get_text()
+
+
+def test_perplexities_are_drawn_as_given_and_references_as_level_lines(ax):
+    plots.perplexity_by_epoch(history(), references={"unigram model": 122.0}, ax=ax)
+    assert line(ax, "training").get_ydata().tolist() == [90, 50, 30]
+    assert line(ax, "validation").get_ydata().tolist() == [95, 70, 65]
+    assert set(line(ax, "unigram model: 122.0").get_ydata()) == {122}
+
+
+def test_a_map_draws_each_item_once_under_its_label(ax):
+    spots, labels = points()
+    plots.similarity_map(spots, labels, ax)
+    drawn = {
+        dots.get_label(): dots.get_offsets()
+        for dots in ax.collections
+        if isinstance(dots, PathCollection)
+    }
+    np.testing.assert_array_equal(drawn["a (2)"], spots[::2])
+    np.testing.assert_array_equal(drawn["b (2)"], spots[1::2])
+
+
+def test_a_map_with_a_label_too_few_is_refused():
+    with pytest.raises(InputError, match="expected 4"):
+        plots.similarity_map(points()[0], ["a"] * 3)
+
+
+def test_bleu_is_drawn_in_percent_points_with_its_interval_and_chance(ax):
+    plots.bleu_by_beam(sweep(), ax=ax)
+    bars = next(c for c in ax.containers if c.get_label() == "songs: timbre")
+    values, _, (reach,) = bars.lines
+    np.testing.assert_allclose(np.array(values.get_ydata(), float), [30, 40, 35])
+    np.testing.assert_allclose(values.get_xdata(orig=False), [1, 5, 20], atol=0.5)
+    ends = [segment[:, 1].tolist() for segment in reach.get_segments()]
+    np.testing.assert_allclose(ends, [[28, 33], [38, 43], [33, 38]])
+    chance = [li for li in ax.lines if li.get_marker() == "None" and len(li.get_xdata()) == 3]
+    assert len(chance) == len(INPUTS)
+    assert all(np.allclose(li.get_ydata(), 5) for li in chance)
+
+
+def test_the_rows_of_the_paper_stand_in_grey_beside_ours(ax):
+    plots.bleu_by_beam(sweep(), paper=PRINTED, ax=ax)
+    grey = [li.get_ydata().tolist() for li in ax.lines if li.get_color() == "0.72"]
+    assert grey == [[49.9, 61.3], [25.8, 45.6], []]
+    assert [text.get_text() for text in ax.texts] == ["32 px tiles", "MSD"]
+
+
+def test_labels_beside_each_other_keep_their_order_and_their_distance():
+    heights = search._spread(np.array([44.2, 45.3, 44.4, 20.0]), gap=2.5)
+    assert np.diff(heights[[3, 0, 2, 1]]).min() >= 2.5 - 1e-9
+
+
+@pytest.mark.parametrize(("factor", "unit", "first"), [(1, "(ms)", 3), (1000, "(s)", 3)])
+def test_times_are_drawn_in_the_unit_they_state(factor, unit, first, ax):
+    plots.seconds_by_beam(sweep().assign(seconds=lambda frame: factor * frame.seconds), ax)
+    assert unit in ax.get_ylabel()
+    assert line(ax, INPUTS[0]).get_ydata()[0] == pytest.approx(first)
+
+
+def test_bleu_per_second_is_drawn_on_a_logarithmic_scale(ax):
+    plots.bleu_per_second(sweep(), ax)
+    assert ax.get_yscale() == "log"
+    np.testing.assert_allclose(line(ax, INPUTS[0]).get_ydata(), [20 / 0.003, 30 / 0.015, 25 / 0.06])
+
+
+def test_a_spectrogram_stands_on_seconds_and_kilohertz(ax):
+    plots.show_spectrogram(decibels(), **SOUND, ax=ax)
+    left, right, foot, top = ax.images[0].get_extent()
+    frame, bin_ = (right - left) / 11, (top - foot) / 7
+    assert left + frame / 2 == pytest.approx(256 / 22_050)  # the middle of the first window
+    assert frame == pytest.approx(256 / 22_050)
+    assert foot + bin_ / 2 == pytest.approx(0)
+    assert bin_ == pytest.approx(22.050 / 512)
+    assert ax.images[0].origin == "lower"
+    assert "dB" in ax.figure.axes[-1].get_ylabel()
+
+
+def test_a_picture_keeps_its_pixels(ax):
+    image = picture()
+    plots.show_picture(image, ax)
+    np.testing.assert_array_equal(ax.images[0].get_array(), image.transpose(1, 2, 0))
+
+
+def test_the_grid_of_tiles_cuts_the_picture_where_the_tiles_end(ax):
+    plots.show_tiles(picture(), 7, ax)
+    upright, level = ax.collections[-2].get_segments(), ax.collections[-1].get_segments()
+    assert [segment[0, 0] for segment in upright] == [7, 14]
+    assert [segment[0, 1] for segment in level] == [7]
+    assert ax.get_xlabel().startswith("6 ×")
+
+
+@pytest.mark.parametrize("size", [0, 4])
+def test_a_tile_size_that_does_not_divide_the_picture_is_refused(size):
+    with pytest.raises(InputError, match=r"tile size: expected a divisor of 21 x 14"):
+        plots.show_tiles(picture(), size)
+
+
+def test_the_funnel_writes_each_count_at_its_bar(ax):
+    plots.title_funnel(funnel(), ax)
+    assert [text.get_text() for text in ax.texts] == ["100", "36", "90"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["all", "no names"]
+
+
+def test_links_are_drawn_in_percent_with_their_interval_and_count(ax):
+    plots.link_survival(domains(), total=0.93, ax=ax)
+    (bars,) = ax.containers
+    assert bars.lines[0].get_xdata() == pytest.approx([90, 70])
+    ends = [segment[:, 0].tolist() for segment in bars.lines[2][0].get_segments()]
+    assert ends == [pytest.approx([88, 92]), pytest.approx([65, 99])]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "a.example (1,200)",
+        "b.example (7)",
+    ]
+
+
+def test_lists_of_years_need_a_name_each():
+    with pytest.raises(InputError, match="years: expected 1 lists with rows, got"):
+        plots.two_orders(years()[0], ["one"])
+
+
+def test_rows_of_a_thinned_list_stand_at_their_own_numbers(ax):
+    plots.two_orders(*years(), every=5, ax=ax)
+    assert ax.lines[0].get_xdata().tolist() == [0, 5, 10]
+
+
+def test_the_house_style_is_white_so_that_figures_read_on_a_dark_page():
+    for key in ("figure.facecolor", "axes.facecolor", "savefig.facecolor"):
+        assert to_rgba(plt.rcParams[key]) == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("path", Path(style.__file__).parent.glob("*.py"), ids=lambda p: p.stem)
+def test_what_figures_share_knows_nothing_of_torch(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in [getattr(node, "module", None), *(alias.name for alias in node.names)]
+        if name
+    }
+    assert not any(name.startswith("torch") or name == "songtitle.shapes" for name in modules)
+
+
+# -- diagrams ------------------------------------------------------------------------------------
+
+STAGES = [
+    Box("Picture", "3 × 256 × 256", "random crop"),
+    Box("tf_efficientnet_lite0", "1280", "frozen, with weights learnt on ImageNet"),
+    Box("Linear + BatchNorm1d", "512"),
+    Box("LSTM", "512", "one layer, dropout 0.2"),
+]
+WORDS = ["a", "great", "blue", "heron"]
+LONG = Box("Antidisestablishmentarianism", "1,323,000 × 2 samples of sound", "seldom seen " * 3)
+DIAGRAMS = {
+    "one box": lambda: plots.draw_two_steps(STAGES[:1], STAGES[:1]),
+    "two rows": lambda: plots.draw_two_steps([*STAGES, LONG, *STAGES], STAGES),
+    "mathematical signs": lambda: plots.draw_captioner([Box("$x_0$ & <eos>", "a_b^c")], ["$"]),
+    "narrow axis": lambda: plots.draw_two_steps(
+        STAGES, STAGES, plt.figure(figsize=(4, 3)).subplots()
+    ),
+    "captioner": lambda: plots.draw_captioner(STAGES[:3], WORDS, decoder=Box("LSTM", "512")),
+    "long words": lambda: plots.draw_captioner([LONG] * 5, ["extraordinarily"] * 9),
+    "one word": lambda: plots.draw_captioner(STAGES[:1], ["heron"]),
+    "two steps": lambda: plots.draw_two_steps(STAGES, [*STAGES, LONG, LONG]),
+}
+
+
+@pytest.mark.parametrize("name", DIAGRAMS)
+def test_every_text_of_a_box_stays_inside_its_box(name):
+    ax = DIAGRAMS[name]()
+    ax.figure.canvas.draw()
+    boxes = [p.get_window_extent() for p in ax.patches if isinstance(p, FancyBboxPatch)]
+    boxed = 0
+    for text in ax.texts:
+        extent = text.get_window_extent()
+        x, y = (extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2
+        around = [box for box in boxes if box.contains(x, y)]
+        if around:
+            box = min(around, key=lambda box: box.width * box.height)
+            assert box.x0 < extent.x0 < extent.x1 < box.x1, text.get_text()
+            assert box.y0 < extent.y0 < extent.y1 < box.y1, text.get_text()
+            boxed += 1
+    assert boxed
+
+
+@pytest.mark.parametrize("name", sorted(set(DIAGRAMS) - {"narrow axis"}))
+def test_the_texts_of_a_diagram_are_readable_at_its_own_size(name):
+    assert min(text.get_fontsize() for text in DIAGRAMS[name]().texts) >= 5.5
+
+
+@pytest.mark.parametrize("name", DIAGRAMS)
+def test_no_two_texts_of_a_diagram_touch(name):
+    ax = DIAGRAMS[name]()
+    ax.figure.canvas.draw()
+    extents = [text.get_window_extent() for text in ax.texts]
+    for i, one in enumerate(extents):
+        assert not any(one.shrunk(0.9, 0.7).overlaps(two) for two in extents[:i])
+
+
+def test_a_dollar_sign_in_a_box_is_not_read_as_mathematics():
+    texts = [text for text in DIAGRAMS["mathematical signs"]().texts if "$" in text.get_text()]
+    assert len(texts) == 3
+    assert not any(text.get_parse_math() for text in texts)
+
+
+def test_a_captioner_is_given_the_word_before_and_gives_the_next(ax):
+    plots.draw_captioner(STAGES[:3], WORDS, ax)
+    words = [t.get_text() for t in ax.texts if t.get_text() in {*WORDS, "<bos>", "<eos>"}]
+    assert words == ["<bos>", *WORDS, *WORDS, "<eos>"]
+    times = [t.get_text() for t in ax.texts if t.get_text().startswith("t =")]
+    assert times == [f"t = {t}" for t in ["−1", *range(5)]]
+
+
+def test_of_a_long_caption_the_middle_is_left_out(ax):
+    plots.draw_captioner(STAGES[:3], list("abcdefgh"), ax)
+    shown = [t.get_text() for t in ax.texts]
+    assert shown.count("…") == 2
+    assert "d" not in shown
+    assert [t for t in shown if t.startswith("t =")][-2:] == ["t = 7", "t = 8"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.draw_two_steps([], STAGES),
+        lambda: plots.draw_captioner([], WORDS),
+        lambda: plots.draw_captioner(STAGES, []),
+        lambda: plots.draw_two_steps(STAGES, []),
+    ],
+)
+def test_an_empty_diagram_is_refused(draw):
+    with pytest.raises(InputError, match="expected at least one part"):
+        draw()
+
+
+# -- the tree of beams, and panels of settings -----------------------------------------------------
+
+BEAMS = [
+    {"tokens": ["a", "boy", "<eos>"], "log_probs": [-1.0, -2.0, -0.5]},
+    {"tokens": ["a", "<eos>"], "log_probs": [-1.0, -3.0]},
+    {"tokens": ["$x_1$", "boy", "<eos>"], "log_probs": [-1.5, -2.5, -0.25]},
+    {"tokens": ["a", "boy", "boy"], "log_probs": [-1.0, -2.0, -4.0]},  # not finished
+    {"tokens": ["<eos>"], "log_probs": [-9.0]},
+]
+
+
+def path_to(tree, node):
+    tokens = []
+    while node:
+        tokens.append(tree["token"].iloc[node])
+        node = tree["parent"].iloc[node]
+    return tokens[::-1]
+
+
+def test_every_path_from_the_root_to_a_rank_is_that_hypothesis_and_adds_up():
+    tree = tree_of(BEAMS)
+    ends = tree[tree["rank"] > 0].sort_values("rank")
+    assert ends["rank"].tolist() == [1, 2, 3, 4, 5]
+    for node, found in zip(ends["node"], BEAMS, strict=True):
+        assert path_to(tree, node) == found["tokens"]
+        assert tree["log_prob"].iloc[node] == pytest.approx(sum(found["log_probs"]))
+    leaves = set(tree["node"]) - set(tree["parent"])
+    assert leaves == set(ends["node"])
+
+
+def test_every_beginning_is_one_node():
+    tree = tree_of(BEAMS)
+    starts = {tuple(b["tokens"][:n]) for b in BEAMS for n in range(len(b["tokens"]) + 1)}
+    assert len(tree) == len(starts)
+    assert {tuple(path_to(tree, node)) for node in tree["node"]} == starts
+
+
+def test_no_two_nodes_share_a_place_and_the_winner_is_the_top_line():
+    tree = tree_of(BEAMS)
+    assert not tree.duplicated(["depth", "height"]).any()
+    assert set(tree.loc[tree["best"] == 1, "height"]) == {0}
+    assert sorted(tree.loc[tree["rank"] > 0, "height"]) == list(range(len(BEAMS)))
+
+
+def test_the_figure_holds_every_token_with_its_log_probability():
+    ax = plots.beam_tree(BEAMS)
+    frame = plots.data_of(ax.figure)
+    assert len(frame) == len(tree_of(BEAMS))
+    assert frame["token"].tolist().count("<eos>") == 4
+    assert frame["log-probability (nats)"].tolist() == tree_of(BEAMS)["log_prob"].tolist()
+    assert set(frame["rank"]) == set(range(6))
+    shown = [text.get_text() for text in ax.texts]
+    assert "$x_1$" in shown  # a token, no formula
+    assert {"winner", "2.", "3.", "4.", "5."} <= set(shown)
+    ax.figure.canvas.draw()
+
+
+def test_the_words_for_a_tree_name_winner_and_last():
+    text = tree_alt(BEAMS)
+    assert "5 hypotheses with 9 tokens in all" in text
+    assert "winner is “a boy” at -3.50 nats, the last “(nothing)” at -9.00" in text
+    assert "3 different tokens: a, $x_1$, <eos>" in text
+    assert plots.alt_of(plots.beam_tree(BEAMS).figure) == text
+    assert "nothing else was kept" in tree_alt(BEAMS[:1])
+
+
+def test_a_tree_of_nothing_is_refused():
+    with pytest.raises(InputError, match="expected at least one"):
+        plots.beam_tree([])
+
+
+def test_panels_of_settings_share_one_scale_and_tell_their_sizes():
+    rng = np.random.default_rng(0)
+    given = {"A": rng.normal(size=(8, 30)), "B": rng.normal(size=(4, 30)), "C": np.zeros((4, 15))}
+    figure = plots.settings_panels(given, (4, 15))
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert len(shown) == 3
+    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in shown}) == 1
+    for ax, values in zip(shown, given.values(), strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), values)
+        assert ax.images[0].get_extent() == [0, values.shape[1], 0, values.shape[0]]
+        frames = [(p.get_width(), p.get_height()) for p in ax.patches]
+        assert frames == [(15, 4), (15, 4)]
+    alt = plots.alt_of(figure)
+    assert "A: 8 bins by 30 frames" in alt
+    assert "C: 4 bins by 15 frames" in alt
+    figure.canvas.draw()
