@@ -141,10 +141,8 @@ class Searcher:
         self.decoder = decoder
         self.never = tuple(never)
         dtype = torch.bfloat16 if head == "bf16" else decoder.output.weight.dtype
-        output = decoder.output
-        self._weight = output.weight.detach().to(dtype)
-        bias = self._weight.new_zeros(len(self._weight)) if output.bias is None else output.bias
-        self._bias = bias.detach().to(dtype)
+        self._weight = decoder.output.weight.detach().to(dtype)
+        self._bias = decoder.output.bias.detach().to(dtype)
 
     @torch.no_grad()
     def __call__(self, tokens: Int[Tensor, " group"], state: State) -> tuple[Product, State]:

@@ -15,6 +15,11 @@ from torch import Tensor
 from songtitle.errors import InputError
 from songtitle.shapes import State
 
+BLOCK = 128  # scores whose maximum is taken first: most blocks hold nothing that can win
+COLUMNS = 8192  # of a product taken in parts: some MB with a few hundred rows
+ROWS_FOR_PARTS = 128  # with fewer rows, narrow products are slower than one wide one
+ROWS_PER_THREAD = 4  # below that, starting a thread costs more than it saves
+
 
 @dataclass(frozen=True)
 class Product:
@@ -61,10 +66,98 @@ class Hypotheses(NamedTuple):
         return (words + 1).clamp(max=self.tokens.shape[-1])
 
 
-BLOCK = 128  # scores whose maximum is taken first: most blocks hold nothing that can win
-COLUMNS = 8192  # of a product taken in parts: some MB with a few hundred rows
-ROWS_FOR_PARTS = 128  # with fewer rows, narrow products are slower than one wide one
-ROWS_PER_THREAD = 4  # below that, starting a thread costs more than it saves
+def best_tokens(
+    scores: Float[Tensor, "rows vocab"] | Product,
+    width: int,
+    banned: Int[Tensor, "rows bans"],
+    *,
+    logits: bool,
+) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"]]:
+    """Find the log-probabilities and ids of the `width` likeliest tokens that are not banned.
+
+    The best comes first, of equals the smaller id; `kept = min(width, vocab)`. `scores` are
+    log-probabilities or, with `logits`, scores from which each row's log-sum-exp is still to be
+    taken: it is taken from the few that win. `banned` holds ids, or -1 for none. A banned token is
+    left out after the fact: it counts among the probabilities, which still add up to one with it.
+    """
+    # Each banned id can take one place among the best, no more.
+    wanted = min(width + banned.shape[-1], scores.shape[-1])
+    if logits:
+        if not _compiled_reads(scores):
+            scores = scores.whole() if isinstance(scores, Product) else scores
+            # A sum over the vocabulary wants more than bfloat16.
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if _compiled_reads(scores):
+            values, ids, total = row_top(scores, wanted)
+        else:
+            assert isinstance(scores, Tensor)
+            values, ids = _top(scores, wanted)
+            total = scores.logsumexp(dim=-1)
+        values = values - total[:, None]
+    elif isinstance(scores, Product):
+        msg = "search: expected log-probabilities from the step, got a product; pass logits=True"
+        raise InputError(msg)
+    else:
+        values, ids = _top(scores, wanted)
+    if values[:, 0].isnan().any():
+        msg = (
+            "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
+            "model's weights and inputs"
+        )
+        raise InputError(msg)
+    if banned.shape[-1]:
+        values = values.masked_fill((ids[..., None] == banned[:, None]).any(-1), -torch.inf)
+        order = values.argsort(dim=-1, descending=True, stable=True)
+        values, ids = values.gather(1, order), ids.gather(1, order)
+    return values[:, :width], ids[:, :width]
+
+
+def banned_tokens(
+    history: Int[Tensor, "rows steps"],
+    *,
+    eos_id: int,
+    never: Sequence[int],
+    min_length: int,
+    no_repeat_ngram: int,
+) -> Int[Tensor, "rows bans"]:
+    """List what may not come after each row's tokens so far: ids, -1 where a place bans nothing."""
+    rows, length = history.shape
+    fixed = [*never, *([eos_id] if length < min_length else [])]
+    always = history.new_tensor(fixed, dtype=torch.long).expand(rows, -1)
+    if not no_repeat_ngram or length < no_repeat_ngram:
+        return always
+    grams = history.unfold(1, no_repeat_ngram, 1)  # every n-gram of the row
+    begun = history[:, None, length - no_repeat_ngram + 1 :]  # the one that the next token ends
+    said = (grams[..., :-1] == begun).all(-1)
+    return torch.cat([always, grams[..., -1].where(said, -1)], dim=1)
+
+
+def _compiled_reads(scores: Tensor | Product) -> bool:
+    """Whether scores are what `row_top` takes: float32 on the CPU."""
+    kind = scores.hidden if isinstance(scores, Product) else scores
+    return kind.device.type == "cpu" and kind.dtype == torch.float32
+
+
+def _top(
+    scores: Float[Tensor, "rows vocab"], width: int
+) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"]]:
+    """The `width` highest of each row, highest first, of equals the smaller id first.
+
+    `topk` does not say which of equal values it takes. Within its choice a stable sort settles
+    that; a tie across the edge of the choice needs the row's full order, and is rare.
+    """
+    kept = min(width, scores.shape[-1])
+    values, ids = scores.topk(min(kept + 1, scores.shape[-1]), dim=-1)
+    ids = ids[:, :kept].sort(dim=-1).values
+    order = scores.gather(1, ids).argsort(dim=-1, descending=True, stable=True)
+    ids = ids.gather(1, order)
+    if values.shape[-1] > kept:
+        edge = values[:, kept - 1]
+        tied = ((edge == values[:, kept]) & edge.isfinite()).nonzero().flatten()
+        if len(tied):
+            full = scores[tied].argsort(dim=-1, descending=True, stable=True)
+            ids[tied] = full[:, :kept]
+    return scores.gather(1, ids), ids
 
 
 def row_top(scores: Tensor | Product, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -204,97 +297,3 @@ def _absorb(scores, first, values, ids, peaks, totals):
                     if block[j] > best[-1]:
                         _insert(best, places, block[j], first + start + j)
         peaks[r], totals[r] = peak, total
-
-
-def best_tokens(
-    scores: Float[Tensor, "rows vocab"] | Product,
-    width: int,
-    banned: Int[Tensor, "rows bans"],
-    *,
-    logits: bool,
-) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"]]:
-    """Find the log-probabilities and ids of the `width` likeliest tokens that are not banned.
-
-    The best comes first, of equals the smaller id; `kept = min(width, vocab)`. `scores` are
-    log-probabilities or, with `logits`, scores from which each row's log-sum-exp is still to be
-    taken: it is taken from the few that win. `banned` holds ids, or -1 for none. A banned token is
-    left out after the fact: it counts among the probabilities, which still add up to one with it.
-    """
-    # Each banned id can take one place among the best, no more.
-    wanted = min(width + banned.shape[-1], scores.shape[-1])
-    if logits:
-        if not _compiled_reads(scores):
-            scores = scores.whole() if isinstance(scores, Product) else scores
-            # A sum over the vocabulary wants more than bfloat16.
-            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        if _compiled_reads(scores):
-            values, ids, total = row_top(scores, wanted)
-        else:
-            assert isinstance(scores, Tensor)
-            values, ids = _top(scores, wanted)
-            total = scores.logsumexp(dim=-1)
-        values = values - total[:, None]
-    elif isinstance(scores, Product):
-        msg = "search: expected log-probabilities from the step, got a product; pass logits=True"
-        raise InputError(msg)
-    else:
-        values, ids = _top(scores, wanted)
-    if values[:, 0].isnan().any():
-        msg = (
-            "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
-            "model's weights and inputs"
-        )
-        raise InputError(msg)
-    if banned.shape[-1]:
-        values = values.masked_fill((ids[..., None] == banned[:, None]).any(-1), -torch.inf)
-        order = values.argsort(dim=-1, descending=True, stable=True)
-        values, ids = values.gather(1, order), ids.gather(1, order)
-    return values[:, :width], ids[:, :width]
-
-
-def banned_tokens(
-    history: Int[Tensor, "rows steps"],
-    *,
-    eos_id: int,
-    never: Sequence[int],
-    min_length: int,
-    no_repeat_ngram: int,
-) -> Int[Tensor, "rows bans"]:
-    """List what may not come after each row's tokens so far: ids, -1 where a place bans nothing."""
-    rows, length = history.shape
-    fixed = [*never, *([eos_id] if length < min_length else [])]
-    always = history.new_tensor(fixed, dtype=torch.long).expand(rows, -1)
-    if not no_repeat_ngram or length < no_repeat_ngram:
-        return always
-    grams = history.unfold(1, no_repeat_ngram, 1)  # every n-gram of the row
-    begun = history[:, None, length - no_repeat_ngram + 1 :]  # the one that the next token ends
-    said = (grams[..., :-1] == begun).all(-1)
-    return torch.cat([always, grams[..., -1].where(said, -1)], dim=1)
-
-
-def _compiled_reads(scores: Tensor | Product) -> bool:
-    """Whether scores are what `row_top` takes: float32 on the CPU."""
-    kind = scores.hidden if isinstance(scores, Product) else scores
-    return kind.device.type == "cpu" and kind.dtype == torch.float32
-
-
-def _top(
-    scores: Float[Tensor, "rows vocab"], width: int
-) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"]]:
-    """The `width` highest of each row, highest first, of equals the smaller id first.
-
-    `topk` does not say which of equal values it takes. Within its choice a stable sort settles
-    that; a tie across the edge of the choice needs the row's full order, and is rare.
-    """
-    kept = min(width, scores.shape[-1])
-    values, ids = scores.topk(min(kept + 1, scores.shape[-1]), dim=-1)
-    ids = ids[:, :kept].sort(dim=-1).values
-    order = scores.gather(1, ids).argsort(dim=-1, descending=True, stable=True)
-    ids = ids.gather(1, order)
-    if values.shape[-1] > kept:
-        edge = values[:, kept - 1]
-        tied = ((edge == values[:, kept]) & edge.isfinite()).nonzero().flatten()
-        if len(tied):
-            full = scores[tied].argsort(dim=-1, descending=True, stable=True)
-            ids[tied] = full[:, :kept]
-    return scores.gather(1, ids), ids

@@ -148,13 +148,6 @@ def save_checkpoint(
     _prune(path.parent)
 
 
-def clean(folder: Path) -> None:
-    """Remove what a killed write or removal left; one process at a time may do so."""
-    for suffix in (".partial", ".old"):
-        for path in (folder / "checkpoints").glob(f"step-*{suffix}"):
-            shutil.rmtree(path, ignore_errors=True)
-
-
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read the `progress.json` of a checkpoint; its tensors are not looked at.
 
@@ -192,10 +185,13 @@ def best_checkpoint(folder: Path) -> Path:
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
     """Find the checkpoint to go on from; none in a folder without any.
 
-    A broken one is moved aside with a warning if the one before it is whole. Raises InputError,
-    and changes nothing, if neither is.
+    What a killed write or removal left is removed; one process at a time may do so. A broken one is
+    moved aside with a warning if the one before it is whole. Raises InputError, and changes nothing
+    else, if neither is.
     """
     home, problems = folder / "checkpoints", []
+    for left in [*home.glob("step-*.partial"), *home.glob("step-*.old")]:
+        shutil.rmtree(left, ignore_errors=True)
     for name in _names(home)[:2]:
         try:
             found = read_checkpoint(home / name)

@@ -18,7 +18,6 @@ from songtitle.corpora.batches import Batch
 from songtitle.errors import InputError
 from songtitle.training.checkpoints import (
     Progress,
-    clean,
     load_weights,
     newest_checkpoint,
     read_checkpoint,
@@ -222,7 +221,6 @@ class _Run:
             msg = f"details: expected plain JSON values ({error}); leave out what is not"
             raise InputError(msg) from error
         self.folder.mkdir(parents=True, exist_ok=True)
-        clean(self.folder)
         found = newest_checkpoint(self.folder)
         if found is None:
             return ""
