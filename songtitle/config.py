@@ -41,6 +41,8 @@ from songtitle.schema import (
 if TYPE_CHECKING:
     import torch
 
+# -- parts
+
 Channel = Literal["mean", "left", "right"]
 Window = Literal["hann", "hamming", "blackman", "rectangular"]
 
@@ -218,7 +220,7 @@ class TrainingConfig:
         check(self)
 
 
-OTHER_NAMES = {"encoder": "model.encoder", "decoder": "model.decoder"}  # as notebooks call them
+# -- inputs, and all of it
 
 
 @dataclass(frozen=True)
@@ -335,6 +337,78 @@ class ExperimentConfig:
     def from_dict(cls, values: dict[str, Any]) -> "ExperimentConfig":
         """The settings that `as_dict` wrote."""
         return cls(**{name: _read(cls, name, value) for name, value in values.items()})
+
+
+# -- presets
+
+QUICK = ExperimentConfig()
+COURSE = replace(
+    QUICK,
+    name="course",
+    model=ModelConfig(encoder="resnet152"),
+    compared_encoders=("resnet18", "resnet50", "resnet152"),  # weights must be fetched
+)
+MODERN = replace(
+    COURSE,
+    name="modern",
+    # A map of the picture in place of its mean, and the longer recipe of torchvision's second
+    # weights, of which there are none for ResNet-18.
+    model=ModelConfig(encoder="resnet50", weights="imagenet_v2", decoder="transformer"),
+    training=TrainingConfig(schedule="cosine", warmup_steps=100, patience=3),
+    search=SearchConfig(length_penalty=1.0),  # ranks by log-probability per token
+    compared_encoders=("resnet50", "resnet152"),
+)
+
+PRESETS: dict[str, ExperimentConfig] = {
+    "tiny": replace(
+        QUICK,
+        name="tiny",
+        picture_count=60,
+        song_count=12,
+        clip_seconds=4.0,
+        views=1,
+        tile_sizes=(128, 256),
+        training=TrainingConfig(epochs=2, batch_size=16),
+        model=ModelConfig(dim=96),
+        beam_sizes=(1, 3),
+        compared_encoders=LITES[:1],
+        replicates=2,
+        draws=3,
+        switches=("dropout", "timbre_scale", "decibels", "shortest_title", "bleu", "hypothesis"),
+        switch_songs=7,
+    ),
+    "quick": QUICK,
+    "course": COURSE,
+    "paper_literal": replace(
+        COURSE,
+        name="paper_literal",
+        model=ModelConfig(encoder="resnet152", dropout=0.0),  # nn.LSTM drops nothing with one layer
+        spectrogram=PAPER_LITERAL,
+        standardise_timbre=False,
+    ),
+    "best_guess": replace(COURSE, name="best_guess"),
+    # On real photos and songs: crops and tiles of the side that their copies at hand have. Five
+    # captions a photo make five times as many examples, so that fewer epochs do.
+    "samples": replace(
+        QUICK,
+        name="samples",
+        pictures="photos",
+        picture_count=1500,
+        min_count=3,
+        crop=224,
+        views=1,
+        tile_sizes=(28, 56, 112, 224),
+        training=TrainingConfig(epochs=8, batch_size=64, patience=2),
+        compared_encoders=LITES[:1],
+        compared_decoders=("lstm",),
+    ),
+    "modern": MODERN,
+}
+
+
+# -- changes by name
+
+OTHER_NAMES = {"encoder": "model.encoder", "decoder": "model.decoder"}  # as notebooks call them
 
 
 @cache
@@ -455,71 +529,6 @@ def check_device(name: str) -> "torch.device":
         msg = f"device: expected auto, cpu, cuda or mps as this machine has them, got {name!r}"
         raise InputError(msg) from error
     return device
-
-
-COMPARED_RESNETS = ("resnet18", "resnet50", "resnet152")  # weights must be fetched
-
-
-QUICK = ExperimentConfig()
-COURSE = replace(
-    QUICK, name="course", model=ModelConfig(encoder="resnet152"), compared_encoders=COMPARED_RESNETS
-)
-MODERN = replace(
-    COURSE,
-    name="modern",
-    # A map of the picture in place of its mean, and the longer recipe of torchvision's second
-    # weights, of which there are none for ResNet-18.
-    model=ModelConfig(encoder="resnet50", weights="imagenet_v2", decoder="transformer"),
-    training=TrainingConfig(schedule="cosine", warmup_steps=100, patience=3),
-    search=SearchConfig(length_penalty=1.0),  # ranks by log-probability per token
-    compared_encoders=("resnet50", "resnet152"),
-)
-
-PRESETS: dict[str, ExperimentConfig] = {
-    "tiny": replace(
-        QUICK,
-        name="tiny",
-        picture_count=60,
-        song_count=12,
-        clip_seconds=4.0,
-        views=1,
-        tile_sizes=(128, 256),
-        training=TrainingConfig(epochs=2, batch_size=16),
-        model=ModelConfig(dim=96),
-        beam_sizes=(1, 3),
-        compared_encoders=LITES[:1],
-        replicates=2,
-        draws=3,
-        switches=("dropout", "timbre_scale", "decibels", "shortest_title", "bleu", "hypothesis"),
-        switch_songs=7,
-    ),
-    "quick": QUICK,
-    "course": COURSE,
-    "paper_literal": replace(
-        COURSE,
-        name="paper_literal",
-        model=ModelConfig(encoder="resnet152", dropout=0.0),  # nn.LSTM drops nothing with one layer
-        spectrogram=PAPER_LITERAL,
-        standardise_timbre=False,
-    ),
-    "best_guess": replace(COURSE, name="best_guess"),
-    # On real photos and songs: crops and tiles of the side that their copies at hand have. Five
-    # captions a photo make five times as many examples, so that fewer epochs do.
-    "samples": replace(
-        QUICK,
-        name="samples",
-        pictures="photos",
-        picture_count=1500,
-        min_count=3,
-        crop=224,
-        views=1,
-        tile_sizes=(28, 56, 112, 224),
-        training=TrainingConfig(epochs=8, batch_size=64, patience=2),
-        compared_encoders=LITES[:1],
-        compared_decoders=("lstm",),
-    ),
-    "modern": MODERN,
-}
 
 
 def preset(name: str, settings: Any = None, /, **changes: Any) -> ExperimentConfig:

@@ -1,10 +1,10 @@
 """The scoreboard shows every entry of the ledger, whole without its script, sortable with it."""
 
+import html
 import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -137,51 +137,43 @@ document.body.innerHTML = '<pre>' + JSON.stringify(out) + '</pre>';
 """
 
 
-class Pre(HTMLParser):
-    """The text of a page's <pre>."""
-
-    text, inside = "", False
-
-    def handle_starttag(self, tag, attrs):
-        self.inside = tag == "pre"
-
-    def handle_endtag(self, tag):
-        self.inside = False
-
-    def handle_data(self, data):
-        self.text += data if self.inside else ""
-
-
-def told(page):
-    """What the scripts of a page wrote, as JSON, into its `pre`."""
+def told(tmp_path, tables, driver):
+    """What a driver, run in a browser on a page of tables with their script, wrote as JSON."""
+    page = tmp_path / "page.html"
+    script = (STATIC / "tables.js").read_text("utf-8")
+    driver = f"addEventListener('DOMContentLoaded', () => {{ {driver} }});"
+    page.write_text(
+        f"<!DOCTYPE html><html><meta charset='utf-8'><body>{tables}<script>{script}</script>"
+        f"<script>{driver}</script></body></html>",
+        "utf-8",
+    )
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     done = subprocess.run(
-        [*command, f"--user-data-dir={page.parent / 'profile'}", page.as_uri()],
+        [*command, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    reader = Pre()
-    reader.feed(done.stdout)
-    return json.loads(reader.text)
+    return json.loads(html.unescape(re.search(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)[1]))
+
+
+def table(names, rows, kind=""):
+    """A table as the book writes it; a name that is a tag is a head by itself."""
+    heads = "".join(
+        name if name.startswith("<") else f"<th class='head'><p>{name}</p></th>" for name in names
+    )
+    cells = ["".join(f"<td><p>{cell}</p></td>" for cell in row) for row in rows]
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return (
+        f"<table class='{kind} table'><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    )
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")
 def test_in_a_browser_the_table_sorts_filters_and_is_worked_by_keys(tmp_path):
-    cells = "".join(
-        f"<tr>{''.join(f'<td><p>{cell}</p></td>' for cell in row)}</tr>" for row in ROWS
-    )
-    heads = "".join(f'<th class="head"><p>{name}</p></th>' for name in ("Claim", "Verdict", "Here"))
-    script = (STATIC / "tables.js").read_text("utf-8")
-    page = tmp_path / "page.html"
-    page.write_text(
-        f"<!DOCTYPE html><html><body><table class='scoreboard table'>"
-        f"<thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table><script>{script}</script><script>"
-        f"addEventListener('DOMContentLoaded', () => {{ {DRIVER} }});</script></body></html>",
-        "utf-8",
-    )
-    assert told(page) == {
+    page = table(("Claim", "Verdict", "Here"), ROWS, "scoreboard")
+    assert told(tmp_path, page, DRIVER) == {
         "start": "b.two a.one c",
         "up": "a.one b.two c",
         "sorted": "ascending",
@@ -215,20 +207,10 @@ document.body.innerHTML = '<pre>' + JSON.stringify(out) + '</pre>';
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")
 def test_in_a_browser_long_tables_sort_numbers_as_numbers_and_others_are_left_alone(tmp_path):
-    def table(cells, head="<th class='head'><p>A <b>head</b></p></th>"):
-        body = "".join(f"<tr><td><p>{cell}</p></td></tr>" for cell in cells)
-        return f"<table class='table'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-    script = (STATIC / "tables.js").read_text("utf-8")
-    merged = table(LONG, "<th rowspan='2'>A</th>")
-    page = tmp_path / "page.html"
-    page.write_text(
-        f"<!DOCTYPE html><html><meta charset='utf-8'><body>{table(LONG)}{table(LONG[:7])}{merged}"
-        f"<script>{script}</script><script>"
-        f"addEventListener('DOMContentLoaded', () => {{ {SORTER} }});</script></body></html>",
-        "utf-8",
-    )
-    found = told(page)
+    long = [[cell] for cell in LONG]
+    pages = table(["A <b>head</b>"], long), table(["A <b>head</b>"], long[:7])
+    merged = table(["<th rowspan='2'>A</th>"], long)
+    found = told(tmp_path, "".join((*pages, merged)), SORTER)
     numbers = ["−3", "1e-05", "0.5", "9", "61.3 [58, 64]", "1,200 clips"]
     assert found["up"] == [*numbers, "x", "–"]
     assert found["down"] == ["x", *numbers[::-1], "–"]

@@ -8,6 +8,7 @@ from functools import partial
 
 from songtitle.paper.ledger import Numbers, Real, written
 from songtitle.paper.records import (
+    Draw,
     Estimate,
     deviation,
     estimate,
@@ -20,7 +21,6 @@ from songtitle.paper.records import (
     share,
 )
 from songtitle.paper.trials import (
-    Draw,
     Outcome,
     Read,
     Reading,

@@ -115,14 +115,9 @@ def _judge(
             return replace(found, verdict=verdict, scope=scope, why=_why(reading, holds))
         if here and len(nearest) < 2:
             nearest.append((reading, here))
-    why = blank.why
-    if nearest:
-        cannot_tell = any(_decides(reading, trial) for reading, _ in nearest)
-        why = (
-            "What was measured here cannot tell."
-            if cannot_tell
-            else "Measured here on other data only."
-        )
+    why = "Measured here on other data only." if nearest else blank.why
+    if any(_decides(reading, trial) for reading, _ in nearest):
+        why = "What was measured here cannot tell."
     return _open(_shown(blank, nearest), doubts, why)
 
 

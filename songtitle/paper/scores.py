@@ -7,7 +7,7 @@ Rows of scores have `input`, `beam_size`, `score`, and beside it `low`, `high`, 
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from songtitle.paper.ledger import Numbers, written
 from songtitle.paper.records import Draw, Estimate, Row, estimate
 from songtitle.paper.trials import (
     UNTOLD,
+    Check,
     Outcome,
     Read,
     Reading,
@@ -137,7 +138,11 @@ def _shallower_as_good(reading: Reading, n: Numbers) -> Outcome:
 # -- sentences about search
 
 ROWS = Read(SCORES, lambda found: found["rows"])
-across = partial(tried, corpora=SONGS)
+
+
+def across(id: str, *, mechanism: bool = False) -> Callable[[Check], Check]:
+    """Enter a check of all rows of scores, measured by the paper on pictures and both corpora."""
+    return tried(id, ROWS, corpora=SONGS, mechanism=mechanism)
 
 
 def by_beam(reading: Reading) -> dict[str, dict[int, Row]]:
@@ -180,8 +185,8 @@ def best_cells(reading: Reading) -> tuple[Row, Row]:
     return best(songs), best([row for row in reading.value if not is_song(row["input"])])
 
 
-@across("search.best_beam", ROWS)
-@across("search.peaks_at_five", ROWS, mechanism=True)
+@across("search.best_beam")
+@across("search.peaks_at_five", mechanism=True)
 def peaks_at_five(reading: Reading, n: Numbers) -> Outcome:
     """Every input scores best with five beams; fails where one is clearly better elsewhere."""
     beam, inputs = n["search.best_beam"], by_beam(reading)
@@ -197,7 +202,7 @@ def peaks_at_five(reading: Reading, n: Numbers) -> Outcome:
     return all_or_clearly_not(there == len(tops), clear), here
 
 
-@across("search.greedy_worse", ROWS, mechanism=True)
+@across("search.greedy_worse", mechanism=True)
 def greedy_worse(reading: Reading, n: Numbers) -> Outcome:
     """Every input scores higher with five beams; fails where one clearly falls."""
     pairs = both_sizes(reading, 1, 5).values()
@@ -206,7 +211,7 @@ def greedy_worse(reading: Reading, n: Numbers) -> Outcome:
     return all_or_clearly_not(all(up), [apart(b, a) for a, b in pairs]), here
 
 
-@across("search.falls_beyond_ten", ROWS, mechanism=True)
+@across("search.falls_beyond_ten", mechanism=True)
 def _falls_beyond_ten(reading: Reading, n: Numbers) -> Outcome:
     """No input scores higher with twenty beams; fails where one clearly rises."""
     pairs = both_sizes(reading, int(n["search.diminishing_beam"]), 20).values()
@@ -219,7 +224,7 @@ def _changes(pairs: Iterable[tuple[Estimate, Estimate]]) -> str:
     return ", ".join(f"{b.value - a.value:+.1f}" for a, b in pairs)
 
 
-@across("search.songs_climb_most", ROWS, mechanism=True)
+@across("search.songs_climb_most", mechanism=True)
 def _songs_climb_most(reading: Reading, n: Numbers) -> Outcome:
     """From greedy search to five beams every song gains a larger share than any picture."""
     pairs = both_sizes(reading, 1, 5).items()
@@ -232,7 +237,7 @@ def _songs_climb_most(reading: Reading, n: Numbers) -> Outcome:
     return min(songs) > max(pictures), f"songs {shown[0]}; pictures {shown[1]}"
 
 
-@across("search.timbre_rate_steepest", ROWS, mechanism=True)
+@across("search.timbre_rate_steepest", mechanism=True)
 def _timbre_rate_steepest(reading: Reading, n: Numbers) -> Outcome:
     """From greedy search to five beams, BLEU per second falls most for timbre."""
     rates = {
@@ -268,7 +273,7 @@ def _linear(reading: Reading, n: Numbers) -> Outcome:
     return worst <= 0.05 and longer / wider > 0, here
 
 
-@across("transfer.works", ROWS, mechanism=True)
+@across("transfer.works", mechanism=True)
 def _transfers(reading: Reading, n: Numbers) -> Outcome:
     """Every song input scores above chance with five beams."""
     rows = [row for row in reading.value if is_song(row["input"]) and row["beam_size"] == 5]
@@ -282,20 +287,20 @@ def _transfers(reading: Reading, n: Numbers) -> Outcome:
     return all(row["p"] <= 0.01 and row["gain"] > 0 for row in rows), here
 
 
-@across("search.timbre_ahead", ROWS)
+@across("search.timbre_ahead")
 def _timbre_ahead(reading: Reading, n: Numbers) -> Outcome:
     found = by_beam(reading)
     timbre, other = (estimate(found[f"songs: {name}"][5]) for name in ("timbre", "spectrogram"))
     return apart(other, timbre), less(timbre, other)[1]
 
 
-@across("search.songs_below_pictures", ROWS)
+@across("search.songs_below_pictures")
 def _songs_below_pictures(reading: Reading, n: Numbers) -> Outcome:
     """The best song cell is below the best picture cell."""
     return less(*map(estimate, best_cells(reading)))
 
 
-@across("search.songs_near_pictures", ROWS)
+@across("search.songs_near_pictures")
 def _songs_near_pictures(reading: Reading, n: Numbers) -> Outcome:
     """The best song cell reaches most of the best picture cell."""
     songs, pictures = best_cells(reading)
@@ -338,12 +343,13 @@ tried("similarity.spectrogram_outliers", spectrogram, corpora=SPECTROGRAM, mecha
 )
 
 
-@across(
+@tried(
     "similarity.timbre_nearer",
     Read(
         ("likeness",),
         lambda found: [inside(kind).draw(found) for kind in ("spectrogram", "timbre_raw")],
     ),
+    corpora=SONGS,
     mechanism=True,
 )
 def _nearer(reading: Reading, n: Numbers) -> Outcome:

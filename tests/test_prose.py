@@ -1,4 +1,5 @@
-"""Laws of the book's story: no page left alone, every word explained, every source cited alike."""
+"""Laws of the book's prose: no page left alone, every word explained, every source cited alike, and
+no number typed that a record or the ledger holds: prose takes it by {glue}."""
 
 import json
 import re
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 BOOK = ROOT / "book"
 PROSE = sorted(BOOK.glob("*.md"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+PAGES = [*PROSE, *NOTEBOOKS]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
 
 
@@ -44,12 +46,16 @@ def entries(text):
     return {key: {"kind": kind} | dict(fields.findall(body)) for kind, key, body in found}
 
 
+def texts(path):
+    """The prose of a page, by cells if it is a notebook."""
+    if path.suffix == ".md":
+        return [path.read_text("utf-8")]
+    return [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "markdown"]
+
+
 def markdown(path):
     """The prose of a page."""
-    if path.suffix == ".md":
-        return path.read_text("utf-8")
-    cells = jupytext.read(path).cells
-    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return "\n\n".join(texts(path))
 
 
 def test_every_page_is_in_the_contents_once():
@@ -67,14 +73,8 @@ def test_the_front_page_names_every_page_in_the_order_of_the_contents():
 
 def test_the_front_page_asks_lets_one_hear_and_answers_before_it_explains():
     text = (BOOK / "index.md").read_text("utf-8")
-    marks = [
-        "# Can a captioner name a song?",
-        "{image}",
-        "{songs} 3",
-        "## The answer",
-        "::songs.p:",
-    ]
-    marks += ["not a reproduction", "## All pages"]
+    marks = ["# Can a captioner name a song?", "{image}", "{songs} 3", "## The answer"]
+    marks += ["::songs.p:", "not a reproduction", "## All pages"]
     places = [text.index(mark) for mark in marks]
     assert places == sorted(places)
 
@@ -97,7 +97,7 @@ def test_the_glossary_explains_a_word_in_two_sentences_at_most():
         assert len(definition) < 330, term
 
 
-@pytest.mark.parametrize("path", [*PROSE, *NOTEBOOKS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_word_that_a_page_looks_up_is_in_the_glossary(path):
     terms = {term.lower() for term in glossary()}
     cited = re.findall(r"\{term\}`([^`]*)`", markdown(path))
@@ -179,7 +179,100 @@ def test_the_settings_name_the_favicon_and_the_logo():
 def test_every_make_command_that_is_told_is_one_of_the_makefile(page):
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     told = re.findall(r"(?:^|`)make ([\w-]+)", (ROOT / page).read_text("utf-8"), re.MULTILINE)
-    assert {"book", "test", "test-book", "pdf", "serve", "course", "notebooks", "pairs"} <= set(
-        told
-    )
-    assert set(told) <= set(targets)
+    some = {"book", "test", "test-book", "pdf", "serve", "course", "notebooks", "pairs"}
+    assert some <= set(told) <= set(targets)
+
+
+# -- numbers
+
+UNITS = (
+    "%|percent|per cent|k?Hz|kbit/s|m?s|seconds?|minutes?|hours?|days?|pixels?|px|words?|letters?|"
+    "points?|point|[KMGT]i?B|bytes|bits?|dB|nats?|titles?|songs?|captions?|clips?|pictures?|photos?|"
+    "tracks?|rows?|seeds?|draws?|hypotheses|dimensions?|numbers|cores?|fold|times|samples?|frames?|"
+    "bins?|tiles?|epochs?"
+)
+# A decimal, a number with a comma, or a number with a unit. Counts without one (k = 5) are names.
+QUOTED = re.compile(
+    rf"(?<![\w.,/#-])(?:\d+\.\d+|\d{{1,3}}(?:,\d{{3}})+|\d+(?=[\s-]?(?:{UNITS})(?!\w)))(?!\d)"
+    rf"(?:[\s-]?(?:{UNITS})(?!\w))?"
+)
+
+# (page, pattern) -> why it may be typed. `*` is every page.
+ALLOWED = {
+    ("*", r"95 ?(%|percent)"): "the level of an interval, or what a level stands for",
+    ("*", r"(0|50|100) ?(%|percent)"): "none, half, all",
+    ("*", r"0\.5"): "what guessing one of two gives",
+    ("*", r"0\.05|5 ?%"): "the usual level of a test",
+    ("again", r"3\.\d+"): "a version of Python",
+    ("corpora", r"3\.\d+"): "a version of Python",
+    ("corpora", r"1,000 (clips|pictures)"): "an exercise",
+    ("02_inputs", r"64 tiles|32 pixels"): "alt text: what the figure is made of, a setting",
+    ("02_inputs", r"22,050 Hz|256 samples|256-frame"): "an exercise",
+    ("02_inputs", r"90 numbers"): "what timbre is in this data set",
+    ("07_paper_corpora", r"90 numbers"): "what timbre is in this data set",
+    ("07_paper_corpora", r"1920s"): "alt text: where an axis begins",
+    ("04_search", r"32-pixel"): "an exercise: names a row of Table 4",
+    ("13_samples", r"1,000"): "an exercise",
+    ("10_length", r"10 words"): "what the figure's axis runs to, a setting",
+}
+
+
+def plain(text):
+    """Prose without code, roles and addresses; what stands in a directive is prose."""
+    opened = re.compile(r"^(`{3,})\{[^\n]*\n(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
+    text = opened.sub(r"\2", text)
+    text = re.sub(r"^```(?!\{)[^\n]*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"\{[\w:]+\}`[^`]*`", " ", text)
+    text = re.sub(r"`[^`]*`", " ", text)
+    text = re.sub(r"\$[^$\n]+\$", " ", text)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    return re.sub(r"[Ss]ections? \d+(\.\d+)*|(?<=^)\d+\.(?= )", " ", text, flags=re.MULTILINE)
+
+
+def legends(path):
+    """Captions and descriptions of a notebook's figures."""
+    cells = [] if path.suffix == ".md" else jupytext.read(path).cells
+    figures = [cell.metadata["mystnb"] for cell in cells if "mystnb" in cell.metadata]
+    return [text for each in figures for text in (each["figure"]["caption"], each["image"]["alt"])]
+
+
+def typed(page, text):
+    """Numbers that a text quotes by hand, with no reason given above."""
+    reasons = [pattern for (name, pattern) in ALLOWED if name in ("*", page)]
+    return [
+        found[0]
+        for found in QUOTED.finditer(plain(text))
+        if not any(re.fullmatch(pattern, found[0].strip()) for pattern in reasons)
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_number_in_prose_comes_from_a_record_or_the_ledger(path):
+    prose = [*texts(path), *legends(path)]
+    found = [each for text in prose for each in typed(path.stem, text)]
+    assert not found, f"{path.name}: glue these, or give a reason in ALLOWED: {found}"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("It scored 61.3 on pictures.", ["61.3"]),
+        ("About 94 percent of 3,346,732 captions", ["94 percent", "3,346,732 captions"]),
+        (
+            "a 4.9-fold fall, 32 pixels, 30 s, 1,024-point",
+            ["4.9-fold", "32 pixels", "30 s", "1,024-point"],
+        ),
+        ("with k = 5 and Table 4 in section 4.1, Figure 8a, of 2019", []),
+        ("{glue:text}`a.b:.1f` points and `0.25` in code", []),
+        ("see [page](https://x.org/1.5) and ResNet-152", []),
+        ("```\nsleep 0.5\n```\n", []),
+        ("```{exercise}\nIt is `0.6`, not 61.3.\n```\nand `0.4`", ["61.3"]),
+    ],
+)
+def test_quoted_numbers_are_found_and_names_are_not(text, numbers):
+    assert typed("none", text) == numbers
+
+
+def test_every_exception_has_a_reason_and_none_is_wide():
+    assert all(len(reason) > 8 for reason in ALLOWED.values())
+    assert not any(re.fullmatch(pattern, "61.3 %") for _, pattern in ALLOWED)
