@@ -15,19 +15,19 @@ from songtitle.errors import InputError
 
 
 def one_line(text: str) -> str:
-    """Text without line ends and needless blanks."""
+    """Write text without line ends and needless blanks."""
     return re.sub(r"\s+", " ", text).strip()
 
 
 def split_unit(label: str) -> tuple[str, str]:
-    """Name and unit of an axis label: ("time per example", "ms") of "time per example (ms)"."""
+    """Split a label into name and unit: ("time per example", "ms") of "time per example (ms)"."""
     found = re.fullmatch(r"(.*?)\s*\(([^()]*)\)", label)
     name, unit = (found[1], found[2]) if found else (label, "")
     return name, "" if unit == "no unit" or unit.startswith("per ") else unit
 
 
 def amount(number: SupportsFloat, label: str = "") -> str:
-    """A number as one would say it, three digits, with the unit of its axis label."""
+    """Write a number as one would say it: three digits, with the unit of its axis label."""
     value = float(number)
     if value != value:
         return "nothing"
@@ -46,14 +46,14 @@ def amount(number: SupportsFloat, label: str = "") -> str:
 
 
 def some(parts: Sequence[str], most: int = 6) -> str:
-    """Things in a row: "a, b and c"; of more than `most` the first ones and how many others."""
+    """Write "a, b and c"; of more than `most` things the first ones and how many others."""
     if len(parts) > most:
         parts = [*parts[: most - 1], f"{len(parts) - most + 1} others"]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else list(parts))
 
 
 def extremes(frame: pd.DataFrame, value: str, *, at: str, of: str = "", where: str = "") -> str:
-    """Where the column `value` is highest and lowest, and how each series goes.
+    """Say where the column `value` is highest and lowest, and how each series goes.
 
     `at` is the column of places, `of` that of the series, if there are any. A number of `at` is
     told as `where` says, such as "with {} words", or after the column's name. A frame with `low`
@@ -85,7 +85,7 @@ def extremes(frame: pd.DataFrame, value: str, *, at: str, of: str = "", where: s
 
 
 def _courses(rows: pd.DataFrame, value: str, at: str, of: str) -> str:
-    """How each series goes from its first place to its last; of more than three, how many rise."""
+    """Say how each series goes from first place to last; of more than three, how many rise."""
     if not of:
         return ""
     ordered = rows.sort_values(at).groupby(of, sort=False)[value]
@@ -132,7 +132,7 @@ def hand_on(ax: Axes, frame: pd.DataFrame, finding: str, *, panel: str = "") -> 
 
 
 def data_of(figure: Figure | SubFigure) -> pd.DataFrame:
-    """All frames of a figure, one below the other, with a column `panel` where there are several.
+    """Give all frames of a figure, one below the other, with a column `panel` where several.
 
     Raises `InputError` for an axis that draws something and hands on nothing.
     """
@@ -147,13 +147,13 @@ def data_of(figure: Figure | SubFigure) -> pd.DataFrame:
 
 
 def csv_of(figure: Figure | SubFigure) -> str:
-    """`data_of` as comma-separated text, five digits a number, safe to open in a spreadsheet."""
+    """Write `data_of` as comma-separated text, five digits a number, safe in a spreadsheet."""
     frame = data_of(figure).rename(columns=_safe).map(_cell)
     return frame.to_csv(index=False, lineterminator="\n")
 
 
 def alt_of(figure: Figure | SubFigure) -> str:
-    """The findings of a figure in whole sentences, each after the name of its panel.
+    """Give the findings of a figure in whole sentences, each after the name of its panel.
 
     Raises `InputError` for an axis that draws something and hands on nothing.
     """
@@ -164,7 +164,7 @@ def alt_of(figure: Figure | SubFigure) -> str:
 
 
 def _panels(figure: Figure | SubFigure) -> list[tuple[str, Handed]]:
-    """Name and content of each axis that hands something on; no two names are the same."""
+    """Give name and content of each axis that hands something on; no two names are the same."""
     found = list(_handed_on(figure.axes))
     if not found:
         msg = "figure: expected something drawn, got nothing; draw it and call "
@@ -177,7 +177,7 @@ def _panels(figure: Figure | SubFigure) -> list[tuple[str, Handed]]:
 
 
 def _handed_on(axes: Iterable[Any], *, told: bool = False) -> Iterator[tuple[Axes, Handed]]:
-    """Axes that hand something on; those within an axis may leave it to that axis."""
+    """Yield axes that hand something on; those within an axis may leave it to that axis."""
     for ax in axes:
         if ax.get_label() == "<colorbar>" or not ax.get_visible():
             continue
@@ -210,5 +210,5 @@ def _cell(value: Any) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text that no spreadsheet takes for a formula; on one line, since a new one is a new row."""
+    """Write text that no spreadsheet takes for a formula, on one line: a new one is a new row."""
     return FORMULA.sub(r"\1'", one_line(text))

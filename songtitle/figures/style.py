@@ -26,8 +26,7 @@ GREY = "0.45"
 ON_A_PICTURE = "on-a-picture"  # id of text whose ground stays as it is on a dark page
 DENSE = 500  # marks: more are drawn as pixels, so that a page stays small
 
-PAPER, CHANCE = "the paper", "chance, same colour"
-BLEU = "BLEU-1 (percent points)"
+BLEU, CHANCE = "BLEU-1 (percent points)", "chance, same colour"
 ENDS = {"low": "low", "high": "high"}
 SCORED = {"score": BLEU} | ENDS | {"chance": "chance (percent points)"}
 
@@ -229,7 +228,7 @@ def legend_below(
     Six curves leave no free corner within the frame. `drop` is in heights of the axis.
     """
     labelled = list(zip(*(curves or ax).get_legend_handles_labels(), strict=True))
-    labelled.sort(key=lambda pair: pair[1] in (PAPER, CHANCE))
+    labelled.sort(key=lambda pair: pair[1] == CHANCE)
     ax.legend(
         *zip(*labelled, strict=True),
         loc="upper center",

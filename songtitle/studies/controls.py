@@ -10,16 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from songtitle.cache import Record
 from songtitle.figures.findings import amount, hand_on
-from songtitle.figures.style import (
-    BLEU,
-    ENDS,
-    legend_below,
-    mark,
-    name_rows,
-    own_axes,
-    reach,
-    tidy,
-)
+from songtitle.figures.style import BLEU, ENDS, legend_below, mark, name_rows, own_axes, reach, tidy
 from songtitle.fmt import estimate, interval, p_value, percent, points, signed
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.metrics.chance import holm
@@ -200,14 +191,14 @@ def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
         found = rows.set_index("control").loc[names]
         score, low, high = (found[name].to_numpy() for name in ends.values())
         height = np.arange(len(names)) + 0.3 * (place - middle)
-        colour, marker = mark(place).values()
+        look = mark(place)
+        colour = look.pop("color")
         ax.axvline(score[0], color=colour, lw=1, linestyle=(0, (4, 2)), zorder=1)
         bars = {"ecolor": colour, "elinewidth": 1.4, "capsize": 2.5, "zorder": 2}
         ax.errorbar(score, height, xerr=reach(score, low, high), fmt="none", **bars)
-        dots: dict[str, Any] = {"s": 34, "edgecolor": colour, "linewidth": 1.4, "zorder": 3}
-        dots["marker"] = marker
-        ax.scatter(score[:1], height[:1], facecolor=colour, label=f"k = {beam_size}", **dots)
-        ax.scatter(score[1:], height[1:], facecolor="white", **dots)
+        look |= {"s": 34, "edgecolor": colour, "linewidth": 1.4, "zorder": 3}
+        ax.scatter(score[:1], height[:1], facecolor=colour, label=f"k = {beam_size}", **look)
+        ax.scatter(score[1:], height[1:], facecolor="white", **look)
     ax.axhline(0.5, color="0.6", lw=0.8)
     name_rows(ax, names, BLEU)
     ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))

@@ -15,7 +15,7 @@ from songtitle.figures.findings import amount, hand_on
 from songtitle.figures.style import COLOURS, own_axes
 from songtitle.fmt import minus, percent
 from songtitle.paper.printed import paper, paper_table
-from songtitle.studies.paper_corpora import Answers, where
+from songtitle.studies.paper_corpora import Answers
 from songtitle.tables import shown
 
 STAND_INS = (CAPTIONS, *COLLECTIONS)
@@ -65,7 +65,7 @@ def table_1(record: Record, answers: Answers) -> pd.DataFrame:
     for found, row in ((answers[name], row) for name, row in SAME_AS.items() if name in answers):
         lengths = lengths_of(found.result["as_written"]["lengths"])
         gap = minus(f"{lengths.mean() - theirs.loc[row, 'mean_length']:+.2f}")
-        rows.append([where(found), found.settings["corpus"], *_moments(lengths), gap])
+        rows.append([found.settings["found"], found.settings["corpus"], *_moments(lengths), gap])
     for row in theirs.itertuples(index=False):
         rows.append(["paper", *row[:4], *(f"{value:.2f}" for value in row[4:]), None])
     columns = ["Counted", "Dataset", "Examples", "Min", "Max", "Mean", "SD", "Difference"]
@@ -92,7 +92,7 @@ def table_3(record: Record, answers: Answers) -> pd.DataFrame:
     for found in (answers[n] for n, row in SAME_AS.items() if row != "cc" and n in answers):
         size, words = found.result["rows"], found.result["cleaned"]["distinct_words"]
         test = found.result.get("test", {}).get("distinct_words")
-        rows.append([where(found), found.settings["corpus"], size, words, test])
+        rows.append([found.settings["found"], found.settings["corpus"], size, words, test])
     for dataset, column in (("Million Songs", "msd"), ("Free Music Archive", "fma")):
         total, theirs = int(paper(f"table1.{column}.examples")), paper_table(3)[column]
         rows.append(["paper", dataset, total, theirs["total"], theirs["test"]])
@@ -112,7 +112,7 @@ def _moments(lengths: np.ndarray) -> list[Any]:
 
 
 def length_distribution(lengths: Iterable[int], *, name: str, ax: Axes | None = None) -> Axes:
-    """Share of examples (%) by length in words (Fig. 5); mean and longest are written in.
+    """Draw the share of examples (%) by length in words (Fig. 5), mean and longest written in.
 
     The axis ends where 99.9 % of the examples are seen: one title of 135 words must not press
     all others into a corner.
@@ -122,21 +122,21 @@ def length_distribution(lengths: Iterable[int], *, name: str, ax: Axes | None = 
         msg = f"lengths of {name}: expected at least one, got none; check the corpus"
         raise InputError(msg)
     ax = own_axes(ax)
-    count, share = np.unique(words, return_counts=True)
-    ax.bar(count, 100 * share / len(words), width=0.85, color=COLOURS[0], edgecolor="none")
-    ax.set_ylim(top=1.2 * 100 * share.max() / len(words))  # headroom for the facts
+    count, times = np.unique(words, return_counts=True)
+    share = 100 * times / len(words)
+    ax.bar(count, share, width=0.85, color=COLOURS[0], edgecolor="none")
+    ax.set_ylim(top=1.2 * share.max())  # headroom for the facts
     ax.set_xlim(0.3, np.quantile(words, 0.999, method="higher") + 0.7)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     length, share_of = "length (words)", "share of examples (%)"
     ax.set(xlabel=length, ylabel=share_of)
     ax.set_title(name, parse_math=False)
     facts = f"{len(words):,} examples\nmean {words.mean():.2f} words\nlongest {words.max()} words"
-    usual = count[np.argmax(share)]
     ax.text(0.97, 0.95, facts, transform=ax.transAxes, ha="right", va="top", color="0.25", size=9.5)
     ax.grid(visible=False, axis="x")
     return hand_on(
         ax,
-        pd.DataFrame({length: count, share_of: 100 * share / len(words)}),
+        pd.DataFrame({length: count, share_of: share}),
         f"{amount(len(words))} examples of {words.mean():.2f} words on average, most often "
-        f"{usual} ({amount(100 * share.max() / len(words))} %), at most {words.max()}",
+        f"{count[np.argmax(share)]} ({amount(share.max())} %), at most {words.max()}",
     )

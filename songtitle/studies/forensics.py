@@ -193,7 +193,7 @@ def _by_chance(here: Record, real: Record | None) -> list[str]:
     said = [
         f"By words, whichever definition, captions that have nothing to do with a title reach at "
         f"most {points(by_words)} points against it, whole or cut; the lowest score that the paper "
-        f"prints for songs is {lowest:.1f}, {verdict}.",
+        f"prints for songs is {lowest:.1f}, {verdict}."
     ]
     for source, rows in sources:
         whole = {

@@ -54,19 +54,12 @@ _SIDES = (("before", COLOURS[0], "o", -0.14), ("after", COLOURS[1], "s", 0.14))
 
 def lab_frame(records: Sequence[Record]) -> pd.DataFrame:
     """Give one row a lab and input: `name, lab, input`, both sides and changes, in [0, 1]."""
-    rows = []
+    frames = [pd.DataFrame()]
     for record in records:
-        lab = record.settings["lab"]
-        for row in record.result["rows"]:
-            sides = {
-                f"{side}_{what}": value
-                for side in ("before", "after")
-                for what, value in row[side].items()
-            }
-            rest = {key: value for key, value in row.items() if key not in ("before", "after")}
-            name = f"{NAMES[lab]}, {short_name(row['input'])}"
-            rows.append({"name": name, "lab": lab} | rest | sides)
-    return pd.DataFrame(rows)
+        lab, frame = record.settings["lab"], pd.json_normalize(record.result["rows"], sep="_")
+        names = [f"{NAMES[lab]}, {short_name(name)}" for name in frame["input"]]
+        frames.append(frame.assign(name=names, lab=lab))
+    return pd.concat(frames, ignore_index=True)
 
 
 def lab_table(records: Sequence[Record]) -> pd.DataFrame:

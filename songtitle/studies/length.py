@@ -85,9 +85,7 @@ def _holds_nothing(row: Any, part: str) -> bool:
     return bool(row[f"{part}_low"] <= 0 <= row[f"{part}_high"] or abs(row[part]) < 0.0005)
 
 
-def score_and_length(
-    scores: pd.DataFrame, *, paper: pd.DataFrame | None = None, ax: Axes | None = None
-) -> Axes:
+def score_and_length(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw BLEU-1 by beam size, and under it the mean length of the best hypotheses (Fig. 8a).
 
     `scores` is what `bleu_by_beam` takes, with `mean_length` in words. The two panels share the
@@ -96,7 +94,7 @@ def score_and_length(
     length = "mean length (words)"
     names = {"input": "input", "beam_size": BEAM, "mean_length": length}
     drawn = tidy("scores", scores, names)
-    ax = bleu_by_beam(scores, paper=paper, ax=ax or own_axes(None, (6.6, 3.4)))
+    ax = bleu_by_beam(scores, own_axes(ax, (6.6, 3.4)))
     under = ax.inset_axes((0.0, -0.62, 1.0, 0.55), sharex=ax)
     for name, rows, style in series(drawn, "input", BEAM):
         under.plot(rows[BEAM], rows[length], label=name, **style)

@@ -54,7 +54,7 @@ def census(answers: Answers) -> pd.DataFrame:
 
 def census_note(answers: Answers) -> Note:
     """Say which corpora were counted whole, which as samples, and by which code."""
-    whole = [name for name, found in answers.items() if where(found) == WHOLE]
+    whole = [name for name, found in answers.items() if found.settings["found"] == WHOLE]
     commits = sorted({str(found.provenance["commit"]) for found in answers.values()})
     changed = sorted({name for found in answers.values() for name in found.changed})
     return Note(
@@ -204,11 +204,6 @@ def need(answers: Answers, name: str) -> Record:
         )
         raise InputError(msg)
     return answers[name]
-
-
-def where(found: Record) -> str:
-    """Say in two words on what an answer rests."""
-    return str(found.settings["found"])
 
 
 def _certain(certain: int, count: int) -> str:

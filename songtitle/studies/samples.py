@@ -280,20 +280,18 @@ def _range(values: pd.Series, times: int = 100) -> str:
     return estimate(values.mean(), values.min(), values.max(), times=times)
 
 
-def gains_by_seed(
-    gains: pd.DataFrame, *, beams: tuple[int, ...] = (1, 5), ax: Axes | None = None
-) -> Axes:
+def gains_by_seed(gains: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw what every training scores above chance: a row an input, a mark a seed and beam size.
 
     `gains` has the columns input, seed, beam_size, gain, gain_low and gain_high (of scores in
     [0, 1], drawn in percent points). Each beam size has its colour and marker, seeds stand one
-    below the other; those of other beam sizes than `beams` are left out. Chance is dashed, at 0.
+    below the other; beam sizes other than 1 and 5 are left out. Chance is dashed, at 0.
     """
     label = "BLEU-1 above chance (percent points)"
     ends = {"gain": label, "gain_low": "low", "gain_high": "high"}
     columns = {"input": "input", "seed": "seed", "beam_size": "beam size"} | ends
     drawn = tidy("gains", gains, columns, percent=ends)
-    drawn = drawn[drawn["beam size"].isin(beams)]
+    drawn = drawn[drawn["beam size"].isin((1, 5))]
     ax = own_axes(ax)
     names = list(dict.fromkeys(drawn["input"]))
     ax.axvline(0, color="0.35", lw=1.2, linestyle="--", zorder=1)
@@ -301,22 +299,11 @@ def gains_by_seed(
     for place, (beam_size, rows) in enumerate(drawn.groupby("beam size")):
         seeds = sorted(set(rows["seed"]))
         slot = place * len(seeds) + rows["seed"].map(seeds.index).to_numpy()
-        height = rows["input"].map(names.index) + 0.7 * (
-            (slot + 0.5) / (several * len(seeds)) - 0.5
-        )
-        colour, marker = mark(place).values()
-        ax.errorbar(
-            rows[label],
-            height,
-            xerr=reach(rows[label], rows["low"], rows["high"]),
-            fmt=marker,
-            ms=4,
-            lw=1.2,
-            capsize=1.5,
-            color=colour,
-            label=f"k = {beam_size}",
-            zorder=2,
-        )
+        aside = (slot + 0.5) / (several * len(seeds)) - 0.5
+        height = rows["input"].map(names.index) + 0.7 * aside
+        look = mark(place) | {"linestyle": "none", "ms": 4, "capsize": 1.5, "elinewidth": 1.2}
+        bars = reach(rows[label], rows["low"], rows["high"])
+        ax.errorbar(rows[label], height, xerr=bars, zorder=2, label=f"k = {beam_size}", **look)
     name_rows(ax, names, label)
     legend_below(ax, drop=0.13)
     parts = []

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
@@ -15,7 +14,6 @@ from songtitle.figures.style import (
     BLEU,
     CHANCE,
     GREY,
-    PAPER,
     SCORED,
     legend_below,
     own_axes,
@@ -102,21 +100,16 @@ def paper_row(name: str) -> str:
     return {"timbre": "msd", "spectrogram": "fma", "pixels": f"cc{row.tile}"}[row.reading]
 
 
-def bleu_by_beam(
-    scores: pd.DataFrame, *, paper: pd.DataFrame | None = None, ax: Axes | None = None
-) -> Axes:
+def bleu_by_beam(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw BLEU-1 by beam size with intervals, and chance dashed in the same colour (Fig. 8a).
 
     `scores` has a row for each input and beam size: input, beam_size, score, low, high, chance,
-    all scores in [0, 1], drawn in percent points. `paper` is the paper's Table 4 as
-    `paper_table(4)` gives it, drawn in thin grey. Inputs stand a little side by side so that their
+    all scores in [0, 1], drawn in percent points. Inputs stand a little side by side so that their
     intervals can be told apart.
     """
     names = {"input": "input", "beam_size": BEAM} | SCORED
     drawn = tidy("scores", scores, names, percent=SCORED)
     ax = own_axes(ax)
-    finding = extremes(drawn, BLEU, at=BEAM, of="input")
-    printed = [] if paper is None else [_paper_rows(paper, ax)]
     middle = (drawn["input"].nunique() - 1) / 2
     for place, (name, rows, style) in enumerate(series(drawn, "input", BEAM)):
         aside = ScaledTranslation(2.4 * (place - middle) / 72, 0, ax.figure.dpi_scale_trans)
@@ -129,32 +122,7 @@ def bleu_by_beam(
     ax.plot([], [], "--", color=GREY, lw=1.2, label=CHANCE)
     _beam_axis(ax, drawn[BEAM], BLEU)
     ax.set_ylim(bottom=0)
-    return hand_on(ax, pd.concat([drawn, *printed]), finding)
-
-
-def _paper_rows(table: pd.DataFrame, ax: Axes) -> pd.DataFrame:
-    """Draw the rows of the paper's table, and give them as those of `bleu_by_beam`."""
-    beams = [int(k) for k in table.columns if isinstance(k, int)]
-    heights = _spread(table[beams[-1]].to_numpy(float), gap=2.6)
-    rows = []
-    for height, (_, row) in zip(heights, table.iterrows(), strict=True):
-        name = row["dataset"] if pd.isna(row["tile_size"]) else f"{row['tile_size']:g} px tiles"
-        printed = row[beams].astype(float)
-        ax.plot(beams, printed, color="0.72", lw=0.9, zorder=1)
-        rows += [(f"{PAPER}: {name}", k, value) for k, value in zip(beams, printed, strict=True)]
-        ax.text(beams[-1] + 0.5, height, name, fontsize=7.5, color=GREY, va="center")
-    ax.plot([], [], color="0.72", lw=0.9, label=PAPER)
-    return pd.DataFrame(rows, columns=["input", BEAM, BLEU])
-
-
-def _spread(values: np.ndarray, gap: float) -> np.ndarray:
-    """Give heights for labels near `values`, at least `gap` apart, order kept."""
-    order = np.argsort(values)
-    steps = gap * np.arange(len(values))
-    heights = np.maximum.accumulate(values[order] - steps) + steps
-    spread = np.empty_like(heights)
-    spread[order] = heights - (heights - values[order]).mean()
-    return spread
+    return hand_on(ax, drawn, extremes(drawn, BLEU, at=BEAM, of="input"))
 
 
 def seconds_by_beam(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:

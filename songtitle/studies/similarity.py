@@ -188,8 +188,7 @@ def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         found = numbers[numbers["number"] == name]
         for place, kind in enumerate(kinds):
             one = found[found["kind"] == kind]
-            colour, marker = mark(place).values()
-            look = {"fmt": marker, "color": colour, "markersize": 6.5, "capsize": 2.5}
+            look = mark(place) | {"linestyle": "none", "markersize": 6.5, "capsize": 2.5}
             reached = reach(one["value"], one["low"], one["high"])
             panel.errorbar(one["value"], [-place] * len(one), xerr=reached, **look)
         chance = found["chance"].iloc[0]

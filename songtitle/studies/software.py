@@ -45,9 +45,7 @@ def benchmarks(files: Mapping[str, Path] | None = None) -> list[dict[str, Any]]:
 
 def ratios(found: list[dict[str, Any]]) -> pd.DataFrame:
     """Give one row for each measured ratio: `subject` and the fields of a benchmark's row."""
-    return pd.DataFrame(
-        [{"subject": each["subject"], **row} for each in found for row in each["rows"]]
-    )
+    return pd.json_normalize(found, "rows", ["subject"])
 
 
 def growths(found: list[dict[str, Any]], unit: str) -> pd.DataFrame:
@@ -283,7 +281,8 @@ def fault_dots(faults: pd.DataFrame, ax: Axes | None = None) -> Axes:
     legend_below(ax, drop=1 / (len(sums) + 1))
     order = sums.sort_values("tried", ascending=False, kind="stable")
     said = some([f"{row.group} {row.tried:,}" for row in order.itertuples()], most=8)
-    losses = int(sums["lost"].sum()) or "none"
+    total = int(sums["lost"].sum())
+    losses = f"{total:,}" if total else "none"
     return hand_on(
         ax,
         pd.concat([each, tidy("faults", sums.assign(what="group"), names)]),

@@ -100,7 +100,6 @@ def example_caption(config: ExperimentConfig) -> list[str]:
 # whether a text fits its box is plain arithmetic
 
 GAP = 20.0  # points between boxes, room for an arrow
-ROW_GAP = 26.0  # points between rows of boxes
 BAND = 34.0  # points that a band's heading and margins take
 PAD = 5.0  # points between a text and the edge of its box
 BREAK_BELOW = 7.0  # points: better a broken word than type too small to read
@@ -164,7 +163,7 @@ def draw_captioner(
         Bbox.from_extents(0.27 * page.x1 + GAP, 0, page.x1, page.y1),
         f"{about}, one network unrolled over time",
     )
-    stack = _grid(column, len(encoder), 1, GAP)
+    stack = _grid(column, len(encoder), 1)
     _boxes(ax, encoder, stack, BLUE)
     for above, below in pairwise(stack):
         _arrow(ax, _at(above, "S"), _at(below, "N"))
@@ -210,35 +209,27 @@ def draw_captioner(
 def draw_two_steps(source: Sequence[Box], target: Sequence[Box], ax: Axes | None = None) -> Axes:
     """Draw two pipelines, what is trained above what it is then used for (Fig. 2).
 
-    Each is on as many rows of five boxes as it needs; the arrow between them is the weights.
+    The arrow between them is the weights that they share.
     """
     require_some(source, "source pipeline")
     require_some(target, "target pipeline")
     learn, use = "Step 1: learn to describe pictures", "Step 2: name songs with what was learnt"
     link, between = "the same weights", 32.0
-    rows = [-(-len(stages) // 5) for stages in (source, target)]
-    heights = [76 * count + ROW_GAP * (count - 1) + BAND for count in rows]  # six lines a box
-    ax = own_axes(ax, (8.0, (4 + sum(heights) + between) / 72))
+    # Six lines of text fit a box.
+    ax = own_axes(ax, (8.0, (4 + 2 * (76 + BAND) + between) / 72))
     page = _page(ax)
-    foot = (page.height - between) * heights[1] / sum(heights)
-    upper = Bbox.from_extents(0, foot + between, page.x1, page.y1)
-    lower = Bbox.from_extents(0, 0, page.x1, foot)
-    for area, heading, stages, count, colour in [
-        (upper, learn, source, rows[0], BLUE),
-        (lower, use, target, rows[1], ORANGE),
+    upper, lower = _grid(page, 2, 1, between)
+    for area, heading, stages, colour in [
+        (upper, learn, source, BLUE),
+        (lower, use, target, ORANGE),
     ]:
-        places = _grid(_band(ax, area, heading), count, -(-len(stages) // count), ROW_GAP)
-        _boxes(ax, stages, places[: len(stages)], colour)
-        for one, next_ in pairwise(places[: len(stages)]):
-            if one.y0 == next_.y0:
-                _arrow(ax, _at(one, "E"), _at(next_, "W"))
-            else:
-                (left, start), (right, end) = _at(one, "S"), _at(next_, "N")
-                turn = start - ROW_GAP / 2
-                _arrow(ax, (left, start), (left, turn), (right, turn), (right, end))
+        places = _grid(_band(ax, area, heading), 1, len(stages))
+        _boxes(ax, stages, places, colour)
+        for one, next_ in pairwise(places):
+            _arrow(ax, _at(one, "E"), _at(next_, "W"))
     middle = page.width / 2
     _arrow(ax, (middle, upper.y0), (middle, lower.y1), lw=2.4)
-    ax.text(middle + 12, foot + between / 2, link, size=9.5, color=INK, va="center")
+    ax.text(middle + 12, lower.y1 + between / 2, link, size=9.5, color=INK, va="center")
     return hand_on(
         ax,
         _frame(**{learn: source, use: target}),
@@ -273,13 +264,13 @@ def _band(ax: Axes, area: Bbox, heading: str) -> Bbox:
     return Bbox.from_bounds(area.x0 + 9, area.y0 + 9, area.width - 18, area.height - BAND)
 
 
-def _grid(area: Bbox, rows: int, columns: int, gap: float) -> list[Bbox]:
-    """Give the places of boxes in reading order, rows `gap` apart."""
-    width = (area.width - GAP * (columns - 1)) / columns
+def _grid(area: Bbox, rows: int, columns: int, gap: float = GAP) -> list[Bbox]:
+    """Give the places of boxes in reading order, `gap` points apart."""
+    width = (area.width - gap * (columns - 1)) / columns
     height = (area.height - gap * (rows - 1)) / rows
     return [
         Bbox.from_bounds(
-            area.x0 + column * (width + GAP), area.y1 - height - row * (height + gap), width, height
+            area.x0 + column * (width + gap), area.y1 - height - row * (height + gap), width, height
         )
         for row in range(rows)
         for column in range(columns)
