@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -67,7 +67,7 @@ class Tune:
 
 
 def load() -> list[Tune]:
-    """All tunes of the four books that have a title, by book, file and place in the file.
+    """Load all tunes of the four books that have a title, by book, file and place in the file.
 
     Raises InputError when a book is missing or differs from its sha256 in the manifest.
     """
@@ -84,7 +84,7 @@ def load() -> list[Tune]:
 
 
 def read_book(content: bytes, name: str) -> list[Tune]:
-    """The tunes of one ABC file, in UTF-8 or else Latin-1; `name` is "book/file".
+    """Read the tunes of one ABC file, in UTF-8 or else Latin-1; `name` is "book/file".
 
     A tune reaches from its X: line to the next one; its title is "" where it has no T: line.
     """
@@ -104,13 +104,12 @@ def read_book(content: bytes, name: str) -> list[Tune]:
 def verify() -> manifest.Problems:
     """Compare the books and the sound font with their listed sha256."""
     found = [manifest.verify([file], _site(file)) for file in manifest.listed("tunes")]
-    return manifest.Problems(
-        *(list(chain.from_iterable(paths)) for paths in zip(*found, strict=True))
-    )
+    missing, corrupt = (list(chain.from_iterable(paths)) for paths in zip(*found, strict=True))
+    return manifest.Problems(missing, corrupt)
 
 
 def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:
-    """`count` tunes that can be played, no two with the same title up to case and punctuation.
+    """Choose `count` playable tunes, no two with the same title up to case and punctuation.
 
     The choice depends on `seed` and the tunes' ids, not on their order.
     Raises InputError when there are too few.
@@ -132,7 +131,7 @@ def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:
 
 
 def instrument(tune_id: str, seed: int) -> int:
-    """The General MIDI program, counted from 0, that plays a tune: one of PROGRAMS by hash."""
+    """Draw the General MIDI program, counted from 0, that plays a tune: one of PROGRAMS by hash."""
     return PROGRAMS[_hash(seed, "instrument", tune_id) % len(PROGRAMS)]
 
 
@@ -153,7 +152,9 @@ def render(
     score = _score(tune)
     for track in score.tracks:
         track.program, track.is_drum = program, False
-    sound = np.asarray(_synthesizer(sample_rate).render(score, stereo=True))
+    # A synthesiser of its own for each tune: one that has played before sounds different.
+    synthesizer = symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=sample_rate)
+    sound = np.asarray(synthesizer.render(score, stereo=True))
     peak = float(np.abs(sound).max(initial=0.0))
     if peak == 0:
         msg = f"tune {tune.id}: expected sound on program {program}, got silence; leave it out"
@@ -170,7 +171,7 @@ def render(
 
 
 def clip_path(tune: Tune, folder: Path, *, seed: int) -> Path:
-    """Where `render_all` puts a tune's clip: the name holds the id and the instrument."""
+    """Tell where `render_all` puts a tune's clip: the name holds the id and the instrument."""
     return folder / f"{tune.id.replace('/', '_')}-{instrument(tune.id, seed):03}.mp3"
 
 
@@ -188,30 +189,19 @@ def render_all(
     a core. A tune that cannot be played is reported in the log and left out of the result.
     """
     paths = [clip_path(tune, folder, seed=seed) for tune in tunes]
-    todo = [(t, p) for t, p in zip(tunes, paths, strict=True) if not p.exists()]
-    arguments = (
-        [tune for tune, _ in todo],
-        [path for _, path in todo],
-        [instrument(tune.id, seed) for tune, _ in todo],
-        repeat(duration),
-    )
+    todo = [(tune, path) for tune, path in zip(tunes, paths, strict=True) if not path.exists()]
+
+    def attempt(tune: Tune, path: Path) -> None:
+        try:
+            render(tune, path, program=instrument(tune.id, seed), duration=duration)
+        except InputError as error:
+            log.warning("%s", error)
+
     # Threads will do: synthesiser and encoder let go of the interpreter while they work.
     with ThreadPoolExecutor(workers or cores()) as pool:
-        work = pool.map(_attempt, *arguments)
-        bar = tqdm(work, total=len(todo), desc="rendering tunes", unit="tune", disable=None)
-        faults = list(bar)
-    for fault in filter(None, faults):
-        log.warning("%s", fault)
+        work = pool.map(lambda item: attempt(*item), todo)
+        list(tqdm(work, total=len(todo), desc="rendering tunes", unit="tune", disable=None))
     return [path for path in paths if path.exists()]
-
-
-def _attempt(tune: Tune, path: Path, program: int, duration: float) -> str | None:
-    """Render one clip; what went wrong, or None."""
-    try:
-        render(tune, path, program=program, duration=duration)
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def _score(tune: Tune) -> Any:
@@ -261,11 +251,6 @@ def _is_playable(tune: Tune) -> bool:
     except InputError:
         return False
     return True
-
-
-def _synthesizer(sample_rate: int) -> Any:
-    """A synthesiser of its own for each tune: one that has played before sounds different."""
-    return symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=sample_rate)
 
 
 @cache
