@@ -45,11 +45,7 @@ def load_picture(
 
 
 def load_view(
-    source: str | Path | bytes,
-    size: int,
-    *,
-    generator: Generator | None = None,
-    name: str = "picture",
+    source: str | Path | bytes, size: int, *, generator: Generator | None = None
 ) -> Float[Tensor, "3 {size} {size}"]:
     """Load a picture file, or its content, as one square view of it: RGB in [0, 1].
 
@@ -59,10 +55,11 @@ def load_view(
     numbers until the view is cut, and ordinary JPEGs, which are the most, are decoded without
     Pillow. An SVG must come as a file.
 
-    Raises `InputError` as `load_picture` does, naming the file, or `name` where content was given,
-    and for a picture so long that it would pass the same limit at its new size.
+    Raises `InputError` as `load_picture` does, naming the file, or "picture" where content was
+    given, and for a picture so long that it would pass the same limit at its new size.
     """
     _check_side("size", size)
+    name = "picture"
     if not isinstance(source, bytes):
         path = Path(source)
         _check_file(path)

@@ -382,8 +382,8 @@ def test_a_jpeg_is_cut_off_for_a_view_where_it_is_for_the_whole_picture(tmp_path
     try:
         load_picture(path)
     except InputError:
-        with pytest.raises(InputError, match=r"^shard 3, 000041\.jpg: expected a PNG or JPEG"):
-            load_view(cut, 5, name="shard 3, 000041.jpg")
+        with pytest.raises(InputError, match=r"^picture: expected a PNG or JPEG"):
+            load_view(cut, 5)
     else:
         torch.testing.assert_close(load_view(cut, 29), by_pillow(path, 29), atol=2 / 255, rtol=0)
 

@@ -56,7 +56,7 @@ class Track:
 
 
 def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
-    """Give the tracks of `tracks.csv`: two header rows name a column together, a third is for the id.
+    """Give the tracks of `tracks.csv`: two header rows name a column together, a third the id.
 
     Genre is the root genre, where there is one. Rows are read one by one; those with the wrong
     number of fields, without a track id, with an id seen before, or without a title are counted

@@ -135,14 +135,7 @@ def instrument(tune_id: str, seed: int) -> int:
     return PROGRAMS[_hash(seed, "instrument", tune_id) % len(PROGRAMS)]
 
 
-def render(
-    tune: Tune,
-    path: Path,
-    *,
-    program: int,
-    duration: float = 30.0,
-    sample_rate: int = SAMPLE_RATE,
-) -> None:
+def render(tune: Tune, path: Path, *, program: int, duration: float = 30.0) -> None:
     """Play a tune on a General MIDI instrument into a stereo mp3 of `duration` seconds.
 
     An mp3 comes in whole frames: up to 0.2 s of silence lie around the sound. A longer tune is
@@ -153,18 +146,18 @@ def render(
     for track in score.tracks:
         track.program, track.is_drum = program, False
     # A synthesiser of its own for each tune: one that has played before sounds different.
-    synthesizer = symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=sample_rate)
+    synthesizer = symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=SAMPLE_RATE)
     sound = np.asarray(synthesizer.render(score, stereo=True))
     peak = float(np.abs(sound).max(initial=0.0))
     if peak == 0:
         msg = f"tune {tune.id}: expected sound on program {program}, got silence; leave it out"
         raise InputError(msg)
-    samples = round(duration * sample_rate)
+    samples = round(duration * SAMPLE_RATE)
     sound = np.tile(sound, math.ceil(samples / sound.shape[1]))[:, :samples] * (PEAK / peak)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _write_mp3(part, sound.T, sample_rate)
+        _write_mp3(part, sound.T)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -261,11 +254,11 @@ def _sound_font() -> Path:
     return _site(font) / font.path
 
 
-def _write_mp3(path: Path, sound: np.ndarray, sample_rate: int) -> None:
+def _write_mp3(path: Path, sound: np.ndarray) -> None:
     """128 kbit/s at LAME's quality 7, in a quarter of the time that libsndfile takes."""
     encoder = lameenc.Encoder()
     encoder.silence()
-    encoder.set_in_sample_rate(sample_rate)
+    encoder.set_in_sample_rate(SAMPLE_RATE)
     encoder.set_channels(sound.shape[1])
     encoder.set_bit_rate(128)
     encoder.set_quality(7)
