@@ -26,7 +26,7 @@ Crop = Float[Tensor, "*batch channels {size} {size}"]
 def load_picture(
     path: str | Path, *, short_side: int = 256
 ) -> Float[Tensor, "channels height width"]:
-    """A picture file as RGB in [0, 1], transparency laid over white.
+    """Load a picture file as RGB in [0, 1], transparency laid over white.
 
     PNG, JPEG and whatever else Pillow reads keep their own size, turned upright as their EXIF
     says. An SVG has no pixels of its own: it is drawn in proportion, its shorter side
@@ -45,13 +45,9 @@ def load_picture(
 
 
 def load_view(
-    source: str | Path | bytes,
-    size: int,
-    *,
-    generator: Generator | None = None,
-    name: str = "picture",
+    source: str | Path | bytes, size: int, *, generator: Generator | None = None
 ) -> Float[Tensor, "3 {size} {size}"]:
-    """A picture file, or its content, as one square view of it: RGB in [0, 1].
+    """Load a picture file, or its content, as one square view of it: RGB in [0, 1].
 
     The shorter side becomes `size` pixels (bilinear, antialiased, as torchvision's `resize`), and
     of the longer one as much is kept: the middle, or with a `generator` a random piece, mirrored
@@ -59,10 +55,11 @@ def load_view(
     numbers until the view is cut, and ordinary JPEGs, which are the most, are decoded without
     Pillow. An SVG must come as a file.
 
-    Raises `InputError` as `load_picture` does, naming the file, or `name` where content was given,
-    and for a picture so long that it would pass the same limit at its new size.
+    Raises `InputError` as `load_picture` does, naming the file, or "picture" where content was
+    given, and for a picture so long that it would pass the same limit at its new size.
     """
     _check_side("size", size)
+    name = "picture"
     if not isinstance(source, bytes):
         path = Path(source)
         _check_file(path)
@@ -102,7 +99,7 @@ def pad_to(image: Image, height: int, width: int) -> Resized:
 
 
 def random_crop(image: Image, size: int, *, generator: Generator) -> Crop:
-    """A `size` by `size` piece at a random place, every place equally likely.
+    """Cut a `size` by `size` piece at a random place, every place equally likely.
 
     Pictures of a batch are cut at the same place. Raises `InputError` when a side is too short.
     """
@@ -119,7 +116,7 @@ def random_crop(image: Image, size: int, *, generator: Generator) -> Crop:
 
 
 def random_view(image: Image, size: int, *, generator: Generator) -> Crop:
-    """What training sees: a random `size` crop of the picture, mirrored half the time.
+    """Take what training sees: a random `size` crop of the picture, mirrored half the time.
 
     Pictures too small for the crop go through `cover` first. Spectrograms should come through
     `pad_to`, so that a short clip is extended by silence instead of scaled.

@@ -62,13 +62,12 @@ def read_lines(
     path: Path,
     faults: Faults,
     *,
-    fallback: str = "cp1252",
     longest: int = LONGEST,
     blank: bool = False,
 ) -> Iterator[tuple[int, str]]:
-    """The lines of a text file in UTF-8 with their numbers from 1, without their line ends.
+    """Give the lines of a text file in UTF-8 with their numbers from 1, without their line ends.
 
-    A line that is not UTF-8 is read as `fallback` (Latin-1 where that has no sign for a byte),
+    A line that is not UTF-8 is read as cp1252 (Latin-1 where that has no sign for a byte),
     counted as "not UTF-8" and kept. A line with a NUL byte and one of more than `longest` bytes
     are counted and skipped; a long one is never held whole. Blank lines are passed over, unless
     `blank` asks for them.
@@ -108,15 +107,13 @@ def read_lines(
             try:
                 yield number, line.decode("utf-8")
             except UnicodeDecodeError:
-                text = _decode(line, fallback)
+                text = _decode(line)
                 faults.add(path, number, "not UTF-8", kept=True, detail=text)
                 yield number, text
 
 
-def read_csv(
-    path: Path, faults: Faults, *, fallback: str = "cp1252", delimiter: str = ","
-) -> Iterator[tuple[int, list[str]]]:
-    """The records of a CSV file with the number of the line each ends on.
+def read_csv(path: Path, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    """Give the records of a CSV file with the number of the line each ends on.
 
     Line ends inside quotes are kept (as a line feed); blank records are passed over. A quoted field
     that never closes is counted and skipped, with all that it swallowed.
@@ -125,12 +122,12 @@ def read_csv(
 
     def lines() -> Iterator[str]:
         nonlocal last
-        for number, line in read_lines(path, faults, fallback=fallback, blank=True):
+        for number, line in read_lines(path, faults, blank=True):
             last = number
             yield line + "\n"
 
     csv.field_size_limit(LONGEST)
-    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines(), strict=True)
     while True:
         try:
             row = next(reader)
@@ -144,10 +141,10 @@ def read_csv(
 
 
 def read_table(
-    path: Path, columns: Mapping[str, str], faults: Faults, *, delimiter: str = ","
+    path: Path, columns: Mapping[str, str], faults: Faults
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The records of a CSV file whose first one names the columns; see `records`."""
-    rows = read_csv(path, faults, delimiter=delimiter)
+    """Give the records of a CSV file whose first one names the columns; see `records`."""
+    rows = read_csv(path, faults)
     return records(path, rows, next(rows, (0, []))[1], columns, faults)
 
 
@@ -158,7 +155,7 @@ def records(
     columns: Mapping[str, str],
     faults: Faults,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The wanted fields of each row with its line number; `columns` gives each field's column.
+    """Give the wanted fields of each row with its line number; `columns` gives each field's column.
 
     A row of more or fewer fields than the header is counted and skipped. Raises InputError when a
     column is missing or there twice.
@@ -184,13 +181,13 @@ def records(
 
 
 def on_one_line(header: Sequence[str]) -> str:
-    """A header in a message, on one line."""
+    """Write a header in a message, on one line."""
     return " ".join(", ".join(header).split())[:80] or "no columns"
 
 
-def _decode(line: bytes, fallback: str) -> str:
+def _decode(line: bytes) -> str:
     try:
-        return line.decode(fallback)
+        return line.decode("cp1252")
     except UnicodeDecodeError:
         return line.decode("latin-1")
 

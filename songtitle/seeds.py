@@ -14,17 +14,10 @@ from songtitle.errors import InputError
 FEWEST = 2  # examples of a process: batch normalisation cannot train on one
 
 
-def batch_count(items: int, *, batch_size: int, world: int = 1) -> int:
-    """How many batches an epoch has, the same for every process."""
-    together = batch_size * world
-    whole, rest = divmod(items, together)
-    return whole + (rest >= FEWEST * world or (whole == 0 and rest > 0))
-
-
 def shares(
     items: int, *, batch_size: int, start: int = 0, rank: int = 0, world: int = 1
 ) -> Iterator[range]:
-    """The places in an epoch's order that one process takes, batch by batch.
+    """Give the places in an epoch's order that one process takes, batch by batch.
 
     A global batch has `batch_size * world` places and each process an equal, contiguous part of
     it, to one place. A last global batch that would leave a process with fewer than two examples
@@ -37,7 +30,9 @@ def shares(
         msg = f"training: expected at least {FEWEST * world} examples for {world} processes"
         msg += f", got {items}; give more, or use fewer processes"
         raise InputError(msg)
-    together, count = batch_size * world, batch_count(items, batch_size=batch_size, world=world)
+    together = batch_size * world
+    whole, rest = divmod(items, together)
+    count = whole + (rest >= FEWEST * world or whole == 0)  # the same for every process
     for number in range(start, count):
         first = number * together
         size = together if number < count - 1 else items - first
@@ -45,8 +40,10 @@ def shares(
 
 
 def generator_for(seed: int, name: str) -> torch.Generator:
-    """A generator of its own for every picture, clip and epoch: order and number of the others
-    change nothing."""
+    """Make a generator of its own for every picture, clip and epoch.
+
+    The order and number of the others change nothing.
+    """
     digest = hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
     return torch.Generator().manual_seed(int(digest[:15], 16))
 

@@ -57,27 +57,14 @@ _INSIDE_WORD = re.compile(
 )
 _UNIT = r"(?:\d+(?:\.\d+)+|[0-9A-Za-z\x80-\U0010ffff]+)"
 _WORD = re.compile(rf"{_UNIT}(?:['-]{_UNIT})*")
-_ASCII_SIGN = re.compile(r"[^\w\s\x80-\U0010ffff]|_")
-_ACCENT = re.compile("(?<=[A-Za-z])[\u0300-\u036f]+")
-# Latin letters that Unicode does not take apart, as they are mostly written without their key.
-_FOLDED = str.maketrans(
-    {"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "ħ": "h"}
-    | {"Ħ": "H", "ı": "i", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th"}
-    | {"ß": "ss", "ẞ": "SS"}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TitleRules:
     """What cleaning does to titles, and which it takes away; the defaults are `clean_title`."""
 
-    letters: Literal["keep", "fold", "drop"] = "keep"  # "fold": no accents; "drop": Latin alone
     asides: Literal["drop", "keep"] = "drop"  # "(Live)", "feat. X", track numbers, file endings
     article: Literal["front", "keep"] = "front"  # "Garden of Daisies, The"
-    # "inner": that of words alone; "strip": none, "don't" becomes "dont"; "keep": spaces part words
-    punctuation: Literal["inner", "strip", "keep"] = "inner"
-    lowercase: bool = True
-    numerals: Literal["keep", "drop"] = "keep"  # words with a digit and no letter
     # Before: in the source's own text; after: in the clean one.
     named_entities: Literal["off", "before_lowercasing", "after_lowercasing"] = "off"
     dictionary: Literal["off", "all_words"] = "off"  # "all_words": each in NLTK's, numerals aside
@@ -90,12 +77,6 @@ class TitleRules:
                 msg = f"title rule {each.name}: expected one of {', '.join(known)}, got {value!r}"
                 msg += "; choose one of these"
                 raise InputError(msg)
-        if self.named_entities == "after_lowercasing" and not self.lowercase:
-            msg = (
-                "title rules: expected lowercase=True with named_entities='after_lowercasing', "
-                "got False; lower the case or look for entities before"
-            )
-            raise InputError(msg)
 
 
 PLAIN = TitleRules()
@@ -122,22 +103,14 @@ def clean_title(raw: str) -> str:
 
 def title_steps(rules: TitleRules = PLAIN) -> dict[str, Callable[[str], str]]:
     """Give the steps of cleaning a title by name, in order."""
-    steps: dict[str, Callable[[str], str]] = {}
-    if rules.punctuation != "keep":
-        steps["signs"] = _plain_signs
-    if rules.letters != "keep":
-        steps["letters"] = _fold if rules.letters == "fold" else _latin_only
+    steps: dict[str, Callable[[str], str]] = {"signs": _plain_signs}
     if rules.asides == "drop":
         steps["asides"] = _without_file_marks
     if rules.article == "front":
         steps["article"] = _article_first
-    steps["punctuation"] = {"inner": _inner, "strip": _strip, "keep": _spaced}[rules.punctuation]
-    if rules.lowercase:
-        steps["lowercase"] = str.lower if rules.punctuation == "keep" else _lower
+    steps |= {"punctuation": _inner, "lowercase": _lower}
     if rules.asides == "drop":
         steps["guests"] = _without_guests
-    if rules.numerals == "drop":
-        steps["numerals"] = _without_numerals
     return steps
 
 
@@ -171,27 +144,6 @@ def _plain_signs(raw: str) -> str:
         sign if sign.isascii() or kind[0] in "LMN" else " "
         for sign, kind in kinds
         if kind != "Cf"  # soft hyphens and joiners stand inside words
-    )
-
-
-def _fold(text: str) -> str:
-    """Latin letters without their accents ("Búsqueda" -> "Busqueda"); other scripts stay."""
-    if text.isascii():
-        return text
-    apart = unicodedata.normalize("NFD", text).translate(_FOLDED)
-    return unicodedata.normalize("NFC", _ACCENT.sub("", apart))
-
-
-def _latin_only(text: str) -> str:
-    """Folded, and without letters, marks and digits of other scripts than Latin."""
-    if text.isascii():
-        return text
-    return "".join(
-        sign
-        for sign in _fold(text)
-        if sign.isascii()
-        or unicodedata.category(sign)[0] not in "LMN"
-        or unicodedata.name(sign, "").startswith("LATIN")
     )
 
 
@@ -230,16 +182,6 @@ def _inner(text: str) -> str:
     return _NOT.sub("", " ".join(_WORD.findall(_CLITIC.sub("", text))))
 
 
-def _strip(text: str) -> str:
-    """The words, one space apart, without any punctuation: "don't" -> "dont"."""
-    return _spaced(unicodedata.normalize("NFKC", _ASCII_SIGN.sub("", text)))
-
-
-def _spaced(text: str) -> str:
-    """One space between words, whatever they hold."""
-    return " ".join(text.split())
-
-
 def _lower(text: str) -> str:
     """In lower case, letters composed."""
     return unicodedata.normalize("NFKC", text.lower())
@@ -254,12 +196,6 @@ def _without_guests(text: str) -> str:
         if words[i].lower().rstrip(".") in _FEATURING:
             return " ".join(words[:i])
     return " ".join(words)
-
-
-def _without_numerals(text: str) -> str:
-    """Without words that have a digit and no letter: "24-25", "89.9", "1958"; "2nd" stays."""
-    words = [w for w in text.split() if re.search(r"[^\W\d_]", w) or not re.search(r"\d", w)]
-    return _NOT.sub("", " ".join(words))  # "do 5 n't" has come together
 
 
 # -- named entities and the dictionary -----------------------------------------------------------
@@ -482,10 +418,9 @@ def funnel(
     `named_entities`; where NLTK's data are absent its rules are left out, and their steps say so.
     Counts do not depend on the order of the titles.
 
-    A funnel of its own output loses nothing and changes nothing, with two exceptions: where
-    `punctuation` is "keep", a sign can hide from one pass what the next finds ("x.mp3 5" without
-    its numeral is a file name); and entities looked for before lowercasing are looked for in
-    lower-case text the second time, where the chunker sees otherwise.
+    A funnel of its own output loses nothing and changes nothing, except where entities are looked
+    for before lowercasing: the second time that is in lower-case text, where the chunker sees
+    otherwise.
 
     Raises TypeError for a lone `str` and for a title that is none, with its place; InputError as
     `named_entities` does.
@@ -505,9 +440,9 @@ def funnel(
 
     if rules.named_entities == "before_lowercasing":
         drop_entities()
-    settings = {"signs": rules.punctuation, "guests": rules.asides, "lowercase": "lower"}
+    settings = {"asides": "drop", "guests": "drop", "article": "front", "lowercase": "lower"}
     for name, step in title_steps(rules).items():
-        line.change(name, settings.get(name) or str(getattr(rules, name)), step)
+        line.change(name, settings.get(name, "inner"), step)
     line.drop("empty", "drop", [not text for text in line.texts()])
     if rules.named_entities == "after_lowercasing":
         drop_entities()

@@ -16,15 +16,14 @@ _DIAGONALS = np.concatenate(
     [np.arange(COEFFICIENTS - k) * (COEFFICIENTS + 1) + k for k in range(COEFFICIENTS)]
 )
 
-WINDOW_LENGTH = (
-    2048  # samples, 93 ms at 22,050 Hz; a window, a hop and a filter bank that are usual
-)
+# A window, a hop and a filter bank that are usual.
+WINDOW_LENGTH = 2048  # samples, 93 ms at 22,050 Hz
 HOP_LENGTH = 512  # samples
 MEL_BANDS = 40
 
 
 def timbre_vector(waveform: Float[Tensor, " samples"], *, sample_rate: int) -> Float[Tensor, " 90"]:
-    """The 12 means and 78 covariances of a clip's first 12 mel-frequency cepstral coefficients.
+    """Compute 12 means and 78 covariances of a clip's first 12 mel-frequency cepstral coefficients.
 
     The Million Song Dataset summarises Echo Nest's 12 timbre numbers of each segment of a song.
     Their maker's code is not public, so MFCCs of the frames of a clip stand in for them here: also
@@ -52,7 +51,7 @@ def timbre_vector(waveform: Float[Tensor, " samples"], *, sample_rate: int) -> F
 
 
 def summarise(frames: Float[Tensor, "frames 12"]) -> Float[Tensor, " 90"]:
-    """12 means, then 78 covariances, of timbre frames or of Million Song segments.
+    """Compute 12 means, then 78 covariances, of timbre frames or of Million Song segments.
 
     Covariances are divided by `frames - 1` (0 for a single frame) and stand in the order of UCI's
     YearPredictionMSD: the diagonals 0, 1, ..., 11 of the covariance matrix, so the 12 variances
@@ -64,10 +63,7 @@ def summarise(frames: Float[Tensor, "frames 12"]) -> Float[Tensor, " 90"]:
 
 
 def moments(frames: Float[np.ndarray, "frames 12"]) -> Float64[np.ndarray, " 90"]:
-    """`summarise` for an array.
-
-    Raises `InputError` without any frame.
-    """
+    """Do as `summarise`, for an array."""
     count = len(frames)
     if not count:
         msg = "frames: expected at least one timbre frame, got none; use a clip that has sound"
@@ -87,7 +83,7 @@ def moments(frames: Float[np.ndarray, "frames 12"]) -> Float64[np.ndarray, " 90"
 def replicated_order(
     width: int, *, numbers: int = TIMBRE_SIZE, generator: Generator
 ) -> Int[Tensor, " {width}"]:
-    """The indices of `numbers` numbers, repeated to fill `width` places, in random order.
+    """Draw the indices of `numbers` numbers, repeated to fill `width` places, in random order.
 
     No index comes twice more often than another: of 90, for 512 places, the first 62 come six times
     and the other 28 five times. Raises `InputError` for fewer places than numbers, which would lose
@@ -117,7 +113,7 @@ def tile_to_width(
 def fit_standardiser(
     timbre: Float[Tensor, "items numbers"],
 ) -> tuple[Float[Tensor, " numbers"], Float[Tensor, " numbers"]]:
-    """Mean and standard deviation (divided by `items`) of each column, for `standardise`.
+    """Find mean and standard deviation (divided by `items`) of each column, for `standardise`.
 
     A column of equal values gets the deviation 1, so that it becomes 0 and nothing is divided by
     0. Fit on training songs alone. Raises `InputError` without any item.
@@ -137,7 +133,7 @@ def standardise(
     mean: Float[Tensor, " numbers"],
     std: Float[Tensor, " numbers"],
 ) -> Float[Tensor, "items numbers"]:
-    """Columns in units of their deviation from their mean; a deviation of 0 counts as 1."""
+    """Give columns in units of their deviation from their mean; a deviation of 0 counts as 1."""
     return (timbre - mean) / torch.where(std == 0, torch.ones_like(std), std)
 
 

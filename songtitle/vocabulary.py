@@ -1,12 +1,12 @@
 """The vocabulary: a fixed list of words and their ids, with four special ids in front."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from songtitle.errors import InputError
+from songtitle.machine import write_whole
 
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
@@ -35,7 +35,7 @@ class Vocabulary:
 
     @classmethod
     def from_tokens(cls, titles: Iterable[Sequence[str]], *, min_count: int = 4) -> "Vocabulary":
-        """The words that the token lists hold at least `min_count` times.
+        """Take the words that the token lists hold at least `min_count` times.
 
         The most frequent comes first, equals in alphabetical order, so the order of the titles
         does not matter. Raises TypeError for a `str` in place of a token list.
@@ -48,7 +48,7 @@ class Vocabulary:
         return cls(sorted(kept, key=lambda word: (-counts[word], word)))
 
     def encode(self, tokens: Sequence[str]) -> list[int]:
-        """`<bos>`, the id of each token (`<unk>` for a word not known), `<eos>`.
+        """Give `<bos>`, the id of each token (`<unk>` for a word not known), `<eos>`.
 
         Raises TypeError for a `str` in place of a token list.
         """
@@ -56,7 +56,7 @@ class Vocabulary:
         return [self.bos_id, *(self._ids.get(word, self.unk_id) for word in tokens), self.eos_id]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The words of the ids up to the first `<eos>`; the specials, `<unk>` too, are left out.
+        """Give the words of the ids up to the first `<eos>`, without the specials (and `<unk>`).
 
         `decode(encode(tokens)) == tokens` where every token is known. Raises InputError for an
         id outside the vocabulary.
@@ -91,37 +91,25 @@ class Vocabulary:
     def save(self, path: Path) -> None:
         """Write the vocabulary as JSON; `load` gives an equal one. Whole or not at all."""
         text = json.dumps({"specials": SPECIALS, "words": self.words}, ensure_ascii=False, indent=0)
-        partial = path.with_name(f"{path.name}.partial{os.getpid()}")
-        try:
-            partial.write_text(text + "\n", encoding="utf-8", newline="\n")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(path, text + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
         """Read what `save` wrote. Raises InputError, naming the file, for anything else."""
-        expected = f"{path}: expected a vocabulary written by Vocabulary.save"
+        came = ""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            msg = f"{expected}, got {error.strerror}; check the path"
-            raise InputError(msg) from error
-        except ValueError as error:
-            msg = f"{expected}, got no JSON; write it anew"
-            raise InputError(msg) from error
-        words = content.get("words") if isinstance(content, dict) else None
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            msg = f"{expected}, got JSON without a list of words; write it anew"
-            raise InputError(msg)
-        if content.get("specials") != list(SPECIALS):
-            msg = f"{expected}, got the specials {content.get('specials')}; write it anew"
-            raise InputError(msg)
-        try:
-            return cls(words)
+            words, specials = content["words"], content["specials"]
+            if specials == list(SPECIALS) and all(isinstance(word, str) for word in words):
+                return cls(words)
+            came = f"the specials {specials}, or what is no word"
         except InputError as error:
-            msg = f"{path}: {error}; write it anew"
-            raise InputError(msg) from error
+            came = f"[{error}]"
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            came = getattr(error, "strerror", None) or "no JSON with words and specials"
+        msg = f"{path}: expected what Vocabulary.save wrote, got {came}; check the path, "
+        msg += "or write it anew"
+        raise InputError(msg)
 
 
 def _refuse_string(tokens: Sequence[str]) -> None:

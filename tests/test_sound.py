@@ -95,12 +95,15 @@ def test_silence_is_finite_and_lies_on_the_floor():
     assert (log_spectrogram(torch.zeros(3, 2_003), TRUE_SHAPE) == -80).all()
 
 
-def test_a_batch_equals_its_clips_one_by_one():
-    clips = noise(2, 3, 1_009) * torch.tensor([1.0, 5.0, 0.0])[:, None]
-    batch = log_spectrogram(clips, SMALL)
+# The second is too much to transform together: it goes in pieces.
+@pytest.mark.parametrize(("samples", "hop_length"), [(1_009, 40), (20_009, 16)])
+def test_a_batch_equals_its_clips_one_by_one(samples, hop_length):
+    config = replace(SMALL, hop_length=hop_length)
+    clips = noise(2, 3, samples) * torch.tensor([1.0, 5.0, 0.0])[:, None]
+    batch = log_spectrogram(clips, config)
     for i in range(2):
         for j in range(3):
-            assert_sounds_alike(batch[i, j], log_spectrogram(clips[i, j], SMALL))
+            assert_sounds_alike(batch[i, j], log_spectrogram(clips[i, j], config))
 
 
 def to_db(power: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
@@ -176,18 +179,6 @@ def test_a_setting_that_makes_no_spectrogram_is_named(change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_setting_is_checked_as_it_is_made():
-    with pytest.raises(InputError, match="hop_length"):
-        replace(TRUE_SHAPE, hop_length=0)
-
-
-def test_clips_too_many_to_transform_together_give_what_they_give_alone():
-    clips = noise(3, 40_009)  # 3 x 2,493 frames of 128 points are 7 pieces
-    batch = log_spectrogram(clips, replace(SMALL, hop_length=16))
-    for clip, spectrogram in zip(clips, batch, strict=True):
-        assert_sounds_alike(spectrogram, log_spectrogram(clip, replace(SMALL, hop_length=16)))
-
-
 def test_a_spectrogram_passes_the_gradient_on():
     clip = noise(1_009).double().requires_grad_()
     assert torch.autograd.gradcheck(
@@ -246,14 +237,10 @@ def test_the_mean_is_removed(tmp_path):
     clip = load_clip(path, sample_rate=8_000)
     assert abs(clip.mean()) < 1e-6
     assert clip.max() < 0.51
-
-
-def test_a_constant_is_silence(tmp_path):
-    path = tmp_path / "constant.wav"
     soundfile.write(path, np.full(7_919, 0.1, dtype=np.float32), 8_000, subtype="FLOAT")
-    clip = load_clip(path, sample_rate=8_000)
-    assert (clip == 0).all()
-    assert (log_spectrogram(clip, TRUE_SHAPE) == -80).all()
+    constant = load_clip(path, sample_rate=8_000)
+    assert (constant == 0).all()
+    assert (log_spectrogram(constant, TRUE_SHAPE) == -80).all()
 
 
 def test_the_clip_ends_at_its_duration(tmp_path):
@@ -281,14 +268,6 @@ def test_a_tone_keeps_its_pitch_through_every_format_and_the_resampler(tmp_path,
     assert clip.dtype == torch.float32
     assert 0.45 < clip.abs().max() < 0.6
     assert log_spectrogram(clip, TRUE_SHAPE).mean(-1).argmax() == round(1_003 * 512 / 22_050)
-
-
-def test_a_telephone_recording_and_a_fifth_of_a_second_are_clips(tmp_path):
-    path = tmp_path / "short.wav"
-    soundfile.write(path, tone(440, 8_000, 0.2), 8_000)
-    clip = load_clip(path, sample_rate=22_050)
-    assert clip.shape == (4_410,)
-    assert log_spectrogram(clip, TRUE_SHAPE).shape == (256, frame_count(4_410, TRUE_SHAPE))
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.9])

@@ -48,11 +48,8 @@ def archive(tmp_path):
 
 
 def tree(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in listed_paths(folder)}
-
-
-def listed_paths(folder):
-    return [p for p in folder.rglob("*") if p.is_file()]
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def visible(home):

@@ -91,8 +91,8 @@ def test_a_string_is_no_token_list():
     ("content", "came"),
     [
         (None, "No such file"),
-        ("{", "got no JSON"),
-        ("[]", "without a list of words"),
+        ("{", "got no JSON with words"),
+        ("[]", "got no JSON with words"),
         (json.dumps({"specials": ["<s>"], "words": []}), "got the specials"),
         (json.dumps({"specials": SPECIALS, "words": ["a", "a"]}), "twice"),
     ],

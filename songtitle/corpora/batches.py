@@ -28,7 +28,7 @@ class Batch(NamedTuple):
 
 
 class Loader:
-    """Features in memory or mapped from a file, with the token ids of their captions.
+    """Batches of features, in memory or mapped from a file, with their captions' token ids.
 
     `loader(epoch)` gives every item once, shuffled, with one random view each. Only the rows of a
     batch are ever copied, to float32 whatever the file's precision. `rows` says which row of the
@@ -59,7 +59,7 @@ class Loader:
     def __call__(
         self, epoch: int, *, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[Batch]:
-        """The batches of process `rank` of `world`, without the first `start` of the epoch."""
+        """Give the batches of process `rank` of `world`, without the first `start` of the epoch."""
         items, count = len(self), self.views.shape[1]
         generator = generator_for(self.seed, f"epoch {epoch}")
         order = torch.randperm(items, generator=generator)
@@ -68,24 +68,18 @@ class Loader:
             items, batch_size=self.batch_size, start=start, rank=rank, world=world
         ):
             chosen = order[places.start : places.stop].tolist()
-            yield collate(
-                [(self._view(i, int(pick[i])), self.captions[i]) for i in chosen],
-                pad_id=self.pad_id,
-            )
+            yield self._batch([(item, int(pick[item])) for item in chosen])
 
     def in_order(self) -> Iterator[Batch]:
-        """Every item once, in order, its first view: for validation."""
-        for first in range(0, len(self), self.batch_size):
-            yield self._batch(
-                [(i, 0) for i in range(first, min(first + self.batch_size, len(self)))]
-            )
+        """Give every item once, in order, its first view: for validation."""
+        rows = [(item, 0) for item in range(len(self))]
+        for first in range(0, len(rows), self.batch_size):
+            yield self._batch(rows[first : first + self.batch_size])
 
     def _batch(self, rows: Sequence[tuple[int, int]]) -> Batch:
-        examples = [(self._view(item, view), self.captions[item]) for item, view in rows]
-        return collate(examples, pad_id=self.pad_id)
-
-    def _view(self, item: int, view: int) -> Tensor:
-        return self.views[self.rows[item], view].float()
+        views = [self.views[self.rows[item], view].float() for item, view in rows]
+        captions = [self.captions[item] for item, _ in rows]
+        return collate(list(zip(views, captions, strict=True)), pad_id=self.pad_id)
 
 
 def collate(examples: Sequence[tuple[Tensor, list[int]]], *, pad_id: int) -> Batch:
@@ -97,7 +91,7 @@ def collate(examples: Sequence[tuple[Tensor, list[int]]], *, pad_id: int) -> Bat
 def pad_captions(
     captions: Sequence[list[int]], *, pad_id: int
 ) -> tuple[Tokens, Int[Tensor, " batch"]]:
-    """Token ids, right-padded to the longest, and how many each caption has."""
+    """Right-pad token ids to the longest, and count how many each caption has."""
     rows = [torch.tensor(ids) for ids in captions]
     tokens = pad_sequence(rows, batch_first=True, padding_value=pad_id)
     return tokens, torch.tensor([len(row) for row in rows])

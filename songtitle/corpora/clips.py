@@ -3,7 +3,6 @@
 Nothing is taken from a file's name or header that can be counted by decoding it.
 """
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from songtitle.corpora.contract import Titled
 from songtitle.corpora.manifest import seeded_order
 from songtitle.errors import InputError
+from songtitle.machine import cores
 from songtitle.rows import Faults
 from songtitle.sound import quiet_decoder
 
@@ -53,7 +53,7 @@ class ClipFacts:
 
 
 def clip_path(folder: Path, track_id: int) -> Path:
-    """Where FMA's archives put a clip: `000/000002.mp3` under `folder`."""
+    """Tell where FMA's archives put a clip: `000/000002.mp3` under `folder`."""
     name = f"{track_id:06d}"
     return folder / name[:3] / f"{name}.mp3"
 
@@ -93,15 +93,22 @@ def clip_facts(path: Path) -> ClipFacts:
 def survey(
     paths: Iterable[Path], faults: Faults, *, shortest: float = 0.0, workers: int | None = None
 ) -> dict[Path, ClipFacts]:
-    """The facts of every clip that decodes, in the order given.
+    """Find the facts of every clip that decodes, in the order given.
 
     Counted as faults: "no file", "empty file" and "not decodable", which are left out; "ends early"
     and, of less than `shortest` seconds, "short", which are kept.
     """
     files = list(paths)
+
+    def facts_or_error(path: Path) -> ClipFacts | InputError:
+        try:
+            return clip_facts(path)
+        except InputError as error:
+            return error
+
     # Threads will do: the decoder lets go of the interpreter while it works.
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        work = pool.map(_facts_or_error, files)
+    with ThreadPoolExecutor(workers or cores()) as pool:
+        work = pool.map(facts_or_error, files)
         found = list(tqdm(work, total=len(files), desc="decoding", unit="clip", disable=None))
     facts: dict[Path, ClipFacts] = {}
     for path, clip in zip(files, found, strict=True):
@@ -118,19 +125,19 @@ def survey(
 
 
 def summary(facts: Collection[ClipFacts]) -> dict[str, Any]:
-    """What a record keeps of a survey: how many clips have each rate, channels, samples, bit rate.
+    """Count, for a record, how many clips have each rate, channels, samples and bit rate.
 
     Bit rates are rounded to 8 kbit/s, the finest step between mp3's own.
     """
     columns = {
-        "sample_rate": [clip.sample_rate for clip in facts],
-        "channels": [clip.channels for clip in facts],
-        "samples": [clip.samples for clip in facts],
-        "bit_rate": [round(clip.bit_rate / 8) * 8 for clip in facts],
+        "sample_rate": Counter(clip.sample_rate for clip in facts),
+        "channels": Counter(clip.channels for clip in facts),
+        "samples": Counter(clip.samples for clip in facts),
+        "bit_rate": Counter(round(clip.bit_rate / 8) * 8 for clip in facts),
     }
     counts = {
-        name: {str(value): number for value, number in sorted(Counter(values).items())}
-        for name, values in columns.items()
+        name: {str(value): number for value, number in sorted(each.items())}
+        for name, each in columns.items()
     }
     return {"clips": len(facts), "seconds": sum(clip.seconds for clip in facts), **counts}
 
@@ -138,7 +145,7 @@ def summary(facts: Collection[ClipFacts]) -> dict[str, Any]:
 def choose_test(
     tracks: Iterable[_Item], count: int = 1000, *, seed: int, exclude: Collection[str] = ()
 ) -> tuple[list[_Item], list[_Item]]:
-    """A test set of exactly `count` tracks, and the tracks of all artists that are not in it.
+    """Choose a test set of exactly `count` tracks, and give the tracks of all other artists too.
 
     Groups (artists) are taken whole in an order that depends on `seed` and their names alone; of
     the last one only as many tracks as are wanted, and the others are on neither side. Tracks
@@ -177,10 +184,3 @@ def _absence(path: Path) -> str | None:
     if not path.is_file():
         return "no file"
     return None if path.stat().st_size else "empty file"
-
-
-def _facts_or_error(path: Path) -> ClipFacts | InputError:
-    try:
-        return clip_facts(path)
-    except InputError as error:
-        return error

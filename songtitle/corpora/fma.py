@@ -5,7 +5,7 @@ Defferrard et al. 2017, "FMA: A Dataset For Music Analysis", arXiv:1612.01840.
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,6 @@ _LAYOUTS = (
         "split": "Set",
     },
 )
-# A copy of this one in circulation has the album under Title and the artist under Album.
-_DOUBTFUL = {"track_id": "track_id", "title": "Title", "artist": "Contributing artists"}
-_AGREEMENT = 0.9  # least share of known tracks whose title a column must give
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class Track:
 
 
 def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
-    """The tracks of `tracks.csv`: two header rows that name a column together, a third for the id.
+    """Give the tracks of `tracks.csv`: two header rows name a column together, a third the id.
 
     Genre is the root genre, where there is one. Rows are read one by one; those with the wrong
     number of fields, without a track id, with an id seen before, or without a title are counted
@@ -87,7 +84,7 @@ def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
 
 
 def read_raw_tracks(path: Path, faults: Faults) -> Iterator[Track]:
-    """The tracks of `raw_tracks.csv`, which has neither root genre, split nor subset.
+    """Give the tracks of `raw_tracks.csv`, which has neither root genre, split nor subset.
 
     Rows are treated as `read_tracks` does; lines that are not UTF-8 are read as cp1252.
     """
@@ -95,41 +92,23 @@ def read_raw_tracks(path: Path, faults: Faults) -> Iterator[Track]:
     return _tracks(path, read_table(path, columns, faults), faults)
 
 
-def read_titles(
-    path: Path, faults: Faults, *, known: Iterable[Track] | None = None
-) -> Iterator[Track]:
-    """The tracks of a flat table: sound_file, title, artist, genre, or ID, Song Title, ..., Set.
+def read_titles(path: Path, faults: Faults) -> Iterator[Track]:
+    """Give the tracks of a flat table with sound_file, title, artist, genre, or ID, ..., Set.
 
-    With `known` tracks, the columns of titles and artists are those that agree with them best, and
-    a column that goes by another name is counted as "column shifted" and read all the same.
-    Rows are treated as `read_tracks` does.
-
-    Raises InputError when the columns are others, when less than 0.9 of the tracks in common agree,
-    and for a table of track_id, Title, Album, Contributing artists without `known`: a copy in
-    circulation has an album under Title.
+    Rows are treated as `read_tracks` does. Raises InputError when the columns are others: a table
+    of track_id, Title, Album, Contributing artists in circulation has them shifted.
     """
     header = next(read_csv(path, Faults()), (0, []))[1]
-    columns = next((c for c in (*_LAYOUTS, _DOUBTFUL) if set(c.values()) <= set(header)), None)
+    columns = next((each for each in _LAYOUTS if set(each.values()) <= set(header)), None)
     if columns is None:
-        msg = (
-            f"{path}: expected the columns "
-            f"{' or '.join(', '.join(c.values()) for c in _LAYOUTS)}, got "
-            f"{on_one_line(header)}; rename them"
-        )
-        raise InputError(msg)
-    if known is not None:
-        columns = _recognised(path, header, columns, known, faults)
-    elif columns is _DOUBTFUL:
-        msg = (
-            f"{path}: expected columns that can be trusted, got Title and Album, which are shifted "
-            "in a copy in circulation; give `known` tracks to tell them by"
-        )
+        wanted = " or ".join(", ".join(each.values()) for each in _LAYOUTS)
+        msg = f"{path}: expected the columns {wanted}, got {on_one_line(header)}; rename them"
         raise InputError(msg)
     return _tracks(path, read_table(path, columns, faults), faults)
 
 
 def read_file_genres(path: Path, faults: Faults) -> dict[int, str]:
-    """The genre of each clip, by track id, from a table with the columns filename and genre.
+    """Give the genre of each clip, by track id, from a table with the columns filename and genre.
 
     A row without a track id, and an id seen before, are counted and skipped.
     """
@@ -153,8 +132,8 @@ def check_balance(genres: Mapping[int, str], *, number: int = 8, each: int = 100
         raise InputError(msg)
 
 
-def errata(subset: str = "large", path: Path | None = None) -> dict[str, str]:
-    """The clips of a subset that FMA's makers list as broken: `Track.id` and what is wrong.
+def errata(subset: str) -> dict[str, str]:
+    """Give the clips of a subset that FMA's makers list as broken: `Track.id` and what is wrong.
 
     They come from `data_manifest/fma_errata.csv`, where each has its source. The lists are of
     small and medium; large holds those clips too, and has no list of its own.
@@ -162,8 +141,8 @@ def errata(subset: str = "large", path: Path | None = None) -> dict[str, str]:
     if subset not in SUBSETS:
         msg = f"subset: expected one of {', '.join(SUBSETS)}, got {subset!r}; pick one of them"
         raise InputError(msg)
-    path = path or manifest.manifest_folder() / "fma_errata.csv"
-    columns = {name: name for name in ("track_id", "subset", "fault", "source")}
+    path = manifest.manifest_folder() / "fma_errata.csv"
+    columns = {name: name for name in ("track_id", "subset", "fault")}
     within = SUBSETS[: SUBSETS.index(subset) + 1]
     rows = read_table(path, columns, Faults())
     return {f"{int(r['track_id']):06d}": r["fault"] for _, r in rows if r["subset"] in within}
@@ -199,40 +178,3 @@ def _track_id(path: Path, line: int, text: str, seen: Container[int], faults: Fa
         faults.add(path, line, "duplicate track id", detail=text)
         return None
     return int(found[1])
-
-
-def _recognised(
-    path: Path,
-    header: Sequence[str],
-    columns: Mapping[str, str],
-    known: Iterable[Track],
-    faults: Faults,
-) -> dict[str, str]:
-    """`columns` with those for title and artist that agree best with the tracks known."""
-    expected = {track.track_id: track for track in known}
-    agree = {"title": Counter[str](), "artist": Counter[str]()}
-    common = 0
-    everything = {"the id": columns["track_id"]} | {name: name for name in header}
-    for line, cells in read_table(path, everything, Faults()):
-        track_id = _track_id(path, line, cells.pop("the id"), (), Faults())
-        if track_id is None or track_id not in expected:
-            continue
-        common += 1
-        for field, counts in agree.items():
-            wanted = getattr(expected[track_id], field)
-            counts.update(name for name, cell in cells.items() if cell == wanted)
-    found = dict(columns)
-    for field, counts in agree.items():
-        # The named column comes first: it wins where another is as good.
-        best = max([columns[field], *header], key=lambda name: counts[name])
-        if counts[best] < max(1, _AGREEMENT * common):
-            msg = (
-                f"{path}: expected a column with the {field} of the known tracks, got at best "
-                f"{best!r} with {counts[best]} of {common} in common; check ids and columns"
-            )
-            raise InputError(msg)
-        if best != columns[field]:
-            detail = f"{field} is read from {best!r}: {counts[best]} of {common} known tracks agree"
-            faults.add(path, 1, "column shifted", kept=True, detail=detail)
-        found[field] = best
-    return found

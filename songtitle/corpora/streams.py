@@ -1,7 +1,7 @@
-"""What lies where in a WebDataset shard: read once from the headers of its tar, then kept.
+"""Streams: examples read from WebDataset shards, in an order that can be taken up anywhere.
 
-A shard is a plain tar; the files `KEY.jpg` and `KEY.txt` in it are one example. With the place of
-every file known, any example is read by itself, in any order.
+A shard is a plain tar; the files `KEY.jpg` and `KEY.txt` in it are one example. What lies where is
+read once from the headers of its tar, then kept: any example is read by itself, in any order.
 """
 
 import glob
@@ -39,6 +39,11 @@ CAPTIONS = ("txt", "json")  # of a JSON object, its "caption"
 FORM = 1  # of a kept index
 BLOCK = 512  # bytes; POSIX.1-1988, ustar
 FAR = 8  # shards; fewer are read sooner than other processes start
+OPEN_FILES = 64  # a process holds open at a time
+
+Encode = Callable[[str], list[int]]  # a caption -> token ids, <bos> and <eos> included
+Pixels = UInt8[Tensor, "channels height width"]  # RGB, as files have them
+View = Callable[[bytes, torch.Generator], Pixels]  # the same size for every picture
 
 log = logging.getLogger(__name__)
 
@@ -59,16 +64,11 @@ class Example(NamedTuple):
     caption: Place
 
 
-@dataclass(frozen=True)
-class ShardIndex:
-    """The examples of a shard in its order, and what was left out, by key, with the reason."""
-
-    examples: list[Example]
-    left_out: list[tuple[str, str]]
+# -- shards and what lies in them ----------------------------------------------------------------
 
 
 def find_shards(where: str | Path | Sequence[str | Path]) -> list[Path]:
-    """The shards that folders, files and patterns name, in the order of their names.
+    """Find the shards that folders, files and patterns name, in the order of their names.
 
     A pattern has `*`, `?` and `[...]` as a shell has them, and `{00000..00127}` for numbers, of
     which every one must be there. Of a folder into which pictures were fetched, the finished shards
@@ -120,11 +120,11 @@ def _missing(path: Path) -> InputError:
 def read_heads(
     paths: Sequence[Path], folder: Path, *, workers: int = 1
 ) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """How many examples each shard has, and what was left out; indexes are made where none is kept.
+    """Give how many examples each shard has, and what was left out, from the indexes in `folder`.
 
-    An index is kept in `folder` under the shard's path, size and time of change. Several calls at a
-    time, from any processes, do the work once. Raises InputError for the first shard that is torn
-    or missing, before anything is given.
+    An index is made where none is kept, under the shard's path, size and time of change. Several
+    calls at a time, from any processes, do the work once. Raises InputError for the first shard
+    that is torn or missing, before anything is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
@@ -133,8 +133,7 @@ def read_heads(
             log.info("reading the headers of %d shards", len(new))
         if workers > 1 and len(new) > FAR:
             with ProcessPoolExecutor(workers, initializer=end_with_parent) as pool:
-                for _ in pool.map(_keep, new, repeat(folder), chunksize=4):
-                    pass
+                list(pool.map(_keep, new, repeat(folder), chunksize=4))
         else:
             for path in new:
                 _keep(path, folder)
@@ -145,18 +144,38 @@ def read_heads(
 
 
 def read_examples(path: Path, folder: Path) -> list[Example]:
-    """The examples of one shard in its order, from the index in `folder`, made anew if need be."""
+    """Give the examples of one shard in its order, from the index in `folder`, made if need be."""
     target = _kept_at(path, folder)
     if not target.exists():
         _keep(path, folder)
-    with target.open(encoding="utf-8") as lines:
-        lines.readline()
-        return [Example(key, Place(*p), Place(*c)) for key, p, c in json.loads(lines.readline())]
+    _, examples = target.read_text("utf-8").splitlines()
+    return [Example(key, Place(*p), Place(*c)) for key, p, c in json.loads(examples)]
 
 
-def index_shard(path: Path) -> ShardIndex:
-    """Read all headers of a shard. Raises InputError where it is missing, torn or compressed.
+def _keep(path: Path, folder: Path) -> None:
+    target = _kept_at(path, folder)
+    examples, left_out = index_shard(path)
+    head = {"shard": str(path), "examples": len(examples), "left_out": left_out}
+    lines = [json.dumps(part, separators=(",", ":")) for part in (head, examples)]
+    partial = target.with_suffix(f".partial{os.getpid()}")
+    partial.write_text("\n".join(lines) + "\n", "utf-8")
+    os.replace(partial, target)
 
+
+def _kept_at(path: Path, folder: Path) -> Path:
+    """Where the index of a shard is kept: another name for a shard that was changed."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise _missing(path) from error
+    known = f"{FORM}:{path}:{stat.st_size}:{stat.st_mtime_ns}"
+    return folder / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.json"
+
+
+def index_shard(path: Path) -> tuple[list[Example], list[tuple[str, str]]]:
+    """Read all headers of a shard: its examples in order; keys left out, each with the reason.
+
+    Raises InputError where the shard is missing, torn or compressed.
     A file whose name begins with a dot or two underscores, or ends otherwise than a picture or a
     caption does, is passed over. A key with a picture alone or a caption alone is left out.
     """
@@ -187,7 +206,7 @@ def index_shard(path: Path) -> ShardIndex:
             examples.append(Example(key, picture, captions[key]))
     left_out += [(key, "caption without a picture") for key in captions if key not in pictures]
     _compare(path, len(pictures))
-    return ShardIndex(examples, left_out)
+    return examples, left_out
 
 
 def _members(path: Path) -> Iterator[tuple[str, int, int]]:
@@ -226,7 +245,7 @@ def _compare(path: Path, found: int) -> None:
 
 
 def read_bytes(file: IO[bytes], place: Place, path: Path) -> bytes:
-    """The bytes of one file of the shard `path`. Raises InputError where they cannot be had."""
+    """Read the bytes of a file of the shard `path`. Raises InputError where they cannot be had."""
     reason = ""
     try:
         file.seek(place.offset)
@@ -243,7 +262,7 @@ def read_bytes(file: IO[bytes], place: Place, path: Path) -> bytes:
 
 
 def read_caption(content: bytes, ending: str) -> str:
-    """The caption in a .txt, or under "caption" in a .json. Raises ValueError without one."""
+    """Give the caption in a .txt, or under "caption" in a .json. Raises ValueError without one."""
     if ending == "txt":
         return content.decode("utf-8", errors="replace")
     about = json.loads(content)
@@ -254,31 +273,7 @@ def read_caption(content: bytes, ending: str) -> str:
     return caption
 
 
-def _keep(path: Path, folder: Path) -> None:
-    target = _kept_at(path, folder)
-    index = index_shard(path)
-    head = {"shard": str(path), "examples": len(index.examples), "left_out": index.left_out}
-    lines = [json.dumps(part, separators=(",", ":")) for part in (head, index.examples)]
-    partial = target.with_suffix(f".partial{os.getpid()}")
-    partial.write_text("\n".join(lines) + "\n", "utf-8")
-    os.replace(partial, target)
-
-
-def _kept_at(path: Path, folder: Path) -> Path:
-    """Where the index of a shard is kept: another name for a shard that was changed."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise _missing(path) from error
-    known = f"{FORM}:{path}:{stat.st_size}:{stat.st_mtime_ns}"
-    return folder / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.json"
-
-
-Encode = Callable[[str], list[int]]  # a caption -> token ids, <bos> and <eos> included
-Pixels = UInt8[Tensor, "channels height width"]  # RGB, as files have them
-View = Callable[[bytes, torch.Generator], Pixels]  # the same size for every picture
-
-OPEN_FILES = 64  # a process holds open at a time
+# -- the stream ----------------------------------------------------------------------------------
 
 
 class Request(NamedTuple):
@@ -322,11 +317,8 @@ class ShardStream:
         workers: int = 0,
         window: int = 16,
     ) -> None:
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("window", window, 1),
-            ("workers", workers, 0),
-        ):
+        values = {"batch_size": (batch_size, 1), "window": (window, 1), "workers": (workers, 0)}
+        for name, (value, least) in values.items():
             if value < least:
                 msg = f"{name}: expected {least} or more, got {value}; raise it"
                 raise InputError(msg)
@@ -335,9 +327,8 @@ class ShardStream:
         self.seed, self.workers, self.window = seed, workers, window
         self.faults = Faults()
         self.counts = []  # examples of each shard
-        for path, (count, left_out) in zip(
-            self.paths, read_heads(self.paths, index, workers=workers), strict=True
-        ):
+        heads = read_heads(self.paths, index, workers=workers)
+        for path, (count, left_out) in zip(self.paths, heads, strict=True):
             self.counts.append(count)
             for key, kind in left_out:
                 self.faults.add(path, None, kind, detail=key)
@@ -390,11 +381,8 @@ class ShardStream:
 
         def plan() -> Iterator[list[Request]]:
             for batch in places:
-                found = [(number, examples(number)[row]) for number, row in map(at, batch)]
-                yield [
-                    Request(self.paths[number], example, f"{epoch}:{example.key}")
-                    for number, example in found
-                ]
+                found = [(self.paths[n], examples(n)[row]) for n, row in map(at, batch)]
+                yield [Request(path, each, f"{epoch}:{each.key}") for path, each in found]
 
         loader: Any = DataLoader(
             _Pictures(self.encode, self.view, self.seed),

@@ -67,7 +67,7 @@ class Tune:
 
 
 def load() -> list[Tune]:
-    """All tunes of the four books that have a title, by book, file and place in the file.
+    """Load all tunes of the four books that have a title, by book, file and place in the file.
 
     Raises InputError when a book is missing or differs from its sha256 in the manifest.
     """
@@ -84,7 +84,7 @@ def load() -> list[Tune]:
 
 
 def read_book(content: bytes, name: str) -> list[Tune]:
-    """The tunes of one ABC file, in UTF-8 or else Latin-1; `name` is "book/file".
+    """Read the tunes of one ABC file, in UTF-8 or else Latin-1; `name` is "book/file".
 
     A tune reaches from its X: line to the next one; its title is "" where it has no T: line.
     """
@@ -107,7 +107,7 @@ def verify() -> manifest.Problems:
 
 
 def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:
-    """`count` tunes that can be played, no two with the same title up to case and punctuation.
+    """Choose `count` playable tunes, no two with the same title up to case and punctuation.
 
     The choice depends on `seed` and the tunes' ids, not on their order.
     Raises InputError when there are too few.
@@ -129,18 +129,11 @@ def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:
 
 
 def instrument(tune_id: str, seed: int) -> int:
-    """The General MIDI program, counted from 0, that plays a tune: one of PROGRAMS by hash."""
+    """Draw the General MIDI program, counted from 0, that plays a tune: one of PROGRAMS by hash."""
     return PROGRAMS[_hash(seed, "instrument", tune_id) % len(PROGRAMS)]
 
 
-def render(
-    tune: Tune,
-    path: Path,
-    *,
-    program: int,
-    duration: float = 30.0,
-    sample_rate: int = SAMPLE_RATE,
-) -> None:
+def render(tune: Tune, path: Path, *, program: int, duration: float = 30.0) -> None:
     """Play a tune on a General MIDI instrument into a stereo mp3 of `duration` seconds.
 
     An mp3 comes in whole frames: up to 0.2 s of silence lie around the sound. A longer tune is
@@ -150,24 +143,26 @@ def render(
     score = _score(tune)
     for track in score.tracks:
         track.program, track.is_drum = program, False
-    sound = np.asarray(_synthesizer(sample_rate).render(score, stereo=True))
+    # A synthesiser of its own for each tune: one that has played before sounds different.
+    synthesizer = symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=SAMPLE_RATE)
+    sound = np.asarray(synthesizer.render(score, stereo=True))
     peak = float(np.abs(sound).max(initial=0.0))
     if peak == 0:
         msg = f"tune {tune.id}: expected sound on program {program}, got silence; leave it out"
         raise InputError(msg)
-    samples = round(duration * sample_rate)
+    samples = round(duration * SAMPLE_RATE)
     sound = np.tile(sound, math.ceil(samples / sound.shape[1]))[:, :samples] * (PEAK / peak)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _write_mp3(part, sound.T, sample_rate)
+        _write_mp3(part, sound.T)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
 def clip_path(tune: Tune, folder: Path, *, seed: int) -> Path:
-    """Where `render_all` puts a tune's clip: the name holds the id and the instrument."""
+    """Tell where `render_all` puts a tune's clip: the name holds the id and the instrument."""
     return folder / f"{tune.id.replace('/', '_')}-{instrument(tune.id, seed):03}.mp3"
 
 
@@ -185,30 +180,19 @@ def render_all(
     a core. A tune that cannot be played is reported in the log and left out of the result.
     """
     paths = [clip_path(tune, folder, seed=seed) for tune in tunes]
-    todo = [(t, p) for t, p in zip(tunes, paths, strict=True) if not p.exists()]
-    arguments = (
-        [tune for tune, _ in todo],
-        [path for _, path in todo],
-        [instrument(tune.id, seed) for tune, _ in todo],
-        repeat(duration),
-    )
+    todo = [(tune, path) for tune, path in zip(tunes, paths, strict=True) if not path.exists()]
+
+    def attempt(tune: Tune, path: Path) -> None:
+        try:
+            render(tune, path, program=instrument(tune.id, seed), duration=duration)
+        except InputError as error:
+            log.warning("%s", error)
+
     # Threads will do: synthesiser and encoder let go of the interpreter while they work.
     with ThreadPoolExecutor(workers or cores()) as pool:
-        work = pool.map(_attempt, *arguments)
-        bar = tqdm(work, total=len(todo), desc="rendering tunes", unit="tune", disable=None)
-        faults = list(bar)
-    for fault in filter(None, faults):
-        log.warning("%s", fault)
+        work = pool.map(lambda item: attempt(*item), todo)
+        list(tqdm(work, total=len(todo), desc="rendering tunes", unit="tune", disable=None))
     return [path for path in paths if path.exists()]
-
-
-def _attempt(tune: Tune, path: Path, program: int, duration: float) -> str | None:
-    """Render one clip; what went wrong, or None."""
-    try:
-        render(tune, path, program=program, duration=duration)
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def _score(tune: Tune) -> Any:
@@ -260,11 +244,6 @@ def _is_playable(tune: Tune) -> bool:
     return True
 
 
-def _synthesizer(sample_rate: int) -> Any:
-    """A synthesiser of its own for each tune: one that has played before sounds different."""
-    return symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=sample_rate)
-
-
 @cache
 def _sound_font() -> Path:
     """The sound font's path, its 6 MB compared with the list once a process."""
@@ -273,11 +252,11 @@ def _sound_font() -> Path:
     return _site(font) / font.path
 
 
-def _write_mp3(path: Path, sound: np.ndarray, sample_rate: int) -> None:
+def _write_mp3(path: Path, sound: np.ndarray) -> None:
     """128 kbit/s at LAME's quality 7, in a quarter of the time that libsndfile takes."""
     encoder = lameenc.Encoder()
     encoder.silence()
-    encoder.set_in_sample_rate(sample_rate)
+    encoder.set_in_sample_rate(SAMPLE_RATE)
     encoder.set_channels(sound.shape[1])
     encoder.set_bit_rate(128)
     encoder.set_quality(7)
