@@ -9,9 +9,9 @@ import threading
 import time
 import zlib
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from PIL import Image
+from servers import Handler, listening
 
 # What each way of failing must be called, with its share of a plan in parts; all differ, so that
 # two reasons taken for each other show.
@@ -121,21 +121,20 @@ class PictureServer:
         self._over = threading.Event()
         owner = self
 
-        class Handler(_Handler):
+        class Pictures(_Handler):
             server_object = owner
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self._server.server_port}"
-        self.root = f"http://{self.host}"
+        self._listening = listening(Pictures)
 
     def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        port = self._listening.__enter__().server_port
+        self.host = f"127.0.0.1:{port}"
+        self.root = f"http://{self.host}"
         return self
 
     def __exit__(self, *_):
         self._over.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._listening.__exit__(None, None, None)
 
     def url(self, number):
         return f"{self.root}/{self.ways[number]}/{number}.jpg"
@@ -154,19 +153,8 @@ class PictureServer:
         return self._over.wait(seconds)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, *_):
-        pass  # a client that was killed, or had enough
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server_object: PictureServer
-
-    def log_message(self, *_):
-        pass
 
     def do_GET(self):
         server = self.server_object

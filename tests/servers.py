@@ -1,4 +1,4 @@
-"""A file server on this machine that misbehaves as told and counts every byte it sends."""
+"""Servers on this machine; one gives files, misbehaves as told and counts every byte it sends."""
 
 import contextlib
 import hashlib
@@ -64,11 +64,40 @@ class Server:
         return self.bytes_sent(path) - distinct
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Answers and says nothing of it on the terminal."""
+
+    def log_message(self, *_):
+        pass
+
+
+class Listener(ThreadingHTTPServer):
+    """Passes over clients that went away or had enough."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def listening(handler: type, listener: type = Listener, wrap=None) -> Iterator[ThreadingHTTPServer]:
+    """A server on a free port of the loopback address, until the block ends; `wrap` its socket."""
+    with listener(("127.0.0.1", 0), handler) as server:
+        server.socket = wrap(server.socket) if wrap else server.socket
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
 @contextlib.contextmanager
 def serving() -> Iterator[Server]:
-    """A server on a free port of the loopback address, until the block ends."""
+    """A file server, until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Files(Handler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
@@ -158,22 +187,6 @@ def serving() -> Iterator[Server]:
                 with server.lock:
                     server.sent.append((self.path, start, position))
 
-        def log_message(self, *_):
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_):
-            pass
-
-    listener = Quiet(("127.0.0.1", 0), Handler)
-    server = Server(f"http://127.0.0.1:{listener.server_port}")
-    thread = threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with listening(Files) as listener:
+        server = Server(f"http://127.0.0.1:{listener.server_port}")
         yield server
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()

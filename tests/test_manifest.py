@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from songtitle.corpora import manifest, sources
+from songtitle.corpora import manifest
 from songtitle.corpora.archives import extract
 from songtitle.corpora.manifest import File, Problems
 from songtitle.errors import InputError
@@ -84,11 +84,7 @@ def test_a_data_home_that_cannot_be_written_is_refused_in_one_line(tmp_path, mon
 
 
 @pytest.mark.parametrize("name", ["stamps", "tunes", "efficientnet_lite0"])
-def test_every_source_is_described_and_listed(name):
-    source = sources.read_source(name)
-    assert source.name == name
-    assert all(address.startswith("https://") for address in source.addresses)
-    assert all(column.meaning for column in source.columns.values())
+def test_every_source_in_a_package_is_listed(name):
     files = manifest.listed(name)
     assert len({f.path for f in files}) == len(files) > 0
     assert all(len(f.sha256) == 64 and f.size > 0 and "\\" not in f.path for f in files)
@@ -106,159 +102,6 @@ def test_the_lists_hash_changes_with_any_listed_file(tmp_path, monkeypatch):
 def test_a_package_that_is_not_installed_is_refused_by_name():
     with pytest.raises(InputError, match=r"package no_such_package: .*requirements"):
         manifest.package_folder("no_such_package")
-
-
-def test_an_unknown_source_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=r"source 'stumps': expected one of .*stamps, .*tunes"):
-        sources.read_source("stumps")
-
-
-def test_a_source_with_a_misspelt_key_is_refused(tmp_path):
-    (tmp_path / "x.toml").write_text('title = "x"\nversion = "1"\nlicense = "MIT"\n')
-    with pytest.raises(
-        InputError,
-        match=r"licence: expected a value, got none.* license: expected no such key, got 'MIT'",
-    ):
-        sources.read_source("x", tmp_path)
-
-
-WHOLE = """
-title = "T"
-version = "1"
-licence = "MIT"
-citation = "C"
-description = "D"
-folder = "shared"
-columns.a = { type = "string", unit = "none", meaning = "x" }
-[[files]]
-path = "sub/a.gz"
-size = 7
-sha1 = "0F0ACE23FBE9BA30ECB7E95F763E435EA802B8AB"
-addresses = ["https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"]
-unpack = "gz"
-[[files]]
-path = "b-f37072fd.pth"
-sha256_starts = "f37072fd"
-addresses = ["https://example.org/b"]
-"""
-
-
-def test_a_source_names_its_downloads(tmp_path):
-    (tmp_path / "x.toml").write_text(WHOLE)
-    source = sources.read_source("x", tmp_path)
-    assert source.folder == "shared"
-    assert source.files == (
-        sources.Download(
-            path="sub/a.gz",
-            size=7,
-            sha1="0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab",
-            addresses=("https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"),
-            unpack="gz",
-        ),
-        sources.Download(
-            path="b-f37072fd.pth",
-            sha256_starts="f37072fd",
-            addresses=("https://example.org/b",),
-        ),
-    )
-    checksums = [file.checksum for file in source.files]
-    assert checksums == [f"sha1:{source.files[0].sha1}", "sha256_starts:f37072fd"]
-
-
-def test_the_folder_of_a_source_is_its_name_unless_said_otherwise(tmp_path):
-    (tmp_path / "x.toml").write_text(WHOLE.replace('folder = "shared"\n', ""))
-    assert sources.read_source("x", tmp_path).folder == "x"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('title = "T"', "title = 3", "title: expected a valid string, got 3"),
-        ('"shared"', '"../up"', "folder: expected a relative path that stays inside"),
-        (
-            'meaning = "x"',
-            'means = "x"',
-            r"columns.a.meaning: expected a value, got none; columns.a.means: expected no such",
-        ),
-        ('"sub/a.gz"', '"/etc/a.gz"', r"files\[0\].path: expected a relative path"),
-        ('"sub/a.gz"', '"sub/../../a.gz"', r"files\[0\].path: expected a relative path"),
-        ('"sub/a.gz"', "'sub\\a.gz'", r"files\[0\].path: expected a relative path"),
-        ('"sub/a.gz"', '".a.gz"', r"files\[0\].path: expected a relative path"),
-        ('"sub/a.gz"', '"sub/a.txt"', r"files\[0\]: expected a path with the ending .gz"),
-        ('"b-f37072fd.pth"', '"sub/a.gz"', "files: expected each path once, got"),
-        ("size = 7", "size = 0", r"files\[0\].size: expected greater than 0, got 0"),
-        ("size = 7", 'size = "7"', r"files\[0\].size: expected a valid integer, got '7'"),
-        ("size = 7", "size = true", r"files\[0\].size: expected a valid integer, got True"),
-        ("size = 7", "length = 7", r"files\[0\].length: expected no such key, got 7"),
-        ("sha1 = ", "md5 = ", r"files\[0\].md5: expected 32 hexadecimal digits"),
-        (
-            "sha1 = ",
-            f'md5 = "{"0" * 32}"\nsha1 = ',
-            r"files\[0\]: expected one checksum at most",
-        ),
-        ('"f37072fd"', '"f370g"', r"files\[1\].sha256_starts: expected 6 to 64 hexadecimal"),
-        (
-            'unpack = "gz"',
-            'unpack = "rar"',
-            r"files\[0\].unpack: expected 'zip', 'tar' or 'gz', got 'rar'",
-        ),
-        ('["https://example.org/b"]', "[]", r"files\[1\].addresses: expected at least one"),
-        ('["https://example.org/b"]', '"x"', r"files\[1\].addresses: expected a valid tuple"),
-        (
-            "https://example.org/b",
-            "http://example.org/b",
-            r"files\[1\].addresses\[0\]: expected https",
-        ),
-        ("https://example.org/b", "file:///etc/b", r"files\[1\].addresses\[0\]: expected an https"),
-        ("https://example.org/b", "https:///b", r"files\[1\].addresses\[0\]: expected an https"),
-        (
-            "https://example.org/b",
-            "https://a:b/",
-            r"files\[1\].addresses\[0\]: expected an address",
-        ),
-        ("[[files]]", "[[files]", "expected TOML, got"),
-    ],
-)
-def test_a_malformed_source_is_refused_naming_file_and_key(tmp_path, old, new, message):
-    assert old in WHOLE
-    (tmp_path / "x.toml").write_text(WHOLE.replace(old, new, 1))
-    with pytest.raises(InputError, match=rf"x\.toml: {message}") as caught:
-        sources.read_source("x", tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", sources.names())
-def test_every_source_of_the_manifest_can_be_read(name):
-    source = sources.read_source(name)
-    assert source.name == name
-    assert source.licence
-    assert source.citation
-    assert source.columns
-    assert source.files or source.package
-
-
-def test_a_toml_that_describes_no_source_is_none(tmp_path):
-    (tmp_path / "x.toml").write_text(WHOLE)
-    (tmp_path / "y.toml").write_text('[[number]]\nid = "z"\n')
-    assert sources.names(tmp_path) == ["x"]
-    assert "claims" not in sources.names()
-
-
-@pytest.mark.parametrize("name", ["../x", "sub/x", "", "."])
-def test_a_source_is_a_name_and_no_path(tmp_path, name):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "x.toml").write_text(WHOLE)
-    (tmp_path / "sub" / "x.toml").write_text(WHOLE)
-    with pytest.raises(InputError, match="expected one of x;"):
-        sources.read_source(name, tmp_path if name != "../x" else tmp_path / "sub" / "..")
-
-
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [("localhost", True), ("127.8.8.8", True), ("::1", True), ("10.0.0.1", False), ("a", False)],
-)
-def test_this_machine_is_known_by_its_loopback_names(host, local):
-    assert sources.is_local(host) is local
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])

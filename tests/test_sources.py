@@ -1,4 +1,4 @@
-"""The sources' descriptions and the README beside them, read as they stand: laws of the files."""
+"""The sources' descriptions and the README beside them: laws of the files and of their reading."""
 
 import csv
 import hashlib
@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from songtitle.corpora import sources
+from songtitle.errors import InputError
+
 MANIFEST = Path(__file__).resolve().parents[1] / "data_manifest"
 README = (MANIFEST / "README.md").read_text(encoding="utf-8")
 NAMES = sorted(p.stem for p in MANIFEST.glob("*.toml") if p.stem != "claims")
@@ -20,10 +23,9 @@ TABLES = {
 FILES = [(name, file) for name in NAMES for file in TABLES[name].get("files", [])]
 FILE_IDS = [f"{name}/{file['path']}" for name, file in FILES]
 
-REQUIRED = {"title", "version", "licence", "citation", "description", "columns"}
-OPTIONAL = {"package", "addresses", "folder", "files"}
-FILE_KEYS = {"path", "size", "addresses", "unpack"}
-CHECKSUMS = {"sha256": 64, "sha1": 40, "md5": 32}  # hexadecimal digits
+SOURCE_KEYS = sources.Source.model_fields.keys() - {"name"}
+FILE_KEYS = sources.Download.model_fields.keys()
+CHECKSUMS = ("sha256", "sha1", "md5", "sha256_starts")
 TYPES = {"string", "path", "integer", "float", "array"}
 
 # Source, file and the place of the same bytes among the samples of the paper's corpora.
@@ -41,7 +43,7 @@ SAMPLES = [
 
 
 def checksums(file):
-    return [key for key in (*CHECKSUMS, "sha256_starts") if key in file]
+    return [key for key in CHECKSUMS if key in file]
 
 
 def place(name, file):
@@ -55,7 +57,7 @@ def section(title):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("key", sorted(REQUIRED - {"columns"}))
+@pytest.mark.parametrize("key", ["title", "version", "licence", "citation", "description"])
 def test_title_version_licence_citation_and_description_say_something(name, key):
     value = TABLES[name][key]
     assert isinstance(value, str)
@@ -151,7 +153,7 @@ def test_a_source_is_said_to_be_held_from_its_first_fetch_where_a_checksum_is_mi
 
 def test_the_readme_explains_every_key_and_every_kind_of_column():
     explained = section("`NAME.toml`: what the source is")
-    for word in REQUIRED | OPTIONAL | FILE_KEYS | CHECKSUMS.keys() | {"sha256_starts"} | TYPES:
+    for word in SOURCE_KEYS | FILE_KEYS | TYPES:
         assert f"`{word}`" in explained, word
 
 
@@ -190,3 +192,159 @@ def test_the_fields_of_a_real_track_file_are_where_they_are_written_down(real_da
         for column in TABLES["million_song_subset"]["columns"]:
             group, _, field = column.rpartition("/")
             assert column in file or field in file[group].dtype.names, column
+
+
+# ------------------------------------------------------------------------------------ read
+
+
+def test_an_unknown_source_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"source 'stumps': expected one of .*stamps, .*tunes"):
+        sources.read_source("stumps")
+
+
+def test_a_source_with_a_misspelt_key_is_refused(tmp_path):
+    (tmp_path / "x.toml").write_text('title = "x"\nversion = "1"\nlicense = "MIT"\n')
+    with pytest.raises(
+        InputError,
+        match=r"licence: expected a value, got none.* license: expected no such key, got 'MIT'",
+    ):
+        sources.read_source("x", tmp_path)
+
+
+WHOLE = """
+title = "T"
+version = "1"
+licence = "MIT"
+citation = "C"
+description = "D"
+folder = "shared"
+columns.a = { type = "string", unit = "none", meaning = "x" }
+[[files]]
+path = "sub/a.gz"
+size = 7
+sha1 = "0F0ACE23FBE9BA30ECB7E95F763E435EA802B8AB"
+addresses = ["https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"]
+unpack = "gz"
+[[files]]
+path = "b-f37072fd.pth"
+sha256_starts = "f37072fd"
+addresses = ["https://example.org/b"]
+"""
+
+
+def test_a_source_names_its_downloads(tmp_path):
+    (tmp_path / "x.toml").write_text(WHOLE)
+    source = sources.read_source("x", tmp_path)
+    assert source.folder == "shared"
+    assert source.files == (
+        sources.Download(
+            path="sub/a.gz",
+            size=7,
+            sha1="0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab",
+            addresses=("https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"),
+            unpack="gz",
+        ),
+        sources.Download(
+            path="b-f37072fd.pth",
+            sha256_starts="f37072fd",
+            addresses=("https://example.org/b",),
+        ),
+    )
+    checksums = [file.checksum for file in source.files]
+    assert checksums == [f"sha1:{source.files[0].sha1}", "sha256_starts:f37072fd"]
+
+
+def test_the_folder_of_a_source_is_its_name_unless_said_otherwise(tmp_path):
+    (tmp_path / "x.toml").write_text(WHOLE.replace('folder = "shared"\n', ""))
+    assert sources.read_source("x", tmp_path).folder == "x"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('title = "T"', "title = 3", "title: expected a valid string, got 3"),
+        ('"shared"', '"../up"', "folder: expected a relative path that stays inside"),
+        (
+            'meaning = "x"',
+            'means = "x"',
+            r"columns.a.meaning: expected a value, got none; columns.a.means: expected no such",
+        ),
+        ('"sub/a.gz"', '"/etc/a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"sub/a.gz"', '"sub/../../a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"sub/a.gz"', "'sub\\a.gz'", r"files\[0\].path: expected a relative path"),
+        ('"sub/a.gz"', '".a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"sub/a.gz"', '"sub/a.txt"', r"files\[0\]: expected a path with the ending .gz"),
+        ('"b-f37072fd.pth"', '"sub/a.gz"', "files: expected each path once, got"),
+        ("size = 7", "size = 0", r"files\[0\].size: expected greater than 0, got 0"),
+        ("size = 7", 'size = "7"', r"files\[0\].size: expected a valid integer, got '7'"),
+        ("size = 7", "size = true", r"files\[0\].size: expected a valid integer, got True"),
+        ("size = 7", "length = 7", r"files\[0\].length: expected no such key, got 7"),
+        ("sha1 = ", "md5 = ", r"files\[0\].md5: expected 32 hexadecimal digits"),
+        (
+            "sha1 = ",
+            f'md5 = "{"0" * 32}"\nsha1 = ',
+            r"files\[0\]: expected one checksum at most",
+        ),
+        ('"f37072fd"', '"f370g"', r"files\[1\].sha256_starts: expected 6 to 64 hexadecimal"),
+        (
+            'unpack = "gz"',
+            'unpack = "rar"',
+            r"files\[0\].unpack: expected 'zip', 'tar' or 'gz', got 'rar'",
+        ),
+        ('["https://example.org/b"]', "[]", r"files\[1\].addresses: expected at least one"),
+        ('["https://example.org/b"]', '"x"', r"files\[1\].addresses: expected a valid tuple"),
+        (
+            "https://example.org/b",
+            "http://example.org/b",
+            r"files\[1\].addresses\[0\]: expected https",
+        ),
+        ("https://example.org/b", "file:///etc/b", r"files\[1\].addresses\[0\]: expected an https"),
+        ("https://example.org/b", "https:///b", r"files\[1\].addresses\[0\]: expected an https"),
+        (
+            "https://example.org/b",
+            "https://a:b/",
+            r"files\[1\].addresses\[0\]: expected an address",
+        ),
+        ("[[files]]", "[[files]", "expected TOML, got"),
+    ],
+)
+def test_a_malformed_source_is_refused_naming_file_and_key(tmp_path, old, new, message):
+    assert old in WHOLE
+    (tmp_path / "x.toml").write_text(WHOLE.replace(old, new, 1))
+    with pytest.raises(InputError, match=rf"x\.toml: {message}") as caught:
+        sources.read_source("x", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sources.names())
+def test_every_source_of_the_manifest_can_be_read(name):
+    source = sources.read_source(name)
+    assert source.name == name
+    assert source.licence
+    assert source.citation
+    assert source.columns
+    assert source.files or source.package
+
+
+def test_a_toml_that_describes_no_source_is_none(tmp_path):
+    (tmp_path / "x.toml").write_text(WHOLE)
+    (tmp_path / "y.toml").write_text('[[number]]\nid = "z"\n')
+    assert sources.names(tmp_path) == ["x"]
+    assert "claims" not in sources.names()
+
+
+@pytest.mark.parametrize("name", ["../x", "sub/x", "", "."])
+def test_a_source_is_a_name_and_no_path(tmp_path, name):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "x.toml").write_text(WHOLE)
+    (tmp_path / "sub" / "x.toml").write_text(WHOLE)
+    with pytest.raises(InputError, match="expected one of x;"):
+        sources.read_source(name, tmp_path if name != "../x" else tmp_path / "sub" / "..")
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("localhost", True), ("127.8.8.8", True), ("::1", True), ("10.0.0.1", False), ("a", False)],
+)
+def test_this_machine_is_known_by_its_loopback_names(host, local):
+    assert sources.is_local(host) is local

@@ -221,27 +221,27 @@ def fetch_file(
     return f"{item.target}: {done} (checksum {item.promise})"
 
 
-def verify_item(item: Item) -> tuple[Problems, bool]:
+def verify_item(item: Item, problems: Problems) -> bool:
     """Compare a file, and what it was unpacked into, with all that is known of them.
 
-    Returns the problems, and whether a checksum is known. What is found right is remembered.
+    Adds to `problems`; false where no checksum is known. What is found right is remembered.
     """
-    problems, path = Problems([], []), item.file.path
+    path, before = item.file.path, sum(map(len, problems))
     if not item.target.is_file():
         problems.missing.append(path)
-        return problems, True
+        return True
     if item.size not in (None, length(item.target)):
         problems.corrupt.append(f"{path} ({length(item.target):,} bytes for {item.size:,})")
     elif item.checksum is None:
-        return problems, False
+        return False
     elif fault := item.mismatch(item.target):
         problems.corrupt.append(f"{path} ({fault})")
     inside = manifest.verify(item.inside, item.target.parent)
     problems.missing.extend(inside.missing if item.is_unpacked else [f"{path}, unpacked"])
     problems.corrupt.extend(inside.corrupt)
-    if not any(problems):
+    if sum(map(len, problems)) == before:
         item.remember()
-    return problems, True
+    return True
 
 
 def _is_right(item: Item) -> bool:

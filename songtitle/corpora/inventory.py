@@ -87,17 +87,13 @@ def verify(names: Sequence[str], home: Path) -> Iterator[Verdict]:
         if not every:
             yield _verify_list(source, home)
             continue
-        problems, unknown = Problems([], []), []
-        for item in every:
-            found, known = verify_item(item)
-            problems.missing.extend(found.missing)
-            problems.corrupt.extend(found.corrupt)
-            unknown += [] if known else [item.file.path]
+        problems = Problems([], [])
+        unknown = [item.file.path for item in every if not verify_item(item, problems)]
         yield Verdict(name, any(item.target.is_file() for item in every), problems, unknown)
 
 
 def plan(names: Sequence[str], home: Path) -> str:
-    """What `fetch` would bring, as a table; sends nothing and touches nothing."""
+    """Show what `fetch` would bring, as a table; sends nothing and touches nothing."""
     rows: list[tuple[str, str, int | None, int, str, str]] = []
     for name in dict.fromkeys(names):
         source = sources.read_source(name)
@@ -120,7 +116,7 @@ def plan(names: Sequence[str], home: Path) -> str:
 
 
 def status(home: Path) -> str:
-    """What lies in the data home, as a table; from sizes and times, so that it takes no time.
+    """Show what lies in the data home, as a table; from sizes and times, so that it takes no time.
 
     "verified" has the date of the last full comparison since which no file has changed.
     """
@@ -142,7 +138,7 @@ def human(size: int | None) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Plain text in columns."""
+    """Set cells in columns of plain text."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

@@ -98,34 +98,29 @@ class _Tally:
             kept[place] = caption
 
     def report(self, permutations: int) -> Report:
-        """The report on all addresses counted."""
-        asked, survived = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-        statuses, reasons = Counter[str](), Counter[str]()
-        for (host, status, year, reason), times in self.rows.items():
-            statuses[status] += times
-            for place in (("host", host), ("year", year)):
-                asked[place] += times
-                survived[place] += times if reason is None else 0
-            if reason is not None:
-                reasons[reason] += times
+        """Give the report on all addresses counted."""
+        import pandas as pd
 
-        def places(kind: str, order: Iterable[str]) -> dict[str, dict[str, int]]:
-            return {
-                name: {"asked": asked[kind, name], "survived": survived[kind, name]}
-                for name in order
-            }
+        table = pd.DataFrame(list(self.rows), columns=["host", "status", "year", "reason"])
+        table["asked"] = list(self.rows.values())
+        table["survived"] = table["asked"].where(table["reason"].isna(), 0)
 
-        total = self.rows.total()
-        hosts = _ranked({name: times for (kind, name), times in asked.items() if kind == "host"})
+        def counts(by: str) -> pd.DataFrame:
+            """Most frequent first, equal ones by name: the same in every run."""
+            found = table.groupby(by)[["asked", "survived"]].sum()
+            return found.sort_values("asked", ascending=False, kind="stable")
+
+        asked, survived = (int(table[column].sum()) for column in ("asked", "survived"))
+        reasons = counts("reason")["asked"].to_dict()
         came, lost = self.captions
         return Report(
-            asked=total,
-            survivors=share(total - reasons.total(), total),
-            unavailable=share(reasons.total() - reasons[Reason.TOO_SMALL], total),
-            reasons=_ranked(reasons),
-            statuses=_ranked(statuses),
-            hosts=places("host", hosts),
-            years=places("year", sorted(name for kind, name in asked if kind == "year")),
+            asked=asked,
+            survivors=share(survived, asked),
+            unavailable=share(asked - survived - reasons.get(str(Reason.TOO_SMALL), 0), asked),
+            reasons=reasons,
+            statuses=counts("status")["asked"].to_dict(),
+            hosts=counts("host").to_dict("index"),
+            years=counts("year").sort_index().to_dict("index"),
             shift=shift(came, lost, permutations=permutations) if came and lost else None,
         )
 
@@ -249,8 +244,3 @@ def _rows(path: Path) -> Iterator[tuple[str, str, int | None, str | None]]:
         raise InputError(msg.replace("\n", " ")) from error
     for url, caption, http, status, message in zip(*columns.values(), strict=True):
         yield url, caption, http, None if status == "success" else message
-
-
-def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
-    """Most frequent first, equal ones by name: the same in every run."""
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

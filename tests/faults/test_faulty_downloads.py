@@ -11,10 +11,9 @@ import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from servers import Answer
+from servers import Answer, Handler, Listener, listening
 from test_downloads import MB, PAGE, content, describe, digest, home, names_in, server  # noqa: F401
 
 from songtitle.corpora import inventory
@@ -366,7 +365,7 @@ def tls(certificate, key):
     """A TLS server for one file; gives its address and how many requests came through."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class File(Handler):
         def do_GET(self):
             asked.append(self.path)
             self.send_response(200)
@@ -374,30 +373,18 @@ def tls(certificate, key):
             self.end_headers()
             self.wfile.write(NEW)
 
-        def log_message(self, *_):
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
+    class Counting(Listener):
         shaken = 0
 
         def get_request(self):
-            Quiet.shaken += 1
+            self.shaken += 1
             return super().get_request()
-
-        def handle_error(self, *_):
-            pass
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    listener = Quiet(("127.0.0.1", 0), Handler)
-    listener.socket = context.wrap_socket(listener.socket, server_side=True)
-    threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"https://127.0.0.1:{listener.server_port}/x.zip", asked, Quiet
-    finally:
-        listener.shutdown()
-        listener.server_close()
+    wrap = partial(context.wrap_socket, server_side=True)
+    with listening(File, Counting, wrap) as listener:
+        yield f"https://127.0.0.1:{listener.server_port}/x.zip", asked, listener
 
 
 def test_a_wrong_certificate_is_never_overlooked(fault, ask, certificates, tmp_path, monkeypatch):
@@ -421,14 +408,14 @@ def test_a_wrong_certificate_is_never_overlooked(fault, ask, certificates, tmp_p
     }
     for number in each.rounds:
         name = list(words)[number % len(words)]
-        with each.once(name), tls(*certificates[name]) as (address, asked, server):  # noqa: F811
+        with each.once(name), tls(*certificates[name]) as (address, asked, listener):
             outcome, _ = ask(number, address=address)
             if name == "good":
                 assert not isinstance(outcome, InputError), outcome
             else:
                 refused(outcome, words[name])
                 assert asked == []
-            assert server.shaken == 1
+            assert listener.shaken == 1
 
 
 # -------------------------------------------------------------------------- nonsense

@@ -7,13 +7,12 @@ import re
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from servers import Handler, listening
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "songtitle"
@@ -129,7 +128,7 @@ def test_an_exchanged_package_is_not_installed(fault, tmp_path):
 def list_of_holes(names):
     """A list of known holes on this machine, in which the named packages have one each."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Holes(Handler):
         def do_POST(self):
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]
             of = {
@@ -143,14 +142,8 @@ def list_of_holes(names):
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with listening(Holes) as server:
+        yield f"http://127.0.0.1:{server.server_port}/"
 
 
 def audited(address):
