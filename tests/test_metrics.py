@@ -134,21 +134,6 @@ def test_an_ngram_counts_at_most_as_often_as_in_one_reference_whatever_its_order
     assert score.precisions == pytest.approx([6 / 10, 5 / 9, 4 / 8][:order])
 
 
-@pytest.mark.filterwarnings("ignore:\\nThe hypothesis contains 0 counts")
-@pytest.mark.parametrize(("max_order", "weights"), [(1, (1, 0, 0, 0)), (2, (0.5, 0.5))])
-@pytest.mark.parametrize("seed", range(5))
-def test_bleu_agrees_with_nltk(seed, max_order, weights):
-    # Not on empty hypotheses: NLTK's corpus_bleu counts each of them as one token.
-    hypotheses, references = random_corpus(seed, shortest=2)
-    theirs = bleu_score.corpus_bleu(references, hypotheses, weights=weights)
-    ours = corpus_bleu(hypotheses, references, max_order=max_order)
-    assert ours.score == pytest.approx(theirs, abs=1e-12)
-    for hypothesis, its_references in zip(hypotheses, references, strict=True):
-        theirs = bleu_score.sentence_bleu(its_references, hypothesis, weights=weights)
-        ours = sentence_bleu(hypothesis, its_references, max_order=max_order)
-        assert ours.score == pytest.approx(theirs, abs=1e-12)
-
-
 def test_a_token_is_itself_whatever_it_holds():
     odd = ["new york", "", " ", "a\nb"]
     assert sentence_bleu(odd, [odd], max_order=4).score == 1.0
@@ -450,14 +435,6 @@ def test_a_definition_that_defines_nothing_is_refused(monkeypatch, field, value,
 
 
 def test_six_definitions_have_six_names_and_six_signatures():
-    assert list(DEFINITIONS) == [
-        "precision",
-        "bleu1",
-        "nltk_3_2_5",
-        "letters",
-        "letters_precision",
-        "corpus",
-    ]
     assert len({each.name for each in DEFINITIONS.values()}) == 6
     assert len({each.signature for each in DEFINITIONS.values()}) == 6
 
@@ -542,25 +519,6 @@ def test_mean_and_best_are_taken_pair_by_pair_over_the_hypotheses_there_are(choi
     for row, hypotheses in zip(pairs, found, strict=True):
         each = pair_scores([words for words, _ in hypotheses], references, BLEU1)
         np.testing.assert_allclose(row, take(each, axis=0), rtol=0, atol=1e-12)
-
-
-def test_best_of_k_is_nowhere_below_any_other_choice_against_wrong_references_too():
-    found, references = random_found(5, 17), random_lists(np.random.default_rng(6), 13, 5, 1)
-    best = chosen_pair_scores(found, references, BLEU1, "best")
-    for choice in ("top", "normalised", "mean"):
-        other = chosen_pair_scores(found, references, BLEU1, choice)
-        assert (best >= other - 1e-12).all()
-        assert best.mean() > other.mean()
-
-
-def test_with_one_hypothesis_each_every_choice_is_the_same():
-    found = [each[:1] for each in random_found(7, 5)]
-    references = random_lists(np.random.default_rng(8), 7, 5, 1)
-    expected = pair_scores([each[0][0] for each in found], references, BLEU1)
-    for choice in CHOICES:
-        np.testing.assert_array_equal(
-            chosen_pair_scores(found, references, BLEU1, choice), expected
-        )
 
 
 def test_a_string_is_refused_by_every_choice():

@@ -20,16 +20,16 @@ from songtitle.experiment.assumptions import (
     open_answers,
 )
 from songtitle.experiment.switchboard import (
+    KINDS,
     YARDSTICK,
     compare,
-    hears,
+    inputs_of,
     kind,
     mark_clear,
     own_and_gains,
     spread,
     stand,
     touched,
-    trains,
 )
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.metrics.chance import against_chance
@@ -139,14 +139,15 @@ def test_the_yardstick_is_a_question_that_asks_for_trainings():
     assert set(found) == {"training", "spectrogram", "timbre", "search", "reading"}
 
 
-def test_every_setting_that_a_switch_changes_touches_an_input():
+def test_every_setting_that_a_switch_changes_asks_for_one_thing_and_touches_an_input():
     quick = PRESETS["quick"]
     for each, answer in open_answers(quick):
         if isinstance(answer.change, Settings):
-            fields = answer.change.fields
-            assert touched(quick, fields), each.name
-            assert len(touched(quick, fields)) == 3 or not trains(fields), each.name
-            assert not (trains(fields) and hears(fields)), each.name
+            asks = kind(answer.change)
+            assert all(field.startswith(KINDS[asks]) for field in answer.change.fields), each.name
+            songs = {"timbre": "songs: timbre", "spectrogram": "songs: spectrogram"}
+            expected = (songs[asks],) if asks in songs else inputs_of(quick)
+            assert touched(quick, asks) == expected, each.name
 
 
 @pytest.mark.parametrize(("total", "count"), [(11, 5), (5, 11), (7, 7), (13, 1)])

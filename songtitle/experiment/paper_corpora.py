@@ -9,8 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial, wraps
 from pathlib import Path
@@ -155,7 +154,10 @@ def names(read: Reader) -> Measure:
 def _funnels(tracks: Iterable[Titled], nltk_data: Path) -> dict[str, Any]:
     titles = [track.title for track in tracks]
     orders: dict[str, Any] = {}
-    with _private(nltk_data) as data:
+    with tempfile.TemporaryDirectory() as private:
+        # A copy that nobody else may write to: NLTK takes no other.
+        data = Path(private) / nltk_data.name
+        shutil.copytree(nltk_data, data, copy_function=shutil.copyfile)
         for order in ("before_lowercasing", "after_lowercasing"):
             rules = replace(PAPER_TOLD, named_entities=order, duplicates="drop")
             found = funnel(titles, rules, data=data, progress=True)
@@ -169,15 +171,6 @@ def _funnels(tracks: Iterable[Titled], nltk_data: Path) -> dict[str, Any]:
         ]
     table_2 = {title: [*pair] for title, *pair in zip(samples, *flags, strict=True)}
     return {"titles": len(titles), "orders": orders, "table_2": table_2}
-
-
-@contextmanager
-def _private(folder: Path) -> Iterator[Path]:
-    """A copy that nobody else may write to: NLTK takes no other."""
-    with tempfile.TemporaryDirectory() as name:
-        copy = Path(name) / folder.name
-        shutil.copytree(folder, copy, copy_function=shutil.copyfile)
-        yield copy
 
 
 # -- clips and timbre ----------------------------------------------------------------------------
@@ -233,12 +226,8 @@ def joins(faults: Faults, rows: Path, listing: Path, timbre: Path, folder: Path)
     place = {track.id: entry for entry, track in enumerate(listed)}
     row_years, numbers = million_song.load_uci(timbre, faults)
     # The 12 means alone: the covariances of these rows are in no known layout.
-    known = {
-        place[track.id]: million_song.timbre_of(segments)[:12]
-        for track, segments in million_song.read_h5_folder(folder, faults)
-        if track.id in place
-    }
-    found = _anchors(numbers[:, :12], known, decimals=4)
+    hdf5 = million_song.read_h5_folder(folder, faults)
+    found = _anchors(numbers[:, :12], hdf5, place, decimals=4)
     list_years = np.array([track.year for track in listed], dtype=np.int32)
     truth = np.array([place[id] for id in ids], dtype=np.int32)
     return _joins(row_years.astype(np.int32), list_years, found, truth)
@@ -258,18 +247,23 @@ def uci_joins(
     found = None
     if archive is not None:
         place = {track.id: entry for entry, track in enumerate(listed)}
-        known = {
-            place[track.id]: million_song.timbre_of(segments)
-            for track, segments in million_song.read_h5_archive(archive, faults)
-            if track.id in place
-        }
-        found = _anchors(timbre, known, decimals=5)
+        found = _anchors(timbre, million_song.read_h5_archive(archive, faults), place, decimals=5)
     return _joins(row_years.astype(np.int32), list_years, found)
 
 
 def _anchors(
-    timbre: np.ndarray, known: Mapping[int, np.ndarray], *, decimals: int
+    timbre: np.ndarray,
+    hdf5: Iterable[tuple[Titled, Any]],
+    place: Mapping[str, int],
+    *,
+    decimals: int,
 ) -> pairing.Anchors:
+    """The rows of the tracks in HDF5 files; `place` has each track's entry in the list."""
+    known = {
+        place[track.id]: million_song.timbre_of(segments)[: timbre.shape[1]]
+        for track, segments in hdf5
+        if track.id in place
+    }
     numbers, entries = np.stack(list(known.values())), np.array(list(known))
     return pairing.find_anchors(timbre, numbers, entries, decimals=decimals)
 

@@ -48,10 +48,8 @@ def content_free_rows(
     distinct = [list(words) for words in dict.fromkeys(map(tuple, captions)) if words]
     generator = np.random.default_rng(seed)
     sides = {**titles, OTHERS: distinct}
-    for name, count in {
-        "draws": draws,
-        **{name: len(found) for name, found in sides.items()},
-    }.items():
+    counted = {"draws": draws} | {name: len(found) for name, found in sides.items()}
+    for name, count in counted.items():
         if count < 2:
             msg = f"{name}: expected at least two to tell one from another, got {count}; give more"
             raise InputError(msg)

@@ -45,6 +45,12 @@ from songtitle.model.features import Job, Look, run_jobs
 ROUNDS = 5000  # random signs behind each p value; enough for a hundred of them to be corrected
 BEAM_SIZE = 5  # where the paper's scores peak
 YARDSTICK = "batch_order"  # the question whose answers differ by luck alone
+KINDS = {  # what is done again -> how the settings begin that ask for it
+    "training": ("model.", "training.", "min_count", "views"),
+    "spectrogram": ("spectrogram",),
+    "timbre": ("standardise_timbre",),
+    "search": ("search.",),
+}
 
 OwnAndGains = tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]
 Found = list[list[list[Any]]]  # per item, its hypotheses, each [words, log-probability in nats]
@@ -138,25 +144,22 @@ def inputs_of(config: ExperimentConfig) -> tuple[str, ...]:
     return (picture_input(config), str(TIMBRE), str(SPECTROGRAM))
 
 
-def touched(config: ExperimentConfig, fields: Sequence[str]) -> tuple[str, ...]:
-    """The inputs that other values of these settings can change."""
-    if trains(fields) or any(field.startswith("search.") for field in fields):
-        return inputs_of(config)
-    one = {TIMBRE: "standardise_timbre" in fields, SPECTROGRAM: hears(fields)}
-    return tuple(str(each) for each, changes in one.items() if changes)
+def kind(change: Settings | Reading | None) -> str:
+    """What a change asks for: the first thing from the picture on that has to be done again.
+
+    One of `KINDS`, or "reading" where results are read otherwise.
+    """
+    fields = change.fields if isinstance(change, Settings) else ()
+    for name, prefixes in KINDS.items():
+        if any(field.startswith(prefixes) for field in fields):
+            return name
+    return "reading"
 
 
-def trains(fields: Sequence[str]) -> bool:
-    """Whether these settings ask for another training."""
-    return any(
-        field.startswith(("model.", "training.")) or field in ("min_count", "views")
-        for field in fields
-    )
-
-
-def hears(fields: Sequence[str]) -> bool:
-    """Whether these settings ask for other spectrograms."""
-    return any(field.startswith("spectrogram") for field in fields)
+def touched(config: ExperimentConfig, kind: str) -> tuple[str, ...]:
+    """The inputs that a change of this kind can change: all, or songs by one reading."""
+    one = {"timbre": (str(TIMBRE),), "spectrogram": (str(SPECTROGRAM),)}
+    return one.get(kind) or inputs_of(config)
 
 
 @once
@@ -194,22 +197,21 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     """
     change = assumption(name).answer(label).change
     read = reading(name, label)
-    fields = fields_of(change)
     changed = config if isinstance(change, Reading) else apply(config, name, label)
-    inputs = touched(config, fields) if fields else inputs_of(config)
-    if trains(fields):
+    asks = kind(change)
+    inputs = touched(config, asks)
+    if asks == "training":
         patience = changed.training.patience or PATIENCE
         changed = replace(changed, training=replace(changed.training, patience=patience))
-    anew = hears(fields)
     words, songs = corpora(config, home=home), clips(config, home=home)
     before = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs}
     trained = training(changed, home=home)
-    heard = heard_anew if anew else song_features
+    heard = heard_anew if asks == "spectrogram" else song_features
     seen = {
         each: heard(changed, home=home)
         if Input.of(each).is_song
         else tile_features(changed, changed.crop, home=home)
-        for each in (inputs if fields else ())
+        for each in (inputs if asks != "reading" else ())
     }
 
     def compute(folder: Path) -> dict[str, Any]:
@@ -219,16 +221,14 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
         rows = []
         for each in inputs:
             wanted, was = _wanted(each, words, songs), found[each]
-            if anew:
+            if asks == "spectrogram":
                 places = spread(len(was), config.switch_songs)
                 wanted, was = [wanted[i] for i in places], [was[i] for i in places]
             rows.append(
                 {"input": each} | compare(was, after[each], wanted, BOOK, read, seed=config.seed)
             )
-        return {
-            "rows": rows,
-            "valid_perplexity": trained.result["valid_perplexity"] if trains(fields) else None,
-        }
+        learnt = trained.result["valid_perplexity"] if asks == "training" else None
+        return {"rows": rows, "valid_perplexity": learnt}
 
     given = dict(change.values) if isinstance(change, Settings) else {}
     settings = pick(config, "seed") | {"fields": given, "reading": asdict(read)}
@@ -239,23 +239,6 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     return run_stage(
         "switch", compute, settings=settings, inputs=[words, songs, trained], home=home
     )
-
-
-def fields_of(change: Settings | Reading | None) -> tuple[str, ...]:
-    """The settings that a change is of; none for another reading."""
-    return change.fields if isinstance(change, Settings) else ()
-
-
-def kind(change: Settings | Reading | None) -> str:
-    """What a change asks for: the first thing from the picture on that has to be done again."""
-    fields = fields_of(change)
-    if trains(fields):
-        return "training"
-    if hears(fields):
-        return "spectrogram"
-    if "standardise_timbre" in fields:
-        return "timbre"
-    return "search" if fields else "reading"
 
 
 def spread(total: int, count: int) -> Int[np.ndarray, " places"]:

@@ -27,9 +27,8 @@ def unigram_perplexity(
     """Perplexity on `valid` of word frequencies counted on `train`, with one added to each count.
 
     The sequences hold the ids that a decoder predicts: those after `<bos>`, `<eos>` included. Each
-    predicted id counts once, as in the decoder's loss, so the two perplexities compare. At least
-    1; without `train` it is `vocab_size`. Raises InputError for an id outside the vocabulary or a
-    `valid` without ids.
+    counts once, as in the decoder's loss, so the two perplexities compare. Without `train` it is
+    `vocab_size`. Raises InputError for an id outside the vocabulary or a `valid` without ids.
     """
     seen, asked = (
         np.fromiter((i for ids in part for i in ids), dtype=np.int64) for part in (train, valid)
@@ -74,10 +73,10 @@ def best_constant(
     """The one answer, of 1 to `words_at_most` words, with the highest mean BLEU-1.
 
     The mean is over `references`, one for each item; give others than those the answer is judged
-    on, or it has seen the test. The answer is the best there is: at a given length the brevity
-    penalty of each reference is known, and the clipped matches that the t-th occurrence of a word
-    adds do not depend on the other words, so the best words are those that add most. Of equals the
-    shorter answer wins, then the word first in the alphabet. `brevity=False` is unigram precision.
+    on, or it has seen the test. No other answer is better: at a given length the brevity penalty
+    of each reference is known, and the clipped matches that the t-th occurrence of a word adds do
+    not depend on the other words. Of equals the shorter answer wins, then the word first in the
+    alphabet. `brevity=False` is unigram precision.
 
     Raises TypeError for a `str` in place of a token list, InputError without a word to choose.
     """

@@ -42,14 +42,13 @@ def against_chance(
     `pair_scores[i, j]` is hypothesis i against the reference of item j, so the diagonal holds the
     own pairs. Chance is computed, not drawn; `generator` serves the intervals and the permutation
     test (`rounds` random pairings; the smallest p is 1 / (1 + rounds)). Unrelated pairs have a gain
-    near 0 and a p spread evenly over (0, 1]. The spread is that of other items (titles) for the
-    same trained model; `replicate_interval` has that of other trainings.
+    near 0 and a p spread evenly over (0, 1]. The spread is that of other items for the same trained
+    model; `replicate_interval` has that of other trainings.
 
     The interval of the gain resamples what each item adds to it: the gain is the mean over pairs of
     items of `(s_ii + s_jj - s_ij - s_ji) / 2`, a U-statistic, and an item's part its first-order
-    projection (Hoeffding 1948). A hypothesis that suits everybody's reference adds nothing.
-
-    Raises InputError for fewer than two items or a matrix that is not square.
+    projection (Hoeffding 1948). Raises InputError for fewer than two items or a matrix that is not
+    square.
     """
     if pair_scores.ndim != 2 or pair_scores.shape[0] != pair_scores.shape[1]:
         shape = " x ".join(map(str, pair_scores.shape))
@@ -140,13 +139,11 @@ def paired_difference(
     rounds: int,
     generator: np.random.Generator,
 ) -> Difference:
-    """Compare two systems item by item.
+    """Compare two systems item by item; the trainings behind the scores are taken as they are.
 
     Were the systems equal, each item's difference could as well have the other sign: p is the
     share of `rounds` random choices of signs, and the observed one, whose mean lies as far from 0
-    as the observed mean (two-sided). Items are taken as a sample of items; the trainings behind
-    the scores are taken as they are. Raises InputError for scores that do not pair, or fewer than
-    two.
+    (two-sided). Raises InputError for scores that do not pair, or fewer than two.
 
     Source: Fisher 1935, section 21, for the signs; Efron 1979 for the interval.
     """
@@ -167,18 +164,13 @@ def tie_letters(
     rounds: int,
     generator: np.random.Generator,
 ) -> dict[str, str]:
-    """Letters for each of several systems scored on the same items: who shares one is not told
-    apart.
+    """Letters for systems scored on the same items: who shares one is not told apart.
 
     Every two systems are compared by random signs, as in `paired_difference`, and the p values
-    corrected together, so that among equal systems any difference is found in a share `level` of
-    all cases at most (Holm 1979). "a" stands with the system of the highest mean. A shared letter
-    says that the items do not tell two systems apart, not that the two are equal.
-
-    Raises InputError for scores that do not pair, and where `rounds` are too few for any
-    difference to be found among that many systems.
-
-    Source: Piepho 2004 for the letters (insert and absorb).
+    corrected together (Holm 1979), so that among equal systems any difference is found in a share
+    `level` of all cases at most. "a" stands with the system of the highest mean. Raises InputError
+    for scores that do not pair, and where `rounds` are too few for any difference to be found among
+    that many systems. Source: Piepho 2004 for the letters.
     """
     _check_scores(scores)
     names = sorted(scores, key=lambda name: -float(np.mean(scores[name])))
@@ -283,12 +275,10 @@ def power_of(difference: float, spread: float, items: int, *, level: float = 0.0
     """The probability that a true mean `difference` is found among `items` pairs of scores.
 
     The test is two-sided, at `level`, on the mean of the items' differences, whose standard
-    deviation is `spread` (both in the unit of the scores). Were their distribution known and the
-    mean normal, this is exact; at no difference it is `level`. Raises InputError for a spread that
-    is not above 0, no items, or a level outside (0, 1).
+    deviation is `spread` (both in the unit of the scores): exact for a known spread and a normal
+    mean. Raises InputError for a spread not above 0, no items, or a level outside (0, 1).
 
-    Source: Cohen 1988, sections 2.3 and 2.4, for paired observations, with the normal in place of
-    the t distribution; `difference / spread` is Cohen's d of the differences.
+    Source: Cohen 1988, sections 2.3 and 2.4, with the normal in place of the t distribution.
     """
     _check_spread(spread)
     check_level(level)
@@ -304,10 +294,9 @@ def items_needed(
 ) -> int:
     """The fewest items with which a true mean `difference` is found with probability `power`.
 
-    `((z(1 - level / 2) + z(power)) * spread / difference) ** 2`, rounded up, unless fewer do
-    because the wrong side is counted too: the fewest whose `power_of` reaches `power`. Raises
-    InputError for a difference of 0, which no number of items finds, and for a power that is not
-    between `level` and 1.
+    `((z(1 - level / 2) + z(power)) * spread / difference) ** 2`, rounded up, or fewer where
+    `power_of`, which counts the wrong side too, reaches `power`. Raises InputError for a difference
+    of 0, which no number of items finds, and for a power that is not between `level` and 1.
     """
     _check_spread(spread)
     check_level(level)
@@ -330,11 +319,9 @@ def replicate_interval(
 ) -> tuple[float, float]:
     """Interval of the mean over trainings, from one value for each seed: (low, high).
 
-    Student's t with one degree of freedom fewer than seeds: five are too few for a bootstrap,
-    whose interval would be more than a third too narrow. Exact where the values of different seeds
-    are normal. Raises InputError for fewer than two values or a level outside (0, 1).
-
-    Source: Student 1908.
+    Student's t (1908), exact for normal values: five are too few for a bootstrap, whose interval
+    would be more than a third too narrow. Raises InputError for fewer than two values or a level
+    outside (0, 1).
     """
     if len(values) < 2:
         msg = f"values: expected those of at least two seeds, got {len(values)}; train more"

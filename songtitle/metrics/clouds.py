@@ -50,16 +50,13 @@ def tsne(
 ) -> Float[np.ndarray, "items 2"]:
     """A t-SNE map of the items in the plane; its coordinates have no unit.
 
-    The map starts from the first two principal components, which keeps more of the large-scale
-    layout than a random start and leaves little to the seed: the same seed gives the same map,
-    on the same number of threads (sums are rounded in another order on another). A random start
-    leaves the layout to the seed, and shows which of it is chance.
-    t-SNE looks at three times `perplexity` neighbours of an item, so with few items perplexity is
-    lowered to (items - 1) / 3.
-    Neighbourhoods in the map can be trusted; distances between clusters and their sizes cannot.
+    A start from the first two principal components leaves little to the seed: the same seed gives
+    the same map on the same number of threads. A random start shows which of the layout is chance.
+    With few items perplexity is lowered, as `effective_perplexity` says. Neighbourhoods in the map
+    can be trusted; distances between clusters and their sizes cannot.
 
-    Fewer than 5 items, a single dimension, values that are not finite or items that are all
-    alike raise `InputError`. Source: van der Maaten and Hinton 2008.
+    Raises InputError for fewer than 5 items, a single dimension, values that are not finite and
+    items that are all alike. Source: van der Maaten and Hinton 2008.
     """
     _check_finite(embeddings, "t-SNE")
     items, dim = embeddings.shape
@@ -83,7 +80,7 @@ def tsne(
 
 
 def effective_perplexity(perplexity: float, items: int) -> float:
-    """The perplexity of a map of so many items, which `tsne` lowers where they are few."""
+    """The perplexity of a map of so many items: t-SNE looks at three times as many neighbours."""
     return min(perplexity, (items - 1) / 3)
 
 
@@ -93,9 +90,8 @@ def trustworthiness(
     """How far the neighbourhoods of a map are those of the items: 1 wholly, about 0.5 at random.
 
     Each of the `k` nearest of a point that is not among the `k` nearest of the item costs as many
-    ranks as it is too far (Euclidean). It says nothing of clusters' places, sizes or distances.
-    `k` is lowered to below half of the items where these are few; fewer than 5 items raise
-    `InputError`. Source: Venna and Kaski 2001, through scikit-learn.
+    ranks as it is too far (Euclidean). `k` is lowered to below half of the items where these are
+    few. Raises InputError for fewer than 5 items. Source: Venna and Kaski 2001.
     """
     _check_finite(embeddings, "trustworthiness")
     items = len(embeddings)
@@ -111,11 +107,10 @@ def trustworthiness(
 def nearest(
     embeddings: Embeddings, k: int, *, distance: Distance = "cosine"
 ) -> Int[np.ndarray, "items {k}"]:
-    """The `k` nearest other items of each item, nearest first.
+    """The `k` nearest other items of each item, nearest first; a copy of it may be one.
 
-    An item is never its own neighbour, though a copy of it may be. By cosine, lengths do not
-    matter: scaling an item changes nothing. `k` below 1 or not below the number of items raises
-    `InputError`.
+    By cosine, scaling an item changes nothing. Raises InputError for a `k` below 1 or not below
+    the number of items.
     """
     _check_finite(embeddings, "nearest neighbours")
     _check_k("nearest neighbours", k, len(embeddings))
@@ -154,10 +149,9 @@ def mixing_test(
     """`mixing` with a 95 % interval and the share of shuffled labels that mix as little.
 
     The interval is the jackknife's over the items of either group, cut at 0, and rather too wide
-    than too narrow; chance is 1. Under shuffled labels the neighbours stay and the groups change,
-    so p is spread evenly over (0, 1] where both groups are of one population. `k` is at most two
-    less than the items. Sources: Schilling 1986, "Multivariate two-sample tests based on nearest
-    neighbors"; Efron and Stein 1981, "The jackknife estimate of variance".
+    than too narrow; chance is 1. Under shuffled labels the neighbours stay and the groups change.
+    `k` is at most two less than the items. Sources: Schilling 1986, "Multivariate two-sample tests
+    based on nearest neighbors"; Efron and Stein 1981, "The jackknife estimate of variance".
     """
     neighbours = _neighbours(first, second, k + 1, distance)
     value, deviation = _jackknifed(neighbours, len(first))
@@ -182,18 +176,16 @@ def classifier_auc(
 ) -> Measured:
     """How well a linear classifier tells the groups apart on items that it has not seen.
 
-    AUC: the probability that it puts an item of `second` above one of `first`; 0.5 is chance, 1
-    tells every one. Each of `folds` parts is judged by a plane fitted to the others: ridge
-    regression of the labels on standardised vectors, which is Fisher's discriminant, with a
-    penalty of as many units as there are numbers in a vector. The AUCs of the parts are averaged.
+    AUC: the probability that it puts an item of `second` above one of `first`; 0.5 is chance. Each
+    of `folds` parts is judged by a plane fitted to the others: ridge regression of the labels on
+    standardised vectors (Fisher's discriminant), its penalty the number of dimensions. The AUCs of
+    the parts are averaged. A difference of spread alone escapes it; `mmd` sees that.
 
     The interval rests on DeLong's variance of each part, widened since parts share the items that
     their planes were fitted to (Nadeau and Bengio 2003). p comes from labels shuffled within the
-    parts, *with all planes fitted anew*: least squares fits every round at once. It is spread
-    evenly over (0, 1] where both groups are of one population. A linear classifier sees no
-    difference of spread alone; `mmd` does.
+    parts, *with all planes fitted anew*: least squares fits every round at once.
 
-    Raises `InputError` for groups smaller than `folds` or below two folds.
+    Raises InputError for groups smaller than `folds` or below two folds.
     Sources: Lopez-Paz and Oquab 2017; DeLong et al. 1988.
     """
     if folds < 2:
@@ -237,11 +229,9 @@ def mmd(
 
     0 on average where both are of one population (the estimate is unbiased, so it may be
     negative), at most 2. Kernel exp(-d^2 / (2 s^2)) with s the median distance of pooled items, so
-    a common scale or shift changes nothing. p is the share of shuffled labels that give as much;
-    there is no interval. Of a group of more than `at_most` items so many are drawn. Raises
-    `InputError` for groups of fewer than two items and where more than half of all distances are 0.
-
-    Source: Gretton et al. 2012, "A kernel two-sample test", lemma 6 and section 8.
+    a common scale or shift changes nothing. There is no interval. Of a group of more than `at_most`
+    items so many are drawn. Raises InputError for groups of fewer than two items and where more
+    than half of all distances are 0. Source: Gretton et al. 2012, lemma 6 and section 8.
     """
     _check_groups(first, second, "MMD", at_least=2)
     groups = [
@@ -274,18 +264,16 @@ def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) 
 
     An item is inside when its distance to the `k`-th nearest item of `first` is no more than what
     the share `level` of the items of `first` keep among themselves. New items of the population of
-    `first` are inside about as often as `level` says (chance); a cloud beside it, be it in a
-    single direction of many, is outside. Distances are Euclidean, so a direction counts by its
-    spread. Read it both ways: `second` in `first`, and `first` in `second`.
+    `first` are inside about as often as `level` says (chance). Distances are Euclidean, so a
+    direction counts by its spread. Read it both ways: `second` in `first`, `first` in `second`.
 
     The interval is Wilson's for a share, the radius taken as it is. p is the probability that so
-    few or fewer of as many new items of the population of `first` are inside, the radius being one
-    of its own distances: a beta-binomial one (Wilks 1941, on tolerance limits). Raises
-    `InputError` for a `k` not below the number of items of `first` or a `level` outside (0, 1).
+    few of as many new items of the population of `first` are inside, the radius being one of its
+    own distances: a beta-binomial one (Wilks 1941). Raises InputError for a `k` not below the
+    number of items of `first` or a `level` outside (0, 1).
 
-    After Kynkaanniemi et al. 2019, "Improved precision and recall metric for assessing generative
-    models", whose support is a ball around each item; this one has one radius for all, so that
-    few items in thin parts do not reach far.
+    After Kynkaanniemi et al. 2019, whose support is a ball around each item; one radius for all
+    keeps few items in thin parts from reaching far.
     """
     _check_groups(first, second, "contained")
     _check_k("contained", k, len(first))
