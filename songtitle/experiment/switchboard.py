@@ -1,17 +1,15 @@
 """The switchboard: the experiment again, one assumption answered otherwise at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from songtitle.cache import Record, once, pick, read_json, run_stage, write_json
-from songtitle.config import ExperimentConfig, check_device
+from songtitle.config import SONGS, SPECTROGRAM, TIMBRE, ExperimentConfig, Input, check_device
 from songtitle.experiment.assumptions import (
     BOOK,
     Reading,
@@ -22,21 +20,23 @@ from songtitle.experiment.assumptions import (
     reading,
     taken,
 )
-from songtitle.experiment.comparing import PATIENCE
-from songtitle.experiment.corpora import clips, corpora
+from songtitle.experiment.corpora import clips, corpora, true_words
 from songtitle.experiment.inputs import (
     clip_picture,
     encoder_settings,
-    features_of,
-    frozen_maps,
+    features_record,
+    frozen_backbone,
     hear,
-    song_features,
-    tile_features,
-    timbre_of,
 )
-from songtitle.experiment.learning import load_trained, training
-from songtitle.experiment.naming import SONG_INPUTS, as_words, hypotheses, search, timbre_door
-from songtitle.experiment.scoring import held_out_captions, song_titles
+from songtitle.experiment.learning import patient, training
+from songtitle.experiment.naming import (
+    BEAM_SIZE,
+    Found,
+    hypotheses,
+    listener,
+    whole_items,
+    whole_pictures,
+)
 from songtitle.metrics.bleu import DEFINITIONS, signatures
 from songtitle.metrics.chance import bootstrap_interval, holm, paired_difference
 from songtitle.metrics.pairs import chosen, chosen_pair_scores
@@ -45,8 +45,6 @@ from songtitle.model.features import Job, Look, run_jobs
 OwnAndGains = tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]
 
 ROUNDS = 5000  # random signs behind each p value; enough for a hundred of them to be corrected
-
-Found = list[list[list[Any]]]  # per item, its hypotheses, each [words, log-probability in nats]
 
 
 def stand(
@@ -127,20 +125,11 @@ def own_and_gains(found: Found, references: Sequence[Sequence[str]], read: Readi
     return own, own - (pairs.sum(axis=1) - own) / (len(own) - 1)
 
 
-BEAM_SIZE = 5  # where the paper's scores peak
-
-
-def picture_input(config: ExperimentConfig) -> str:
-    """Whole test pictures, as a row of Table 4 is named."""
-    return f"pictures {config.crop}×{config.crop}"
-
-
-def touched(config: ExperimentConfig, fields: Sequence[str]) -> tuple[str, ...]:
+def touched(config: ExperimentConfig, fields: Sequence[str]) -> tuple[Input, ...]:
     """The inputs that other values of these settings can change: pictures, timbre, spectrogram."""
-    timbre, spectrogram = SONG_INPUTS
     if trains(fields) or any(field.startswith("search.") for field in fields):
-        return (picture_input(config), timbre, spectrogram)
-    one = {timbre: "standardise_timbre" in fields, spectrogram: hears(fields)}
+        return (whole_pictures(config), *SONGS)
+    one = {TIMBRE: "standardise_timbre" in fields, SPECTROGRAM: hears(fields)}
     return tuple(name for name, changes in one.items() if changes)
 
 
@@ -173,7 +162,9 @@ def heard_anew(config: ExperimentConfig, *, home: Path) -> Record:
             return Look(clip_picture(wave, name, config).unsqueeze(0))
 
         jobs = [Job("songs", heard, look)]
-        return run_jobs(jobs, frozen_maps(config), folder, memories=[config.model.positions])
+        return run_jobs(
+            jobs, frozen_backbone(config, "map"), folder, memories=[config.model.positions]
+        )
 
     settings = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit")
     settings |= {"spectrogram": asdict(config.spectrogram), "songs": len(heard)}
@@ -194,33 +185,33 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     read = reading(name, label)
     fields = change.fields if isinstance(change, Settings) else ()
     changed = config if isinstance(change, Reading) else apply(config, name, label)
-    inputs = touched(config, fields) if fields else (picture_input(config), *SONG_INPUTS)
+    inputs = touched(config, fields) if fields else (whole_pictures(config), *SONGS)
     if trains(fields):
-        patience = changed.training.patience or PATIENCE
-        changed = replace(changed, training=replace(changed.training, patience=patience))
+        changed = patient(changed)
     anew = hears(fields)
     words, songs = corpora(config, home=home), clips(config, home=home)
     before = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs}
     trained = training(changed, home=home)
     seen = {
         each: (
-            tile_features(changed, changed.crop, home=home)
-            if each == picture_input(config)
-            else heard_anew(changed, home=home)
-            if anew
-            else song_features(changed, home=home)
+            heard_anew(changed, home=home)
+            if anew and each.is_song
+            else features_record(changed, each, home=home)
         )
         for each in (inputs if fields else ())
     }
 
     def compute(folder: Path) -> dict[str, Any]:
         found = {each: whole_items(record) for each, record in before.items()}
-        after = _search_all(changed, trained, seen) if seen else found
-        write_json(folder / "hypotheses.json", after)
-        references = {"pictures": held_out_captions(words), "songs:": song_titles(songs)}
+        after = dict(found)
+        for each, features in seen.items():
+            hearing = listener(changed, each, trained, features)
+            after[each] = hearing.hypotheses(hearing.memory(), BEAM_SIZE)
+        write_json(folder / "hypotheses.json", {str(each): said for each, said in after.items()})
+        references = true_words(words, songs)
         rows = []
         for each in inputs:
-            wanted, was = references[each.split()[0]], found[each]
+            wanted, was = references[each.kind], found[each]
             if anew:
                 places = spread(len(was), config.switch_songs)
                 wanted, was = [wanted[i] for i in places], [was[i] for i in places]
@@ -235,7 +226,7 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     settings = pick(config, "seed") | {"fields": change_of(change), "reading": asdict(read)}
     settings |= {"search": asdict(replace(changed.search, beam_size=BEAM_SIZE))}
     settings |= pick(changed, "standardise_timbre", "switch_songs")
-    settings |= {"device": check_device(config.device).type, "inputs": list(inputs)}
+    settings |= {"device": check_device(config.device).type, "inputs": inputs}
     settings["records"] = [record.key for record in (*before.values(), *seen.values())]
     return run_stage(
         "switch", compute, settings=settings, inputs=[words, songs, trained], home=home
@@ -264,33 +255,6 @@ def spread(total: int, count: int) -> Int[np.ndarray, " places"]:
     return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
 
 
-def whole_items(record: Record) -> Found:
-    """The hypotheses of whole pictures or songs: of each its one tile."""
-    return [item[0] for item in read_json(record.file("hypotheses.json"))]
-
-
-def _search_all(
-    config: ExperimentConfig, trained: Record, seen: Mapping[str, Record]
-) -> dict[str, Found]:
-    """The best hypotheses of each input, from the features that its record holds."""
-    model, vocabulary, device = load_trained(trained, config)
-    settings = replace(config.search, beam_size=BEAM_SIZE)
-    found: dict[str, Found] = {}
-    for name, record in seen.items():
-        memory_of: torch.nn.Module = model.encoder
-        if name == SONG_INPUTS[0]:
-            rows: Tensor = timbre_of(record)
-            memory_of = timbre_door(config, rows).to(device)
-        else:
-            rows = features_of(record, config)["songs" if name in SONG_INPUTS else "test"][:, 0]
-        found[name] = []
-        with torch.inference_mode():
-            for group in rows.split(256):
-                memory = memory_of(group.to(device, torch.float32))
-                found[name] += as_words(search(model, memory, vocabulary, settings), vocabulary)
-    return found
-
-
 YARDSTICK = "batch_order"  # the question whose answers differ by luck alone
 
 
@@ -305,7 +269,7 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Record:
     """
     asked = open_answers(config)
     words, songs = corpora(config, home=home), clips(config, home=home)
-    inputs = (picture_input(config), *SONG_INPUTS)
+    inputs = (whole_pictures(config), *SONGS)
     base = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs}
     trained = training(config, home=home)
     done = [switch(config, each.name, answer.label, home=home) for each, answer in asked]
@@ -320,11 +284,11 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Record:
     ]
 
     def compute(_: Path) -> dict[str, Any]:
-        references = {"pictures": held_out_captions(words), "songs:": song_titles(songs)}
+        references = true_words(words, songs)
         default = []
         for each, record in base.items():
             generator = np.random.default_rng(config.seed)
-            found, wanted = whole_items(record), references[each.split()[0]]
+            found, wanted = whole_items(record), references[each.kind]
             default.append({"input": each} | stand(found, wanted, BOOK, generator=generator))
         changes = [names | record.result for names, record in zip(named, done, strict=True)]
         mark_clear(changes)
