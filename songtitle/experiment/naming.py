@@ -123,7 +123,7 @@ class Listener:
         return found.double().cpu().numpy()
 
 
-def asked_anything(config: ExperimentConfig, trained: Record) -> Listener:
+def trained_listener(config: ExperimentConfig, trained: Record) -> Listener:
     """Load the captioner of a training record to ask about features of pictures, none given yet."""
     model, vocabulary, device = load_trained(trained, config)
     return Listener(model, vocabulary, device, config.search, model.encoder, torch.empty(0))
@@ -133,7 +133,7 @@ def listener(
     config: ExperimentConfig, name: Input | str, trained: Record, seen: Record
 ) -> Listener:
     """Set the captioner of a training record before an input, with the features of `seen`."""
-    wanted, hearing = Input.of(name), asked_anything(config, trained)
+    wanted, hearing = Input.of(name), trained_listener(config, trained)
     if wanted == TIMBRE:
         timbre = timbre_of(seen)
         door = timbre_door(config, timbre).to(hearing.device)
@@ -245,7 +245,7 @@ def name_songs(
     config = ExperimentConfig.from_dict(
         read_checkpoint(best_checkpoint(record.folder)).details["config"]
     )
-    hearing, backbone = asked_anything(config, record), frozen_backbone(config)
+    hearing, backbone = trained_listener(config, record), frozen_backbone(config)
     for path in paths:
         try:
             image = clip_picture(hear(path, config), path.name, config)

@@ -34,7 +34,7 @@ from songtitle.experiment.inputs import (
     tile_features,
 )
 from songtitle.experiment.learning import patient, training
-from songtitle.experiment.naming import Listener, asked_anything
+from songtitle.experiment.naming import Listener, trained_listener
 from songtitle.experiment.scoring import (
     PERMUTATIONS,
     all_scores,
@@ -72,7 +72,7 @@ class SongSet:
     features: Tensor | None = None  # (songs, positions, features), for the trained encoder
     memory: Memory | None = None  # (songs, 1, dim), which needs none
 
-    def heard_by(self, hearing: Listener) -> Memory:
+    def memory_for(self, hearing: Listener) -> Memory:
         """Give what the decoder reads of the songs."""
         if self.memory is not None:
             return self.memory.to(hearing.device)
@@ -178,7 +178,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
         for seed, each, record in zip(seeds, chosen, trained, strict=True):
             # Only best hypotheses are scored, so search may stop at them.
             asked = replace(each, search=replace(config.search, stop="best"))
-            hearing = asked_anything(asked, record)
+            hearing = trained_listener(asked, record)
             for size, grid in photos.items():
                 if size != config.crop:
                     if seed != seeds[0]:
@@ -196,7 +196,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                         found["definitions"] += _by_definition(lead, said, captions)
                         found["references"].append(lead | _five(said, words, config))
             for songs in sets:
-                memory = songs.heard_by(hearing)
+                memory = songs.memory_for(hearing)
                 for k in config.beam_sizes if songs.name != BROKEN else BEAMS:
                     said = hearing.titles(memory, k)
                     lead = {"seed": seed, "input": songs.name, "beam_size": k}
