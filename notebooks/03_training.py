@@ -34,7 +34,7 @@ from myst_nb import glue
 
 from songtitle import cache, tables
 from songtitle import config as presets
-from songtitle.experiment import comparing, corpora, learning
+from songtitle.experiment import corpora, learning, scoring
 from songtitle.experiment.inputs import picture_features
 from songtitle.figures import style
 from songtitle.studies import training as study
@@ -271,7 +271,7 @@ for name, nats in perplexities.items():
 # validation loss; the best epoch is kept of all.
 
 # %% tags=["hide-input"]
-compared = cache.published(comparing.comparison, config, again=again)
+compared = cache.published(scoring.comparison, config, again=again)
 tables.Table(
     study.comparison(compared),
     name="tab-comparison",

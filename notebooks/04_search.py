@@ -55,7 +55,7 @@ tables.made_by([record, pairs], config)
 import torch
 
 from songtitle import config as presets
-from songtitle.experiment.scoring import listener
+from songtitle.experiment.naming import listener
 from songtitle.search.beam import beam_search, greedy_search
 from songtitle.vocabulary import SPECIALS
 

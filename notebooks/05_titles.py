@@ -85,8 +85,8 @@ from collections import Counter
 
 import numpy as np
 
-from songtitle.experiment.length import best_of
-from songtitle.experiment.scoring import song_titles
+from songtitle.experiment.corpora import song_titles
+from songtitle.experiment.naming import best_of
 from songtitle.metrics import bleu
 from songtitle.metrics.pairs import unigram_pair_scores
 

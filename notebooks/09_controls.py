@@ -93,8 +93,9 @@ study.controls_note(record)
 import numpy as np
 import pandas as pd
 
-from songtitle.experiment.length import best_of
-from songtitle.experiment.scoring import PERMUTATIONS, held_out_captions, song_titles
+from songtitle.experiment.corpora import held_out_captions, song_titles
+from songtitle.experiment.naming import best_of
+from songtitle.experiment.scoring import PERMUTATIONS
 from songtitle.metrics.pairs import unigram_pair_scores
 
 titles = song_titles(corpora.clips(config))  # a list of words for each song

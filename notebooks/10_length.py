@@ -76,8 +76,8 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from songtitle.experiment.length import best_of
-from songtitle.experiment.scoring import song_titles
+from songtitle.experiment.corpora import song_titles
+from songtitle.experiment.naming import best_of
 
 reading = "songs: spectrogram"
 greedy = best_of(naming.hypotheses(config, reading, 1))  # a list of words for each song

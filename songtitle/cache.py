@@ -1,9 +1,9 @@
 """Records: work done once and kept under one key, and whether what is kept is still right.
 
-A stage is a function that fills a folder and returns its findings. Its key is a hash of its name,
-its settings, the keys of its inputs and its code; the same key is never computed twice, and any
-change computes anew beside what is there. The same code decides whether a page has to run again
-and whether a published record was made by the code at hand.
+A stage says, as `Work`, how to fill a folder and what it found. Its key is a hash of its name, its
+settings, the keys of its inputs and its code; the same key is never computed twice, and any change
+computes anew beside what is there. The same code decides whether a page has to run again and
+whether a published record was made by the code at hand.
 """
 
 import ast
@@ -18,12 +18,12 @@ import sys
 import textwrap
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, ValuesView
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 
@@ -68,6 +68,32 @@ class Record:
         return changed_code(self.code)
 
 
+class Work(NamedTuple):
+    """What a stage has to do: see `run_stage`."""
+
+    compute: Callable[[Path], Mapping[str, Any]]
+    settings: Mapping[str, Any]
+    inputs: Iterable[Record] = ()
+
+
+def stage(plan: Callable[..., Work]) -> Callable[..., Record]:
+    """Make a stage of `plan(config, *arguments, home=...)`, which says what there is to do.
+
+    The stage is named as the function. `home` defaults to the data home, and equal arguments get
+    the same record again in a process (see `once`).
+    """
+
+    @once
+    @wraps(plan)
+    def ask(config: Any, *arguments: Any, home: Path) -> Record:
+        work = plan(config, *arguments, home=home)
+        return run_stage(
+            plan.__name__, work.compute, settings=work.settings, inputs=work.inputs, home=home
+        )
+
+    return ask
+
+
 def run_stage(
     stage: str,
     compute: Callable[[Path], Mapping[str, Any]],
@@ -80,12 +106,13 @@ def run_stage(
 
     `compute(folder)` writes its files into `folder` and returns its findings; a key `timing` among
     them holds what differs from run to run. It may find files of an interrupted run there, and may
-    go on from them.
+    go on from them. In settings and findings a record stands for its key, a dataclass for its
+    fields, or for its text where it has one.
 
     A stage whose record is torn, or whose files are not as it left them, is computed anew. Raises
     InputError where the disk is full, read-only or gone.
     """
-    settings = json.loads(json.dumps(dict(settings)))
+    settings = _plain_values(settings)
     keys = {record.stage: record.key for record in inputs}
     code = code_of(compute)
     key = digest([stage, settings, keys, code])
@@ -103,7 +130,7 @@ def run_stage(
             partial = runs / f"{key}.partial"
             partial.mkdir(exist_ok=True)
             started, clock = datetime.now(UTC), time.perf_counter()
-            result = json.loads(json.dumps(dict(compute(partial))))
+            result = _plain_values(compute(partial))
             timing = {"seconds": round(time.perf_counter() - clock, 3)}
             timing |= result.pop("timing", {})
             made = {"started": started.isoformat(timespec="seconds"), "files": _extent(partial)}
@@ -123,6 +150,20 @@ def run_stage(
             return read_record(folder)
 
 
+def _plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    def default(value: Any) -> Any:
+        if isinstance(value, Record):
+            return value.key
+        if isinstance(value, ValuesView):
+            return list(value)
+        if not is_dataclass(value) or isinstance(value, type):
+            msg = f"expected plain values in a record, got {value!r}"
+            raise TypeError(msg)
+        return str(value) if "__str__" in vars(type(value)) else asdict(value)
+
+    return dict(json.loads(json.dumps(dict(values), default=default)))
+
+
 def once(stage: Callable[..., Record]) -> Callable[..., Record]:
     """Ask a stage for its record once a process: later calls with equal arguments get it again.
 
@@ -131,9 +172,9 @@ def once(stage: Callable[..., Record]) -> Callable[..., Record]:
     known: dict[Any, Record] = {}
 
     @wraps(stage)
-    def call(config: Any, *arguments: str | int, home: Path | None = None) -> Record:
+    def call(config: Any, *arguments: Any, home: Path | None = None) -> Record:
         home = home or data_home()
-        key = (config, arguments, home, *code_of(stage).values())
+        key = (config, *map(str, arguments), home, *code_of(stage).values())
         if key not in known:
             known[key] = stage(config, *arguments, home=home)
         return known[key]

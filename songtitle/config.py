@@ -235,8 +235,10 @@ class Input:
     tile: int | None = None  # side in pixels; songs are not cut
 
     @classmethod
-    def of(cls, name: str) -> "Input":
+    def of(cls, name: "Input | str") -> "Input":
         """Read the name of an input. Raises InputError for what is none."""
+        if isinstance(name, Input):
+            return name
         kind, _, last = name.partition(" ")
         side = last.partition("×")[0]
         if kind == "pictures" and side.isdecimal() and last == f"{side}×{side}":

@@ -12,6 +12,7 @@ import pytest
 from songtitle import cache
 from songtitle.cache import (
     Record,
+    Work,
     finished,
     once,
     provenance,
@@ -19,8 +20,9 @@ from songtitle.cache import (
     published,
     read_record,
     run_stage,
+    stage,
 )
-from songtitle.config import preset
+from songtitle.config import TIMBRE, preset
 from songtitle.errors import InputError
 
 
@@ -302,6 +304,23 @@ def test_a_stage_is_asked_once_a_process_and_again_when_its_code_was_reloaded(
     monkeypatch.setattr(cache, "code_of", lambda stage: {"songtitle.x": "1"})
     growing("a", home=tmp_path)
     assert asked == ["a", "b", "a"]
+
+
+def test_a_stage_has_its_function_s_name_and_its_record_plain_values(tmp_path, config):
+    first, _ = counted(tmp_path)
+
+    @stage
+    def grown(config, name, *, home):
+        settings = {"search": config.search, "records": {"a": first}.values(), "input": TIMBRE}
+        return Work(lambda folder: {"input": TIMBRE, "name": name}, settings, [first])
+
+    record = grown(config, "x", home=tmp_path)
+    assert (record.stage, record.inputs) == ("grown", {"count": first.key})
+    assert record.result == {"input": "songs: timbre", "name": "x"}
+    assert record.settings["search"] == config.as_dict()["search"]
+    assert (record.settings["records"], record.settings["input"]) == ([first.key], "songs: timbre")
+    with pytest.raises(TypeError, match="expected plain values in a record, got"):
+        run_stage("s", lambda folder: {"set": {1}}, settings={}, home=tmp_path)
 
 
 def test_what_was_run_here_is_read_before_what_came_with_the_clone_where_it_is_current(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from songtitle import cache
-from songtitle.config import preset
+from songtitle.config import SPECTROGRAM, TIMBRE, Input, preset
 from songtitle.corpora import manifest
 from songtitle.errors import InputError
 from songtitle.experiment import forensics, paper_corpora, scoring
@@ -130,8 +130,8 @@ def test_one_draw_or_one_caption_is_refused_by_name(captions, draws, what):
 
 # -- ways ----------------------------------------------------------------------------------------
 
-CELLS = [("pictures 256×256", 1), ("pictures 256×256", 5), ("songs: timbre", 5)]
-CELLS += [("songs: timbre", 10), ("songs: spectrogram", 5)]
+WHOLE, TILED = Input("pictures", tile=256), Input("pictures", tile=32)
+CELLS = [(WHOLE, 1), (WHOLE, 5), (TIMBRE, 5), (TIMBRE, 10), (SPECTROGRAM, 5)]
 
 
 def outputs(cell, items=17):
@@ -195,22 +195,20 @@ def test_captions_as_long_as_outputs_lie_between_those_of_whole_words():
         for against in ("msd", "fma", "captions")
         for words in (*LENGTHS, None)
     ]
-    lengths = {("songs: timbre", 1): 2.5, ("pictures 32×32", 5): 12.5}
+    lengths = {(TIMBRE, 1): 2.5, (TILED, 5): 12.5}
     ways = {choice: guess for *_, choice, guess in forensics.caption_ways(rows, lengths, "x")}
-    assert ways["first 4"] == {("songs: timbre", 1): 0.04, ("pictures 32×32", 5): 0.08}
-    assert ways["whole"] == {("songs: timbre", 1): 0.2, ("pictures 32×32", 5): 0.4}
-    assert ways[forensics.AS_LONG] == pytest.approx(
-        {("songs: timbre", 1): 0.025, ("pictures 32×32", 5): 0.25}
-    )
+    assert ways["first 4"] == {(TIMBRE, 1): 0.04, (TILED, 5): 0.08}
+    assert ways["whole"] == {(TIMBRE, 1): 0.2, (TILED, 5): 0.4}
+    assert ways[forensics.AS_LONG] == pytest.approx({(TIMBRE, 1): 0.025, (TILED, 5): 0.25})
 
 
 # -- distances -----------------------------------------------------------------------------------
 
-PRINTED = {("pictures 32×32", 1): 0.5, ("pictures 32×32", 5): 0.6, ("songs: timbre", 1): 0.25}
+PRINTED = {(TILED, 1): 0.5, (TILED, 5): 0.6, (TIMBRE, 1): 0.25}
 
 
 def test_distances_are_means_over_the_cells_of_each_part():
-    guess = {("pictures 32×32", 1): 0.4, ("pictures 32×32", 5): 0.9, ("songs: timbre", 1): 0.3}
+    guess = {(TILED, 1): 0.4, (TILED, 5): 0.9, (TIMBRE, 1): 0.3}
     expected = {"all": 0.15, "songs": 0.05, "greedy": 0.075, "msd": 0.05, "rest": 0.2}
     assert distances(guess, PRINTED) == pytest.approx(expected)
 

@@ -31,7 +31,8 @@ LIBRARY = {module_of(p): p for p in sorted((ROOT / "songtitle").rglob("*.py"))}
 STAGES = [
     name
     for name, path in LIBRARY.items()
-    if name != "songtitle.cache" and re.search(r"\brun_stage\(", path.read_text("utf-8"))
+    if name != "songtitle.cache"
+    and re.search(r"\brun_stage\(|^@stage$", path.read_text("utf-8"), re.M)
 ]
 CLOSURES = {stage: code_of_text(cache._source(stage), stage) for stage in STAGES}
 COMPUTING = sorted({name for found in CLOSURES.values() for name in found if "/" not in name})
@@ -126,11 +127,7 @@ def test_a_table_of_the_manifest_counts_with_the_module_that_names_it(monkeypatc
 BY_HAND = [
     ("songtitle.experiment.similarity", "PERPLEXITIES = (5, 30, 60)", "PERPLEXITIES = (5, 15, 60)"),
     ("songtitle.experiment.labs", "def _letters(bench", "def _letters(stool"),
-    (
-        "songtitle.metrics.bleu",
-        'name="words, BLEU-1"',
-        'name="words, BLEU-1", brevity=False',
-    ),
+    ("songtitle.metrics.bleu", 'name="words, BLEU-1"', 'name="words, BLEU-1", brevity=False'),
     ("songtitle.metrics.pairs", "len(words) + 1 if", "len(words) + 2 if"),
 ]
 

@@ -6,7 +6,7 @@ import torch
 
 from songtitle.config import preset
 from songtitle.errors import InputError
-from songtitle.experiment import labs, scoring, switchboard
+from songtitle.experiment import labs, naming, scoring
 from songtitle.studies import labs as study
 
 
@@ -45,7 +45,7 @@ def test_a_lab_touches_only_the_inputs_that_its_mistake_can_reach(records):
 
 
 def test_what_stands_before_a_mistake_is_what_the_other_pages_have(records, tiny_home):
-    config = preset("tiny", beam_sizes=[switchboard.BEAM_SIZE])
+    config = preset("tiny", beam_sizes=[naming.BEAM_SIZE])
     rows = scoring.scores(config, home=tiny_home).result["rows"]
     known = {row["input"]: row["score"] for row in rows}
     for name in ("letters", "batch_norm", "join", "timbre"):
@@ -57,7 +57,7 @@ def test_what_stands_before_a_mistake_is_what_the_other_pages_have(records, tiny
 def test_no_batch_is_a_single_item(items):
     groups = list(labs.batches(torch.arange(items)))
     assert torch.cat(groups).tolist() == list(range(items))
-    assert 2 <= min(map(len, groups)) <= max(map(len, groups)) <= labs.BATCH
+    assert 2 <= min(map(len, groups)) <= max(map(len, groups)) <= naming.AT_ONCE
 
 
 def test_an_unknown_lab_is_refused_in_one_line(tiny_home):

@@ -118,13 +118,7 @@ def test_the_note_says_of_each_reading_what_its_numbers_say():
 def test_the_trust_of_maps_is_a_range_over_starts_by_reading_and_perplexity(grid):
     table = studies_similarity.map_trust(grid)
     assert len(table) == 6
-    assert list(table.iloc[4]) == [
-        "spectrogram",
-        "30",
-        "0.58 to 0.59",
-        "8.00 to 9.00",
-        "0.75",
-    ]
+    assert list(table.iloc[4]) == ["spectrogram", "30", "0.58 to 0.59", "8.00 to 9.00", "0.75"]
 
 
 def test_the_points_of_one_reading_come_with_what_is_known_of_their_map(grid):

@@ -14,7 +14,7 @@ from songtitle import cache
 from songtitle.book import reproduce
 from songtitle.cache import finished
 from songtitle.config import preset
-from songtitle.experiment import comparing, corpora, learning, scoring
+from songtitle.experiment import corpora, learning, scoring
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_permuting_the_pictures_of_a_trained_captioner_changes_its_perplexity(
 
 def test_the_comparison_holds_every_pair_and_the_page_s_own_model_as_it_is(executed, in_tiny_home):
     config = preset("tiny")
-    rows = comparing.comparison(config).result["rows"]
+    rows = scoring.comparison(config).result["rows"]
     pairs = [(row["encoder"], row["decoder"]) for row in rows]
     assert pairs == list(product(config.compared_encoders, config.compared_decoders))
     (own,) = [row for row in rows if row["decoder"] == config.model.decoder]

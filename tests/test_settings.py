@@ -16,7 +16,10 @@ from songtitle.book import reproduce
 from songtitle.cache import Record
 from songtitle.config import (
     PRESETS,
+    SONGS,
     ExperimentConfig,
+    Input,
+    check_device,
     flat,
     is_setting,
     override,
@@ -183,6 +186,7 @@ def test_changing_nothing_changes_nothing():
         assert override(config, {}) == config
         assert override(config, {name: setting(config, name) for name in NAMES}) == config
     assert preset("quick", {}) == preset("quick", "{}") == preset("quick") == QUICK
+    assert preset("quick", beam_sizes=None) == QUICK
 
 
 def test_parameters_settings_and_parts_come_to_the_same():
@@ -350,6 +354,9 @@ def test_a_list_may_come_as_text_or_as_one_alone():
     for given in ([1, 3], (1, 3), "[1, 3]", "1, 3", [1, 3, 1]):
         assert preset("quick", {"beam_sizes": given}).beam_sizes == (1, 3)
     assert preset("quick", {"beam_sizes": 3}).beam_sizes == (3,)
+    for given in (["lstm", "attention"], '["lstm", "attention", "lstm"]'):
+        assert preset("quick", compared_decoders=given).compared_decoders == ("lstm", "attention")
+    assert preset("quick", compared_decoders="lstm").compared_decoders == ("lstm",)
     assert preset("quick", {"switches": "dropout"}).switches == ("dropout",)
 
 
@@ -358,6 +365,63 @@ def test_a_whole_number_is_a_number_and_keeps_one_key():
     assert json.dumps(config.as_dict()) == json.dumps(
         preset("quick", {"search.length_penalty": 1.0, "clip_seconds": 3.0}).as_dict()
     )
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_has_its_name_and_survives_the_way_through_json(name):
+    config = PRESETS[name]
+    assert config.name == name
+    assert ExperimentConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+@pytest.mark.parametrize("part", [{"encoder": "resnet50"}, {"decoder": "transformer"}])
+def test_one_parameter_swaps_the_encoder_or_the_decoder(part):
+    found = preset("quick", **part)
+    assert found.model == replace(QUICK.model, **part)
+    assert replace(found, model=QUICK.model) == QUICK
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": "vgg"}, r"encoder: expected.*resnet152.*got 'vgg'"),
+        ({"decoder": "gru"}, r"decoder: expected.*transformer.*got 'gru'"),
+        ({"compared_decoders": ["lstm", "gru"]}, r"compared_decoders: .*got \['lstm', 'gru'\]"),
+        ({"compared_encoders": [3]}, r"compared_encoders: expected a list of one or more of eff"),
+        ({"beam_sizes": "abc"}, r"beam_sizes: expected a list of one or more whole.*got 'abc'"),
+        ({"beam_sizes": [0]}, r"beam_sizes: .* whole numbers from 1 to 10\^9, got \[0\]"),
+        ({"beam_sizes": []}, r"beam_sizes: expected a list of one or more whole.*got \[\]"),
+        ({"beam_sizes": [1.5]}, r"beam_sizes: .* whole numbers from 1 to 10\^9, got \[1\.5\]"),
+        ({"seed": "x"}, r"seed: expected a whole number from 0 to below 2\^32, got 'x'; try 0"),
+        ({"device": "gpu9"}, r"device: expected auto, cpu, cuda or mps.*got 'gpu9'"),
+    ],
+)
+def test_a_part_or_a_list_that_does_not_fit_is_named(changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        preset("quick", **changes)
+    line(error)
+
+
+def test_an_unknown_preset_is_answered_with_those_there_are():
+    with pytest.raises(InputError, match=r"preset: expected one of tiny, quick.*got 'slow'"):
+        preset("slow")
+
+
+def test_automatic_device_is_one_that_this_machine_has():
+    assert check_device("auto").type in ("cpu", "cuda", "mps")
+    assert check_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("asked", [*SONGS, Input("pictures", tile=32)])
+def test_the_name_of_an_input_leads_back_to_it(asked):
+    assert Input.of(str(asked)) == Input.of(asked) == asked
+    assert asked.is_song == str(asked).startswith("songs")
+
+
+@pytest.mark.parametrize("name", ["", "songs", "songs: pixels", "pictures 32×64", "pictures x×x"])
+def test_a_name_of_no_input_is_refused_in_one_line(name):
+    with pytest.raises(InputError, match="input: expected songs: timbre or"):
+        Input.of(name)
 
 
 # -- where they go ---------------------------------------------------------------------------------
@@ -419,14 +483,14 @@ def keys(tmp_path_factory):
     patch, found = pytest.MonkeyPatch(), {}
 
     def asked(stage, compute, *, settings, inputs=(), home: Path):
-        settings = json.loads(json.dumps(dict(settings)))
+        settings = cache._plain_values(settings)
         said = json.dumps([stage, settings, [each.key for each in inputs]], sort_keys=True)
         key = hashlib.sha256(said.encode()).hexdigest()
         found.setdefault(stage, set()).add(key)
         return Record(stage, key, settings, {}, "", {}, {"seconds": 0}, {}, home)
 
     for name, module in list(sys.modules.items()):
-        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
+        if name.startswith("songtitle.") and hasattr(module, "run_stage"):
             patch.setattr(module, "run_stage", asked)
     patch.setattr(stamps, "fetch", lambda home: home)
     patch.delenv("SONGTITLE_REAL_DATA", raising=False)  # or the census would count in each home

@@ -18,10 +18,11 @@ from songtitle import tables
 from songtitle.cache import run_stage
 from songtitle.config import SearchConfig, preset
 from songtitle.errors import InputError
-from songtitle.experiment import controls, learning, scoring
+from songtitle.experiment import controls, learning, naming, scoring
 from songtitle.experiment import length as length_effects
-from songtitle.experiment.length import _Scores, split_change, split_of, steps_of
-from songtitle.experiment.scoring import Listener
+from songtitle.experiment.inputs import features_record
+from songtitle.experiment.length import PairScores, split_change, split_of, steps_of
+from songtitle.experiment.naming import Listener
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.model.captioner import Captioner
 from songtitle.model.lstm import LSTMDecoder
@@ -57,8 +58,7 @@ def titles(count, seed, lengths=(1, 2, 3, 5)):
 
 
 def split(corners, references):
-    scored = _Scores(references, "bleu1")
-    return split_of(corners, scored, np.random.default_rng(0))
+    return split_of(corners, PairScores(references, "bleu1"), np.random.default_rng(0))
 
 
 def test_a_length_effect_alone_is_found_as_length_and_not_as_content():
@@ -127,7 +127,7 @@ def hearing():
         model = Captioner(nn.Identity(), decoder).eval()
         features = 3 * torch.randn(11, 7)
     return Listener(
-        model, vocabulary, features, lambda x: x.unsqueeze(1), torch.device("cpu"), SearchConfig()
+        model, vocabulary, torch.device("cpu"), SearchConfig(), lambda x: x.unsqueeze(1), features
     )
 
 
@@ -166,24 +166,34 @@ def test_noise_has_the_mean_and_spread_of_each_number_and_nothing_else_of_the_fe
 # -- controls --------------------------------------------------------------------------------------
 
 
-def all_controls(said, references, captions, retold):
-    found = {controls.REAL: controls.scored(said, references)}
-    found |= controls.controlled(
-        said,
-        references,
-        captions,
-        controls.constant_titles(references),
-        retold=retold,
-        draws=7,
-        seed=0,
-    )
+class Says(Listener):
+    """Says planted titles, whatever it is asked about."""
+
+    def titles(self, memory, beam_size, **others):
+        return self.vocabulary[: len(memory)]
+
+    def memory(self, features=None):
+        return features
+
+
+def all_controls(said, references, captions, retold, draws=7):
+    constant, draw = controls.constant_titles(references), np.random.default_rng(0)
+    memory = torch.zeros(len(said), 1, 3)
+    hearing = object.__new__(Says)
+    vars(hearing).update(vocabulary=retold, features=memory)
+    texts, config = (said, references, captions, constant), preset("tiny", draws=draws)
+    found = controls.controlled(controls.Case(*texts, hearing, hearing, memory, 5, config, draw))
     return pd.DataFrame(controls.beside(found, seed=0)).set_index("control")
+
+
+def names(*kinds):
+    return [control.name for control in controls.CONTROLS if control.replaces in kinds]
 
 
 def test_every_control_is_there_in_the_order_of_the_page():
     references = titles(31, seed=0)
-    rows = all_controls(titles(31, seed=1), references, references, lambda name: [references])
-    assert list(rows.index) == [controls.REAL, *controls.CONTROLS]
+    rows = all_controls(titles(31, seed=1), references, references, references)
+    assert list(rows.index) == [controls.REAL, *names("title", "input", "answer")]
     assert rows.loc[controls.REAL, ["difference", "p"]].isna().all()
 
 
@@ -192,8 +202,8 @@ def test_controls_centre_on_chance_where_titles_have_nothing_to_do_with_their_it
     for seed in range(12):
         references, said = titles(31, seed=seed), titles(31, seed=1000 + seed)
         other = titles(31, seed=2000 + seed)
-        rows = all_controls(said, references, references, lambda name, other=other: [other])
-        wrong = [*controls.CONTROLS[:6], controls.CONTROLS[7]]
+        rows = all_controls(said, references, references, other)
+        wrong = [*names("title", "input"), "random words, lengths as said"]
         leads.append(rows.loc[wrong, "difference"].to_numpy(float))
     mean, error = np.mean(leads, axis=0), np.std(leads, axis=0, ddof=1) / math.sqrt(len(leads))
     assert (np.abs(mean) < 3.5 * error).all()
@@ -202,7 +212,7 @@ def test_controls_centre_on_chance_where_titles_have_nothing_to_do_with_their_it
 def test_a_captioner_that_knows_its_titles_clears_every_control():
     references = titles(53, seed=1)
     shuffled = references[1:] + references[:1]
-    rows = all_controls(references, references, references, lambda name: [shuffled]).iloc[1:]
+    rows = all_controls(references, references, references, shuffled).iloc[1:]
     assert studies_controls.cleared(rows).all()
     assert (rows["difference_low"] > 0).all()
 
@@ -210,18 +220,18 @@ def test_a_captioner_that_knows_its_titles_clears_every_control():
 def test_one_answer_for_all_clears_no_control_that_gives_the_same_answer():
     references = titles(53, seed=1)
     said = [["glen", "air"]] * 53
-    rows = all_controls(said, references, references, lambda name: [said])
-    for name in controls.CONTROLS[2:6]:
+    rows = all_controls(said, references, references, said, draws=1)
+    for name in names("input"):
         assert rows.loc[name, "difference"] == 0
         assert rows.loc[name, "p"] == 1
-    assert rows.loc[controls.CONTROLS[0], "difference"] == pytest.approx(0, abs=1e-12)
+    assert rows.loc[names("title")[0], "difference"] == pytest.approx(0, abs=1e-12)
 
 
 def test_knowing_the_length_of_the_true_title_alone_does_not_clear_titles_of_that_length():
     references = titles(211, seed=3, lengths=(1, 5))
     said = [["glen"] * 1 if len(words) == 1 else WORDS[:5] for words in references]
-    rows = all_controls(said, references, references, lambda name: [said])
-    free, matched = (rows.loc[name] for name in controls.CONTROLS[:2])
+    rows = all_controls(said, references, references, said)
+    free, matched = (rows.loc[name] for name in names("title"))
     assert free["p"] < 0.01 < matched["p"]
     assert abs(matched["difference"]) < free["difference"] / 3
 
@@ -315,7 +325,7 @@ def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_n
 
 def test_replicates_differ_in_the_seed_of_the_training_and_in_nothing_else():
     config = preset("tiny", seed=3)
-    first, second = (controls.patient(config, seed=seed) for seed in (0, 1))
+    first, second = (learning.patient(config, seed=seed) for seed in (0, 1))
     assert (first.seed, second.seed) == (3, 3)
     assert second.training.seed == first.training.seed + 1
     assert second.training.patience == first.training.patience > 0
@@ -372,11 +382,7 @@ def test_a_change_is_explained_by_the_parts_whose_intervals_leave_out_nothing(
     change, length, content, said
 ):
     row = {}
-    for name, (low, high) in {
-        "change": change,
-        "length": length,
-        "content": content,
-    }.items():
+    for name, (low, high) in {"change": change, "length": length, "content": content}.items():
         row |= {name: (low + high) / 2, f"{name}_low": low, f"{name}_high": high}
     assert explanation(row) == said
 
@@ -390,17 +396,17 @@ def test_a_whole_run_leaves_every_control_for_every_input(in_tiny_home):
     assert len(rows) == 3 * 2 * (1 + len(controls.CONTROLS))
     real = rows[rows["control"] == controls.REAL].set_index(["input", "beam_size"])
     table = scoring.score_table(config).set_index(["input", "beam_size"])
-    for name in scoring.controlled_inputs(config):  # asked again, it says the same
+    for name in map(str, naming.controlled_inputs(config)):  # asked again, it says the same
         assert real.loc[(name, 1), "score"] == pytest.approx(table.loc[(name, 1), "score"])
         assert real.loc[(name, 1), "words"] == pytest.approx(table.loc[(name, 1), "mean_length"])
 
 
 def test_a_captioner_trained_without_pictures_says_one_thing(in_tiny_home):
     config = preset("tiny")
-    blind = controls.blind_training(config)
-    name = scoring.controlled_inputs(config)[-1]
-    seen = scoring.features_record(config, name, home=in_tiny_home)
-    deaf = scoring.listener(config, name, blind, seen)
+    blind = learning.blind_training(config)
+    name = naming.whole_pictures(config)
+    seen = features_record(config, name, home=in_tiny_home)
+    deaf = naming.listener(config, name, blind, seen)
     memory = deaf.memory(torch.zeros_like(deaf.features))
     assert torch.equal(memory, memory[:1].expand_as(memory))
     assert blind.result["permuted_pictures_perplexity"] == pytest.approx(
@@ -425,7 +431,7 @@ def test_replicates_of_a_whole_run_start_from_other_weights(in_tiny_home):
     record = controls.replicates(config)
     assert sorted({row["seed"] for row in record.result["rows"]}) == [0, 1]
     trained = [
-        learning.training(controls.patient(config, seed=seed)).result["history"][0]
+        learning.training(learning.patient(config, seed=seed)).result["history"][0]
         for seed in (0, 1)
     ]
     assert trained[0]["valid_perplexity"] != trained[1]["valid_perplexity"]
@@ -435,10 +441,10 @@ def test_replicates_of_a_whole_run_start_from_other_weights(in_tiny_home):
 
 
 def forest():
-    names = [controls.REAL, *controls.CONTROLS[:3]]
+    held = [controls.REAL, *names("title", "input")[:3]]
     rows = [
         (name, k, 0.1 * place + 0.01 * k, 0.1 * place, 0.1 * place + 0.1)
-        for place, name in enumerate(names, start=1)
+        for place, name in enumerate(held, start=1)
         for k in (1, 5)
     ]
     return pd.DataFrame(rows, columns=["control", "beam_size", "score", "low", "high"])

@@ -25,7 +25,7 @@ from songtitle.errors import InputError
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.inputs import clip_picture, frozen_backbone, hear
 from songtitle.experiment.learning import load_trained, training
-from songtitle.experiment.naming import as_words, hypotheses
+from songtitle.experiment.naming import BEAM_SIZE, as_words, hypotheses
 from songtitle.experiment.scoring import scores
 from songtitle.search.beam import beam_search
 from songtitle.shapes import Image, State
@@ -105,7 +105,6 @@ class Twin:
 
 
 INPUT = "songs: spectrogram"
-BEAM_SIZE = 5  # as `python -m songtitle title` has it
 PICTURE, WORD, MODEL = "picture.onnx", "word.onnx", "model.json"
 
 

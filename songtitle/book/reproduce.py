@@ -50,7 +50,6 @@ from songtitle.config import (
 from songtitle.corpora.manifest import data_home
 from songtitle.errors import InputError
 from songtitle.experiment import paper_corpora
-from songtitle.experiment.comparing import comparison
 from songtitle.experiment.controls import controls, differences, replicates, self_retrieval
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.forensics import content_free, readings
@@ -58,7 +57,7 @@ from songtitle.experiment.learning import training
 from songtitle.experiment.length import lengths
 from songtitle.experiment.paper_corpora import present
 from songtitle.experiment.samples import samples
-from songtitle.experiment.scoring import score_table, scores
+from songtitle.experiment.scoring import comparison, score_table, scores
 from songtitle.experiment.similarity import likeness, similarity
 from songtitle.experiment.switchboard import switchboard
 from songtitle.machine import clear_disk_errors, write_whole

@@ -1,36 +1,40 @@
 """Controls: the song replaced, silenced or not looked at, and what that changes in the scores."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from songtitle.cache import Record, once, pick, read_json, run_stage
-from songtitle.config import ExperimentConfig, check_device
+from songtitle.cache import Record, Work, pick, read_json, stage
+from songtitle.config import SONGS, ExperimentConfig
 from songtitle.errors import InputError
-from songtitle.experiment.comparing import PATIENCE
-from songtitle.experiment.corpora import clips, corpora, vocabulary
-from songtitle.experiment.inputs import features_of, picture_features
-from songtitle.experiment.learning import learn, training
-from songtitle.experiment.naming import SONG_INPUTS, hypotheses, input_names
+from songtitle.experiment.corpora import Words, clips, corpora, true_words
+from songtitle.experiment.inputs import features_record
+from songtitle.experiment.learning import blind_training, patient, training
+from songtitle.experiment.naming import (
+    BEAM_SIZE,
+    Listener,
+    best_by_tile,
+    controlled_inputs,
+    listener,
+    search_cells,
+    table_inputs,
+    whole_pictures,
+)
 from songtitle.experiment.scoring import (
     PERMUTATIONS,
-    Listener,
-    Words,
+    Scores,
     all_scores,
-    controlled_inputs,
-    features_record,
-    held_out_captions,
-    is_song,
-    listener,
+    beside_chance,
+    best_epoch,
+    mean_length,
     own_scores,
-    references_of,
-    song_titles,
 )
 from songtitle.metrics.bleu import DEFINITIONS, Definition, signatures
 from songtitle.metrics.ceilings import best_constant, unigram_titles
@@ -45,51 +49,19 @@ from songtitle.metrics.chance import (
     tie_letters,
 )
 from songtitle.metrics.retrieval import prior_free, recalls, reciprocal_ranks
-from songtitle.model.likelihood import log_likelihoods
 from songtitle.paper.printed import paper
-from songtitle.schema import SEEDS
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
 
-BEAMS = (1, 5)  # greedy, and where the paper's scores peak
-BLEU_1 = DEFINITIONS["bleu1"]
+BEAMS = (1, BEAM_SIZE)  # greedy, and where the paper's scores peak
+FIRST = 10  # R@10: whether the true title is among the likeliest ten
+RANKINGS = ("likelihood", "likelihood, less that for all inputs")
+POWER = 0.8  # the probability with which a true difference is to be found
+PAIRED = ("bleu1", "letters")  # the definitions under which timbre and spectrogram are compared
 
 
-def patient(config: ExperimentConfig, *, seed: int = 0) -> ExperimentConfig:
-    """The experiment with another training seed, stopped where validation gets no better.
-
-    Of every training the best epoch is kept, so the rest of the epochs would only take time.
-    """
-    settings = config.training
-    number = (settings.seed + seed) % SEEDS
-    settings = replace(settings, seed=number, patience=settings.patience or PATIENCE)
-    return replace(config, training=settings)
-
-
-@once
-def blind_training(config: ExperimentConfig, *, home: Path) -> Record:
-    """The captioner trained on zeros in place of pictures: what captions alone can teach.
-
-    Files and findings are those of `training`.
-    """
-    words, seen = corpora(config, home=home), picture_features(config, home=home)
-    known, chosen = vocabulary(config, home=home), patient(config)
-
-    def compute(folder: Path) -> dict[str, Any]:
-        blank = {
-            name: torch.zeros((), dtype=features.dtype).expand(features.shape)
-            for name, features in features_of(seen, chosen).items()
-        }
-        return learn(chosen, words, known, blank, folder)
-
-    settings = {"model": asdict(chosen.model), "training": asdict(chosen.training)}
-    settings |= pick(config, "seed") | {"device": check_device(config.device).type}
-    inputs = [words, known, seen]
-    return run_stage("blind_training", compute, settings=settings, inputs=inputs, home=home)
-
-
-@once
-def replicates(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def replicates(config: ExperimentConfig, *, home: Path) -> Work:
     """Whole trainings from several seeds on the same split: how far scores move with the seed.
 
     Weights begin, batches are ordered and dropout falls by the seed; which pictures are trained
@@ -104,44 +76,30 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Record:
         raise InputError(msg)
     chosen = [patient(config, seed=seed) for seed in range(config.replicates)]
     trained = [training(each, home=home) for each in chosen]
-    inputs = controlled_inputs(config)
-    seen = {name: features_record(config, name, home=home) for name in inputs}
-    references = {name: references_of(config, name, home=home) for name in inputs}
+    words, songs = corpora(config, home=home), clips(config, home=home)
+    seen = {each: features_record(config, each, home=home) for each in controlled_inputs(config)}
 
     def compute(_: Path) -> dict[str, Any]:
-        rows = []
+        references, rows = true_words(words, songs), []
         for each, record in zip(chosen, trained, strict=True):
-            history = record.result["history"]
-            epoch = min(history, key=lambda row: row["valid_perplexity"])["epoch"]
-            for name in inputs:
-                captioner = listener(each, name, record, seen[name])
-                memory = captioner.memory()
+            for name, features in seen.items():
+                hearing = listener(each, name, record, features)
+                memory = hearing.memory()
                 for beam_size in BEAMS:
-                    said = captioner.titles(memory, beam_size)
-                    chance = against_chance(
-                        all_scores(said, references[name], BLEU_1),
-                        rounds=PERMUTATIONS,
-                        generator=np.random.default_rng(config.seed),
-                    )
-                    lead = {
-                        "seed": config.seed + each.training.seed,
-                        "input": name,
-                        "beam_size": beam_size,
-                        "epoch": epoch,
-                        "mean_length": float(np.mean([len(words) for words in said])),
-                    }
-                    rows.append(lead | asdict(chance))
+                    said = hearing.titles(memory, beam_size)
+                    lead = {"seed": config.seed + each.training.seed, "input": str(name)}
+                    lead |= {"beam_size": beam_size, "epoch": best_epoch(record)}
+                    found = beside_chance([said], references[name.kind], seed=config.seed)
+                    rows.append(lead | found)
         return {"rows": rows, "summary": summarised(rows)}
 
-    settings = pick(config, "seed", "replicates") | {"beams": list(BEAMS), "inputs": inputs}
-    settings["bleu"] = signatures("bleu1")
-    settings["records"] = [record.key for record in (*trained, *seen.values())]
-    words = corpora(config, home=home)
-    return run_stage("replicates", compute, settings=settings, inputs=[words], home=home)
+    settings = pick(config, "seed", "replicates") | {"beams": BEAMS, "inputs": [*seen]}
+    settings |= {"bleu": signatures("bleu1"), "records": [*trained, *seen.values()]}
+    return Work(compute, settings, [words])
 
 
 def summarised(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Means over seeds for each input and beam size, with the spread and interval of each."""
+    """Average over seeds for each input and beam size, with the spread and interval of each."""
     cells = dict.fromkeys((row["input"], row["beam_size"]) for row in rows)
     found = []
     for name, beam_size in cells:
@@ -161,27 +119,11 @@ def summarised(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-Scores = Float[np.ndarray, " items"]
-
-# What is held against the real input, in the order of the page.
-REAL = "real input"
-CONTROLS = (
-    "other items' titles",
-    "other titles of the same length",
-    "other items' inputs",
-    "noise in place of the input",
-    "zeros in place of the input",
-    "trained without pictures",
-    "one constant title",
-    "random words, lengths as said",
-    "random words, true lengths",
-)
-FIRST = 10  # R@10: whether the true title is among the likeliest ten
-RANKINGS = ("likelihood", "likelihood, less that for all inputs")
+# -- what replaces the input, the title or the answer ----------------------------------------------
 
 
 @dataclass(frozen=True)
-class Control:
+class Outcome:
     """What one control scores on each item, with the range and p that its own test gives, if any.
 
     Without them the range is a bootstrap interval, and p is that of paired random signs.
@@ -193,9 +135,104 @@ class Control:
     p: float | None = None
 
 
-@once
-def controls(config: ExperimentConfig, *, home: Path) -> Record:
-    """Songs by both readings, and whole pictures, at k = 1 and 5, held against nine controls.
+@dataclass(frozen=True)
+class Case:
+    """One input at one beam size: what was said of it, and all that controls are made of."""
+
+    said: Words
+    references: Words
+    captions: Words  # that the decoder was trained on
+    constant: Words  # the one answer, for each item
+    hearing: Listener
+    deaf: Listener  # trained without pictures
+    memory: Memory
+    beam_size: int
+    config: ExperimentConfig
+    generator: np.random.Generator
+
+    @cached_property
+    def pairs(self) -> Float[np.ndarray, "items items"]:
+        """Every title's score against every reference."""
+        return all_scores(self.said, self.references)
+
+
+def _any_title(case: Case) -> tuple[Scores, np.ndarray]:
+    orders = [case.generator.permutation(len(case.said)) for _ in range(PERMUTATIONS)]
+    return wrong_titles(case.pairs, case.references)[0], np.stack(orders)
+
+
+def _title_as_long(case: Case) -> tuple[Scores, np.ndarray]:
+    orders = _orders_by_length(case.references, case.generator)
+    return wrong_titles(case.pairs, case.references)[1], orders
+
+
+def _shuffled(case: Case) -> list[Words]:
+    generator = generator_for(case.config.seed, "wrong inputs")
+    order = torch.randperm(len(case.memory), generator=generator).to(case.memory.device)
+    return [case.hearing.titles(case.memory[order], case.beam_size)]
+
+
+def _noise(case: Case) -> list[Words]:
+    """Titles for noise with the mean and spread of each number of the real features."""
+    generator, hearing = generator_for(case.config.seed, "noise"), case.hearing
+    # Few items ask for many draws: about a thousand inputs in all.
+    draws = max(1, min(case.config.draws, 1000 // len(case.memory)))
+    noise = (noise_like(hearing.features, generator) for _ in range(draws))
+    return [hearing.titles(hearing.memory(each), case.beam_size) for each in noise]
+
+
+def _zeros(case: Case) -> list[Words]:
+    """Titles for zeros where the decoder reads.
+
+    There they are the average picture, for batch normalisation centres it, and the average song,
+    where timbre is standardised.
+    """
+    blank = torch.zeros_like(case.memory[:1])
+    return [case.hearing.titles(blank, case.beam_size) * len(case.memory)]
+
+
+def _untrained(case: Case) -> list[Words]:
+    blank = case.deaf.memory(torch.zeros_like(case.deaf.features[:1]))
+    return [case.deaf.titles(blank, case.beam_size) * len(case.memory)]
+
+
+def _random_words(case: Case, wanted: Words) -> list[Words]:
+    counts, draws = [len(words) for words in wanted], range(case.config.draws)
+    return [unigram_titles(case.captions, counts, generator=case.generator) for _ in draws]
+
+
+@dataclass(frozen=True)
+class Control:
+    """What is held against the real input: what is replaced, and how that is tried.
+
+    Where the *title* is, `test` gives each item's expected score and random orders of the titles;
+    where the *input* or the *answer* is, the titles said instead, for each draw.
+    """
+
+    name: str
+    replaces: Literal["title", "input", "answer"]
+    test: Callable[[Case], Any]
+
+
+REAL = "real input"
+CONTROLS = (  # in the order of the page, which is that of the random draws
+    Control("other items' titles", "title", _any_title),
+    Control("other titles of the same length", "title", _title_as_long),
+    Control("other items' inputs", "input", _shuffled),
+    Control("noise in place of the input", "input", _noise),
+    Control("zeros in place of the input", "input", _zeros),
+    Control("trained without pictures", "input", _untrained),
+    Control("one constant title", "answer", lambda case: [case.constant]),
+    Control("random words, lengths as said", "answer", lambda case: _random_words(case, case.said)),
+    Control(
+        "random words, true lengths", "answer", lambda case: _random_words(case, case.references)
+    ),
+)
+
+
+@stage
+def controls(config: ExperimentConfig, *, home: Path) -> Work:
+    """Songs by both readings, and whole pictures, at k = 1 and 5, held against `CONTROLS`.
 
     Result `rows`, one per input, beam size and control (the first is the real input): `score, low,
     high` (its 95 % interval; for wrong titles the range of 95 % of random pairings), `words` (mean
@@ -203,21 +240,20 @@ def controls(config: ExperimentConfig, *, home: Path) -> Record:
     difference_high, p` (two-sided, by random signs; for wrong titles one-sided, by pairing at
     random). `constants`: the one title that was given to all, chosen on other titles.
     """
-    words, inputs = corpora(config, home=home), controlled_inputs(config)
+    words, songs = corpora(config, home=home), clips(config, home=home)
     trained, blind = training(config, home=home), blind_training(config, home=home)
-    seen = {name: features_record(config, name, home=home) for name in inputs}
-    references = {name: references_of(config, name, home=home) for name in inputs}
+    seen = {each: features_record(config, each, home=home) for each in controlled_inputs(config)}
 
     def compute(_: Path) -> dict[str, Any]:
-        pictures = read_json(words.file("pictures.json"))
+        references, pictures = true_words(words, songs), read_json(words.file("pictures.json"))
         captions = [p["tokens"] for p in pictures if p["split"] == "train"]
         # It reads zeros as wide as a picture's features, whatever the others read.
-        deaf = listener(config, inputs[-1], blind, seen[inputs[-1]])
+        last = whole_pictures(config)
+        deaf = listener(config, last, blind, seen[last])
         rows, constants = [], []
-        for name in inputs:
-            wanted = references[name]
-            hearing = listener(config, name, trained, seen[name])
-            constant = constant_titles(wanted, None if is_song(name) else captions)
+        for name, features in seen.items():
+            wanted, hearing = references[name.kind], listener(config, name, trained, features)
+            constant = constant_titles(wanted, None if name.is_song else captions)
             constants += [
                 {"input": name, "title": " ".join(title)}
                 for title in sorted(set(map(tuple, constant)))
@@ -225,102 +261,47 @@ def controls(config: ExperimentConfig, *, home: Path) -> Record:
             memory = hearing.memory()
             for beam_size in BEAMS:
                 said = hearing.titles(memory, beam_size)
-                found = {REAL: scored(said, wanted)} | dict(
-                    controlled(
-                        said,
-                        wanted,
-                        captions,
-                        constant,
-                        retold=retold(hearing, deaf, memory, beam_size, config),
-                        draws=config.draws,
-                        seed=config.seed,
-                    )
-                )
+                texts, captioners = (said, wanted, captions, constant), (hearing, deaf, memory)
+                draw = np.random.default_rng(config.seed)
+                case = Case(*texts, *captioners, beam_size, config, draw)
                 lead = {"input": name, "beam_size": beam_size}
-                rows += [lead | row for row in beside(found, seed=config.seed)]
+                rows += [lead | row for row in beside(controlled(case), seed=config.seed)]
         return {"rows": rows, "constants": constants}
 
-    settings = pick(config, "seed", "draws", "standardise_timbre") | {"inputs": inputs}
-    settings |= {"beams": list(BEAMS), "bleu": signatures("bleu1")}
-    settings |= {"search": asdict(config.search), "seen": [each.key for each in seen.values()]}
-    inputs_before = [words, trained, blind]
-    return run_stage("controls", compute, settings=settings, inputs=inputs_before, home=home)
+    settings = pick(config, "seed", "draws", "standardise_timbre", "search")
+    settings |= {"inputs": [*seen], "seen": seen.values(), "beams": BEAMS}
+    settings |= {"bleu": signatures("bleu1")}
+    return Work(compute, settings, [words, trained, blind])
 
 
-def controlled(
-    said: Words,
-    references: Words,
-    captions: Words,
-    constant: Words,
-    *,
-    retold: Callable[[str], list[Words]],
-    draws: int,
-    seed: int,
-) -> Iterator[tuple[str, Control]]:
-    """Every control in turn, by its name.
-
-    `said` are the titles for the real inputs, `captions` those that the decoder was trained on,
-    and `retold(name)` gives one list of titles for each draw of what replaces the input.
-    """
-    generator = np.random.default_rng(seed)
-    pairs = all_scores(said, references, BLEU_1)
-    spoken = _mean_length(said)
-    others, lengths = wrong_titles(pairs, references)
-    yield CONTROLS[0], _of_pairings(pairs, others, _orders(len(pairs), generator), spoken)
-    yield (
-        CONTROLS[1],
-        _of_pairings(pairs, lengths, _orders_by_length(references, generator), spoken),
-    )
-    for name in CONTROLS[2:6]:
-        yield name, _mean_of([scored(titles, references) for titles in retold(name)])
-    yield CONTROLS[6], scored(constant, references)
-    for name, wanted in zip(CONTROLS[7:], (said, references), strict=True):
-        counts = [len(words) for words in wanted]
-        drawn = [unigram_titles(captions, counts, generator=generator) for _ in range(draws)]
-        yield name, _mean_of([scored(titles, references) for titles in drawn])
+def controlled(case: Case) -> dict[str, Outcome]:
+    """Try the real input and every control in turn, by name."""
+    found = {REAL: outcome(case.said, case.references)}
+    for control in CONTROLS:
+        if control.replaces == "title":
+            expected, orders = control.test(case)
+            found[control.name] = _of_pairings(case.pairs, expected, orders, found[REAL].words)
+        else:
+            each = [outcome(titles, case.references) for titles in control.test(case)]
+            scores = np.mean([one.scores for one in each], axis=0)
+            found[control.name] = Outcome(scores, float(np.mean([one.words for one in each])))
+    return found
 
 
-def retold(
-    hearing: Listener, deaf: Listener, memory: Memory, beam_size: int, config: ExperimentConfig
-) -> Callable[[str], list[Words]]:
-    """What the captioner says when its inputs are shuffled, replaced or were never there.
-
-    Noise has the mean and the spread of each number of the real features, each independently.
-    Zeros stand where the decoder reads: there they are the average picture, for batch
-    normalisation centres it, and the average song, where timbre is standardised.
-    """
-    items = len(memory)
-
-    def titles(name: str) -> list[Words]:
-        if name == CONTROLS[2]:
-            generator = generator_for(config.seed, "wrong inputs")
-            order = torch.randperm(items, generator=generator)
-            return [hearing.titles(memory[order.to(memory.device)], beam_size)]
-        if name == CONTROLS[3]:
-            generator = generator_for(config.seed, "noise")
-            # Few items ask for many draws: about a thousand inputs in all.
-            draws = max(1, min(config.draws, 1000 // items))
-            return [
-                hearing.titles(hearing.memory(noise_like(hearing.features, generator)), beam_size)
-                for _ in range(draws)
-            ]
-        if name == CONTROLS[4]:
-            return [hearing.titles(torch.zeros_like(memory[:1]), beam_size) * items]
-        blank = deaf.memory(torch.zeros_like(deaf.features[:1]))
-        return [deaf.titles(blank, beam_size) * items]
-
-    return titles
+def outcome(said: Words, references: Words) -> Outcome:
+    """Score titles against their own references."""
+    return Outcome(own_scores(said, references), mean_length(said))
 
 
 def noise_like(features: Tensor, generator: torch.Generator) -> Tensor:
-    """Gaussian noise with the mean and standard deviation of each number over the items."""
+    """Draw Gaussian noise with the mean and standard deviation of each number over the items."""
     real = features.float()
     drawn = torch.randn(real.shape, generator=generator).to(real.device)
     return drawn * real.std(0) + real.mean(0)
 
 
 def constant_titles(references: Words, others: Words | None = None) -> Words:
-    """For each item the best single answer, chosen on `others`, or on the half it is not in."""
+    """Give each item the best single answer, chosen on `others`, or on the half it is not in."""
     if others is not None:
         return [best_constant(others)] * len(references)
     halves = [best_constant(references[side::2]) for side in (1, 0)]
@@ -328,9 +309,9 @@ def constant_titles(references: Words, others: Words | None = None) -> Words:
 
 
 def wrong_titles(
-    pairs: Float[np.ndarray, "items items"], references: Sequence[Sequence[str]]
+    pairs: Float[np.ndarray, "items items"], references: Words
 ) -> tuple[Scores, Scores]:
-    """Each item's mean score against all other titles, and against others as long as its own.
+    """Average each item's score against all other titles, and against others as long as its own.
 
     Where no other title is as long, those of the nearest length stand in.
     """
@@ -343,9 +324,9 @@ def wrong_titles(
     return others, (pairs * nearest).sum(axis=1) / nearest.sum(axis=1)
 
 
-def beside(found: dict[str, Control], *, seed: int) -> Iterator[dict[str, Any]]:
-    """The rows of one input and beam size: each control with its interval, and the real input's
-    lead over it."""
+def beside(found: dict[str, Outcome], *, seed: int) -> Iterator[dict[str, Any]]:
+    """Make the rows of one input and beam size: each control with its interval, and how far the
+    real input is ahead of it."""
     real = found[REAL].scores
     for name, control in found.items():
         generator = np.random.default_rng(seed)
@@ -368,82 +349,18 @@ def beside(found: dict[str, Control], *, seed: int) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def scored(said: Words, references: Words) -> Control:
-    """Titles against their own references."""
-    return Control(own_scores(said, references, BLEU_1), _mean_length(said))
-
-
-@once
-def self_retrieval(config: ExperimentConfig, *, home: Path) -> Record:
-    """Whether the true title is likelier than the others': ranks among all titles of the test.
-
-    No search and no BLEU: the decoder's log-probability of every title for every input. A rank
-    follows from it alone, or from it less what the same title gets from all inputs together, which
-    takes away the lead of short and common titles. Result `rows`, one per input and ranking: as
-    `mrr` (mean reciprocal rank) and `recall` (share of true titles among the first `k`) each the
-    fields of `Chance` with that prefix, and the number of `items` and of `distinct` titles, which
-    words beyond the vocabulary make alike.
-    """
-    trained, inputs = training(config, home=home), controlled_inputs(config)
-    seen = {name: features_record(config, name, home=home) for name in inputs}
-    references = {name: references_of(config, name, home=home) for name in inputs}
-
-    def compute(_: Path) -> dict[str, Any]:
-        rows = []
-        for name in inputs:
-            hearing = listener(config, name, trained, seen[name])
-            titles = [hearing.vocabulary.encode(words) for words in references[name]]
-            likely = log_likelihoods(
-                hearing.model.decoder,
-                hearing.memory(),
-                titles,
-                bos_id=hearing.vocabulary.bos_id,
-                eos_id=hearing.vocabulary.eos_id,
-            )
-            table = likely.double().cpu().numpy()
-            sizes = {"items": len(titles), "distinct": len(set(map(tuple, titles))), "k": FIRST}
-            for ranking, values in zip(RANKINGS, (table, prior_free(table)), strict=True):
-                lead = {"input": name, "ranking": ranking}
-                rows.append(lead | sizes | ranked(values, seed=config.seed))
-        return {"rows": rows}
-
-    settings = pick(config, "seed", "standardise_timbre") | {"inputs": inputs, "k": FIRST}
-    settings["seen"] = [each.key for each in seen.values()]
-    words = corpora(config, home=home)
-    return run_stage(
-        "self_retrieval", compute, settings=settings, inputs=[words, trained], home=home
-    )
-
-
-def ranked(log_likelihoods: Float[np.ndarray, "items items"], *, seed: int) -> dict[str, float]:
-    """Mean reciprocal rank and recall of the own titles, each beside wrong ones."""
-    measures = {
-        "mrr": reciprocal_ranks(log_likelihoods),
-        "recall": recalls(log_likelihoods, k=FIRST),
-    }
-    row: dict[str, float] = {}
-    for name, pairs in measures.items():
-        found = against_chance(pairs, rounds=PERMUTATIONS, generator=np.random.default_rng(seed))
-        row |= {f"{name}_{field}": value for field, value in asdict(found).items()}
-    return row
-
-
 def _of_pairings(
     pairs: Float[np.ndarray, "items items"],
     expected: Scores,
     orders: Int[np.ndarray, "rounds items"],
     words: float,
-) -> Control:
+) -> Outcome:
     """Wrong titles: their exact mean for each item, and what random pairings give by themselves."""
     rows = np.arange(len(pairs))
     drawn = np.array([pairs[rows, order].mean() for order in orders])
     low, high = np.quantile(drawn, [0.025, 0.975])
     p = permutation_p(float(np.trace(pairs)) / len(pairs), drawn)
-    return Control(expected, words, (float(low), float(high)), p)
-
-
-def _orders(items: int, generator: np.random.Generator) -> Int[np.ndarray, "rounds items"]:
-    return np.stack([generator.permutation(items) for _ in range(PERMUTATIONS)])
+    return Outcome(expected, words, (float(low), float(high)), p)
 
 
 def _orders_by_length(
@@ -458,24 +375,65 @@ def _orders_by_length(
     return orders
 
 
-def _mean_of(drawn: list[Control]) -> Control:
-    """The mean over draws, item by item."""
-    return Control(
-        np.mean([each.scores for each in drawn], axis=0),
-        float(np.mean([each.words for each in drawn])),
-    )
+# -- ranks -----------------------------------------------------------------------------------------
 
 
-def _mean_length(said: Words) -> float:
-    return float(np.mean([len(words) for words in said]))
+@stage
+def self_retrieval(config: ExperimentConfig, *, home: Path) -> Work:
+    """Whether the true title is likelier than the others': ranks among all titles of the test.
+
+    No search and no BLEU: the decoder's log-probability of every title for every input. A rank
+    follows from it alone, or from it less what the same title gets from all inputs together, which
+    takes away the lead of short and common titles. Result `rows`, one per input and ranking: as
+    `mrr` (mean reciprocal rank) and `recall` (share of true titles among the first `k`) each the
+    fields of `Chance` with that prefix, and the number of `items` and of `distinct` titles, which
+    words beyond the vocabulary make alike.
+    """
+    words, songs = corpora(config, home=home), clips(config, home=home)
+    trained = training(config, home=home)
+    seen = {each: features_record(config, each, home=home) for each in controlled_inputs(config)}
+
+    def compute(_: Path) -> dict[str, Any]:
+        references, rows = true_words(words, songs), []
+        for name, features in seen.items():
+            hearing, titles = listener(config, name, trained, features), references[name.kind]
+            distinct = len({tuple(hearing.vocabulary.encode(title)) for title in titles})
+            sizes = {"items": len(titles), "distinct": distinct, "k": FIRST}
+            likely = hearing.log_likelihoods(hearing.memory(), titles)
+            rows += [{"input": name} | sizes | row for row in by_ranking(likely, seed=config.seed)]
+        return {"rows": rows}
+
+    settings = pick(config, "seed", "standardise_timbre")
+    settings |= {"inputs": [*seen], "k": FIRST, "seen": seen.values()}
+    return Work(compute, settings, [words, trained])
 
 
-POWER = 0.8  # the probability with which a true difference is to be found
-PAIRED = ("bleu1", "letters")  # the definitions under which timbre and spectrogram are compared
+def by_ranking(
+    likely: Float[np.ndarray, "items items"], *, seed: int
+) -> Iterator[dict[str, str | float]]:
+    """Rank the own titles by their likelihood in each of RANKINGS: see `ranked`."""
+    for ranking, values in zip(RANKINGS, (likely, prior_free(likely)), strict=True):
+        yield {"ranking": ranking} | ranked(values, seed=seed)
 
 
-@once
-def differences(config: ExperimentConfig, *, home: Path) -> Record:
+def ranked(log_likelihoods: Float[np.ndarray, "items items"], *, seed: int) -> dict[str, float]:
+    """Measure reciprocal rank and recall of the own titles, each beside wrong ones."""
+    measures = {
+        "mrr": reciprocal_ranks(log_likelihoods),
+        "recall": recalls(log_likelihoods, k=FIRST),
+    }
+    row: dict[str, float] = {}
+    for name, pairs in measures.items():
+        found = against_chance(pairs, rounds=PERMUTATIONS, generator=np.random.default_rng(seed))
+        row |= {f"{name}_{field}": value for field, value in asdict(found).items()}
+    return row
+
+
+# -- differences -----------------------------------------------------------------------------------
+
+
+@stage
+def differences(config: ExperimentConfig, *, home: Path) -> Work:
     """Which cells of Table 4 the items cannot tell apart, and timbre against spectrogram.
 
     Like is compared with like: at each beam size the two readings of the same songs, and the
@@ -489,62 +447,49 @@ def differences(config: ExperimentConfig, *, home: Path) -> Record:
     songs, as the paper has them, of so many titles each.
     """
     words, songs = corpora(config, home=home), clips(config, home=home)
-    found = {
-        (name, size): hypotheses(config, name, size, home=home)
-        for name in input_names(config)
-        for size in config.beam_sizes
-    }
+    inputs, sizes = table_inputs(config), config.beam_sizes
+    found = search_cells(config, inputs, sizes, home=home)
     gap = round(paper("table4.msd.5") - paper("table4.fma.5"), 1) / 100
 
     def compute(_: Path) -> dict[str, Any]:
-        references = {"songs": song_titles(songs), "pictures": held_out_captions(words)}
         generator = np.random.default_rng(config.seed)
         letters, paired = [], []
-        for size in config.beam_sizes:
+        references = true_words(words, songs)
+        for size in sizes:
             for kind, wanted in references.items():
+                alike = [each for each in inputs if each.kind == kind]
                 scores = {
-                    name: item_scores(found[name, size], wanted, DEFINITIONS["bleu1"])
-                    for name in input_names(config)
-                    if name.startswith(kind)
+                    str(each): item_scores(found[each, size], wanted, DEFINITIONS["bleu1"])
+                    for each in alike
                 }
                 shared = tie_letters(scores, rounds=PERMUTATIONS, generator=generator)
                 letters += [
                     {"input": name, "beam_size": size, "letters": shared[name]} for name in scores
                 ]
-            for definition in PAIRED:
+            for key in PAIRED:
                 both = [
-                    item_scores(found[name, size], references["songs"], DEFINITIONS[definition])
-                    for name in SONG_INPUTS
+                    item_scores(found[each, size], references["songs"], DEFINITIONS[key])
+                    for each in SONGS
                 ]
-                row = {"definition": definition, "beam_size": size}
+                row = {"definition": key, "beam_size": size}
                 paired.append(row | compared(*both, gap=gap, generator=generator))
         return {"letters": letters, "paired": paired}
 
-    settings = pick(config, "seed") | {"beams": list(config.beam_sizes), "gap": gap}
-    settings["bleu"] = signatures(*PAIRED)
-    settings["hypotheses"] = [record.key for record in found.values()]
-    return run_stage("differences", compute, settings=settings, inputs=[words, songs], home=home)
+    settings = pick(config, "seed") | {"beams": sizes, "gap": gap, "bleu": signatures(*PAIRED)}
+    return Work(compute, settings | {"hypotheses": found.values()}, [words, songs])
 
 
-def item_scores(
-    record: Record, references: Sequence[Sequence[str]], definition: Definition
-) -> Float[np.ndarray, " items"]:
-    """What each item's best hypothesis scores; of tiles, their mean."""
-    items: list[list[Any]] = read_json(record.file("hypotheses.json"))
-    tiles: list[Words] = [[tile[0][0] for tile in item] for item in items]
-    said = [words for item in tiles for words in item]
-    wanted = [reference for item, reference in zip(tiles, references, strict=True) for _ in item]
-    return own_scores(said, wanted, definition).reshape(len(items), -1).mean(axis=1)
+def item_scores(record: Record, references: Words, definition: Definition) -> Scores:
+    """Score each item's best hypothesis; of tiles, average them."""
+    tiles = [own_scores(said, references, definition) for said in best_by_tile(record)]
+    return np.stack(tiles, axis=1).mean(axis=1)
 
 
 def compared(
-    first: Float[np.ndarray, " items"],
-    second: Float[np.ndarray, " items"],
-    *,
-    gap: float,
-    generator: np.random.Generator,
+    first: Scores, second: Scores, *, gap: float, generator: np.random.Generator
 ) -> dict[str, Any]:
-    """`Difference` of two readings of the same items, and how many items would tell them apart.
+    """Compare two readings of the same items as `Difference` has it, and say how many items would
+    tell them apart.
 
     `gap` is a difference that someone claims, in the unit of the scores.
     """

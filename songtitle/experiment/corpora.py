@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from songtitle.cache import Record, once, pick, read_json, run_stage, write_json
+from songtitle.cache import Record, Work, pick, read_json, stage, write_json
 from songtitle.config import ExperimentConfig
 from songtitle.corpora import fma, million_song, stamps, tunes
 from songtitle.corpora.captions import load_flickr8k
@@ -28,9 +28,11 @@ from songtitle.rows import Faults
 from songtitle.text import clean_caption, clean_title, tokenize
 from songtitle.vocabulary import Vocabulary
 
-STAMPS, PHOTOS = "Tux Paint stamps", "Flickr8k"
-TUNES = ("O'Neill's Music of Ireland", "Aird's, Ryan's and other airs")  # for MSD and FMA
-TRACKS, CLIPS = "Million Song", "Free Music Archive"
+Words = list[list[str]]  # titles or captions as words
+
+CAPTIONS = "Tux Paint stamps"
+COLLECTIONS = ("O'Neill's Music of Ireland", "Aird's, Ryan's and other airs")  # for MSD and FMA
+TRACKS = "Million Song"
 
 # Places below the data home or the samples, the whole corpus first.
 CAPTIONED = (
@@ -48,9 +50,9 @@ CLIPS_AND_TITLES = (
 
 @dataclass(frozen=True)
 class Material:
-    """Captioned pictures and titled songs, each with the name of its corpus."""
+    """Captioned pictures and titled songs."""
 
-    captions: str
+    captions: str  # the corpus of the pictures
     pictures: Sequence[Captioned]  # those of one group stand together
     root: Path  # paths of pictures are kept relative to it
     splits: Mapping[str, float]
@@ -59,46 +61,53 @@ class Material:
 
 
 def material(config: ExperimentConfig, home: Path) -> Material:
-    """The corpora that the settings name, the pictures and test songs chosen by their seed."""
-    return photos_and_tracks(config, home) if config.pictures == "photos" else _book(config, home)
+    """Load the corpora that the settings name, the pictures and test songs chosen by their seed."""
+    return _real_material(config, home) if config.pictures == "photos" else _book(config, home)
 
 
 def fingerprint(config: ExperimentConfig, home: Path) -> dict[str, object]:
-    """What tells these corpora from others, for the key of a record."""
+    """Say what tells these corpora from others, for the key of a record."""
     if config.pictures == "stamps":
         return {name: lists_hash(name) for name in ("stamps", "tunes")}
-    found = material(config, home)
-    photos = sorted({picture.path for picture in found.pictures})
+    photos = sorted({picture.path for picture in material(config, home).pictures})
     captions, _ = photos_at(home)
+    files = [found for path in tracks_at(home) for found in (path, *path.rglob("*"))]
     return {
         "photos": photos[0].parent.name,
         "captions": sha256(captions),
-        "pixels": digest(photos),
-        "songs": digest(_files(tracks_at(home))),
+        "pixels": _digest(photos),
+        "songs": _digest(sorted(path for path in files if path.is_file())),
     }
 
 
+def _some(items: Sequence[Any], config: ExperimentConfig) -> Sequence[int]:
+    """The places of `picture_count` of the items by the seed, as drawn; of all, in order."""
+    if config.picture_count is None:
+        return range(len(items))
+    drawn = np.random.default_rng(config.seed).permutation(len(items))
+    return [int(place) for place in drawn[: config.picture_count]]
+
+
 def _book(config: ExperimentConfig, home: Path) -> Material:
-    pictures = stamps.load(home)
-    if config.picture_count is not None:
-        chosen = np.random.default_rng(config.seed).permutation(len(pictures))
-        pictures = [pictures[i] for i in sorted(chosen[: config.picture_count])]
-    collection = tunes.load()
-    by_name: dict[str, list[Titled]] = {name: [] for name in TUNES}
-    for tune in collection:
-        by_name[_book_of(tune)].append(tune)
-    songs = tunes.choose(collection, config.song_count, seed=config.seed)
+    pictures, collection = stamps.load(home), tunes.load()
+
+    def book_of(tune: tunes.Tune) -> str:
+        return COLLECTIONS[tune.book != "oneills1850"]
+
     return Material(
-        STAMPS,
-        pictures,
+        CAPTIONS,
+        [pictures[place] for place in sorted(_some(pictures, config))],
         home,
         {"train": 0.8, "valid": 0.1, "test": 0.1},
-        by_name,
-        [(_book_of(tune), tune) for tune in songs],
+        {name: [tune for tune in collection if book_of(tune) == name] for name in COLLECTIONS},
+        [
+            (book_of(tune), tune)
+            for tune in tunes.choose(collection, config.song_count, seed=config.seed)
+        ],
     )
 
 
-def photos_and_tracks(config: ExperimentConfig, home: Path) -> Material:
+def _real_material(config: ExperimentConfig, home: Path) -> Material:
     """Photos of Flickr8k, and Million Song's tracks, of which `song_count` are to be named.
 
     The songs to be named are those of whole artists, so that no artist is on both sides.
@@ -106,14 +115,11 @@ def photos_and_tracks(config: ExperimentConfig, home: Path) -> Material:
     captions, folder = photos_at(home)
     photos = load_flickr8k(captions, folder, Faults())
     names = sorted({photo.group for photo in photos})
-    if config.picture_count is not None:
-        chosen = np.random.default_rng(config.seed).permutation(len(names))
-        names = [names[i] for i in chosen[: config.picture_count]]
-    kept = set(names)
+    kept = {names[place] for place in _some(names, config)}
     tracks = tracks_with_timbre(home).tracks
     songs, _ = choose_test(tracks, config.song_count, seed=config.seed)
     return Material(
-        PHOTOS,
+        "Flickr8k",
         [photo for photo in photos if photo.group in kept],
         folder.parent.parent,
         {"train": 0.7, "valid": 0.15, "test": 0.15},
@@ -122,26 +128,22 @@ def photos_and_tracks(config: ExperimentConfig, home: Path) -> Material:
     )
 
 
-def _book_of(tune: tunes.Tune) -> str:
-    return TUNES[0] if tune.book == "oneills1850" else TUNES[1]
-
-
 # -- what a reader has -----------------------------------------------------------------------------
 
 
 def photos_at(home: Path) -> tuple[Path, Path]:
-    """Flickr8k's captions and the folder of its photos, or InputError that says where they go."""
+    """Find Flickr8k's captions and the folder of its photos; InputError says where they go."""
     captions, folder = _needed(home, "photos", *CAPTIONED)
     return captions, folder
 
 
 def tracks_at(home: Path) -> list[Path]:
-    """The files of Million Song's tracks, or InputError that says where they go."""
+    """Find the files of Million Song's tracks; InputError says where they go."""
     return _needed(home, "songs", SUBSET, PREPARED)
 
 
 def tracks_with_timbre(home: Path) -> TimbreTable:
-    """Million Song's tracks of a known year with their timbre, in the order of their ids.
+    """Read Million Song's tracks of a known year with their timbre, in the order of their ids.
 
     From the makers' own HDF5 files all 90 numbers; from a third party's table of the same subset
     the 54 that are there, 12 means and 42 of 78 covariances.
@@ -160,13 +162,13 @@ def tracks_with_timbre(home: Path) -> TimbreTable:
 
 
 def complete_tracks(home: Path) -> TimbreTable | None:
-    """The few tracks of which a table has all 90 numbers; None where it is not there."""
+    """Read the few tracks of which a table has all 90 numbers; None where it is not there."""
     found = find(home, COMPLETE)
     return million_song.read_uci_like(found[0], Faults()) if found else None
 
 
 def clips_with_titles(home: Path, *, most: int) -> list[tuple[fma.Track, Path]]:
-    """FMA's tracks whose clip is here, by id, those listed as broken left out; maybe none."""
+    """List FMA's tracks whose clip is here, by id, those listed as broken left out; maybe none."""
     found = find(home, *CLIPS_AND_TITLES)
     if not found:
         return []
@@ -174,17 +176,13 @@ def clips_with_titles(home: Path, *, most: int) -> list[tuple[fma.Track, Path]]:
     read = fma.read_tracks if table.name == "tracks.csv" else fma.read_raw_tracks
     here = {int(path.stem) for path in folder.glob("*/*.mp3") if path.stem.isdigit()}
     broken = fma.errata("small")
-    tracks = [
-        track
-        for track in read(table, Faults())
-        if track.track_id in here and track.id not in broken
-    ]
-    tracks.sort(key=lambda track: track.id)
+    tracks = [each for each in read(table, Faults()) if each.track_id in here]
+    tracks = sorted((each for each in tracks if each.id not in broken), key=lambda each: each.id)
     return [(track, clip_path(folder, track.track_id)) for track in tracks[:most]]
 
 
 def find(home: Path, *places: Sequence[str]) -> list[Path]:
-    """The files of the first place whose files are all there; nothing where none is."""
+    """List the files of the first place whose files are all there; nothing where none is."""
     for root in _roots(home):
         for place in places:
             paths = [root / name for name in place]
@@ -194,25 +192,16 @@ def find(home: Path, *places: Sequence[str]) -> list[Path]:
 
 
 def locate(home: Path, name: str) -> Path:
-    """A file that a record names, in the data home or among the samples."""
+    """Find a file that a record names, in the data home or among the samples."""
     return next((root / name for root in _roots(home) if (root / name).exists()), home / name)
 
 
-def digest(paths: Iterable[Path]) -> str:
+def _digest(paths: Iterable[Path]) -> str:
     """A hash of the names and contents of files."""
     found = hashlib.sha256()
     for path in paths:
         found.update(f"{path.name} {sha256(path)}\n".encode())
     return found.hexdigest()
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    return sorted(
-        each
-        for path in paths
-        for each in (path.rglob("*") if path.is_dir() else [path])
-        if each.is_file()
-    )
 
 
 def _roots(home: Path) -> list[Path]:
@@ -232,12 +221,11 @@ def _needed(home: Path, what: str, *places: Sequence[str]) -> list[Path]:
     return found
 
 
-CAPTIONS = STAMPS
-COLLECTIONS = TUNES
+# -- stages ----------------------------------------------------------------------------------------
 
 
-@once
-def corpora(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def corpora(config: ExperimentConfig, *, home: Path) -> Work:
     """Captioned pictures, split by group, and the titled test songs; all that is counted in them.
 
     Files: `pictures.json` (id, path below the data home or the samples, split, `captions` as
@@ -248,46 +236,30 @@ def corpora(config: ExperimentConfig, *, home: Path) -> Record:
 
     def compute(folder: Path) -> dict[str, Any]:
         found = material(config, home)
-        pictures = _by_picture(found.pictures, found.root)
-        names = [picture["group"] for picture in pictures]
-        split = split_by_group(names, found.splits, seed=config.seed)
+        pictures, groups = _by_picture(found.pictures, found.root)
+        split = split_by_group(groups, found.splits, seed=config.seed)
+        sides = [{"split": side} for side in split]
+        rows = [picture | side for picture, side in zip(pictures, sides, strict=True)]
+        write_json(folder / "pictures.json", rows)
+        named = [(song.id, collection, title_words(song)) for collection, song in found.songs]
+        songs = [
+            {"id": id, "collection": collection, "title": " ".join(tokens), "tokens": tokens}
+            for id, collection, tokens in named
+        ]
+        write_json(folder / "songs.json", songs)
         captions = [tokens for picture in pictures for tokens in picture["captions"]]
-        write_json(
-            folder / "pictures.json",
-            [
-                {name: value for name, value in picture.items() if name != "group"}
-                | {"split": side}
-                for picture, side in zip(pictures, split, strict=True)
-            ],
-        )
-        titles = [tokenize(clean_title(song.title)) for _, song in found.songs]
-        write_json(
-            folder / "songs.json",
-            [
-                {
-                    "id": song.id,
-                    "collection": collection,
-                    "title": " ".join(tokens),
-                    "tokens": tokens,
-                }
-                for (collection, song), tokens in zip(found.songs, titles, strict=True)
-            ],
-        )
-        total = {
-            name: [tokenize(clean_title(song.title)) for song in songs]
-            for name, songs in found.collections.items()
+        total = {name: list(map(title_words, each)) for name, each in found.collections.items()}
+        test = {
+            name: [song["tokens"] for song in songs if song["collection"] == name] for name in total
         }
-        test: dict[str, list[list[str]]] = {name: [] for name in total}
-        for (collection, _), tokens in zip(found.songs, titles, strict=True):
-            test[collection].append(tokens)
         return {
-            "lengths": {found.captions: _lengths(captions)}
-            | {name: _lengths(each) for name, each in total.items()},
+            "lengths": {
+                name: _lengths(each) for name, each in ({found.captions: captions} | total).items()
+            },
             "title_words": {
-                "total": {name: _types(each) for name, each in total.items()}
-                | {"both": _types(tokens for each in total.values() for tokens in each)},
-                "test": {name: _types(each) for name, each in test.items()}
-                | {"both": _types(titles)},
+                name: {collection: _types(each) for collection, each in some.items()}
+                | {"both": _types(tokens for each in some.values() for tokens in each)}
+                for name, some in (("total", total), ("test", test))
             },
             "test_titles": {name: len(each) for name, each in test.items()},
             "pictures": dict(Counter(split)),
@@ -296,31 +268,25 @@ def corpora(config: ExperimentConfig, *, home: Path) -> Record:
         }
 
     settings = pick(config, "seed", "picture_count", "song_count")
-    settings["data"] = fingerprint(config, home)
-    return run_stage("corpora", compute, settings=settings, home=home)
+    return Work(compute, settings | {"data": fingerprint(config, home)})
 
 
-def _by_picture(items: Iterable[Captioned], root: Path) -> list[dict[str, Any]]:
-    """One row a picture, with all its captions as tokens, the first of them also as `tokens`."""
+def _by_picture(items: Iterable[Captioned], root: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """One row a picture, with all its captions as tokens, the first of them also as `tokens`; and
+    the group of each."""
     rows: dict[Path, dict[str, Any]] = {}
+    groups: dict[Path, str] = {}
     for item in items:
         tokens = tokenize(clean_caption(item.caption))
-        row = rows.setdefault(
-            item.path,
-            {
-                "id": item.id,
-                "path": item.path.relative_to(root).as_posix(),
-                "tokens": tokens,
-                "captions": [],
-                "group": item.group,
-            },
-        )
-        row["captions"].append(tokens)
-    return list(rows.values())
+        path = item.path.relative_to(root).as_posix()
+        row = {"id": item.id, "path": path, "tokens": tokens, "captions": []}
+        rows.setdefault(item.path, row)["captions"].append(tokens)
+        groups.setdefault(item.path, item.group)
+    return list(rows.values()), list(groups.values())
 
 
-@once
-def vocabulary(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def vocabulary(config: ExperimentConfig, *, home: Path) -> Work:
     """The words of the training captions, as `vocabulary.json`, and how far they reach in titles.
 
     Shares are of the test songs' titles: of running words, of distinct words, of titles.
@@ -336,7 +302,7 @@ def vocabulary(config: ExperimentConfig, *, home: Path) -> Record:
         ]
         words = Vocabulary.from_tokens(captions, min_count=config.min_count)
         words.save(folder / "vocabulary.json")
-        titles = [song["tokens"] for song in read_json(before.file("songs.json"))]
+        titles = song_titles(before)
         running = [token for title in titles for token in title]
         shares = {
             "running words": [token in words for token in running],
@@ -349,12 +315,11 @@ def vocabulary(config: ExperimentConfig, *, home: Path) -> Record:
             "known": {name: sum(known) / len(known) for name, known in shares.items()},
         }
 
-    settings = pick(config, "min_count")
-    return run_stage("vocabulary", compute, settings=settings, inputs=[before], home=home)
+    return Work(compute, pick(config, "min_count"), [before])
 
 
-@once
-def clips(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def clips(config: ExperimentConfig, *, home: Path) -> Work:
     """The test songs as mp3 files, rendered from their scores.
 
     Files: `clips/*.mp3`, and `songs.json` as `corpora` has it, each with its `clip`.
@@ -381,8 +346,31 @@ def clips(config: ExperimentConfig, *, home: Path) -> Record:
         write_json(folder / "songs.json", songs)
         return {"songs": len(songs), "not_rendered": len(chosen) - len(songs)}
 
-    settings = pick(config, "seed", "song_count", "clip_seconds")
-    return run_stage("clips", compute, settings=settings, inputs=[before], home=home)
+    return Work(compute, pick(config, "seed", "song_count", "clip_seconds"), [before])
+
+
+# -- what the stages left --------------------------------------------------------------------------
+
+
+def song_titles(songs: Record) -> Words:
+    """Read the true titles of the test songs, as words, from `corpora` or `clips`."""
+    return [song["tokens"] for song in read_json(songs.file("songs.json"))]
+
+
+def held_out_captions(words: Record) -> Words:
+    """Read the first true caption of each test picture, as words, from `corpora`."""
+    pictures = read_json(words.file("pictures.json"))
+    return [picture["tokens"] for picture in pictures if picture["split"] == "test"]
+
+
+def true_words(words: Record, songs: Record) -> dict[str, Words]:
+    """Read what is scored against, by the kind of an input: captions and titles, as words."""
+    return {"songs": song_titles(songs), "pictures": held_out_captions(words)}
+
+
+def title_words(song: Titled) -> list[str]:
+    """Clean the title of a song and cut it into words."""
+    return tokenize(clean_title(song.title))
 
 
 def _lengths(sequences: Iterable[Sequence[str]]) -> dict[str, int]:

@@ -7,48 +7,53 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from songtitle.cache import Record, once, pick, read_json, run_stage
-from songtitle.config import ExperimentConfig
+from songtitle.cache import Work, pick, read_json, stage
+from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import COLLECTIONS, clips, corpora
-from songtitle.experiment.naming import hypotheses, input_names
+from songtitle.experiment.corpora import COLLECTIONS, clips, corpora, true_words
+from songtitle.experiment.naming import hypotheses, table_inputs
 from songtitle.experiment.paper_corpora import answer
 from songtitle.experiment.random_captions import CLEANED, OTHERS, described, orders_by_unit
-from songtitle.experiment.scoring import held_out_captions, song_titles
 from songtitle.metrics.bleu import DEFINITIONS, bleu_of_counts, signatures
 from songtitle.metrics.ceilings import LENGTHS, mean_bleu, pair_up
-from songtitle.metrics.pairs import CHOICES
+from songtitle.metrics.pairs import CHOICES, Found
 from songtitle.paper.printed import paper_table
 
-Cell = tuple[str, int]  # input, beam size
+Cell = tuple[Input, int]  # with the beam size
 Cells = Mapping[Cell, float]  # scores in [0, 1]
+Way = tuple[str, str, str, Cells]  # source, definition, choice, and what it gives for each cell
+
+OURS, WRONG = "this run's outputs", "the same, wrong references"
+CAPTIONS_HERE, REAL_CAPTIONS = "captions of stamps", "real captions"
+AS_LONG = "as long as outputs"
+AGAINST = {str(TIMBRE): "msd", str(SPECTROGRAM): "fma"}  # the paper's sources of songs
 
 # Parts of a table of scores; `rest` is all but `msd`, to choose on one and to judge on the other.
 PARTS: dict[str, Callable[[Cell], bool]] = {
     "all": lambda cell: True,
-    "songs": lambda cell: cell[0].startswith("songs"),
+    "songs": lambda cell: cell[0].is_song,
     "greedy": lambda cell: cell[1] == 1,
-    "msd": lambda cell: cell[0] == "songs: timbre",
-    "rest": lambda cell: cell[0] != "songs: timbre",
+    "msd": lambda cell: cell[0] == TIMBRE,
+    "rest": lambda cell: cell[0] != TIMBRE,
 }
 
 
 def distances(guess: Cells, printed: Cells) -> dict[str, float | None]:
-    """Mean absolute difference, in [0, 1], over the cells of each part; None for an empty part."""
-    gaps = {cell: abs(guess[cell] - value) for cell, value in printed.items()}
-    parts = {
-        name: [gaps[cell] for cell in gaps if belongs(cell)] for name, belongs in PARTS.items()
-    }
-    return {name: float(np.mean(part)) if part else None for name, part in parts.items()}
+    """Measure the mean absolute difference, in [0, 1], over each part's cells; None for no cell."""
+    found: dict[str, float | None] = {}
+    for name, belongs in PARTS.items():
+        gaps = [abs(guess[cell] - value) for cell, value in printed.items() if belongs(cell)]
+        found[name] = float(np.mean(gaps)) if gaps else None
+    return found
 
 
 def sizes(printed: Cells) -> dict[str, int]:
-    """How many cells each part has."""
+    """Count the cells each part has."""
     return {name: sum(map(belongs, printed)) for name, belongs in PARTS.items()}
 
 
 def left_out(rows: Sequence[Mapping[str, Any]], *, on: str, judged: str) -> dict[str, Any]:
-    """The row of least distance on one part, with its rank (from 1) among all on another.
+    """Find the row of least distance on one part, with its rank (from 1) among all on another.
 
     `typical` is the middle row's distance on the judged part, `least` the smallest there.
     """
@@ -63,13 +68,13 @@ def left_out(rows: Sequence[Mapping[str, Any]], *, on: str, judged: str) -> dict
 
 
 def one_number(printed: Cells, *, on: str = "all") -> dict[str, float | None]:
-    """Distances of the one number that fits a part best, taken for every cell: its median."""
+    """Measure how far off the one number is that fits a part best, its median, for every cell."""
     value = float(np.median([value for cell, value in printed.items() if PARTS[on](cell)]))
     return {"value": value} | distances(dict.fromkeys(printed, value), printed)
 
 
 def one_number_a_kind(printed: Cells) -> dict[str, float | None]:
-    """Distances where captions, and each reading of songs, have the one number that fits best."""
+    """Measure distances where captions, and each reading of songs, have their best one number."""
     kinds: dict[str, list[float]] = {}
     for cell, value in printed.items():
         kinds.setdefault(kind(cell), []).append(value)
@@ -79,7 +84,7 @@ def one_number_a_kind(printed: Cells) -> dict[str, float | None]:
 def by_luck(
     printed: Cells, tried: int, *, generator: np.random.Generator, rounds: int = 500
 ) -> dict[str, float]:
-    """The least of `tried` distances over all cells where guesses know nothing: mean and 5 % point.
+    """Find the least of `tried` distances of blind guesses over all cells: mean and 5 % point.
 
     A blind guess has one number for each kind of cell, anywhere between 0 and 1 alike: so the best
     of many comes near any table, and that alone says nothing.
@@ -94,21 +99,12 @@ def by_luck(
 
 
 def kind(cell: Cell) -> str:
-    """What a cell is of: pictures of whatever tile size, or one reading of songs."""
-    return cell[0] if cell[0].startswith("songs") else "pictures"
+    """Say what a cell is of: pictures of whatever tile size, or one reading of songs."""
+    return str(cell[0]) if cell[0].is_song else cell[0].kind
 
 
-OURS, WRONG = "this run's outputs", "the same, wrong references"
-CAPTIONS_HERE, REAL_CAPTIONS = "captions of stamps", "real captions"
-AS_LONG = "as long as outputs"
-AGAINST = {"songs: timbre": "msd", "songs: spectrogram": "fma"}  # the paper's sources of songs
-
-Way = tuple[str, str, str, Cells]  # source, definition, choice, and what it gives for each cell
-Found = Sequence[Sequence[Sequence[Any]]]  # per example: its hypotheses, [words, log-probability]
-
-
-@once
-def content_free(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def content_free(config: ExperimentConfig, *, home: Path) -> Work:
     """What this run's captions score against titles and captions they were not made for.
 
     No model and no sound: `scores` are the rows of `content_free_rows`. The two collections of
@@ -125,12 +121,11 @@ def content_free(config: ExperimentConfig, *, home: Path) -> Record:
         return described({CLEANED: texts}, draws=config.draws, seed=config.seed)
 
     settings = pick(config, "seed", "draws") | {"bleu": signatures(*DEFINITIONS)}
-    settings["lengths"] = list(LENGTHS)
-    return run_stage("content_free", compute, settings=settings, inputs=[before], home=home)
+    return Work(compute, settings | {"lengths": LENGTHS}, [before])
 
 
-@once
-def readings(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def readings(config: ExperimentConfig, *, home: Path) -> Work:
     """Every way of scoring against the paper's Table 4: this run's outputs, and captions alone.
 
     - `scores`: this run's outputs by `input, beam_size, definition, choice`, beside the `paper`'s;
@@ -155,14 +150,14 @@ def readings(config: ExperimentConfig, *, home: Path) -> Record:
         return np.roll(order, -1)[np.argsort(order)]
 
     def compute(_: Path) -> dict[str, Any]:
-        references = {"songs": song_titles(songs), "pictures": held_out_captions(words)}
+        references = true_words(words, songs)
         by_way: dict[tuple[str, str, str], dict[Cell, float]] = {}
         for cell, record in found.items():
             items = read_json(record.file("hypotheses.json"))
-            of_kind = references[cell[0].split()[0].strip(":")]
             said = [tile for item in items for tile in item]
             for source, order in ((OURS, np.arange(len(items))), (WRONG, circle(len(items)))):
-                wanted = [of_kind[order[i]] for i, item in enumerate(items) for _ in item]
+                given = [references[cell[0].kind][place] for place in order]
+                wanted = [words for words, item in zip(given, items, strict=True) for _ in item]
                 for way, score in scores_by_way(said, wanted).items():
                     by_way.setdefault((source, *way), {})[cell] = score
         lengths = {cell: record.result["mean_length"] for cell, record in found.items()}
@@ -172,30 +167,29 @@ def readings(config: ExperimentConfig, *, home: Path) -> Record:
             ways += caption_ways(real.result["scores"], lengths, REAL_CAPTIONS)
         return {
             "scores": [
-                dict(zip(("input", "beam_size"), cell, strict=True))
-                | {"definition": definition, "choice": choice}
-                | {"score": score, "paper": printed[cell]}
+                {"input": name, "beam_size": size, "definition": definition, "choice": choice}
+                | {"score": score, "paper": printed[name, size]}
                 for (source, definition, choice), guess in by_way.items()
                 if source == OURS
-                for cell, score in guess.items()
+                for (name, size), score in guess.items()
             ],
             "mean_lengths": [[*cell, length] for cell, length in lengths.items()],
             **measured(ways, printed, seed=config.seed),
         }
 
-    settings = pick(config, "seed") | {"bleu": signatures(*DEFINITIONS), "choices": list(CHOICES)}
+    settings = pick(config, "seed") | {"bleu": signatures(*DEFINITIONS), "choices": CHOICES}
     settings["paper"] = [[*cell, value] for cell, value in printed.items()]
-    settings["hypotheses"] = [record.key for record in found.values()]
-    settings["real"] = real and [real.key, real.settings["found"]]
-    return run_stage("readings", compute, settings=settings, inputs=[words, songs, here], home=home)
+    settings["hypotheses"] = found.values()
+    settings["real"] = real and [real, real.settings["found"]]
+    return Work(compute, settings, [words, songs, here])
 
 
 def printed_cells(config: ExperimentConfig) -> dict[Cell, float]:
-    """The paper's Table 4 in [0, 1], where this run has the cell too."""
+    """Read the paper's Table 4 in [0, 1], where this run has the cell too."""
     table = paper_table(4)
     cells: dict[Cell, float] = {}
-    for name in input_names(config):
-        row = AGAINST.get(name) or f"cc{name.split('×')[-1]}"
+    for name in table_inputs(config):
+        row = AGAINST.get(str(name), f"cc{name.tile}")
         if row in table.index:
             beams = [k for k in config.beam_sizes if k in table.columns]
             cells |= {(name, k): float(table.loc[row, k]) / 100 for k in beams}
@@ -212,7 +206,7 @@ def printed_cells(config: ExperimentConfig) -> dict[Cell, float]:
 def scores_by_way(
     found: Found, references: Sequence[Sequence[str]]
 ) -> dict[tuple[str, str], float]:
-    """The score in [0, 1] of all examples by definition and choice; one reference each.
+    """Score all examples, in [0, 1], by definition and choice; one reference each.
 
     Choices are those of `songtitle.metrics`. Over a corpus, "mean" gives each hypothesis of an
     example an equal part of its counts, and "best" counts the one of highest sentence score.
@@ -276,7 +270,7 @@ def _weights(
 def caption_ways(
     rows: Iterable[Mapping[str, Any]], lengths: Mapping[Cell, float], source: str
 ) -> Iterator[Way]:
-    """What captions alone give for each cell, by how much of them is kept.
+    """Give what captions alone score for each cell, by how much of them is kept.
 
     Each row of `content_free_rows` with all its words or the first few; and, between those, as
     many words as `lengths` says for each cell, on a straight line from length to length.
@@ -299,7 +293,7 @@ def caption_ways(
 
 
 def measured(ways: Iterable[Way], printed: Cells, *, seed: int) -> dict[str, Any]:
-    """Distances of all ways from the printed cells, and how much of the best fit is the choosing.
+    """Measure how far all ways are from print, and how much of the best fit is the choosing.
 
     Outputs beside wrong references, and captions as long as outputs, are there to compare with:
     no way is chosen among them.

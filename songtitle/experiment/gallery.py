@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,27 @@ from jaxtyping import Float, Int
 from scipy.special import comb
 from torch import Tensor
 
-from songtitle.cache import Record, once, pick, read_json, run_stage
-from songtitle.config import ExperimentConfig, check_device
+from songtitle.cache import Work, pick, read_json, stage
+from songtitle.config import SPECTROGRAM, ExperimentConfig, check_device
 from songtitle.corpora import tunes
 from songtitle.corpora.manifest import seeded_order
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import clips
+from songtitle.experiment.corpora import clips, song_titles
 from songtitle.experiment.inputs import crop_of, hear, song_features
 from songtitle.experiment.learning import training
-from songtitle.experiment.naming import SONG_INPUTS, hypotheses, search
-from songtitle.experiment.scoring import listener, song_titles
+from songtitle.experiment.naming import BEAM_SIZE, hypotheses, listener, whole_items
 from songtitle.metrics.chance import bootstrap_interval
 from songtitle.metrics.retrieval import prior_free
 from songtitle.model.captioner import Captioner, Searcher
-from songtitle.model.likelihood import log_likelihoods
 from songtitle.shapes import Memory
 from songtitle.sound import frame_count
 from songtitle.vocabulary import Vocabulary
 
 SHOWN = 24  # songs in the gallery
 CHOICES = 4  # titles of a quiz, one of them true
-BEAMS = 5  # titles shown of each song
-WIDTHS = (1, 5, 20)  # beam sizes whose hypotheses are drawn as a tree
+WIDTHS = (1, BEAM_SIZE, 20)  # beam sizes whose hypotheses are drawn as a tree
 SECONDS = 10.0  # of a clip, around what the network is shown of it
-READING = SONG_INPUTS[1]  # the spectrogram: what can be heard is what was seen
+READING = str(SPECTROGRAM)  # what can be heard is what was seen
 RANKINGS = ("likelihood", "likelihood, less what a title gets from all songs")
 
 _TERMS = re.compile(r"copyright|licen[cs]e|permission|commercial|public domain|©", re.IGNORECASE)
@@ -43,8 +39,8 @@ _FIELD = re.compile(r"^[A-Z]:")
 _CREDIT = re.compile(r"^(transcribed|contributed|edited|abc)?\s*(by\b)?\s*", re.IGNORECASE)
 
 
-@once
-def gallery_songs(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
     """Some test songs, drawn by the seed: what they are called, and a quiz of four titles each.
 
     Result `songs`, one row each: `place` among the test songs, `id`, `clip`, `title` as its book
@@ -62,22 +58,15 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Record:
     """
     songs, trained = clips(config, home=home), training(config, home=home)
     seen = song_features(config, home=home)
-    said = hypotheses(config, READING, BEAMS, home=home)
+    said = hypotheses(config, READING, BEAM_SIZE, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
         rows = read_json(songs.file("songs.json"))
         sheets = {tune.id: tune for tune in tunes.load()}
         titles = [sheets[row["id"]].title for row in rows]
         hearing = listener(config, READING, trained, seen)
-        table = log_likelihoods(
-            hearing.model.decoder,
-            hearing.memory(),
-            [hearing.vocabulary.encode(words) for words in song_titles(songs)],
-            bos_id=hearing.vocabulary.bos_id,
-            eos_id=hearing.vocabulary.eos_id,
-        )
-        likely = table.double().cpu().numpy()
-        found = read_json(said.file("hypotheses.json"))
+        likely = hearing.log_likelihoods(hearing.memory(), song_titles(songs))
+        found = whole_items(said)
         drawn = seeded_order([row["id"] for row in rows], seed=config.seed)[:SHOWN]
         order = {row["id"]: place for place, row in enumerate(rows)}
         generator = np.random.default_rng(config.seed)
@@ -93,7 +82,7 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Record:
                     **{key: rows[place][key] for key in ("id", "clip", "tokens")},
                     "title": titles[place],
                     "known": [w for w in rows[place]["tokens"] if w in hearing.vocabulary],
-                    "beams": found[place][0],
+                    "beams": found[place],
                     "chance": titles[chance],
                     "choices": [titles[each] for each in choices],
                     "answer": choices.index(place),
@@ -108,17 +97,15 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Record:
         ]
         return {"songs": cards, "quiz": quiz}
 
-    settings = pick(config, "seed", "clip_seconds", "spectrogram_fit", "crop")
-    settings |= {"spectrogram": asdict(config.spectrogram)}
-    settings |= {"input": READING, "shown": SHOWN, "choices": CHOICES, "beams": BEAMS}
-    inputs = [songs, trained, seen, said]
-    return run_stage("gallery_songs", compute, settings=settings, inputs=inputs, home=home)
+    settings = pick(config, "seed", "clip_seconds", "spectrogram_fit", "crop", "spectrogram")
+    settings |= {"input": READING, "shown": SHOWN, "choices": CHOICES, "beams": BEAM_SIZE}
+    return Work(compute, settings, [songs, trained, seen, said])
 
 
 def draw_titles(
     own: int, titles: Sequence[str], generator: np.random.Generator
 ) -> tuple[int, list[int]]:
-    """The place of a chance title, and the places of CHOICES titles in random order, `own` among
+    """Draw the place of a chance title, and those of CHOICES titles in random order, `own` among
     them. All of them read differently.
 
     Raises InputError where there are too few titles.
@@ -138,7 +125,7 @@ def draw_titles(
 def share_right(
     likely: Float[np.ndarray, "songs titles"], config: ExperimentConfig
 ) -> dict[str, float]:
-    """How often the true title is picked, with a 95 % interval over songs: `share, low, high`."""
+    """Tell how often the true title is picked, with its 95 % interval: `share, low, high`."""
     wins = np.diagonal(quiz_wins(likely, CHOICES)).copy()
     low, high = bootstrap_interval(wins, generator=np.random.default_rng(config.seed))
     return {"share": float(wins.mean()), "low": low, "high": high}
@@ -147,7 +134,7 @@ def share_right(
 def quiz_wins(
     likely: Float[np.ndarray, "songs titles"], choices: int
 ) -> Float[np.ndarray, "songs titles"]:
-    """The probability that each title is picked by each song from a quiz that it is in.
+    """Give the probability that each title is picked by each song from a quiz that it is in.
 
     The other `choices - 1` titles are drawn at random without repeats; the likeliest is picked, by
     lot among equals. The mean of each row is 1 / `choices`: what blind guessing gets.
@@ -165,7 +152,7 @@ def quiz_wins(
 
 
 def player_span(path: Path, config: ExperimentConfig) -> list[float]:
-    """Seconds of a clip: where the player begins and ends, where the network's part does.
+    """Give seconds of a clip: where the player begins and ends, where the network's part does.
 
     The player plays SECONDS, or the whole clip where it is shorter, with the network's part in its
     middle where the clip allows. A part longer than SECONDS is played whole.
@@ -182,7 +169,7 @@ def player_span(path: Path, config: ExperimentConfig) -> list[float]:
 
 
 def source_of(tune: tunes.Tune) -> dict[str, Any]:
-    """Where a tune was printed, who transcribed it, and what its sheet says about terms."""
+    """Say where a tune was printed, who transcribed it, and what its sheet says about terms."""
     book, file, _ = tune.id.split("/")
     lines = tune.abc.splitlines()
     stated = [line for line in lines if not line.startswith("T:") and _TERMS.search(line)]
@@ -196,7 +183,7 @@ def source_of(tune: tunes.Tune) -> dict[str, Any]:
 
 
 def transcriber(lines: Sequence[str]) -> str:
-    """The name in the first Z: line that holds one, without addresses and dates; or ""."""
+    """Find the name in the first Z: line that holds one, without addresses and dates; or ""."""
     for line in (line[2:] for line in lines if line.startswith("Z:")):
         words = re.sub(r"[\"()<>*,;/]", " ", line).split()
         kept = [word for word in words if not re.search(r"[@:\d]|^www|\.\w+\.", word)]
@@ -206,8 +193,8 @@ def transcriber(lines: Sequence[str]) -> str:
     return ""
 
 
-@once
-def branches(config: ExperimentConfig, place: int, *, home: Path) -> Record:
+@stage
+def branches(config: ExperimentConfig, place: int, *, home: Path) -> Work:
     """Every hypothesis of one test song at each of WIDTHS, token by token.
 
     Result `beams`: beam size (as text) -> hypotheses, best first: `tokens` (words, and `<eos>`
@@ -221,8 +208,7 @@ def branches(config: ExperimentConfig, place: int, *, home: Path) -> Record:
         memory = hearing.memory(hearing.features[place : place + 1])
         beams: dict[str, Any] = {}
         for width in WIDTHS:
-            settings = replace(config.search, beam_size=width)
-            found = search(hearing.model, memory, hearing.vocabulary, settings)
+            found = hearing.search(memory, width)
             alive = found.log_probs[0].isfinite()
             ids, sums = found.tokens[0][alive], found.log_probs[0][alive]
             steps = token_log_probs(hearing.model, memory, ids, hearing.vocabulary)
@@ -238,17 +224,16 @@ def branches(config: ExperimentConfig, place: int, *, home: Path) -> Record:
             ]
         return {"place": place, "beams": beams}
 
-    settings = pick(config, "seed") | {"search": asdict(config.search), "place": place}
-    settings |= {"input": READING, "widths": list(WIDTHS)}
-    settings["device"] = check_device(config.device).type
-    return run_stage("branches", compute, settings=settings, inputs=[trained, seen], home=home)
+    settings = pick(config, "seed", "search") | {"place": place, "input": READING}
+    settings |= {"widths": WIDTHS, "device": check_device(config.device).type}
+    return Work(compute, settings, [trained, seen])
 
 
 @torch.inference_mode()
 def token_log_probs(
     model: Captioner, memory: Memory, ids: Int[Tensor, "beams steps"], vocabulary: Vocabulary
 ) -> Float[Tensor, "beams steps"]:
-    """What the decoder gives each token, in nats, after those before it and one row of memory."""
+    """Give the log-probability of each token, in nats, after those before it, for one memory."""
     step = Searcher(model.decoder)
     state = model.decoder.start(memory.repeat(len(ids), *[1] * (memory.ndim - 1)))
     last = torch.full((len(ids),), vocabulary.bos_id, device=ids.device)
@@ -261,6 +246,6 @@ def token_log_probs(
 
 
 def spell(ids: Int[Tensor, " steps"], vocabulary: Vocabulary) -> list[str]:
-    """The tokens of some ids: words, and `<eos>` as it is."""
+    """Spell the tokens of some ids: words, and `<eos>` as it is."""
     names = [vocabulary.decode([each]) or ["<eos>"] for each in ids.tolist()]
     return [name for (name,) in names]

@@ -1,7 +1,6 @@
 """The inputs: what the frozen backbone makes of pictures, and the two readings of a song."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from songtitle.cache import Record, once, pick, read_json, run_stage
-from songtitle.config import ExperimentConfig, check_device
+from songtitle.cache import Record, Work, pick, read_json, stage
+from songtitle.config import ExperimentConfig, Input, check_device
 from songtitle.corpora.manifest import data_home
 from songtitle.experiment.corpora import clips, corpora, locate
 from songtitle.model.encoder import Backbone, build_backbone
@@ -22,75 +21,77 @@ from songtitle.sound import frame_count, load_clip, log_spectrogram, spectrogram
 from songtitle.timbre import timbre_vector
 
 
-@once
-def picture_features(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def picture_features(config: ExperimentConfig, *, home: Path) -> Work:
     """What the frozen backbone makes of the pictures to learn from: see `features_of`.
 
     `train` has `views` random crops of each picture, `valid` one.
     """
-    before = corpora(config, home=home)
+    before, memories = corpora(config, home=home), _memories(config)
+
+    def look(picture: dict[str, Any]) -> Look:
+        count = config.views if picture["split"] == "train" else 1
+        return Look(_crops(picture, config, home, count=count))
 
     def compute(folder: Path) -> dict[str, Any]:
-        pictures = read_json(before.file("pictures.json"))
-
-        def look(picture: dict[str, Any]) -> Look:
-            count = config.views if picture["split"] == "train" else 1
-            return Look(_crops(picture, config, home, count=count))
-
-        jobs = [Job(name, _of_split(pictures, name), look) for name in ("train", "valid")]
-        return run_jobs(jobs, frozen_maps(config), folder, memories=_memories(config))
+        jobs = [Job(name, _of_split(before, name), look) for name in ("train", "valid")]
+        return run_jobs(jobs, frozen_backbone(config, "map"), folder, memories=memories)
 
     settings = pick(config, "seed", "crop", "views") | encoder_settings(config)
-    settings |= {"memories": _memories(config)}
-    return run_stage("picture_features", compute, settings=settings, inputs=[before], home=home)
+    return Work(compute, settings | {"memories": memories}, [before])
 
 
-@once
-def tile_features(config: ExperimentConfig, size: int, *, home: Path) -> Record:
+@stage
+def tile_features(config: ExperimentConfig, size: int, *, home: Path) -> Work:
     """What the frozen backbone makes of the test pictures, cut into tiles: see `features_of`.
 
     `test (items, tiles, positions, features)`: one seeded crop of each picture in tiles of `size`
     pixels a side; `size=config.crop` leaves it whole.
     """
-    before = corpora(config, home=home)
+    before, memories = corpora(config, home=home), _memories(config)
+
+    def look(picture: dict[str, Any]) -> Look:
+        return Look(tiles(_crops(picture, config, home, count=1)[0], size))
 
     def compute(folder: Path) -> dict[str, Any]:
-        def look(picture: dict[str, Any]) -> Look:
-            return Look(tiles(_crops(picture, config, home, count=1)[0], size))
+        jobs = [Job("test", _of_split(before, "test"), look)]
+        return run_jobs(jobs, frozen_backbone(config, "map"), folder, memories=memories)
 
-        pictures = _of_split(read_json(before.file("pictures.json")), "test")
-        jobs = [Job("test", pictures, look)]
-        return run_jobs(jobs, frozen_maps(config), folder, memories=_memories(config))
-
-    settings = pick(config, "seed", "crop") | {"size": size} | encoder_settings(config)
-    settings |= {"memories": _memories(config)}
-    return run_stage("tile_features", compute, settings=settings, inputs=[before], home=home)
+    settings = pick(config, "seed", "crop") | encoder_settings(config)
+    return Work(compute, settings | {"size": size, "memories": memories}, [before])
 
 
-@once
-def song_features(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def song_features(config: ExperimentConfig, *, home: Path) -> Work:
     """Both readings of each clip, as `songs`: the spectrogram through the frozen backbone (see
     `features_of`), and in `timbre.safetensors` `(items, 1, 1, 90)`."""
-    before = clips(config, home=home)
+    before, memories = clips(config, home=home), _memories(config, compared=())
+
+    def look(name: str) -> Look:
+        wave = hear(before.file("clips") / name, config)
+        timbre = timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
+        return Look(clip_picture(wave, name, config).unsqueeze(0), timbre)
 
     def compute(folder: Path) -> dict[str, Any]:
-        def look(name: str) -> Look:
-            wave = hear(before.file("clips") / name, config)
-            timbre = timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
-            return Look(clip_picture(wave, name, config).unsqueeze(0), timbre)
-
         names = [song["clip"] for song in read_json(before.file("songs.json"))]
         jobs = [Job("songs", names, look)]
-        return run_jobs(jobs, frozen_maps(config), folder, memories=_memories(config, compared=()))
+        return run_jobs(jobs, frozen_backbone(config, "map"), folder, memories=memories)
 
-    settings = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit")
-    settings |= {"spectrogram": asdict(config.spectrogram)} | encoder_settings(config)
-    settings |= {"memories": _memories(config, compared=())}
-    return run_stage("song_features", compute, settings=settings, inputs=[before], home=home)
+    settings = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit", "spectrogram")
+    settings |= encoder_settings(config)
+    return Work(compute, settings | {"memories": memories}, [before])
+
+
+def features_record(config: ExperimentConfig, name: Input | str, *, home: Path) -> Record:
+    """Give the record that holds the features of an input."""
+    wanted = Input.of(name)
+    if wanted.tile is None:
+        return song_features(config, home=home)
+    return tile_features(config, wanted.tile, home=home)
 
 
 def features_of(record: Record, config: ExperimentConfig) -> dict[str, Tensor]:
-    """The features of one of the stages above that the model of `config` reads, by name, mapped.
+    """Map the features of one of the stages above that the model of `config` reads, by name.
 
     Each is `(items, views, positions, features)`. Maps are float16: `.float()` what you index.
     """
@@ -98,7 +99,7 @@ def features_of(record: Record, config: ExperimentConfig) -> dict[str, Tensor]:
 
 
 def timbre_of(record: Record) -> Float[Tensor, "items 90"]:
-    """The timbre vectors of `song_features`."""
+    """Map the timbre vectors of `song_features`."""
     return read_features(record.file("timbre.safetensors"))["songs"].flatten(1)
 
 
@@ -112,7 +113,8 @@ def _memories(config: ExperimentConfig, compared: Sequence[str] | None = None) -
     return ["pooled", "map"] if looks or config.model.positions == "map" else ["pooled"]
 
 
-def _of_split(pictures: list[dict[str, Any]], split: str) -> list[dict[str, Any]]:
+def _of_split(words: Record, split: str) -> list[dict[str, Any]]:
+    pictures = read_json(words.file("pictures.json"))
     return [picture for picture in pictures if picture["split"] == split]
 
 
@@ -124,18 +126,13 @@ def _crops(picture: dict[str, Any], config: ExperimentConfig, home: Path, *, cou
 
 
 def hear(path: Path, config: ExperimentConfig) -> Tensor:
-    """An audio file as mono samples, at the rate and from the channel of the spectrogram."""
-    settings = config.spectrogram
-    return load_clip(
-        path,
-        sample_rate=settings.sample_rate,
-        duration=config.clip_seconds,
-        channel=settings.channel,
-    )
+    """Load an audio file as mono samples, at the rate and from the channel of the spectrogram."""
+    rate, channel = config.spectrogram.sample_rate, config.spectrogram.channel
+    return load_clip(path, sample_rate=rate, duration=config.clip_seconds, channel=channel)
 
 
 def clip_picture(wave: Tensor, name: str, config: ExperimentConfig) -> Tensor:
-    """Sound as the network sees it: `(3, bins or crop, frames or crop)` in [0, 1].
+    """Draw sound as the network sees it: `(3, bins or crop, frames or crop)` in [0, 1].
 
     The place of the crop depends on the seed and on `name`, the clip's file name.
     """
@@ -149,28 +146,25 @@ def clip_picture(wave: Tensor, name: str, config: ExperimentConfig) -> Tensor:
 
 
 def crop_of(path: Path, config: ExperimentConfig, frames: int) -> tuple[int, int]:
-    """First and last-but-one frame of the square that `clip_picture` shows the network."""
+    """Tell the first and last-but-one frame of the square that `clip_picture` shows the network."""
     if config.spectrogram_fit == "whole":
         return 0, frames
     columns = torch.arange(max(frames, config.crop), dtype=torch.float32)
-    rows = max(config.spectrogram.bins, config.crop)
-    image = columns.expand(3, rows, -1)
+    image = columns.expand(3, max(config.spectrogram.bins, config.crop), -1)
     seen = random_crop(image, config.crop, generator=generator_for(config.seed, path.name))
     return int(seen[0, 0, 0]), int(seen[0, 0, -1]) + 1
 
 
 def example_picture(config: ExperimentConfig, home: Path | None = None) -> tuple[Tensor, Tensor]:
-    """A test picture and the crop that was made of it, `(3, height, width)` in [0, 1]."""
+    """Load a test picture and the crop that was made of it, `(3, height, width)` in [0, 1]."""
     home = home or data_home()
-    pictures = read_json(corpora(config, home=home).file("pictures.json"))
-    chosen = next(picture for picture in pictures if picture["split"] == "test")
+    chosen = _of_split(corpora(config, home=home), "test")[0]
     image = load_picture(locate(home, chosen["path"]))
-    generator = generator_for(config.seed, chosen["id"])
-    return image, random_view(image, config.crop, generator=generator)
+    return image, _crops(chosen, config, home, count=1)[0]
 
 
 def frozen_backbone(config: ExperimentConfig, memory: str | None = None) -> Backbone:
-    """The picture network of an experiment, on its device, giving what its decoder reads."""
+    """Build the picture network of an experiment, on its device, giving what its decoder reads."""
     model = config.model
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # matters to weights="none" alone
@@ -178,13 +172,8 @@ def frozen_backbone(config: ExperimentConfig, memory: str | None = None) -> Back
     return backbone.to(check_device(config.device))
 
 
-def frozen_maps(config: ExperimentConfig) -> Backbone:
-    """The picture network of an experiment, giving spatial maps."""
-    return frozen_backbone(config, "map")
-
-
 def encoder_settings(config: ExperimentConfig) -> dict[str, Any]:
-    """What features depend on, beside the pictures."""
+    """Name what features depend on, beside the pictures."""
     device, model = check_device(config.device), config.model
     return {
         "encoder": model.encoder,

@@ -1,7 +1,7 @@
 """Learning: the captioner trained on captions, with two controls beside its perplexity."""
 
 import math
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,33 +9,66 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from songtitle.cache import Record, once, pick, read_json, run_stage
+from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Loader
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, picture_features
 from songtitle.metrics.ceilings import unigram_perplexity
 from songtitle.model.captioner import Captioner, build_captioner
+from songtitle.schema import SEEDS
 from songtitle.seeds import generator_for
 from songtitle.training.checkpoints import best_checkpoint, load_weights, read_checkpoint
 from songtitle.training.loop import fit
 from songtitle.training.steps import evaluate
 from songtitle.vocabulary import SPECIALS, Vocabulary
 
+PATIENCE = 2  # epochs without a better validation loss after which a training beside ours stops
 
-@once
-def training(config: ExperimentConfig, *, home: Path) -> Record:
+
+@stage
+def training(config: ExperimentConfig, *, home: Path) -> Work:
     """The trained captioner (`checkpoints`, `vocabulary.json`), its perplexity by epoch, and
     two controls: a unigram model, and the same captioner shown the wrong pictures."""
+    return _training(config, home, blind=False)
+
+
+@stage
+def blind_training(config: ExperimentConfig, *, home: Path) -> Work:
+    """The captioner trained on zeros in place of pictures: what captions alone can teach.
+
+    Files and findings are those of `training`.
+    """
+    return _training(patient(config), home, blind=True)
+
+
+def patient(config: ExperimentConfig, *, seed: int = 0) -> ExperimentConfig:
+    """Take another training seed, `seed` further, and stop where validation gets no better.
+
+    Of every training the best epoch is kept, so the rest of the epochs would only take time.
+    """
+    settings = config.training
+    number = (settings.seed + seed) % SEEDS
+    settings = replace(settings, seed=number, patience=settings.patience or PATIENCE)
+    return replace(config, training=settings)
+
+
+def _training(config: ExperimentConfig, home: Path, *, blind: bool) -> Work:
     words, seen = corpora(config, home=home), picture_features(config, home=home)
     known = vocabulary(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        return learn(config, words, known, features_of(seen, config), folder)
+        features = features_of(seen, config)
+        if blind:
+            features = {
+                name: torch.zeros((), dtype=each.dtype).expand(each.shape)
+                for name, each in features.items()
+            }
+        return learn(config, words, known, features, folder)
 
-    settings = {"model": asdict(config.model), "training": asdict(config.training)}
-    settings |= pick(config, "seed") | {"device": check_device(config.device).type}
-    return run_stage("training", compute, settings=settings, inputs=[words, known, seen], home=home)
+    settings = pick(config, "model", "training", "seed")
+    settings["device"] = check_device(config.device).type
+    return Work(compute, settings, [words, known, seen])
 
 
 def learn(
@@ -47,31 +80,25 @@ def learn(
 ) -> dict[str, Any]:
     """Train a captioner on `features` of the pictures in `words`; what `training` finds."""
     device = check_device(config.device)
-    words_known = Vocabulary.load(known.file("vocabulary.json"))
-    words_known.save(folder / "vocabulary.json")
+    vocabulary = Vocabulary.load(known.file("vocabulary.json"))
+    vocabulary.save(folder / "vocabulary.json")
     pictures = read_json(words.file("pictures.json"))
     ids: dict[str, list[list[int]]] = {}
     rows: dict[str, list[int]] = {}  # which picture each caption is of: some have several
     for side in ("train", "valid"):
         captions = [p["captions"] for p in pictures if p["split"] == side]
-        ids[side] = [words_known.encode(words) for those in captions for words in those]
+        ids[side] = [vocabulary.encode(each) for those in captions for each in those]
         rows[side] = [row for row, those in enumerate(captions) for _ in those]
     width = features["train"].shape[-1]
     with torch.random.fork_rng():
         # Replicates differ in training.seed: they begin elsewhere and take another order.
         torch.manual_seed(config.seed + config.training.seed)
-        model = captioner(config, words_known, features=width).to(device)
-    pad_id, held_out = words_known.pad_id, features["valid"]
+        model = captioner(config, vocabulary, features=width).to(device)
+    pad_id, held_out, settings = vocabulary.pad_id, features["valid"], config.training
 
     def loader(side: str, views: Tensor) -> Loader:
-        return Loader(
-            views,
-            ids[side],
-            batch_size=config.training.batch_size,
-            pad_id=pad_id,
-            seed=config.training.seed,
-            rows=rows[side],
-        )
+        sizes = {"batch_size": settings.batch_size, "seed": settings.seed}
+        return Loader(views, ids[side], rows=rows[side], pad_id=pad_id, **sizes)
 
     def loss(model: torch.nn.Module, views: Tensor = held_out) -> float:
         return evaluate(model, loader("valid", views).in_order(), pad_id=pad_id)
@@ -79,7 +106,7 @@ def learn(
     history = fit(
         model,
         loader("train", features["train"]),
-        config=config.training,
+        config=settings,
         pad_id=pad_id,
         validate=loss,
         folder=folder,
@@ -89,24 +116,22 @@ def learn(
     permuted = [
         loss(model, held_out[torch.randperm(len(held_out), generator=generator)]) for _ in range(10)
     ]
+    targets = {side: [caption[1:] for caption in captions] for side, captions in ids.items()}
+    seconds = [row["seconds"] for row in history]
     return {
         "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
         "valid_perplexity": math.exp(loss(model)),
         "permuted_pictures_perplexity": math.exp(float(np.mean(permuted))),
         "unigram_perplexity": unigram_perplexity(
-            [caption[1:] for caption in ids["train"]],
-            [caption[1:] for caption in ids["valid"]],
-            vocab_size=len(words_known),
+            targets["train"], targets["valid"], vocab_size=len(vocabulary)
         ),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "timing": {
-            "epoch_seconds": round(float(np.median([row["seconds"] for row in history])), 3)
-        },
+        "timing": {"epoch_seconds": round(float(np.median(seconds)), 3)},
     }
 
 
 def captioner(config: ExperimentConfig, vocabulary: Vocabulary, *, features: int) -> Captioner:
-    """A captioner over `features`-wide inputs, freshly initialised from torch's generator."""
+    """Build a captioner over `features`-wide inputs, freshly initialised from torch's generator."""
     return build_captioner(
         config.model,
         features=features,
@@ -119,7 +144,7 @@ def captioner(config: ExperimentConfig, vocabulary: Vocabulary, *, features: int
 def load_trained(
     record: Record, config: ExperimentConfig
 ) -> tuple[Captioner, Vocabulary, torch.device]:
-    """The captioner of a training record, ready to search, its vocabulary and its device."""
+    """Load the captioner of a training record, ready to search, its vocabulary and its device."""
     device = check_device(config.device)
     vocabulary = Vocabulary.load(record.file("vocabulary.json"))
     best = best_checkpoint(record.folder)

@@ -5,26 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
-from songtitle.cache import Record, once, pick, read_json, run_stage
+from songtitle.cache import Work, pick, stage
 from songtitle.config import ExperimentConfig
+from songtitle.experiment.corpora import Words, clips, corpora, true_words
+from songtitle.experiment.inputs import features_record
 from songtitle.experiment.learning import training
-from songtitle.experiment.naming import hypotheses
-from songtitle.experiment.scoring import (
-    PERMUTATIONS,
-    Words,
-    all_scores,
-    chance_of,
+from songtitle.experiment.naming import (
+    BEAM_SIZE,
+    best_of,
     controlled_inputs,
-    features_record,
     listener,
-    references_of,
+    search_cells,
 )
+from songtitle.experiment.scoring import PERMUTATIONS, Scores, all_scores, chance_of, mean_length
 from songtitle.metrics.bleu import DEFINITIONS, signatures
 from songtitle.metrics.chance import bootstrap_interval, paired_difference
 
-PEAK = 5  # the beam size at which the paper's scores peak: they rise before it and fall after
 DEFINED = ("bleu1", "letters")  # the definitions under which a beam effect is split
 PREFIXES = range(1, 11)  # words
 
@@ -33,16 +30,13 @@ PREFIXES = range(1, 11)  # words
 class Split:
     """A difference between two systems in two parts, which sum to it, for each item."""
 
-    change: Float[np.ndarray, " items"]
-    length: Float[np.ndarray, " items"]  # from saying another number of words
-    content: Float[np.ndarray, " items"]  # from saying other words
+    change: Scores
+    length: Scores  # from saying another number of words
+    content: Scores  # from saying other words
 
 
 def split_change(
-    first: Float[np.ndarray, " items"],
-    first_at_second: Float[np.ndarray, " items"],
-    second_at_first: Float[np.ndarray, " items"],
-    second: Float[np.ndarray, " items"],
+    first: Scores, first_at_second: Scores, second_at_first: Scores, second: Scores
 ) -> Split:
     """Split `second - first` into length and content, given each system at the other's lengths.
 
@@ -59,13 +53,13 @@ def split_change(
 
 
 def steps_of(beam_sizes: tuple[int, ...]) -> list[tuple[int, int]]:
-    """The beam sizes between which the paper's curve rises and falls: 1 to 5, 5 to the largest."""
+    """List the steps between beam sizes: 1 to 5, where the paper peaks, and 5 to the largest."""
     last = max(beam_sizes)
-    return [(1, PEAK), (PEAK, last)] if last > PEAK else [(1, PEAK)]
+    return [(1, BEAM_SIZE), (BEAM_SIZE, last)] if last > BEAM_SIZE else [(1, BEAM_SIZE)]
 
 
-@once
-def lengths(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def lengths(config: ExperimentConfig, *, home: Path) -> Work:
     """Every beam effect of both song inputs and whole pictures, split into length and content.
 
     Result `steps`, one per input, definition and step `first` to `second` (beam sizes): their
@@ -75,108 +69,78 @@ def lengths(config: ExperimentConfig, *, home: Path) -> Record:
     chance. `curves`, per input, definition and beam size: `score, low, high, chance, words`.
     `prefixes`, the same for greedy hypotheses cut to their first `kept` words.
     """
-    trained = training(config, home=home)
-    inputs, steps = controlled_inputs(config), steps_of(config.beam_sizes)
+    trained, steps = training(config, home=home), steps_of(config.beam_sizes)
+    words, songs = corpora(config, home=home), clips(config, home=home)
     beams = sorted({*config.beam_sizes, *(size for step in steps for size in step)})
-    seen = {name: features_record(config, name, home=home) for name in inputs}
-    references = {name: references_of(config, name, home=home) for name in inputs}
-    found = {
-        (name, size): hypotheses(config, name, size, home=home) for name in inputs for size in beams
-    }
+    seen = {each: features_record(config, each, home=home) for each in controlled_inputs(config)}
+    found = search_cells(config, seen, beams, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
         result: dict[str, list[dict[str, Any]]] = {"steps": [], "curves": [], "prefixes": []}
-        generator = np.random.default_rng(config.seed)
-        for name in inputs:
-            captioner = listener(config, name, trained, seen[name])
-            memory = captioner.memory()
+        generator, references = np.random.default_rng(config.seed), true_words(words, songs)
+        for name, features in seen.items():
+            hearing = listener(config, name, trained, features)
+            memory = hearing.memory()
             said = {size: best_of(found[name, size]) for size in beams}
             swapped = {
-                (size, other): captioner.titles_of_length(memory, size, list(map(len, said[other])))
+                (size, other): hearing.titles_of_length(memory, size, list(map(len, said[other])))
                 for step in steps
                 for size, other in (step, step[::-1])
             }
             for key in DEFINED:
-                scored = _Scores(references[name], key)
+                judge = PairScores(references[name.kind], key)
                 lead = {"input": name, "definition": key}
                 for first, second in steps:
-                    corners = (
-                        said[first],
-                        swapped[first, second],
-                        swapped[second, first],
-                        said[second],
-                    )
-                    row = split_of(corners, scored, generator)
+                    swap = swapped[first, second], swapped[second, first]
+                    row = split_of((said[first], *swap, said[second]), judge, generator)
                     result["steps"].append(lead | {"first": first, "second": second} | row)
                 for size in beams:
-                    row = scored.summary(said[size], generator)
+                    row = judge.summary(said[size], generator)
                     result["curves"].append(lead | {"beam_size": size} | row)
                 for kept in PREFIXES:
-                    row = scored.summary([title[:kept] for title in said[1]], generator)
+                    row = judge.summary([title[:kept] for title in said[1]], generator)
                     result["prefixes"].append(lead | {"kept": kept} | row)
         return result
 
-    settings = pick(config, "seed") | {"inputs": inputs, "steps": steps, "beams": beams}
-    settings["bleu"] = signatures(*DEFINED)
-    settings["records"] = [record.key for record in (*found.values(), *seen.values())]
-    return run_stage("lengths", compute, settings=settings, inputs=[trained], home=home)
+    settings = pick(config, "seed") | {"inputs": [*seen], "steps": steps, "beams": beams}
+    settings |= {"bleu": signatures(*DEFINED), "records": [*found.values(), *seen.values()]}
+    return Work(compute, settings, [trained])
 
 
-def best_of(record: Record) -> Words:
-    """The best hypothesis of each item that is not cut into tiles."""
-    return [item[0][0][0] for item in read_json(record.file("hypotheses.json"))]
+@dataclass(frozen=True)
+class PairScores:
+    """Scores titles against the references of one input, by one definition."""
 
+    references: Words
+    definition: str
 
-class _Scores:
-    """Pair scores against the references of one input, by one definition."""
-
-    def __init__(self, references: Words, definition: str):
-        self.references, self.definition = references, DEFINITIONS[definition]
-
-    def of(self, said: Words) -> tuple[Float[np.ndarray, " items"], float]:
-        """The items' scores and exact chance."""
-        pairs = all_scores(said, self.references, self.definition)
+    def of(self, said: Words) -> tuple[Scores, float]:
+        """Give the items' scores and exact chance."""
+        pairs = all_scores(said, self.references, DEFINITIONS[self.definition])
         return np.diagonal(pairs), chance_of(pairs)
 
     def summary(self, said: Words, generator: np.random.Generator) -> dict[str, float]:
+        """Give `score, low, high` (bootstrap over items), `chance` and mean length as `words`."""
         own, chance = self.of(said)
         low, high = bootstrap_interval(own, generator=generator)
         numbers = {"score": float(own.mean()), "low": low, "high": high, "chance": chance}
-        return numbers | {"words": mean_words(said)}
+        return numbers | {"words": mean_length(said)}
 
 
 def split_of(
-    corners: tuple[Words, Words, Words, Words],
-    scored: _Scores,
-    generator: np.random.Generator,
+    corners: tuple[Words, Words, Words, Words], judge: PairScores, generator: np.random.Generator
 ) -> dict[str, float]:
-    """A row of `steps`, from what is said at the first beam size, at it with the second's lengths,
-    at the second with the first's lengths, and at the second."""
-    own, chance = zip(*(scored.of(said) for said in corners), strict=True)
-    parts = vars(split_change(*own))
+    """Make a row of `steps`, from what is said at the first beam size, at it with the second's
+    lengths, at the second with the first's lengths, and at the second."""
+    own, chance = zip(*map(judge.of, corners), strict=True)
     by_chance = vars(split_change(*(np.array([value]) for value in chance)))
-    row: dict[str, float] = {
-        "first_score": float(own[0].mean()),
-        "second_score": float(own[-1].mean()),
-        "first_chance": chance[0],
-        "second_chance": chance[-1],
-        "first_words": mean_words(corners[0]),
-        "second_words": mean_words(corners[-1]),
-    }
-    for part, values in parts.items():
-        found = paired_difference(
-            values, np.zeros(len(values)), rounds=PERMUTATIONS, generator=generator
-        )
-        row |= {
-            part: found.mean,
-            f"{part}_low": found.low,
-            f"{part}_high": found.high,
-            f"{part}_p": found.p,
-            f"{part}_chance": float(by_chance[part][0]),
-        }
+    row: dict[str, float] = {}
+    for name, place in (("first", 0), ("second", -1)):
+        row |= {f"{name}_score": float(own[place].mean()), f"{name}_chance": chance[place]}
+        row[f"{name}_words"] = mean_length(corners[place])
+    for part, values in vars(split_change(*own)).items():
+        nothing = np.zeros(len(values))
+        found = paired_difference(values, nothing, rounds=PERMUTATIONS, generator=generator)
+        row |= {part: found.mean, f"{part}_low": found.low, f"{part}_high": found.high}
+        row |= {f"{part}_p": found.p, f"{part}_chance": float(by_chance[part][0])}
     return row
-
-
-def mean_words(said: Words) -> float:
-    """The mean length of titles, in words."""
-    return float(np.mean([len(words) for words in said]))

@@ -1,118 +1,243 @@
-"""Naming: search over every input, scores beside chance, and titles for your own music."""
+"""Naming: a trained captioner before any input, its hypotheses, and titles for your own music."""
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from songtitle.cache import Record, finished, once, pick, run_stage, write_json
-from songtitle.config import ExperimentConfig, SearchConfig, check_device
+from songtitle.cache import Record, Work, finished, pick, read_json, stage, write_json
+from songtitle.config import SONGS, TIMBRE, ExperimentConfig, Input, SearchConfig, check_device
 from songtitle.corpora.manifest import data_home
 from songtitle.errors import InputError
+from songtitle.experiment.corpora import Words
 from songtitle.experiment.inputs import (
     clip_picture,
     features_of,
+    features_record,
     frozen_backbone,
     hear,
-    song_features,
-    tile_features,
     timbre_of,
 )
 from songtitle.experiment.learning import load_trained, training
 from songtitle.model.captioner import Captioner, Searcher
 from songtitle.model.encoder import TimbreDoor
+from songtitle.model.likelihood import log_likelihoods
 from songtitle.search.candidates import Hypotheses
 from songtitle.seeds import generator_for
+from songtitle.shapes import Memory
 from songtitle.timbre import fit_standardiser, replicated_order
 from songtitle.training.checkpoints import best_checkpoint, read_checkpoint
 from songtitle.vocabulary import Vocabulary
 
-SONG_INPUTS = ("songs: timbre", "songs: spectrogram")
+AT_ONCE = 256  # inputs that are encoded and searched together
+BEAM_SIZE = 5  # where the paper's scores peak
+KEPT = 5  # hypotheses of each example that a record holds
+
+Found = list[list[list[Any]]]  # per example its hypotheses, each [words, log-probability in nats]
 
 
-def input_names(config: ExperimentConfig) -> list[str]:
-    """The rows of Table 4: each tile size of the test pictures, then both readings of a song."""
-    return [f"pictures {size}×{size}" for size in config.tile_sizes] + list(SONG_INPUTS)
+def whole_pictures(config: ExperimentConfig) -> Input:
+    """Give the input of whole test pictures, which are not cut into tiles."""
+    return Input("pictures", tile=config.crop)
 
 
-@once
-def hypotheses(config: ExperimentConfig, name: str, beam_size: int, *, home: Path) -> Record:
-    """Search over one row of Table 4 at one beam size: `hypotheses.json`.
+def table_inputs(config: ExperimentConfig) -> list[Input]:
+    """List the rows of Table 4: test pictures by tile size, then both readings of songs."""
+    return [*(Input("pictures", tile=size) for size in config.tile_sizes), *SONGS]
 
-    The file holds, per item and tile, up to five hypotheses as `[words, log-probability in nats]`,
-    best first. Timing is of search alone, features at hand, in batches.
+
+def controlled_inputs(config: ExperimentConfig) -> list[Input]:
+    """List the rows of Table 4 that have controls: both readings of songs, and whole pictures."""
+    return [*SONGS, whole_pictures(config)]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A trained captioner, its vocabulary, and what it is asked about: `features`, a row an item.
+
+    `door` leads from features to what the decoder reads.
     """
-    trained = training(config, home=home)
-    is_song = name.startswith("songs")
-    size = config.crop if is_song else int(name.split("×")[-1])
-    seen = song_features(config, home=home) if is_song else tile_features(config, size, home=home)
 
-    def compute(folder: Path) -> dict[str, Any]:
-        model, vocabulary, device = load_trained(trained, config)
-        memory_of: Callable[[Tensor], Tensor] = model.encoder
-        if name == "songs: timbre":
-            grid = timbre_of(seen).unsqueeze(1)
-            memory_of = timbre_door(config, timbre_of(seen)).to(device)
-        else:
-            grid = features_of(seen, config)["songs" if is_song else "test"]
-        found: list[list[list[Any]]] = []
-        seconds = 0.0
-        settings = replace(config.search, beam_size=beam_size)
+    model: Captioner
+    vocabulary: Vocabulary
+    device: torch.device
+    settings: SearchConfig
+    door: Callable[[Tensor], Tensor]
+    features: Tensor  # (items, 90) for timbre, else (items, positions, features)
+
+    def memory(self, features: Tensor | None = None) -> Memory:
+        """Give what the decoder reads of its own features, or of others of their shape."""
+        given = self.features if features is None else features
         with torch.inference_mode():
-            for group in grid.flatten(0, 1).split(256):
-                memory = memory_of(group.to(device, torch.float32))
-                clock = time.perf_counter()
-                best = search(model, memory, vocabulary, settings)
-                seconds += time.perf_counter() - clock
-                found += as_words(best, vocabulary)
-        items, count = grid.shape[:2]
-        write_json(
-            folder / "hypotheses.json",
-            [found[i * count : (i + 1) * count] for i in range(items)],
-        )
-        return {
-            "mean_length": float(np.mean([len(each[0][0]) for each in found])),
-            "distinct_best": len({" ".join(each[0][0]) for each in found}),
-            "timing": {"search_seconds": round(seconds, 4), "per_example": seconds / len(found)},
-        }
+            parts = [
+                self.door(part.to(self.device, torch.float32)) for part in given.split(AT_ONCE)
+            ]
+        return torch.cat(parts)
 
-    settings = {"input": name, "search": asdict(config.search) | {"beam_size": beam_size}}
-    settings |= pick(config, "seed", "standardise_timbre")
-    settings["device"] = check_device(config.device).type
-    return run_stage("hypotheses", compute, settings=settings, inputs=[trained, seen], home=home)
+    def search(self, memory: Memory, beam_size: int, **others: Any) -> Hypotheses:
+        """Search over all rows of `memory` at once, with `others` in place of some settings."""
+        settings = replace(self.settings, beam_size=beam_size, **others)
+        return search(self.model, memory, self.vocabulary, settings)
+
+    def hypotheses(self, memory: Memory, beam_size: int, **others: Any) -> Found:
+        """Give up to KEPT hypotheses for each row of `memory`, best first."""
+        return [
+            each
+            for part in memory.split(AT_ONCE)
+            for each in as_words(self.search(part, beam_size, **others), self.vocabulary)
+        ]
+
+    def titles(self, memory: Memory, beam_size: int, **others: Any) -> Words:
+        """Give the best hypothesis for each row of `memory`."""
+        return [found[0][0] for found in self.hypotheses(memory, beam_size, **others)]
+
+    def titles_of_length(self, memory: Memory, beam_size: int, words: Sequence[int]) -> Words:
+        """Give the best hypothesis of exactly `words[i]` words for each row of `memory`.
+
+        `<eos>` is neither said nor counted: among titles of one length it would tell which of them
+        ends well, not which is likely. Greedy search gives the beginning of what it says without
+        this rule, or goes on from there.
+        """
+        said: Words = [[] for _ in words]
+        for length in sorted({int(each) for each in words} - {0}):
+            places = [place for place, count in enumerate(words) if count == length]
+            rule = {"max_steps": length, "min_length": length, "unfinished": "keep"}
+            titles = self.titles(memory[places], beam_size, **rule)
+            for place, title in zip(places, titles, strict=True):
+                said[place] = title
+        return said
+
+    def log_likelihoods(self, memory: Memory, titles: Words) -> Float[np.ndarray, "items titles"]:
+        """Give the log-probability of every title for every row of `memory`, in nats."""
+        bos_id, eos_id = self.vocabulary.bos_id, self.vocabulary.eos_id
+        ids = [self.vocabulary.encode(words) for words in titles]
+        found = log_likelihoods(self.model.decoder, memory, ids, bos_id=bos_id, eos_id=eos_id)
+        return found.double().cpu().numpy()
+
+
+def trained_listener(config: ExperimentConfig, trained: Record) -> Listener:
+    """Load the captioner of a training record to ask about features of pictures, none given yet."""
+    model, vocabulary, device = load_trained(trained, config)
+    return Listener(model, vocabulary, device, config.search, model.encoder, torch.empty(0))
+
+
+def listener(
+    config: ExperimentConfig, name: Input | str, trained: Record, seen: Record
+) -> Listener:
+    """Set the captioner of a training record before an input, with the features of `seen`."""
+    wanted, hearing = Input.of(name), trained_listener(config, trained)
+    if wanted == TIMBRE:
+        timbre = timbre_of(seen)
+        door = timbre_door(config, timbre).to(hearing.device)
+        return replace(hearing, door=door, features=timbre)
+    features = features_of(seen, config)["songs" if wanted.is_song else "test"]
+    return replace(hearing, features=features.flatten(0, 1))
 
 
 def search(
     model: Captioner, memory: Tensor, vocabulary: Vocabulary, settings: SearchConfig
 ) -> Hypotheses:
-    """Greedy search at beam size 1 (as the paper has it), beam search above.
+    """Search greedily at beam size 1 (as the paper has it), by beam above.
 
     A title is made of words: the unknown word, padding and `<bos>` are never said.
     """
     never = [vocabulary.pad_id, vocabulary.bos_id, vocabulary.unk_id]
-    return Searcher(model.decoder, never=never).search(
-        memory, bos_id=vocabulary.bos_id, eos_id=vocabulary.eos_id, config=settings
-    )
+    with torch.inference_mode():
+        return Searcher(model.decoder, never=never).search(
+            memory, bos_id=vocabulary.bos_id, eos_id=vocabulary.eos_id, config=settings
+        )
 
 
 def timbre_door(config: ExperimentConfig, timbre: Tensor) -> TimbreDoor:
-    """The back door for timbre, standardised over the songs at hand (or raw, as a setting)."""
+    """Build the back door for timbre, standardised over these songs or raw, as settings say."""
     order = replicated_order(config.model.dim, generator=generator_for(config.seed, "timbre order"))
     if not config.standardise_timbre:
         return TimbreDoor(order, torch.zeros(90), torch.ones(90))
     return TimbreDoor(order, *fit_standardiser(timbre))
 
 
+def as_words(found: Hypotheses, vocabulary: Vocabulary) -> Found:
+    """Spell up to KEPT hypotheses of each example as `[words, log-probability]`, best first."""
+    return [
+        [
+            [vocabulary.decode(ids), log_prob]
+            for ids, log_prob in zip(beams[:KEPT], log_probs[:KEPT], strict=True)
+            if math.isfinite(log_prob)
+        ]
+        for beams, log_probs in zip(found.tokens.tolist(), found.log_probs.tolist(), strict=True)
+    ]
+
+
+@stage
+def hypotheses(config: ExperimentConfig, name: Input | str, beam_size: int, *, home: Path) -> Work:
+    """Search over one row of Table 4 at one beam size: `hypotheses.json`.
+
+    The file holds, per item and tile, up to KEPT hypotheses as `[words, log-probability in nats]`,
+    best first. Timing is of search alone, features at hand, in batches.
+    """
+    wanted, trained = Input.of(name), training(config, home=home)
+    seen = features_record(config, wanted, home=home)
+
+    def compute(folder: Path) -> dict[str, Any]:
+        hearing = listener(config, wanted, trained, seen)
+        found: Found = []
+        seconds = 0.0
+        for group in hearing.features.split(AT_ONCE):
+            memory = hearing.memory(group)
+            clock = time.perf_counter()
+            best = hearing.search(memory, beam_size)
+            seconds += time.perf_counter() - clock
+            found += as_words(best, hearing.vocabulary)
+        tiles = (config.crop // wanted.tile) ** 2 if wanted.tile else 1
+        items = [found[first : first + tiles] for first in range(0, len(found), tiles)]
+        write_json(folder / "hypotheses.json", items)
+        return {
+            "mean_length": float(np.mean([len(each[0][0]) for each in found])),
+            "distinct_best": len({" ".join(each[0][0]) for each in found}),
+            "timing": {"search_seconds": round(seconds, 4), "per_example": seconds / len(found)},
+        }
+
+    settings = {"input": wanted, "search": replace(config.search, beam_size=beam_size)}
+    settings |= pick(config, "seed", "standardise_timbre")
+    settings["device"] = check_device(config.device).type
+    return Work(compute, settings, [trained, seen])
+
+
+def search_cells(
+    config: ExperimentConfig, inputs: Iterable[Input], sizes: Sequence[int], *, home: Path
+) -> dict[tuple[Input, int], Record]:
+    """Search every input at every beam size."""
+    return {cell: hypotheses(config, *cell, home=home) for cell in product(inputs, sizes)}
+
+
+def whole_items(record: Record) -> Found:
+    """Read the hypotheses of whole pictures or songs: of each its one tile."""
+    return [item[0] for item in read_json(record.file("hypotheses.json"))]
+
+
+def best_by_tile(record: Record) -> list[Words]:
+    """Read the best hypothesis of each item, for one place of tiles after another."""
+    items = read_json(record.file("hypotheses.json"))
+    return [[tile[0][0] for tile in place] for place in zip(*items, strict=True)]
+
+
+def best_of(record: Record) -> Words:
+    """Read the best hypothesis of each item that is not cut into tiles."""
+    return best_by_tile(record)[0]
+
+
 def name_songs(
-    paths: Iterable[Path], *, beam_size: int = 5, home: Path | None = None
+    paths: Iterable[Path], *, beam_size: int = BEAM_SIZE, home: Path | None = None
 ) -> Iterator[tuple[Path, list[tuple[str, float]] | InputError]]:
-    """Titles for audio files from the last trained captioner, best first, with log-probabilities.
+    """Title audio files by the last trained captioner, best first, with log-probabilities.
 
     A file that cannot be read yields its `InputError` in place of titles, and the rest go on.
     """
@@ -120,9 +245,7 @@ def name_songs(
     config = ExperimentConfig.from_dict(
         read_checkpoint(best_checkpoint(record.folder)).details["config"]
     )
-    model, vocabulary, device = load_trained(record, config)
-    backbone = frozen_backbone(config)
-    settings = replace(config.search, beam_size=beam_size)
+    hearing, backbone = trained_listener(config, record), frozen_backbone(config)
     for path in paths:
         try:
             image = clip_picture(hear(path, config), path.name, config)
@@ -130,13 +253,13 @@ def name_songs(
             yield path, error
             continue
         with torch.inference_mode():
-            memory = model.encoder(backbone(image.unsqueeze(0).to(device)))
-            found = as_words(search(model, memory, vocabulary, settings), vocabulary)[0]
+            features = backbone(image.unsqueeze(0).to(hearing.device))
+        (found,) = hearing.hypotheses(hearing.memory(features), beam_size)
         yield path, [(" ".join(words), log_prob) for words, log_prob in found]
 
 
 def last_captioner(home: Path) -> Record:
-    """The captioner that named songs last, else the last one trained.
+    """Find the captioner that named songs last, else the last one trained.
 
     Those trained for comparison alone name no songs. Raises InputError where none is trained.
     """
@@ -144,21 +267,9 @@ def last_captioner(home: Path) -> Record:
     named = [
         trained[record.inputs["training"]]
         for record in finished(home, "hypotheses")
-        if record.settings["input"] in SONG_INPUTS and record.inputs["training"] in trained
+        if Input.of(record.settings["input"]).is_song and record.inputs["training"] in trained
     ]
     if not trained:
         msg = "title: no trained model yet; run `make book` or `python -m songtitle run` first"
         raise InputError(msg)
     return [*trained.values(), *named][-1]
-
-
-def as_words(found: Hypotheses, vocabulary: Vocabulary) -> list[list[list[Any]]]:
-    """Per example, up to five hypotheses as `[words, log-probability]`, best first."""
-    return [
-        [
-            [vocabulary.decode(ids), log_prob]
-            for ids, log_prob in zip(beams[:5], log_probs[:5], strict=True)
-            if math.isfinite(log_prob)
-        ]
-        for beams, log_probs in zip(found.tokens.tolist(), found.log_probs.tolist(), strict=True)
-    ]

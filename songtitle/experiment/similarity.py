@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,11 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from songtitle.cache import Record, once, pick, run_stage
-from songtitle.config import ExperimentConfig
-from songtitle.experiment.inputs import features_of, picture_features, song_features, timbre_of
-from songtitle.experiment.learning import load_trained, training
-from songtitle.experiment.naming import timbre_door
+from songtitle.cache import Record, Work, pick, stage
+from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig
+from songtitle.experiment.inputs import features_of, picture_features, song_features
+from songtitle.experiment.learning import training
+from songtitle.experiment.naming import Listener, listener
 from songtitle.metrics.clouds import (
     classifier_auc,
     contained,
@@ -32,18 +32,18 @@ PERPLEXITIES = (5, 30, 60)
 STARTS = (None, 1, 2)  # seeds of a random start; None starts from the principal components
 
 
-@once
-def similarity(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def similarity(config: ExperimentConfig, *, home: Path) -> Work:
     """Fig. 7: maps of pictures with timbre and with spectrograms, as the decoder receives them.
 
     Files: `timbre.csv` and `spectrogram.csv` (x, y, kind). Result: how far songs mix into pictures
     (1: as if drawn from one population, 0: apart), and how far each map's neighbourhoods are those
     of the full space (`trustworthiness`).
     """
-    trained, pictures, songs = _before(config, home)
+    before = _before(config, home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        vectors = received(config, trained, pictures, songs)
+        vectors = received(config, *before)
         scale = "standardised" if config.standardise_timbre else "raw"
         sounds = {"timbre": vectors[f"timbre_{scale}"], "spectrogram": vectors["spectrogram"]}
         seen = vectors["pictures"]
@@ -57,13 +57,11 @@ def similarity(config: ExperimentConfig, *, home: Path) -> Record:
             mixed[name], trust[name] = mixing(seen, heard), trustworthiness(both, points)
         return {"mixing": mixed, "trustworthiness": trust}
 
-    settings = pick(config, "seed", "standardise_timbre")
-    before = [trained, pictures, songs]
-    return run_stage("similarity", compute, settings=settings, inputs=before, home=home)
+    return Work(compute, pick(config, "seed", "standardise_timbre"), before)
 
 
-@once
-def likeness(config: ExperimentConfig, *, home: Path) -> Record:
+@stage
+def likeness(config: ExperimentConfig, *, home: Path) -> Work:
     """Four numbers on whether songs lie where the training pictures lie.
 
     Result `kinds`: for held-out pictures, each reading of a song and two kinds of noise, the fields
@@ -71,10 +69,10 @@ def likeness(config: ExperimentConfig, *, home: Path) -> Record:
     (the pictures in the kind), and `items`. `noise` has unit scale, as batch normalisation leaves
     pictures; `gaussian` has the mean and covariance of the pictures themselves.
     """
-    trained, pictures, songs = _before(config, home)
+    before = _before(config, home)
 
     def compute(_: Path) -> dict[str, Any]:
-        vectors = received(config, trained, pictures, songs)
+        vectors = received(config, *before)
         seen = vectors.pop("pictures")
         generator = np.random.default_rng(config.seed)
         drawn = (len(vectors["spectrogram"]), seen.shape[1])
@@ -88,12 +86,11 @@ def likeness(config: ExperimentConfig, *, home: Path) -> Record:
             },
         }
 
-    settings, before = pick(config, "seed"), [trained, pictures, songs]
-    return run_stage("likeness", compute, settings=settings, inputs=before, home=home)
+    return Work(compute, pick(config, "seed"), before)
 
 
-@once
-def map_grid(config: ExperimentConfig, items: int, *, home: Path) -> Record:
+@stage
+def map_grid(config: ExperimentConfig, items: int, *, home: Path) -> Work:
     """t-SNE over `PERPLEXITIES` and `STARTS` for each of `READINGS`, of up to `items` points each.
 
     Half of the points are pictures, half songs, the first of each. File: `maps.csv` (x, y, kind,
@@ -101,10 +98,10 @@ def map_grid(config: ExperimentConfig, items: int, *, home: Path) -> Record:
     mix into pictures *on the map*, by Euclidean distance there; `space` has the same mixing in the
     full space, on the same items.
     """
-    trained, pictures, songs = _before(config, home)
+    before = _before(config, home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        vectors = received(config, trained, pictures, songs)
+        vectors = received(config, *before)
         seen = vectors["pictures"][: items // 2]
         frames, rows, space = [], [], {}
         for reading in READINGS:
@@ -126,47 +123,41 @@ def map_grid(config: ExperimentConfig, items: int, *, home: Path) -> Record:
         pd.concat(frames).to_csv(folder / "maps.csv", index=False)
         return {"maps": rows, "space": space, "items": len(frames[0])}
 
-    settings, before = pick(config, "seed") | {"items": items}, [trained, pictures, songs]
-    return run_stage("map_grid", compute, settings=settings, inputs=before, home=home)
+    return Work(compute, pick(config, "seed") | {"items": items}, before)
 
 
 def received(
     config: ExperimentConfig, trained: Record, pictures: Record, songs: Record
 ) -> dict[str, np.ndarray]:
-    """What the decoder receives, `(items, dim)` each: `pictures` (of training), `held_out` ones,
-    and the songs by each of `READINGS`. Of a map, the mean of its positions."""
-    model, _, device = load_trained(trained, config)
-    heard, timbre = features_of(songs, config)["songs"], timbre_of(songs)
-    seen = features_of(pictures, config)
+    """Give what the decoder receives, `(items, dim)` each: `pictures` (of training), `held_out`
+    ones, and the songs by each of `READINGS`. Of a map, the mean of its positions."""
+    raw, standardised = (
+        listener(replace(config, standardise_timbre=each), TIMBRE, trained, songs)
+        for each in (False, True)
+    )
+    hearing, seen = listener(config, SPECTROGRAM, trained, songs), features_of(pictures, config)
 
-    def memory(features: Tensor) -> np.ndarray:
-        return model.encoder(features[:, 0].to(device, torch.float32)).mean(1).cpu().numpy()
+    def memory(asked: Listener, features: Tensor) -> np.ndarray:
+        # All at once, and not in parts: a map may depend on the last digit.
+        with torch.inference_mode():
+            return asked.door(features.to(asked.device, torch.float32)).mean(1).cpu().numpy()
 
-    def door(standardise: bool) -> np.ndarray:
-        scaled = replace(config, standardise_timbre=standardise)
-        return timbre_door(scaled, timbre)(timbre)[:, 0].numpy()
-
-    with torch.inference_mode():
-        return {
-            "pictures": memory(seen["train"]),
-            "held_out": memory(seen["valid"]),
-            "timbre_raw": door(standardise=False),
-            "timbre_standardised": door(standardise=True),
-            "spectrogram": memory(heard),
-        }
+    return {
+        "pictures": memory(hearing, seen["train"][:, 0]),
+        "held_out": memory(hearing, seen["valid"][:, 0]),
+        "timbre_raw": memory(raw, raw.features),
+        "timbre_standardised": memory(standardised, standardised.features),
+        "spectrogram": memory(hearing, hearing.features),
+    }
 
 
 def compared(seen: np.ndarray, other: np.ndarray, *, seed: int) -> dict[str, Any]:
-    """Every number on `other` beside the pictures `seen`, each with a generator of its own."""
-
-    def dice() -> np.random.Generator:
-        return np.random.default_rng(seed)
-
-    least = min(len(seen), len(other))
+    """Measure `other` in every way beside the pictures `seen`, each with its own generator."""
+    least, draw = min(len(seen), len(other)), np.random.default_rng
     numbers = {
-        "mixing": mixing_test(seen, other, generator=dice()),
-        "auc": classifier_auc(seen, other, folds=min(5, least), generator=dice()),
-        "mmd": mmd(seen, other, generator=dice()),
+        "mixing": mixing_test(seen, other, generator=draw(seed)),
+        "auc": classifier_auc(seen, other, folds=min(5, least), generator=draw(seed)),
+        "mmd": mmd(seen, other, generator=draw(seed)),
         "inside": contained(seen, other, k=min(5, least - 1)),
         "around": contained(other, seen, k=min(5, least - 1)),
     }
@@ -191,10 +182,10 @@ def _gaussian_like(vectors: np.ndarray, items: int, generator: np.random.Generat
 def _map(both: np.ndarray, perplexity: int, start: int | None, seed: int) -> np.ndarray:
     # So few points: a second thread costs more than it gives, and with one alone a map is the
     # same on every number of cores.
+    begin: Literal["pca", "random"] = "pca" if start is None else "random"
+    seed = (seed + (start or 0)) % SEEDS
     with threadpool_limits(1):
-        if start is None:
-            return tsne(both, perplexity=float(perplexity), seed=seed)
-        return tsne(both, perplexity=float(perplexity), seed=(seed + start) % SEEDS, start="random")
+        return tsne(both, perplexity=float(perplexity), seed=seed, start=begin)
 
 
 def _map_mixing(points: np.ndarray, pictures: int) -> float:

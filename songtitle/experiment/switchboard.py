@@ -1,17 +1,15 @@
 """The switchboard: the experiment again, one assumption answered otherwise at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from songtitle.cache import Record, once, pick, read_json, run_stage, write_json
-from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input, check_device
+from songtitle.config import SONGS, SPECTROGRAM, TIMBRE, ExperimentConfig, Input, check_device
 from songtitle.experiment.assumptions import (
     BOOK,
     Reading,
@@ -22,28 +20,29 @@ from songtitle.experiment.assumptions import (
     reading,
     taken,
 )
-from songtitle.experiment.comparing import PATIENCE
-from songtitle.experiment.corpora import clips, corpora
+from songtitle.experiment.corpora import clips, corpora, true_words
 from songtitle.experiment.inputs import (
     clip_picture,
     encoder_settings,
-    features_of,
-    frozen_maps,
+    features_record,
+    frozen_backbone,
     hear,
-    song_features,
-    tile_features,
-    timbre_of,
 )
-from songtitle.experiment.learning import load_trained, training
-from songtitle.experiment.naming import as_words, hypotheses, search, timbre_door
-from songtitle.experiment.scoring import held_out_captions, song_titles
+from songtitle.experiment.learning import patient, training
+from songtitle.experiment.naming import (
+    BEAM_SIZE,
+    Found,
+    hypotheses,
+    listener,
+    whole_items,
+    whole_pictures,
+)
 from songtitle.metrics.bleu import DEFINITIONS, signatures
 from songtitle.metrics.chance import bootstrap_interval, holm, paired_difference
 from songtitle.metrics.pairs import chosen, chosen_pair_scores
 from songtitle.model.features import Job, Look, run_jobs
 
 ROUNDS = 5000  # random signs behind each p value; enough for a hundred of them to be corrected
-BEAM_SIZE = 5  # where the paper's scores peak
 YARDSTICK = "batch_order"  # the question whose answers differ by luck alone
 KINDS = {  # what is done again -> how the settings begin that ask for it
     "training": ("model.", "training.", "min_count", "views"),
@@ -53,7 +52,6 @@ KINDS = {  # what is done again -> how the settings begin that ask for it
 }
 
 OwnAndGains = tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]
-Found = list[list[list[Any]]]  # per item, its hypotheses, each [words, log-probability in nats]
 
 
 def stand(
@@ -134,14 +132,9 @@ def own_and_gains(found: Found, references: Sequence[Sequence[str]], read: Readi
     return own, own - (pairs.sum(axis=1) - own) / (len(own) - 1)
 
 
-def picture_input(config: ExperimentConfig) -> str:
-    """Whole test pictures, as a row of Table 4 is named."""
-    return str(Input("pictures", tile=config.crop))
-
-
-def inputs_of(config: ExperimentConfig) -> tuple[str, ...]:
+def inputs_of(config: ExperimentConfig) -> tuple[Input, ...]:
     """What the switchboard tests: whole pictures, and both readings of a song."""
-    return (picture_input(config), str(TIMBRE), str(SPECTROGRAM))
+    return (whole_pictures(config), *SONGS)
 
 
 def kind(change: Settings | Reading | None) -> str:
@@ -156,9 +149,9 @@ def kind(change: Settings | Reading | None) -> str:
     return "reading"
 
 
-def touched(config: ExperimentConfig, kind: str) -> tuple[str, ...]:
+def touched(config: ExperimentConfig, kind: str) -> tuple[Input, ...]:
     """The inputs that a change of this kind can change: all, or songs by one reading."""
-    one = {"timbre": (str(TIMBRE),), "spectrogram": (str(SPECTROGRAM),)}
+    one = {"timbre": (TIMBRE,), "spectrogram": (SPECTROGRAM,)}
     return one.get(kind) or inputs_of(config)
 
 
@@ -178,7 +171,9 @@ def heard_anew(config: ExperimentConfig, *, home: Path) -> Record:
             return Look(clip_picture(wave, name, config).unsqueeze(0))
 
         jobs = [Job("songs", heard, look)]
-        return run_jobs(jobs, frozen_maps(config), folder, memories=[config.model.positions])
+        return run_jobs(
+            jobs, frozen_backbone(config, "map"), folder, memories=[config.model.positions]
+        )
 
     settings = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit")
     settings |= {"spectrogram": asdict(config.spectrogram), "songs": len(heard)}
@@ -201,26 +196,30 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     asks = kind(change)
     inputs = touched(config, asks)
     if asks == "training":
-        patience = changed.training.patience or PATIENCE
-        changed = replace(changed, training=replace(changed.training, patience=patience))
+        changed = patient(changed)
     words, songs = corpora(config, home=home), clips(config, home=home)
     before = {each: hypotheses(config, each, BEAM_SIZE, home=home) for each in inputs}
     trained = training(changed, home=home)
-    heard = heard_anew if asks == "spectrogram" else song_features
     seen = {
-        each: heard(changed, home=home)
-        if Input.of(each).is_song
-        else tile_features(changed, changed.crop, home=home)
+        each: (
+            heard_anew(changed, home=home)
+            if asks == "spectrogram" and each.is_song
+            else features_record(changed, each, home=home)
+        )
         for each in (inputs if asks != "reading" else ())
     }
 
     def compute(folder: Path) -> dict[str, Any]:
         found = {each: whole_items(record) for each, record in before.items()}
-        after = _search_all(changed, trained, seen) if seen else found
-        write_json(folder / "hypotheses.json", after)
+        after = dict(found)
+        for each, features in seen.items():
+            hearing = listener(changed, each, trained, features)
+            after[each] = hearing.hypotheses(hearing.memory(), BEAM_SIZE)
+        write_json(folder / "hypotheses.json", {str(each): said for each, said in after.items()})
+        references = true_words(words, songs)
         rows = []
         for each in inputs:
-            wanted, was = _wanted(each, words, songs), found[each]
+            wanted, was = references[each.kind], found[each]
             if asks == "spectrogram":
                 places = spread(len(was), config.switch_songs)
                 wanted, was = [wanted[i] for i in places], [was[i] for i in places]
@@ -234,7 +233,7 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
     settings = pick(config, "seed") | {"fields": given, "reading": asdict(read)}
     settings |= {"search": asdict(replace(changed.search, beam_size=BEAM_SIZE))}
     settings |= pick(changed, "standardise_timbre", "switch_songs")
-    settings |= {"device": check_device(config.device).type, "inputs": list(inputs)}
+    settings |= {"device": check_device(config.device).type, "inputs": inputs}
     settings["records"] = [record.key for record in (*before.values(), *seen.values())]
     return run_stage(
         "switch", compute, settings=settings, inputs=[words, songs, trained], home=home
@@ -244,38 +243,6 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Re
 def spread(total: int, count: int) -> Int[np.ndarray, " places"]:
     """At most `count` places among `total`, evenly spread, the first and the last with them."""
     return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-
-
-def whole_items(record: Record) -> Found:
-    """The hypotheses of whole pictures or songs: of each its one tile."""
-    return [item[0] for item in read_json(record.file("hypotheses.json"))]
-
-
-def _wanted(name: str, words: Record, songs: Record) -> list[list[str]]:
-    """The true titles or captions of an input, as words."""
-    return song_titles(songs) if Input.of(name).is_song else held_out_captions(words)
-
-
-def _search_all(
-    config: ExperimentConfig, trained: Record, seen: Mapping[str, Record]
-) -> dict[str, Found]:
-    """The best hypotheses of each input, from the features that its record holds."""
-    model, vocabulary, device = load_trained(trained, config)
-    settings = replace(config.search, beam_size=BEAM_SIZE)
-    found: dict[str, Found] = {}
-    for name, record in seen.items():
-        each, memory_of = Input.of(name), model.encoder
-        if each == TIMBRE:
-            rows: Tensor = timbre_of(record)
-            memory_of = timbre_door(config, rows).to(device)
-        else:
-            rows = features_of(record, config)["songs" if each.is_song else "test"][:, 0]
-        found[name] = []
-        with torch.inference_mode():
-            for group in rows.split(256):
-                memory = memory_of(group.to(device, torch.float32))
-                found[name] += as_words(search(model, memory, vocabulary, settings), vocabulary)
-    return found
 
 
 @once
@@ -303,10 +270,11 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Record:
     ]
 
     def compute(_: Path) -> dict[str, Any]:
+        references = true_words(words, songs)
         default = []
         for each, record in base.items():
             generator = np.random.default_rng(config.seed)
-            found, wanted = whole_items(record), _wanted(each, words, songs)
+            found, wanted = whole_items(record), references[each.kind]
             default.append({"input": each} | stand(found, wanted, BOOK, generator=generator))
         changes = [names | record.result for names, record in zip(named, done, strict=True)]
         mark_clear(changes)

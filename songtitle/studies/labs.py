@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle.cache import Record
-from songtitle.experiment.labs import BATCH
-from songtitle.experiment.switchboard import BEAM_SIZE
+from songtitle.experiment.naming import AT_ONCE, BEAM_SIZE
 from songtitle.figures.findings import hand_on
 from songtitle.figures.style import (
     BLEU,
@@ -86,9 +85,9 @@ def lab_table_note(record: Record) -> str:
     return (
         "BLEU-1 in percent points, in brackets chance, the mean over all wrong pairs; changes with "
         "their 95 % intervals over items. The gain is the score less chance. Other answers: items "
-        f"whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most {BATCH}. "
-        "Seconds: the lab's own on this machine, training and features at hand. For all but the "
-        f"first lab: {definition_note(record)}"
+        f"whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most "
+        f"{AT_ONCE}. Seconds: the lab's own on this machine, training and features at hand. For "
+        f"all but the first lab: {definition_note(record)}"
     )
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle.cache import read_json
-from songtitle.config import ExperimentConfig
+from songtitle.config import SONGS, ExperimentConfig
 from songtitle.experiment.corpora import clips
-from songtitle.experiment.naming import SONG_INPUTS, hypotheses
+from songtitle.experiment.naming import hypotheses
 from songtitle.figures.findings import amount, extremes, hand_on
 from songtitle.figures.style import BLEU, ENDS, GREY, legend_below, own_axes, reach, series, tidy
 from songtitle.fmt import estimate, percent, points
@@ -54,7 +54,7 @@ def named_songs(config: ExperimentConfig, beam_size: int, *, count: int) -> pd.D
     songs = read_json(clips(config).file("songs.json"))
     shift = np.random.default_rng(config.seed).integers(1, len(songs))
     columns = {"True title": [shown(song["title"]) for song in songs[:count]]}
-    for name in SONG_INPUTS:
+    for name in map(str, SONGS):
         best = [item[0][0] for item in _hypotheses(config, name, beam_size)]
         columns[f"From {short_name(name)}"] = [_said(found) for found in best[:count]]
     columns["Chance title"] = [
@@ -66,7 +66,7 @@ def named_songs(config: ExperimentConfig, beam_size: int, *, count: int) -> pd.D
 def five_best(config: ExperimentConfig, beam_size: int, *, song: int) -> pd.DataFrame:
     """Tabulate the hypotheses of one song, best first, by either reading."""
     columns = {}
-    for name in SONG_INPUTS:
+    for name in map(str, SONGS):
         found = _hypotheses(config, name, beam_size)[song][0]
         columns[f"From {short_name(name)}"] = pd.Series(map(_said, found), dtype=object)
     frame = pd.DataFrame(columns)
@@ -77,7 +77,7 @@ def five_best(config: ExperimentConfig, beam_size: int, *, song: int) -> pd.Data
 def variety(config: ExperimentConfig, beam_size: int) -> pd.DataFrame:
     """Count the different best titles of all songs, and how often the most frequent one came."""
     rows = []
-    for name in SONG_INPUTS:
+    for name in map(str, SONGS):
         best = [" ".join(item[0][0][0]) for item in _hypotheses(config, name, beam_size)]
         title, times = Counter(best).most_common(1)[0]
         rows.append([name, len(best), len(set(best)), title, percent(times / len(best))])
