@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=_value)
     run.add_argument("--device", help="auto, cpu, cuda or mps")
     _add_changes(run, "another parameter of a notebook or setting, such as views 1")
+    run.add_argument("--jobs", type=int, help="notebooks at a time (default: one a core)")
     run.add_argument("--output", type=Path, help="folder for executed notebooks (some: here)")
     run.add_argument("--no-book", action="store_true", help="run the notebooks only")
     run.add_argument(
@@ -262,6 +264,9 @@ def _count(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from songtitle.book import reproduce
 
+    if options.jobs is not None and options.jobs < 1:
+        msg = f"--jobs: expected a positive number, got {options.jobs}"
+        raise InputError(msg)
     given = {"seed": options.seed, "device": options.device}
     changes = {name: v for name, v in given.items() if v is not None} | _changes(options)
     chosen = [_notebook(name, reproduce.SOURCES) for name in options.notebook]
@@ -269,7 +274,14 @@ def _run(options: argparse.Namespace) -> int:
     if options.publish and (chosen or options.output):
         msg = "--publish: expected a run of all notebooks, got some or an --output; leave those out"
         raise InputError(msg)
-    reproduce.run(options.preset, changes, chosen=chosen, output=output, stale=options.publish)
+    reproduce.run(
+        options.preset,
+        changes,
+        chosen=chosen,
+        output=output,
+        stale=options.publish,
+        jobs=options.jobs,
+    )
     if options.publish:
         reproduce.publish()
     if not chosen and not options.no_book and output == reproduce.EXECUTED:
@@ -308,10 +320,8 @@ def _title(options: argparse.Namespace) -> int:
     if options.beam_size < 1:
         msg = f"--beam-size: expected a positive number, got {options.beam_size}"
         raise InputError(msg)
-    from songtitle.experiment.naming import name_songs
-
     faults = 0
-    for path, found in name_songs(options.file, beam_size=options.beam_size):
+    for path, found in _titles(options.file, options.beam_size):
         if isinstance(found, InputError):
             faults += 1
             if options.json:
@@ -325,6 +335,23 @@ def _title(options: argparse.Namespace) -> int:
             for title, log_prob in found:
                 print(f"  {log_prob:8.2f}  {title}")
     return 2 if faults else 0
+
+
+def _titles(paths: list[Path], beam_size: int) -> Iterator[tuple[Path, Any]]:
+    """What `name_songs` gives; without torch where there is no file to name, or no captioner."""
+    from songtitle.cache import finished
+    from songtitle.corpora.manifest import data_home
+
+    if not finished(data_home(), "training"):
+        msg = "title: no trained model yet; run `make book` or `python -m songtitle run` first"
+        raise InputError(msg)
+    if any(path.exists() for path in paths):
+        from songtitle.experiment.naming import name_songs
+
+        yield from name_songs(paths, beam_size=beam_size)
+        return
+    for path in paths:
+        yield path, InputError(f"{path}: expected a music file, got no such file; check the name")
 
 
 def _course(options: argparse.Namespace) -> int:

@@ -29,10 +29,23 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_
 
 from songtitle.errors import InputError
 
-_FENCE = re.compile(
-    r"^(?P<fence>`{3,})\{(?P<name>exercise|solution(?:-start|-end)?)\}(?P<rest>.*)$"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+LIMIT = 15 * 60  # seconds that a submission may run
+
+GREETING = (
+    "> **Student version.** Run the cells from the top. Write each answer in the cell below its "
+    "exercise; a cell `grader.check(...)` says whether it is on the way. Save, hand in this file."
 )
-_OPTION = re.compile(r"^:(?P<name>[\w-]+):(?P<value>.*)$")
+
+_FENCE = re.compile(
+    r"^(?P<fence>`{3,})\{(?P<name>exercise|solution(?:-start|-end)?)\}(?P<argument>.*)$",
+    re.MULTILINE,
+)
+_DIRECTIVE = re.compile(
+    rf"{_FENCE.pattern}\n(?P<options>(?::[\w-]+:.*\n)*)(?P<text>(?:.*\n)*?)(?P=fence)[ \t]*$",
+    re.MULTILINE,
+)
+_OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -87,32 +100,22 @@ def read_notebook(path: Path) -> NotebookNode:
 
 def directives(text: str) -> Iterator[str | Directive]:
     """The text of a Markdown cell in order: plain stretches, and the exercises' directives."""
-    plain: list[str] = []
-    lines = iter(text.splitlines())
-    for line in lines:
-        found = _FENCE.match(line)
-        if not found:
-            plain.append(line)
-            continue
-        if "\n".join(plain).strip():
-            yield "\n".join(plain).strip("\n")
-        plain = []
-        inside = []
-        for inner in lines:
-            if inner.rstrip() == found["fence"]:
-                break
-            inside.append(inner)
-        else:
-            msg = f"{line.strip()}: expected a line of {found['fence']} that ends it; add one"
-            raise InputError(msg)
-        options = {}
-        while inside and (option := _OPTION.match(inside[0])):
-            options[option["name"]] = option["value"].strip()
-            inside.pop(0)
-        body = "\n".join(inside).strip("\n")
-        yield Directive(found["name"], found["rest"].strip(), options, body)
-    if "\n".join(plain).strip():
-        yield "\n".join(plain).strip("\n")
+    end = 0
+    for found in _DIRECTIVE.finditer(text):
+        yield from _plain(text[end : found.start()])
+        options = dict(_OPTION.findall(found["options"]))
+        inside = found["text"].strip("\n")
+        yield Directive(found["name"], found["argument"].strip(), options, inside)
+        end = found.end()
+    yield from _plain(text[end:])
+
+
+def _plain(text: str) -> Iterator[str]:
+    if found := _FENCE.search(text):
+        msg = f"{found[0].strip()}: expected a line of {found['fence']} that ends it; add one"
+        raise InputError(msg)
+    if text.strip():
+        yield text.strip("\n")
 
 
 def exercises(notebook: NotebookNode) -> list[Exercise]:
@@ -192,14 +195,6 @@ def _checks(cell: NotebookNode, exercise: Exercise | None) -> bool:
         raise InputError(msg)
     (exercise.hidden if "hidden-check" in kinds else exercise.checks).append(cell)
     return True
-
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-
-GREETING = (
-    "> **Student version.** Run the cells from the top. Write each answer in the cell below its "
-    "exercise; a cell `grader.check(...)` says whether it is on the way. Save, hand in this file."
-)
 
 
 def named(names: Iterable[str] = (), folder: Path | None = None) -> list[Path]:
@@ -368,9 +363,6 @@ def with_prompt(source: str, checked: set[str]) -> str:
     return "\n".join([*lines, '""" # BEGIN PROMPT', *prompt, '"""; # END PROMPT'])
 
 
-LIMIT = 15 * 60  # seconds that a submission may run
-
-
 @dataclass(frozen=True)
 class Grade:
     """What a submission got: points of each question that checks can mark, and what they cannot."""
@@ -453,8 +445,6 @@ def _check_zip(checks: Path, name: str) -> None:
 
 def _by_hand(name: str, points: dict[str, tuple[float, float]]) -> tuple[str, ...]:
     """The exercises of a notebook that no check marks."""
-    pass
-
     source = NOTEBOOKS / f"{name}.py"
     if not source.is_file():
         return ()

@@ -15,7 +15,6 @@ from typing import Any
 from songtitle.cache import OWN, PUBLISHED, ROOT, changed_code, code_of_text, digest, tables
 from songtitle.errors import InputError
 from songtitle.machine import write_whole
-from songtitle.tables import RECORDS
 
 TIMES = "songtitle-run.json"  # beside executed pages: what differs from run to run
 SMALL = ("stamps", "photos")  # pictures that come with the book, or samples: nothing of full size
@@ -62,6 +61,8 @@ def take_records(content: Any) -> list[tuple[str, str]]:
 
     They are taken out of the outputs: the page carries them in one place.
     """
+    from songtitle.tables import RECORDS  # which imports pandas
+
     found: dict[tuple[str, str], None] = {}
     for cell in content.cells:
         for output in cell.get("outputs", []):

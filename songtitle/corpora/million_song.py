@@ -18,9 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
-import pandas as pd
 from jaxtyping import Float32, Float64, Int16, Int64, Num
 
 from songtitle.errors import InputError
@@ -231,6 +229,8 @@ def _read_blocks(
 def _good_rows(
     path: Path, numbers: list[int], texts: list[str], faults: Faults
 ) -> tuple[Int64[np.ndarray, " n"], Int16[np.ndarray, " n"], Float32[np.ndarray, "n 90"]]:
+    import pandas as pd
+
     try:
         values = pd.read_csv(
             io.StringIO("\n".join(texts)),
@@ -361,6 +361,8 @@ class _BadTrack(Exception):
 
 
 def _read_h5(source: Path | io.BytesIO, fewest: int) -> tuple[Track, Float64[np.ndarray, "n 12"]]:
+    import h5py
+
     try:
         with h5py.File(source, "r") as file:
             metadata, year = file["metadata/songs"], file["musicbrainz/songs"]

@@ -10,7 +10,6 @@ from string import ascii_letters
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ndtr, ndtri
-from scipy.stats import t
 
 from songtitle.errors import InputError
 
@@ -426,6 +425,8 @@ def replicate_interval(
         msg = f"level: expected a share between 0 and 1 such as 0.95, got {level}"
         raise InputError(msg)
     found = np.asarray(values, dtype=float)
+    from scipy.stats import t  # half a second to load
+
     half = float(t.ppf((1 + level) / 2, len(found) - 1)) * float(found.std(ddof=1))
     half /= sqrt(len(found))
     return float(found.mean()) - half, float(found.mean()) + half

@@ -13,10 +13,6 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import betabinom, binomtest, rankdata
-from sklearn import manifold
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import StratifiedKFold
-from sklearn.neighbors import NearestNeighbors
 
 from songtitle.errors import InputError
 
@@ -122,6 +118,8 @@ def tsne(
     if np.ptp(embeddings, axis=0).max() == 0:
         msg = "t-SNE: expected items that differ, got the same vector for all; check the encoder"
         raise InputError(msg)
+    from sklearn import manifold  # a second to load, as all of scikit-learn
+
     projection = manifold.TSNE(
         perplexity=effective_perplexity(perplexity, items),
         init=start,
@@ -155,6 +153,8 @@ def trustworthiness(
             f"got {len(points)} for {items}; give the map of these items"
         )
         raise InputError(msg)
+    from sklearn import manifold
+
     return float(manifold.trustworthiness(embeddings, points, n_neighbors=min(k, (items - 1) // 2)))
 
 
@@ -177,6 +177,8 @@ def nearest(
             f"for {len(embeddings)} items, got {k}; lower k or give more items"
         )
         raise InputError(msg)
+    from sklearn.neighbors import NearestNeighbors
+
     index = NearestNeighbors(n_neighbors=k, metric=distance).fit(embeddings)
     return index.kneighbors(return_distance=False)
 
@@ -305,6 +307,9 @@ def classifier_auc(
     vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     truth = np.repeat([False, True], [len(first), len(second)])
     seed = int(generator.integers(2**31))
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import StratifiedKFold
+
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(vectors, truth))
     labels = np.tile(truth[:, None], 1 + rounds)  # the true ones, then a column for each round
     for _, held in parts:
@@ -393,6 +398,8 @@ def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) 
     if not 0 < level < 1:
         msg = f"level: expected a share between 0 and 1 such as 0.95, got {level}"
         raise InputError(msg)
+    from sklearn.neighbors import NearestNeighbors
+
     index = NearestNeighbors(n_neighbors=k).fit(first)
     own = np.sort(index.kneighbors()[0][:, -1])
     rank = min(len(own), math.ceil(level * (len(own) + 1)))

@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
-import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -158,6 +157,8 @@ def _refuse_v2(name: str, weights: str) -> None:
 
 def _published_file(name: str, weights: str) -> str:
     """torchvision's name for the file, such as `resnet152-394f9c45.pth`."""
+    import torchvision
+
     for found in torchvision.models.get_model_weights(name):
         if found.name == TORCHVISION_SETS[weights]:
             return found.url.rpartition("/")[2]
@@ -170,6 +171,8 @@ def _downloaded(name: str, file: str) -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / file
     if path.is_file():
         return path
+    import torchvision
+
     (address,) = (w.url for w in torchvision.models.get_model_weights(name) if file in w.url)
     digits = _HASH_IN_NAME.search(file)
     try:

@@ -246,6 +246,8 @@ def list_drawn_pictures(drawn):
 
 def note_what_is_computed(file):
     """Let every stage that is computed, and no other, add its name to a file."""
+    from stages import modules
+
     from songtitle import cache as cache_module
 
     run_stage = cache_module.run_stage
@@ -259,8 +261,8 @@ def note_what_is_computed(file):
 
         return run_stage(stage, with_a_note, **options)
 
-    for name, module in list(sys.modules.items()):
-        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
+    for module in modules():
+        if hasattr(module, "run_stage"):
             module.run_stage = noted
 
 
