@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from songtitle import cache
-from songtitle.__main__ import _value, main
+from songtitle.__main__ import main, plain
 from songtitle.config import preset
 from songtitle.experiment import learning
 
@@ -292,5 +292,5 @@ def test_an_archive_of_the_stamps_that_is_not_there_is_named(tmp_path, monkeypat
     ],
 )
 def test_a_value_on_the_command_line_means_what_it_means_to_papermill(text, value):
-    found = _value(text)
+    found = plain(text)
     assert (found, type(found)) == (value, type(value))

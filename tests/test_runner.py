@@ -147,6 +147,22 @@ time.sleep(600)"""
         assert said.count("stopped after") == 2
 
 
+def test_the_page_that_trains_begins_and_the_scoreboard_waits_for_all_others(monkeypatch):
+    asked = []
+
+    def noted(work, jobs=None):
+        asked.append([label.split()[-1] for label in work])
+        return len(work)
+
+    monkeypatch.setattr(reproduce, "side_by_side", noted)
+    reproduce.run("tiny")
+    others, last = asked
+    assert others[: len(reproduce.FIRST)] == list(reproduce.FIRST)
+    assert others[0] == "03_training"
+    assert last == ["14_scoreboard"]
+    assert sorted(others + last) == [path.stem for path in reproduce.notebooks()]
+
+
 def test_a_traceback_keeps_its_colours_only_where_they_are_asked_for():
     error = reproduce.NotebookError("one line", ["\x1b[31mValueError\x1b[39m", "\x1b[1;32mat 2"])
     assert error.drawn(colour=False) == "ValueError\nat 2\n"

@@ -20,7 +20,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import jupytext
 import nbformat
@@ -32,6 +31,10 @@ from songtitle.errors import InputError
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LIMIT = 15 * 60  # seconds that a submission may run
 
+ASSIGNMENT = """export_cell: false
+check_all_cell: true
+suppress_no_tests_warning: true
+run_tests: false"""
 GREETING = (
     "> **Student version.** Run the cells from the top. Write each answer in the cell below its "
     "exercise; a cell `grader.check(...)` says whether it is on the way. Save, hand in this file."
@@ -148,10 +151,8 @@ def parts(notebook: NotebookNode) -> list[NotebookNode | str | Exercise]:
                     found.append(piece)
             elif piece.name == "exercise":
                 if not piece.label or piece.label in known:
-                    msg = (
-                        f"exercise {piece.argument or piece.text[:30]!r}: expected a :label: of "
-                        f"its own, got {piece.label!r}; add one such as ex-04-1"
-                    )
+                    msg = f"exercise {piece.argument or piece.text[:30]!r}: expected a :label: of "
+                    msg += f"its own, got {piece.label!r}; add one such as ex-04-1"
                     raise InputError(msg)
                 last = known[piece.label] = Exercise(piece.label, piece.argument, piece.text)
                 found.append(last)
@@ -173,10 +174,8 @@ def _solve(piece: Directive, known: dict[str, Exercise]) -> Exercise:
     """Give a solution to its exercise, which is returned."""
     exercise = known.get(piece.argument)
     if exercise is None or exercise.solution is not None:
-        msg = (
-            f"solution {piece.label!r}: expected an exercise without a solution before it, got "
-            f"{piece.argument!r}; mend one of the labels"
-        )
+        msg = f"solution {piece.label!r}: expected an exercise without a solution before it, got "
+        msg += f"{piece.argument!r}; mend one of the labels"
         raise InputError(msg)
     exercise.solution = piece
     return exercise
@@ -188,10 +187,8 @@ def _checks(cell: NotebookNode, exercise: Exercise | None) -> bool:
     if not kinds:
         return False
     if exercise is None or exercise.solution is None or "solution" in kinds:
-        msg = (
-            f"cell tagged {min(kinds)!r}: expected it in or after a solution; "
-            f"move {cell.source.splitlines()[:1]}"
-        )
+        msg = f"cell tagged {min(kinds)!r}: expected it in or after a solution; "
+        msg += f"move {cell.source.splitlines()[:1]}"
         raise InputError(msg)
     (exercise.hidden if "hidden-check" in kinds else exercise.checks).append(cell)
     return True
@@ -222,14 +219,18 @@ def write_course(
     is no notebook, a folder that is a file, and where otter-grader is not installed.
     """
     chosen = named(names)
-    otter = _otter()
+    try:
+        import otter.assign
+    except ImportError as error:
+        msg = "course: expected otter-grader, found none; pip install 'songtitle[teach]'"
+        raise InputError(msg) from error
     student, teacher = folder / "student", folder / "teacher"
-    for place in (student, teacher):
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"{folder}: expected a folder to write to, got {error.strerror}; name another"
-            raise InputError(msg) from error
+    try:
+        student.mkdir(parents=True, exist_ok=True)
+        teacher.mkdir(exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: expected a folder to write to, got {error.strerror}; name another"
+        raise InputError(msg) from error
     written = []
     for path in chosen:
         notebook = master(read_notebook(path), path.stem, preset=preset)
@@ -238,7 +239,7 @@ def write_course(
             nbformat.write(notebook, source)
             logging.getLogger("otter").setLevel(logging.ERROR)
             with contextlib.redirect_stdout(io.StringIO()):
-                otter.main(str(source), f"{scratch}/made", no_pdfs=True, no_run_tests=True)
+                otter.assign.main(str(source), f"{scratch}/made", no_pdfs=True, no_run_tests=True)
             made = Path(scratch) / "made"
             (zipped,) = (made / "autograder").glob("*.zip")
             kept = teacher / f"{path.stem}.zip"
@@ -249,30 +250,14 @@ def write_course(
     return written
 
 
-def _otter() -> ModuleType:
-    try:
-        import otter.assign
-    except ImportError as error:
-        msg = "course: expected otter-grader, found none; pip install 'songtitle[teach]'"
-        raise InputError(msg) from error
-    return otter.assign
-
-
 def master(notebook: NotebookNode, name: str, *, preset: str | None = None) -> NotebookNode:
     """A notebook of the book as a master for `otter assign`; the exercises become questions.
 
     Cells that only the book needs are left out. An exercise solved in words is read by a person
     (otter: manual), one solved in code by its checks.
     """
-    config = [
-        "# ASSIGNMENT CONFIG",
-        f"name: {name}",
-        "export_cell: false",
-        "check_all_cell: true",
-        "suppress_no_tests_warning: true",
-        "run_tests: false",
-    ]
-    cells = [new_raw_cell("\n".join(config)), new_markdown_cell(GREETING)]
+    head = f"# ASSIGNMENT CONFIG\nname: {name}\n{ASSIGNMENT}"
+    cells = [new_raw_cell(head), new_markdown_cell(GREETING)]
     for part in parts(notebook):
         if isinstance(part, Exercise):
             cells += _question(part)
@@ -304,12 +289,10 @@ def _question(exercise: Exercise) -> list[NotebookNode]:
     head += f"points: {len(exercise.checks + exercise.hidden)}" if exercise.code else "manual: true"
     title = f"**Exercise {': '.join(filter(None, (exercise.label[3:], exercise.title)))}**"
     cells = [new_raw_cell(head), new_markdown_cell(f"{title}\n\n{without_roles(exercise.text)}")]
+    read = "\n".join(cell.source for cell in (*exercise.checks, *exercise.hidden))
     answer = exercise.answer or [new_markdown_cell(exercise.solution.text)]
-    names = {
-        name for cell in (*exercise.checks, *exercise.hidden) for name in names_in(cell.source)
-    }
     solved = [
-        new_code_cell(with_prompt(cell.source, names))
+        new_code_cell(with_prompt(cell.source, names_in(read)))
         if cell.cell_type == "code"
         else new_markdown_cell(cell.source)
         for cell in answer
@@ -393,10 +376,8 @@ def grade(submission: Path, checks: Path | None = None, *, limit: float = LIMIT)
     notebook = read_notebook(submission)
     name = notebook.metadata.get("otter", {}).get("assignment_name")
     if submission.suffix != ".ipynb" or not name:
-        msg = (
-            f"{submission}: expected a student version that `songtitle course` made, got another "
-            "notebook; hand in the file that was handed out"
-        )
+        msg = f"{submission}: expected a student version that `songtitle course` made, got another "
+        msg += "notebook; hand in the file that was handed out"
         raise InputError(msg)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -412,10 +393,8 @@ def grade(submission: Path, checks: Path | None = None, *, limit: float = LIMIT)
                 command, cwd=folder, capture_output=True, text=True, timeout=limit, check=False
             )
         except subprocess.TimeoutExpired as error:
-            msg = (
-                f"{submission}: expected it to end within {limit:.0f} s, it did not; look for an "
-                "endless loop"
-            )
+            msg = f"{submission}: expected it to end within {limit:.0f} s, it did not; look for an "
+            msg += "endless loop"
             raise InputError(msg) from error
         results = folder / "results.json"
         if not results.is_file():
@@ -428,7 +407,9 @@ def grade(submission: Path, checks: Path | None = None, *, limit: float = LIMIT)
         for each in found
         if each["name"].startswith("ex-")
     }
-    return Grade(name, points, _by_hand(name, points))
+    source = NOTEBOOKS / f"{name}.py"
+    asked = exercises(read_notebook(source)) if source.is_file() else []
+    return Grade(name, points, tuple(e.label for e in asked if e.label not in points))
 
 
 def _check_zip(checks: Path, name: str) -> None:
@@ -441,11 +422,3 @@ def _check_zip(checks: Path, name: str) -> None:
     if made_for != name:
         msg = f"{checks}: expected the checks of {name}, got those of {made_for}; take {name}.zip"
         raise InputError(msg)
-
-
-def _by_hand(name: str, points: dict[str, tuple[float, float]]) -> tuple[str, ...]:
-    """The exercises of a notebook that no check marks."""
-    source = NOTEBOOKS / f"{name}.py"
-    if not source.is_file():
-        return ()
-    return tuple(e.label for e in exercises(read_notebook(source)) if e.label not in points)

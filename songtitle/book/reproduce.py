@@ -160,15 +160,18 @@ def execute(
 
         from songtitle.book import figures
 
-        about = {"key": key, "code": digest(code)}
+        about: dict[str, Any] = {"key": key, "code": digest(code)}
         about |= _about(default | dict(parameters if asked is None else asked))
         output.parent.mkdir(parents=True, exist_ok=True)
         clock = time.monotonic()
         content = _run(notebook, output.name, parameters)
+        records = runs.take_records(content)
+        about["records"] = [list(each) for each in records]
+        about["data"] = runs.data_hashes(records, data_home())
         content.metadata = {
             "kernelspec": content.metadata["kernelspec"],
             "language_info": {"name": "python"},
-            "songtitle": about | _rests_on(runs.take_records(content)),
+            "songtitle": about,
         }
         for index, cell in enumerate(content.cells):
             cell["id"] = f"cell-{index}"
@@ -283,12 +286,6 @@ def _config(asked: Mapping[str, Any]) -> ExperimentConfig:
     """The settings that parameters of a run, or of a page, stand for."""
     own = {name: value for name, value in asked.items() if is_setting(name)}
     return preset(asked.get("preset", "quick"), asked.get("settings"), **own)
-
-
-def _rests_on(records: list[tuple[str, str]]) -> dict[str, Any]:
-    """The records that a page shows, and the data behind them."""
-    data = runs.data_hashes(records, data_home())
-    return {"records": [list(each) for each in records], "data": data}
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
@@ -456,7 +453,8 @@ def run(
         its = output / notebook.name
         page = partial(_page, notebook, its, parameters, asked=None if chosen else at_large)
         if whole and notebook.stem == SCOREBOARD:
-            last[label] = partial(page, keeping=_config(at_large), again=changes.get("again"))
+            again = bool(changes.get("again"))
+            last[label] = partial(page, keeping=_config(at_large), again=again)
         elif _is_made(its, _key(notebook, parameters)):
             print(f"{label} ... {UP_TO_DATE}", flush=True)
         else:
@@ -469,11 +467,13 @@ def run(
         print(f"{ran} run, {count - ran} up to date, in {took}", flush=True)
 
 
-def _page(*page: Any, asked: Any, keeping: ExperimentConfig | None = None, again: Any = 0) -> str:
+def _page(
+    *page: Any, asked: Any, keeping: ExperimentConfig | None = None, again: bool = False
+) -> str:
     """Execute a page, having kept what the others left where it reads that; its line's end."""
     if keeping:
         with clear_disk_errors("results", OWN):
-            keep(keeping, again=bool(again))
+            keep(keeping, again=again)
     return "" if execute(*page, asked=asked) else UP_TO_DATE
 
 
@@ -682,8 +682,6 @@ def check_book(pages: Path) -> None:
     broken = [name for name, text in texts.items() if "Traceback (most recent" in text]
     unnamed = [name for name, text in texts.items() if re.search(r"<img(?![^>]*\balt=)", text)]
     if missing or broken or unnamed:
-        msg = (
-            f"book: missing {missing or 'nothing'}; pages with a traceback: {broken or 'none'}; "
-            f"pages with a picture without alt text: {unnamed or 'none'}"
-        )
+        msg = f"book: missing {missing or 'nothing'}; pages with a traceback: {broken or 'none'}; "
+        msg += f"pages with a picture without alt text: {unnamed or 'none'}"
         raise InputError(msg)

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 COLOURS = ("red", "green", "blue", "grey")
 THINGS = ("ball", "box", "house", "kite", "tower", "fish")
 STAGES = ("corpora", "vocabulary", "clips", "picture_features", "song_features", "training")
@@ -54,7 +55,7 @@ class Runs:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"} | ONE_THREAD,
         )
 
     def close(self):
