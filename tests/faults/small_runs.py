@@ -359,12 +359,13 @@ def fork(request):
 
 
 def serve():
+    import papermill  # noqa: F401
     import symusic  # noqa: F401
     import torch
     import torch._dynamo
     from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: F401
 
-    from songtitle.book import reproduce  # noqa: F401
+    from songtitle.book import figures, reproduce  # noqa: F401
     from songtitle.search import candidates  # noqa: F401
 
     torch.set_num_threads(1)
