@@ -17,11 +17,11 @@ CPUS := default:SSE41:SSE4_2:1 avx2:AVX2:AVX2:2 :AVX512_CORE:AVX512:2 :::2
 
 .PHONY: book publish test test-versions test-cpus check bench setup data notebooks pairs course lock clean test-book test-faults pdf serve links audit
 
-book: data              ## run the notebooks, build the book, print the page to open
-	@$(BIN)/python -m songtitle run
+book: data              ## run the notebooks, build the book, print the page; JOBS=1: one at a time
+	@$(BIN)/python -m songtitle run $(if $(JOBS),--jobs $(JOBS))
 
 publish: data           ## as `make book`, then write pages, results and demo into the clone
-	@$(BIN)/python -m songtitle run --publish
+	@$(BIN)/python -m songtitle run --publish $(if $(JOBS),--jobs $(JOBS))
 
 test: data              ## every test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
@@ -103,7 +103,7 @@ data: setup             ## the captioned pictures (the tunes come with the packa
 
 PRESET ?= quick
 notebooks: data         ## run the notebooks and no more: make notebooks PRESET=tiny
-	@$(BIN)/python -m songtitle run --preset $(PRESET) --no-book
+	@$(BIN)/python -m songtitle run --preset $(PRESET) --no-book $(if $(JOBS),--jobs $(JOBS))
 
 pairs: setup            ## write each .ipynb from its .py
 	@$(BIN)/jupytext --quiet --to ipynb --update notebooks/*.py

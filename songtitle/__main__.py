@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ TRAIN_FLAGS = (  # settings that `train` has a flag for
     *(f"training.{name}" for name in ("batch_size", "accumulate", "epochs", "checkpoint_every")),
     *(f"training.{name}" for name in ("seed", "learning_rate", "schedule", "precision")),
 )
+TRAINING = (
+    "Train the captioner on captioned pictures in WebDataset shards. The same command again "
+    "goes on where it was; under `accelerate launch -m` or `torchrun -m` it uses every GPU. "
+)
+DISTRIBUTORS = ("multiprocessing", "ray", "pyspark")
+CHANGES: Any = dict(nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))  # noqa: C408
 FILES = {"model.weights", "model.word_vectors"}  # settings that may be the path of a file
 
 
@@ -47,125 +54,105 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="songtitle", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar=COMMANDS)
 
-    _add_fetch(commands.add_parser("fetch", help="bring data to the data home"))
+    def command(run: Callable[..., int], told: str, description: str | None = None) -> Any:
+        its = commands.add_parser(run.__name__[1:], help=told, description=description)
+        its.set_defaults(command=run)
+        return its.add_argument, its.add_argument_group
 
-    verify = commands.add_parser("verify", help="check every file against its checksum")
-    verify.add_argument("source", nargs="*", help="some sources only, fetched or not")
-    verify.set_defaults(command=_verify)
+    add, group = command(_fetch, "bring data to the data home")
+    add("source", nargs="*", help="as `status` lists them; stamps where none is")
+    add("--jobs", type=int, default=3, help="files at a time (default 3)")
+    add("--dry-run", action="store_true", help="say what would come, and how much")
+    add("--quiet", action="store_true", help="errors only")
+    add("--archive", type=Path, help="a stamps archive that is already here")
+    pictures = group("the pictures of conceptual_captions").add_argument
+    pictures("--pictures", choices=("train", "validation"), help="ask for these")
+    pictures("--first", type=int, metavar="N", help="of the first N rows only")
+    pictures("--processes", type=int, help="at a time (default: one a core)")
+    pictures("--threads", type=int, default=32, help="of each process (default 32)")
+    kinds, told = DISTRIBUTORS, "processes of this machine, or those of a cluster"
+    pictures("--distributor", choices=kinds, default=kinds[0], help=told)
 
-    count = commands.add_parser("count", help="count what is here of the paper's own corpora")
-    count.add_argument("name", nargs="*", help="some questions only, such as captions_valid")
-    count.add_argument("--json", action="store_true", help="one record a line")
-    count.set_defaults(command=_count)
+    add, _ = command(_verify, "check every file against its checksum")
+    add("source", nargs="*", help="some sources only, fetched or not")
 
-    run = commands.add_parser("run", help="run the notebooks and build the book")
-    run.add_argument("notebook", nargs="*", help="some notebooks only, such as 04_search; no book")
-    run.description = NAMES
-    run.add_argument("--preset", default="quick")
-    run.add_argument("--seed", type=_value)
-    run.add_argument("--device", help="auto, cpu, cuda or mps")
-    _add_changes(run, "another parameter of a notebook or setting, such as views 1")
-    run.add_argument("--output", type=Path, help="folder for executed notebooks (some: here)")
-    run.add_argument("--no-book", action="store_true", help="run the notebooks only")
-    run.add_argument(
-        "--publish",
-        action="store_true",
-        help="write pages, results and demo into the clone; what other code published runs again",
-    )
-    run.set_defaults(command=_run)
+    add, _ = command(_count, "count what is here of the paper's own corpora")
+    add("name", nargs="*", help="some questions only, such as captions_valid")
+    add("--json", action="store_true", help="one record a line")
 
-    _add_train(commands.add_parser("train", help="train on pictures streamed from shards"))
+    add, _ = command(_run, "run the notebooks and build the book", NAMES)
+    add("notebook", nargs="*", help="some notebooks only, such as 04_search; no book")
+    add("--preset", default="quick")
+    add("--seed", type=plain)
+    add("--device", help="auto, cpu, cuda or mps")
+    add("-p", **CHANGES, help="another parameter of a notebook or setting, such as views 1")
+    add("--jobs", type=int, help="notebooks at a time (default: one a core)")
+    add("--output", type=Path, help="folder for executed notebooks (some: here)")
+    add("--no-book", action="store_true", help="run the notebooks only")
+    told = "write pages, results and demo into the clone; what other code published runs again"
+    add("--publish", action="store_true", help=told)
 
-    listed = commands.add_parser("settings", help="list what -p changes: names, ranges, meaning")
-    listed.add_argument("word", nargs="?", default="", help="those with this in name or meaning")
-    listed.add_argument("--preset", default="quick", help="show its values (default quick)")
-    listed.set_defaults(command=_settings)
-
-    title = commands.add_parser("title", help="name audio files")
-    title.add_argument("file", nargs="+", type=Path, help="mp3, ogg, flac or wav")
-    title.add_argument("--beam-size", type=int, default=5, help="hypotheses kept (default 5)")
-    title.add_argument("--json", action="store_true", help="one JSON object a line")
-    title.set_defaults(command=_title)
-
-    _add_course(commands.add_parser("course", help="make student versions and hidden checks"))
-    _add_grade(commands.add_parser("grade", help="run and mark what a student handed in"))
-
-    status = commands.add_parser("status", help="what is fetched, computed and trained")
-    status.set_defaults(command=_status)
-    return parser
-
-
-def _add_fetch(fetch: argparse.ArgumentParser) -> None:
-    fetch.add_argument("source", nargs="*", help="as `status` lists them; stamps where none is")
-    fetch.add_argument("--jobs", type=int, default=3, help="files at a time (default 3)")
-    fetch.add_argument("--dry-run", action="store_true", help="say what would come, and how much")
-    fetch.add_argument("--quiet", action="store_true", help="errors only")
-    fetch.add_argument("--archive", type=Path, help="a stamps archive that is already here")
-    pictures = fetch.add_argument_group("the pictures of conceptual_captions")
-    pictures.add_argument("--pictures", choices=("train", "validation"), help="ask for these")
-    pictures.add_argument("--first", type=int, metavar="N", help="of the first N rows only")
-    pictures.add_argument("--processes", type=int, help="at a time (default: one a core)")
-    pictures.add_argument("--threads", type=int, default=32, help="of each process (default 32)")
-    pictures.add_argument(
-        "--distributor",
-        choices=("multiprocessing", "ray", "pyspark"),
-        default="multiprocessing",
-        help="processes of this machine, or those of a cluster",
-    )
-    fetch.set_defaults(command=_fetch)
-
-
-def _add_train(train: argparse.ArgumentParser) -> None:
-    train.description = (
-        "Train the captioner on captioned pictures in WebDataset shards. The same command again "
-        "goes on where it was; under `accelerate launch -m` or `torchrun -m` it uses every GPU. "
-    ) + NAMES
-    shards = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
-    train.add_argument("--shards", nargs="+", required=True, help=shards)
-    train.add_argument("--output", type=Path, required=True, help="folder for what is trained")
-    train.add_argument("--valid-shards", nargs="+", help="held out (default: the last shard)")
-    train.add_argument("--preset", default="quick", help="settings to begin with (default quick)")
-    _add_changes(train, "another setting, such as model.dim 256")
-    model = train.add_argument_group("the model")
-    model.add_argument("--encoder", help="such as resnet152")
-    model.add_argument("--weights", help="imagenet, none, or the path of a state dict")
-    model.add_argument("--decoder", help="lstm, attention or transformer")
-    model.add_argument("--fine-tune", action="store_true", default=None, help="the encoder too")
-    training = train.add_argument_group("training")
-    for name, what in (
+    add, group = command(_train, "train on pictures streamed from shards", TRAINING + NAMES)
+    told = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
+    add("--shards", nargs="+", required=True, help=told)
+    add("--output", type=Path, required=True, help="folder for what is trained")
+    add("--valid-shards", nargs="+", help="held out (default: the last shard)")
+    add("--preset", default="quick", help="settings to begin with (default quick)")
+    add("-p", **CHANGES, help="another setting, such as model.dim 256")
+    model = group("the model").add_argument
+    model("--encoder", help="such as resnet152")
+    model("--weights", help="imagenet, none, or the path of a state dict")
+    model("--decoder", help="lstm, attention or transformer")
+    model("--fine-tune", action="store_true", default=None, help="the encoder too")
+    training = group("training").add_argument
+    for name, told in (
         ("batch-size", "examples of each process at a time"),
         ("accumulate", "batches for one update"),
         ("epochs", "times that every picture is seen"),
         ("checkpoint-every", "updates between checkpoints (default: at epochs' ends only)"),
         ("seed", "of order, crops and first weights"),
     ):
-        training.add_argument(f"--{name}", type=_value, metavar="N", help=what)
-    training.add_argument("--learning-rate", type=_value, metavar="RATE")
-    training.add_argument("--schedule", help="of that rate: constant or cosine")
-    training.add_argument("--precision", help="fp32 or bf16")
-    training.add_argument("--device", help="auto, cpu, cuda or mps")
-    data = train.add_argument_group("the pictures and their captions")
-    data.add_argument("--crop", type=_value, metavar="PIXELS", help="side of what the encoder sees")
-    data.add_argument("--min-count", type=_value, metavar="N", help="times that make a word known")
-    data.add_argument("--max-tokens", type=int, default=50, metavar="N", help="words of a caption")
-    data.add_argument("--workers", type=int, metavar="N", help="that decode, for each process")
-    data.add_argument("--window", type=int, default=16, metavar="N", help="shards mixed at a time")
-    train.set_defaults(command=_train)
+        training(f"--{name}", type=plain, metavar="N", help=told)
+    training("--learning-rate", type=plain, metavar="RATE")
+    training("--schedule", help="of that rate: constant or cosine")
+    training("--precision", help="fp32 or bf16")
+    training("--device", help="auto, cpu, cuda or mps")
+    data = group("the pictures and their captions").add_argument
+    data("--crop", type=plain, metavar="PIXELS", help="side of what the encoder sees")
+    data("--min-count", type=plain, metavar="N", help="times that make a word known")
+    data("--max-tokens", type=int, default=50, metavar="N", help="words of a caption")
+    data("--workers", type=int, metavar="N", help="that decode, for each process")
+    data("--window", type=int, default=16, metavar="N", help="shards mixed at a time")
+
+    add, _ = command(_settings, "list what -p changes: names, ranges, meaning")
+    add("word", nargs="?", default="", help="those with this in name or meaning")
+    add("--preset", default="quick", help="show its values (default quick)")
+
+    add, _ = command(_title, "name audio files")
+    add("file", nargs="+", type=Path, help="mp3, ogg, flac or wav")
+    add("--beam-size", type=int, default=5, help="hypotheses kept (default 5)")
+    add("--json", action="store_true", help="one JSON object a line")
+
+    add, _ = command(_course, "make student versions and hidden checks")
+    add("folder", type=Path, help="gets student/ to hand out and teacher/ to keep")
+    add("notebook", nargs="*", help="some only, such as 04_search (default: all)")
+    add("--preset", help="of the student versions, such as tiny (default quick)")
+
+    told = "A submission runs as you, on this machine: read it first."
+    add, _ = command(_grade, "run and mark what a student handed in", told)
+    add("submission", nargs="+", type=Path, help="an .ipynb that was handed in")
+    add("--checks", type=Path, help="its zip in teacher/ (default: this clone's)")
+    add("--json", action="store_true", help="one JSON object a line")
+
+    command(_status, "what is fetched, computed and trained")
+    return parser
 
 
-def _add_course(course: argparse.ArgumentParser) -> None:
-    course.add_argument("folder", type=Path, help="gets student/ to hand out and teacher/ to keep")
-    course.add_argument("notebook", nargs="*", help="some only, such as 04_search (default: all)")
-    course.add_argument("--preset", help="of the student versions, such as tiny (default quick)")
-    course.set_defaults(command=_course)
-
-
-def _add_grade(grade: argparse.ArgumentParser) -> None:
-    grade.description = "A submission runs as you, on this machine: read it first."
-    grade.add_argument("submission", nargs="+", type=Path, help="an .ipynb that was handed in")
-    grade.add_argument("--checks", type=Path, help="its zip in teacher/ (default: this clone's)")
-    grade.add_argument("--json", action="store_true", help="one JSON object a line")
-    grade.set_defaults(command=_grade)
+def _check_positive(options: argparse.Namespace, name: str) -> None:
+    value = getattr(options, name)
+    if value is not None and value < 1:
+        msg = f"--{name.replace('_', '-')}: expected a positive number, got {value}"
+        raise InputError(msg)
 
 
 def _fetch(options: argparse.Namespace) -> int:
@@ -173,9 +160,7 @@ def _fetch(options: argparse.Namespace) -> int:
     from songtitle.corpora.manifest import data_home, named_home
 
     names = options.source or ["stamps"]
-    if options.jobs < 1:
-        msg = f"--jobs: expected a positive number, got {options.jobs}"
-        raise InputError(msg)
+    _check_positive(options, "jobs")
     if options.pictures and names != ["conceptual_captions"]:
         msg = f"--pictures: expected it with conceptual_captions alone, got {' '.join(names)}"
         raise InputError(msg)
@@ -253,23 +238,31 @@ def _count(options: argparse.Namespace) -> int:
             print(f"  {file}, sha256 {facts['sha256']}")
         for key, value in tables.facts(found).items():
             if not re.search(r"\.lengths\.|^hosts\.|steps", key):
-                print(
-                    f"  {key} = {value:.6g}" if isinstance(value, float) else f"  {key} = {value}"
-                )
+                print(f"  {key} = {format(value, '.6g' if isinstance(value, float) else '')}")
     return 0
 
 
 def _run(options: argparse.Namespace) -> int:
     from songtitle.book import reproduce
 
+    _check_positive(options, "jobs")
     given = {"seed": options.seed, "device": options.device}
     changes = {name: v for name, v in given.items() if v is not None} | _changes(options)
-    chosen = [_notebook(name, reproduce.SOURCES) for name in options.notebook]
+    named = [Path(name) for name in options.notebook]
+    there = reproduce.SOURCES
+    chosen = [p if p.suffix == ".ipynb" else there / f"{p.name}.ipynb" for p in named]
     output = options.output or (Path.cwd() if chosen else reproduce.EXECUTED)
     if options.publish and (chosen or options.output):
         msg = "--publish: expected a run of all notebooks, got some or an --output; leave those out"
         raise InputError(msg)
-    reproduce.run(options.preset, changes, chosen=chosen, output=output, stale=options.publish)
+    reproduce.run(
+        options.preset,
+        changes,
+        chosen=chosen,
+        output=output,
+        stale=options.publish,
+        jobs=options.jobs,
+    )
     if options.publish:
         reproduce.publish()
     if not chosen and not options.no_book and output == reproduce.EXECUTED:
@@ -277,41 +270,26 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_changes(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=what
-    )
-
-
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """What `-p` names; the path of a file by its whole name, for notebooks run elsewhere."""
-    given = {name: _value(text) for name, text in options.p}
+    given = {name: plain(text) for name, text in options.p}
     for name in FILES & given.keys():
         if isinstance(given[name], str) and Path(given[name]).is_file():
             given[name] = str(Path(given[name]).resolve())
     return given
 
 
-def _value(text: str) -> Any:
+def plain(text: str) -> Any:
     """A value as papermill reads it from the command line: a number, a list, true, or text."""
-    from songtitle.schema import plain
+    from songtitle import schema
 
-    return plain(text)
-
-
-def _notebook(name: str, folder: Path) -> Path:
-    path = Path(name)
-    return path if path.suffix == ".ipynb" else folder / f"{path.name}.ipynb"
+    return schema.plain(text)
 
 
 def _title(options: argparse.Namespace) -> int:
-    if options.beam_size < 1:
-        msg = f"--beam-size: expected a positive number, got {options.beam_size}"
-        raise InputError(msg)
-    from songtitle.experiment.naming import name_songs
-
+    _check_positive(options, "beam_size")
     faults = 0
-    for path, found in name_songs(options.file, beam_size=options.beam_size):
+    for path, found in _titles(options.file, options.beam_size):
         if isinstance(found, InputError):
             faults += 1
             if options.json:
@@ -325,6 +303,23 @@ def _title(options: argparse.Namespace) -> int:
             for title, log_prob in found:
                 print(f"  {log_prob:8.2f}  {title}")
     return 2 if faults else 0
+
+
+def _titles(paths: list[Path], beam_size: int) -> Iterator[tuple[Path, Any]]:
+    """What `name_songs` gives; without torch where there is no file to name, or no captioner."""
+    from songtitle.cache import finished
+    from songtitle.corpora.manifest import data_home
+
+    if not finished(data_home(), "training"):
+        msg = "title: no trained model yet; run `make book` or `python -m songtitle run` first"
+        raise InputError(msg)
+    if any(path.exists() for path in paths):
+        from songtitle.experiment.naming import name_songs
+
+        yield from name_songs(paths, beam_size=beam_size)
+        return
+    for path in paths:
+        yield path, InputError(f"{path}: expected a music file, got no such file; check the name")
 
 
 def _course(options: argparse.Namespace) -> int:

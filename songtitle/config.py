@@ -557,5 +557,6 @@ def preset(name: str, settings: Any = None, /, **changes: Any) -> ExperimentConf
             f"{[config.crop // 4, config.crop]}, got {brief(config.tile_sizes)}; change them too"
         )
         raise InputError(msg)
-    check_device(config.device)
+    if config.device not in ("auto", "cpu"):  # which every machine has; torch takes seconds to load
+        check_device(config.device)
     return config

@@ -12,8 +12,6 @@ from jaxtyping import Float, UInt8
 from PIL import Image as pillow
 from PIL import ImageOps
 from torch import Generator, Tensor
-from torchvision.io import ImageReadMode, decode_jpeg
-from torchvision.transforms.v2 import functional as transforms
 
 from songtitle import svg
 from songtitle.errors import InputError
@@ -175,6 +173,8 @@ def _view(
             f"{size}, got {height} x {width} in proportion; leave it out or cut it"
         )
         raise InputError(msg)
+    from torchvision.transforms.v2 import functional as transforms  # seconds to load
+
     pixels = transforms.resize(pixels, [size], antialias=True)
     spare = [side - size for side in pixels.shape[-2:]]
     if generator is None:
@@ -199,6 +199,8 @@ def _ordinary_jpeg(content: bytes) -> UInt8[Tensor, "3 height width"] | None:
     # Of four components it would have to be known which kind of CMYK they are.
     if not within or components not in (1, 3) or b"tiff:Orientation" in content:
         return None
+    from torchvision.io import ImageReadMode, decode_jpeg
+
     data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     try:
         return decode_jpeg(data, ImageReadMode.RGB, apply_exif_orientation=True)

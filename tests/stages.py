@@ -9,9 +9,14 @@ from songtitle import experiment
 MODULES = sorted(path.stem for path in Path(experiment.__path__[0]).glob("[a-z]*.py"))
 
 
+def modules():
+    """All modules of the experiment, loaded."""
+    return [import_module(f"songtitle.experiment.{each}") for each in MODULES]
+
+
 def stage(name):
     """The function that gives the record of a stage."""
-    for module in (import_module(f"songtitle.experiment.{each}") for each in MODULES):
+    for module in modules():
         found = inspect.unwrap(getattr(module, name, None) or inspect)
         if getattr(found, "__module__", None) == module.__name__:
             return getattr(module, name)

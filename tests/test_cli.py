@@ -1,15 +1,18 @@
 """The command line: titles for good files, one line for bad ones, never a traceback."""
 
+import ast
 import json
+import os
 import subprocess
 import sys
 
+import nbformat
 import numpy as np
 import pytest
 import soundfile
 
 from songtitle import cache
-from songtitle.__main__ import _value, main
+from songtitle.__main__ import main, plain
 from songtitle.config import preset
 from songtitle.experiment import learning
 
@@ -137,6 +140,7 @@ def test_titles_without_a_trained_model_say_what_to_run(tmp_path, monkeypatch, c
         (["run", "--preset", "tiny", "04_search", "-p", "sead", "1"], "sead: not a parameter"),
         (["run", "07_absent"], "no such notebook; expected one of 01_corpora"),
         (["run", "--device", "abacus", "01_corpora"], "device: expected auto, cpu, cuda or mps"),
+        (["run", "--jobs", "0"], "--jobs: expected a positive number"),
         (["title", "--beam-size", "0", "x.mp3"], "--beam-size: expected a positive number"),
         (["fetch", "everything"], "source 'everything': expected one of"),
         (["fetch", "stamps", "everything"], "source 'everything': expected one of"),
@@ -149,6 +153,69 @@ def test_a_bad_argument_ends_in_one_line_and_status_2(home, capsys, arguments, m
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line
+
+
+HEAVY = {
+    *("torch", "torchvision", "timm", "numba", "accelerate", "tensorboard", "transformers"),
+    *("librosa", "sklearn", "scipy", "nltk", "pandas", "matplotlib", "seaborn", "img2dataset"),
+    *("papermill", "nbformat", "sphinx", "IPython", "onnx", "onnxruntime", "jupytext"),
+}
+NAMING = {"torch", "torchvision", "timm", "numba", "scipy", "accelerate"}
+LOADED = """import sys
+from songtitle.__main__ import main
+try:
+    status = main(sys.argv[1:])
+except SystemExit as error:
+    status = error.code
+print(status, *sys.modules)"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "may_load"),
+    [
+        (["--help"], 0, ()),
+        (["run", "99"], 2, ()),
+        (["run", "--preset", "slow", "04_search"], 2, ()),
+        (["run", "04_search", "-p", "sead", "1"], 2, ()),
+        (["run", "--jobs", "0"], 2, ()),
+        (["settings", "no.such"], 0, ()),
+        (["settings", "--preset", "slow"], 2, ()),
+        (["title", "missing.mp3"], 2, ()),
+        (["title", "--beam-size", "0", "x.mp3"], 2, ()),
+        (["fetch", "everything"], 2, ()),
+        (["status"], 0, ()),
+        (["title", "tone.wav"], 0, NAMING),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_loads_only_the_libraries_that_it_needs(home, files, arguments, status, may_load):
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments],
+        cwd=files,
+        env=os.environ | {"PYTHONPATH": str(cache.ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    got, *modules = done.stdout.splitlines()[-1].split()
+    assert int(got) == status
+    assert HEAVY & set(modules) <= set(may_load)
+
+
+def test_what_notebooks_open_with_loads_no_library_that_a_later_cell_alone_needs():
+    cells = [
+        [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        for path in sorted((cache.ROOT / "notebooks").glob("*.ipynb"))
+    ]
+    opened = [node for first in cells for cell in first[:2] for node in ast.parse(cell.source).body]
+    imports = [
+        ast.unparse(node) for node in opened if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    code = "\n".join([*imports, "import sys", "print(*sys.modules)"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "songtitle.studies.similarity" in done.stdout
+    later = {"torchvision", "timm", "librosa", "sklearn", "nltk", "img2dataset", "transformers"}
+    assert not later & set(done.stdout.split())
 
 
 def test_no_network_on_first_fetch_ends_in_one_line(tmp_path, monkeypatch):
@@ -225,5 +292,5 @@ def test_an_archive_of_the_stamps_that_is_not_there_is_named(tmp_path, monkeypat
     ],
 )
 def test_a_value_on_the_command_line_means_what_it_means_to_papermill(text, value):
-    found = _value(text)
+    found = plain(text)
     assert (found, type(found)) == (value, type(value))

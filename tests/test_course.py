@@ -191,7 +191,6 @@ def page(tmp_path, monkeypatch):
     """A page of its own in a folder of its own."""
     (tmp_path / "99_page.py").write_text(PAGE)
     monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
     return tmp_path
 
 

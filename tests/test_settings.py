@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
 import nbformat
 import pytest
-from stages import stage
+from stages import modules, stage
 
 from songtitle import cache, schema
 from songtitle.__main__ import TRAIN_FLAGS, main
@@ -489,8 +488,8 @@ def keys(tmp_path_factory):
         found.setdefault(stage, set()).add(key)
         return Record(stage, key, settings, {}, "", {}, {"seconds": 0}, {}, home)
 
-    for name, module in list(sys.modules.items()):
-        if name.startswith("songtitle.") and hasattr(module, "run_stage"):
+    for module in modules():
+        if hasattr(module, "run_stage"):
             patch.setattr(module, "run_stage", asked)
     patch.setattr(stamps, "fetch", lambda home: home)
     patch.delenv("SONGTITLE_REAL_DATA", raising=False)  # or the census would count in each home

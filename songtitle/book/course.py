@@ -20,7 +20,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import jupytext
 import nbformat
@@ -29,10 +28,27 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_
 
 from songtitle.errors import InputError
 
-_FENCE = re.compile(
-    r"^(?P<fence>`{3,})\{(?P<name>exercise|solution(?:-start|-end)?)\}(?P<rest>.*)$"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+LIMIT = 15 * 60  # seconds that a submission may run
+
+ASSIGNMENT = """export_cell: false
+check_all_cell: true
+suppress_no_tests_warning: true
+run_tests: false"""
+GREETING = (
+    "> **Student version.** Run the cells from the top. Write each answer in the cell below its "
+    "exercise; a cell `grader.check(...)` says whether it is on the way. Save, hand in this file."
 )
-_OPTION = re.compile(r"^:(?P<name>[\w-]+):(?P<value>.*)$")
+
+_FENCE = re.compile(
+    r"^(?P<fence>`{3,})\{(?P<name>exercise|solution(?:-start|-end)?)\}(?P<argument>.*)$",
+    re.MULTILINE,
+)
+_DIRECTIVE = re.compile(
+    rf"{_FENCE.pattern}\n(?P<options>(?::[\w-]+:.*\n)*)(?P<text>(?:.*\n)*?)(?P=fence)[ \t]*$",
+    re.MULTILINE,
+)
+_OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -87,32 +103,22 @@ def read_notebook(path: Path) -> NotebookNode:
 
 def directives(text: str) -> Iterator[str | Directive]:
     """The text of a Markdown cell in order: plain stretches, and the exercises' directives."""
-    plain: list[str] = []
-    lines = iter(text.splitlines())
-    for line in lines:
-        found = _FENCE.match(line)
-        if not found:
-            plain.append(line)
-            continue
-        if "\n".join(plain).strip():
-            yield "\n".join(plain).strip("\n")
-        plain = []
-        inside = []
-        for inner in lines:
-            if inner.rstrip() == found["fence"]:
-                break
-            inside.append(inner)
-        else:
-            msg = f"{line.strip()}: expected a line of {found['fence']} that ends it; add one"
-            raise InputError(msg)
-        options = {}
-        while inside and (option := _OPTION.match(inside[0])):
-            options[option["name"]] = option["value"].strip()
-            inside.pop(0)
-        body = "\n".join(inside).strip("\n")
-        yield Directive(found["name"], found["rest"].strip(), options, body)
-    if "\n".join(plain).strip():
-        yield "\n".join(plain).strip("\n")
+    end = 0
+    for found in _DIRECTIVE.finditer(text):
+        yield from _plain(text[end : found.start()])
+        options = dict(_OPTION.findall(found["options"]))
+        inside = found["text"].strip("\n")
+        yield Directive(found["name"], found["argument"].strip(), options, inside)
+        end = found.end()
+    yield from _plain(text[end:])
+
+
+def _plain(text: str) -> Iterator[str]:
+    if found := _FENCE.search(text):
+        msg = f"{found[0].strip()}: expected a line of {found['fence']} that ends it; add one"
+        raise InputError(msg)
+    if text.strip():
+        yield text.strip("\n")
 
 
 def exercises(notebook: NotebookNode) -> list[Exercise]:
@@ -145,10 +151,8 @@ def parts(notebook: NotebookNode) -> list[NotebookNode | str | Exercise]:
                     found.append(piece)
             elif piece.name == "exercise":
                 if not piece.label or piece.label in known:
-                    msg = (
-                        f"exercise {piece.argument or piece.text[:30]!r}: expected a :label: of "
-                        f"its own, got {piece.label!r}; add one such as ex-04-1"
-                    )
+                    msg = f"exercise {piece.argument or piece.text[:30]!r}: expected a :label: of "
+                    msg += f"its own, got {piece.label!r}; add one such as ex-04-1"
                     raise InputError(msg)
                 last = known[piece.label] = Exercise(piece.label, piece.argument, piece.text)
                 found.append(last)
@@ -170,10 +174,8 @@ def _solve(piece: Directive, known: dict[str, Exercise]) -> Exercise:
     """Give a solution to its exercise, which is returned."""
     exercise = known.get(piece.argument)
     if exercise is None or exercise.solution is not None:
-        msg = (
-            f"solution {piece.label!r}: expected an exercise without a solution before it, got "
-            f"{piece.argument!r}; mend one of the labels"
-        )
+        msg = f"solution {piece.label!r}: expected an exercise without a solution before it, got "
+        msg += f"{piece.argument!r}; mend one of the labels"
         raise InputError(msg)
     exercise.solution = piece
     return exercise
@@ -185,21 +187,11 @@ def _checks(cell: NotebookNode, exercise: Exercise | None) -> bool:
     if not kinds:
         return False
     if exercise is None or exercise.solution is None or "solution" in kinds:
-        msg = (
-            f"cell tagged {min(kinds)!r}: expected it in or after a solution; "
-            f"move {cell.source.splitlines()[:1]}"
-        )
+        msg = f"cell tagged {min(kinds)!r}: expected it in or after a solution; "
+        msg += f"move {cell.source.splitlines()[:1]}"
         raise InputError(msg)
     (exercise.hidden if "hidden-check" in kinds else exercise.checks).append(cell)
     return True
-
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-
-GREETING = (
-    "> **Student version.** Run the cells from the top. Write each answer in the cell below its "
-    "exercise; a cell `grader.check(...)` says whether it is on the way. Save, hand in this file."
-)
 
 
 def named(names: Iterable[str] = (), folder: Path | None = None) -> list[Path]:
@@ -227,14 +219,18 @@ def write_course(
     is no notebook, a folder that is a file, and where otter-grader is not installed.
     """
     chosen = named(names)
-    otter = _otter()
+    try:
+        import otter.assign
+    except ImportError as error:
+        msg = "course: expected otter-grader, found none; pip install 'songtitle[teach]'"
+        raise InputError(msg) from error
     student, teacher = folder / "student", folder / "teacher"
-    for place in (student, teacher):
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"{folder}: expected a folder to write to, got {error.strerror}; name another"
-            raise InputError(msg) from error
+    try:
+        student.mkdir(parents=True, exist_ok=True)
+        teacher.mkdir(exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: expected a folder to write to, got {error.strerror}; name another"
+        raise InputError(msg) from error
     written = []
     for path in chosen:
         notebook = master(read_notebook(path), path.stem, preset=preset)
@@ -243,7 +239,7 @@ def write_course(
             nbformat.write(notebook, source)
             logging.getLogger("otter").setLevel(logging.ERROR)
             with contextlib.redirect_stdout(io.StringIO()):
-                otter.main(str(source), f"{scratch}/made", no_pdfs=True, no_run_tests=True)
+                otter.assign.main(str(source), f"{scratch}/made", no_pdfs=True, no_run_tests=True)
             made = Path(scratch) / "made"
             (zipped,) = (made / "autograder").glob("*.zip")
             kept = teacher / f"{path.stem}.zip"
@@ -254,30 +250,14 @@ def write_course(
     return written
 
 
-def _otter() -> ModuleType:
-    try:
-        import otter.assign
-    except ImportError as error:
-        msg = "course: expected otter-grader, found none; pip install 'songtitle[teach]'"
-        raise InputError(msg) from error
-    return otter.assign
-
-
 def master(notebook: NotebookNode, name: str, *, preset: str | None = None) -> NotebookNode:
     """A notebook of the book as a master for `otter assign`; the exercises become questions.
 
     Cells that only the book needs are left out. An exercise solved in words is read by a person
     (otter: manual), one solved in code by its checks.
     """
-    config = [
-        "# ASSIGNMENT CONFIG",
-        f"name: {name}",
-        "export_cell: false",
-        "check_all_cell: true",
-        "suppress_no_tests_warning: true",
-        "run_tests: false",
-    ]
-    cells = [new_raw_cell("\n".join(config)), new_markdown_cell(GREETING)]
+    head = f"# ASSIGNMENT CONFIG\nname: {name}\n{ASSIGNMENT}"
+    cells = [new_raw_cell(head), new_markdown_cell(GREETING)]
     for part in parts(notebook):
         if isinstance(part, Exercise):
             cells += _question(part)
@@ -309,12 +289,10 @@ def _question(exercise: Exercise) -> list[NotebookNode]:
     head += f"points: {len(exercise.checks + exercise.hidden)}" if exercise.code else "manual: true"
     title = f"**Exercise {': '.join(filter(None, (exercise.label[3:], exercise.title)))}**"
     cells = [new_raw_cell(head), new_markdown_cell(f"{title}\n\n{without_roles(exercise.text)}")]
+    read = "\n".join(cell.source for cell in (*exercise.checks, *exercise.hidden))
     answer = exercise.answer or [new_markdown_cell(exercise.solution.text)]
-    names = {
-        name for cell in (*exercise.checks, *exercise.hidden) for name in names_in(cell.source)
-    }
     solved = [
-        new_code_cell(with_prompt(cell.source, names))
+        new_code_cell(with_prompt(cell.source, names_in(read)))
         if cell.cell_type == "code"
         else new_markdown_cell(cell.source)
         for cell in answer
@@ -368,9 +346,6 @@ def with_prompt(source: str, checked: set[str]) -> str:
     return "\n".join([*lines, '""" # BEGIN PROMPT', *prompt, '"""; # END PROMPT'])
 
 
-LIMIT = 15 * 60  # seconds that a submission may run
-
-
 @dataclass(frozen=True)
 class Grade:
     """What a submission got: points of each question that checks can mark, and what they cannot."""
@@ -401,10 +376,8 @@ def grade(submission: Path, checks: Path | None = None, *, limit: float = LIMIT)
     notebook = read_notebook(submission)
     name = notebook.metadata.get("otter", {}).get("assignment_name")
     if submission.suffix != ".ipynb" or not name:
-        msg = (
-            f"{submission}: expected a student version that `songtitle course` made, got another "
-            "notebook; hand in the file that was handed out"
-        )
+        msg = f"{submission}: expected a student version that `songtitle course` made, got another "
+        msg += "notebook; hand in the file that was handed out"
         raise InputError(msg)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -420,10 +393,8 @@ def grade(submission: Path, checks: Path | None = None, *, limit: float = LIMIT)
                 command, cwd=folder, capture_output=True, text=True, timeout=limit, check=False
             )
         except subprocess.TimeoutExpired as error:
-            msg = (
-                f"{submission}: expected it to end within {limit:.0f} s, it did not; look for an "
-                "endless loop"
-            )
+            msg = f"{submission}: expected it to end within {limit:.0f} s, it did not; look for an "
+            msg += "endless loop"
             raise InputError(msg) from error
         results = folder / "results.json"
         if not results.is_file():
@@ -436,7 +407,9 @@ def grade(submission: Path, checks: Path | None = None, *, limit: float = LIMIT)
         for each in found
         if each["name"].startswith("ex-")
     }
-    return Grade(name, points, _by_hand(name, points))
+    source = NOTEBOOKS / f"{name}.py"
+    asked = exercises(read_notebook(source)) if source.is_file() else []
+    return Grade(name, points, tuple(e.label for e in asked if e.label not in points))
 
 
 def _check_zip(checks: Path, name: str) -> None:
@@ -449,13 +422,3 @@ def _check_zip(checks: Path, name: str) -> None:
     if made_for != name:
         msg = f"{checks}: expected the checks of {name}, got those of {made_for}; take {name}.zip"
         raise InputError(msg)
-
-
-def _by_hand(name: str, points: dict[str, tuple[float, float]]) -> tuple[str, ...]:
-    """The exercises of a notebook that no check marks."""
-    pass
-
-    source = NOTEBOOKS / f"{name}.py"
-    if not source.is_file():
-        return ()
-    return tuple(e.label for e in exercises(read_notebook(source)) if e.label not in points)

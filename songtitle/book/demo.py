@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from songtitle.sound import load_clip, with_serial
 from songtitle.vocabulary import Vocabulary
 
 SECONDS = 12.0
+INPUT = "songs: spectrogram"
+PICTURE, WORD, MODEL = "picture.onnx", "word.onnx", "model.json"
 RATES = {"wav": 22_050, "mp3": 44_100, "ogg": 44_100}  # Hz; wav is the largest by far
 
 
@@ -104,10 +106,6 @@ class Twin:
         return as_words(found, vocabulary)[0]
 
 
-INPUT = "songs: spectrogram"
-PICTURE, WORD, MODEL = "picture.onnx", "word.onnx", "model.json"
-
-
 def write_demo(config: ExperimentConfig, folder: Path, *, home: Path | None = None) -> None:
     """Write what the page needs of a finished run to `folder`; a file that is right stays.
 
@@ -124,18 +122,20 @@ def write_demo(config: ExperimentConfig, folder: Path, *, home: Path | None = No
         WORD: word_graph(model).SerializeToString(deterministic=True),
     }
     content = facts(config, vocabulary, home=home)
-    content["sha256"] = {name: _sha256(graph) for name, graph in graphs.items()}
-    twin = Twin(graphs[PICTURE], graphs[WORD])
-    content["agreement"] = agreement(
-        twin, vocabulary, config, sha256=content["sha256"], home=home
-    ).result
+    sums = {name: hashlib.sha256(graph).hexdigest() for name, graph in graphs.items()}
+    twin, content["sha256"] = Twin(graphs[PICTURE], graphs[WORD]), sums
+    content["agreement"] = agreement(twin, vocabulary, config, sha256=sums, home=home).result
     songs = clips(config, home=home)
     names = [song["clip"] for song in read_json(songs.file("songs.json"))]
     chosen = [names[len(names) * third // 3] for third in range(3)]
     examples = example_files([songs.file("clips") / name for name in chosen])
     content["examples"] = sorted(examples)
     text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-    _write(folder, graphs | examples | {MODEL: text.encode()})
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, whole in (graphs | examples | {MODEL: text.encode()}).items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != whole:
+            path.write_bytes(whole)
 
 
 def facts(config: ExperimentConfig, vocabulary: Vocabulary, *, home: Path) -> dict[str, Any]:
@@ -145,11 +145,9 @@ def facts(config: ExperimentConfig, vocabulary: Vocabulary, *, home: Path) -> di
     """
     found, trained = hypotheses(config, INPUT, BEAM_SIZE, home=home), training(config, home=home)
     judged = scores(config, home=home)
-    (row,) = [
-        row
-        for row in judged.result["rows"]
-        if row["input"] == INPUT and row["beam_size"] == _nearest(config.beam_sizes)
-    ]
+    nearest = min(config.beam_sizes, key=lambda size: abs(size - BEAM_SIZE))
+    rows = [row for row in judged.result["rows"] if row["input"] == INPUT]
+    (row,) = [row for row in rows if row["beam_size"] == nearest]
     five = [item[0] for item in read_json(found.file("hypotheses.json"))]
     said = Counter(" ".join(words) for each in five for words, _ in each)
     if config.spectrogram_fit != "crop":
@@ -190,52 +188,27 @@ def agreement(
     titles in order, are the same; `largest_difference` is between log-probabilities of one title,
     in nats.
     """
-    before = [hypotheses(config, INPUT, BEAM_SIZE, home=home), clips(config, home=home)]
+    named, songs = hypotheses(config, INPUT, BEAM_SIZE, home=home), clips(config, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
-        return _compared(twin, vocabulary, config, *before)
+        search = replace(config.search, beam_size=BEAM_SIZE)
+        first, five, differences = 0, 0, [0.0]
+        names = [song["clip"] for song in read_json(songs.file("songs.json"))]
+        found = read_json(named.file("hypotheses.json"))
+        for name, (theirs,) in zip(names, found, strict=True):
+            image = clip_picture(hear(songs.file("clips") / name, config), name, config)
+            ours = twin.titles(image, vocabulary, search)
+            pairs = list(zip(ours, theirs, strict=False))
+            same = [a[0] == b[0] for a, b in pairs]
+            first += same[0]
+            five += all(same) and len(ours) == len(theirs)
+            differences += [abs(a[1] - b[1]) for a, b in pairs if a[0] == b[0]]
+        return {
+            "songs": len(names),
+            "same_first": int(first),
+            "same_five": int(five),
+            "largest_difference": round(float(np.max(differences)), 4),
+        }
 
     settings = {"graphs": dict(sha256), "search": asdict(config.search), "seed": config.seed}
-    return run_stage("agreement", compute, settings=settings, inputs=before, home=home)
-
-
-def _compared(
-    twin: Twin, vocabulary: Vocabulary, config: ExperimentConfig, named: Record, songs: Record
-) -> dict[str, Any]:
-    found = read_json(named.file("hypotheses.json"))
-    search = replace(config.search, beam_size=BEAM_SIZE)
-    first = five = 0
-    differences = [0.0]
-    names = [song["clip"] for song in read_json(songs.file("songs.json"))]
-    for name, (theirs,) in zip(names, found, strict=True):
-        image = clip_picture(hear(songs.file("clips") / name, config), name, config)
-        ours = twin.titles(image, vocabulary, search)
-        same = [a[0] == b[0] for a, b in zip(ours, theirs, strict=False)]
-        first += same[0]
-        five += all(same) and len(ours) == len(theirs)
-        differences += [
-            abs(a[1] - b[1]) for a, b, equal in zip(ours, theirs, same, strict=False) if equal
-        ]
-    return {
-        "songs": len(names),
-        "same_first": int(first),
-        "same_five": int(five),
-        "largest_difference": round(float(np.max(differences)), 4),
-    }
-
-
-def _nearest(sizes: Sequence[int]) -> int:
-    """The beam size of the run that is nearest to the page's."""
-    return min(sizes, key=lambda size: abs(size - BEAM_SIZE))
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        path = folder / name
-        if not path.is_file() or path.read_bytes() != content:
-            path.write_bytes(content)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    return run_stage("agreement", compute, settings=settings, inputs=[named, songs], home=home)

@@ -19,31 +19,17 @@ from sphinx.util.docutils import SphinxDirective
 
 from songtitle.book import figures, lookup
 
+WORDS = {"figure": "Figure", "table": "Table"}
+SHORT = {"figure": "fig", "table": "tab"}
+BUTTONS = ("use_repository_button", "use_issues_button", "use_edit_page_button")
+LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
+PAGE = "notebooks/15_gallery.ipynb"
+COMMAND = "python -m songtitle run"
+OUTPUTS = {"cell_output", "pasted-text", "pasted-inline"}  # MyST-NB's classes
 
-def setup(app: Any) -> dict[str, Any]:
-    """Set up each part of the extension.
-
-    The book's sources lie in `book/`, also when it is built from the clone's root, where the copies
-    of `_config.yml` and `_toc.yml` name them as seen from there.
-    """
-    if (app.srcdir / "book" / "_toc.yml").is_file():
-        app.srcdir = app.confdir = app.srcdir / "book"
-        app.connect("config-inited", _add_static)
-    for part in (
-        *(lookup.setup_provenance, setup_glossary, setup_verbatim, setup_repository),
-        *(lookup.setup, figures.setup, setup_songs, setup_numbering, setup_accessible),
-    ):
-        part(app)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def _add_static(app: Any, config: Any) -> None:
-    # What Jupyter Book does with a `_static` that it finds beside `_config.yml`.
-    static = app.srcdir / "_static"
-    config.html_static_path.append(static.name)
-    config.html_css_files += [path.relative_to(static).as_posix() for path in static.rglob("*.css")]
-    config.html_js_files += [path.relative_to(static).as_posix() for path in static.rglob("*.js")]
-
+_ARTICLE = re.compile(r'<article class="song".*?</article>', re.DOTALL)
+# A full stop, not one of "e.g. this" or "0.5".
+_SENTENCE = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)[.!?](?=\s+[A-Z“\"(]|$)")
 
 REPAIRS = (
     # A role that ARIA has given up; its list asks for items.
@@ -56,6 +42,35 @@ REPAIRS = (
 )
 # A signature of many lines is written as a list of definitions without their terms.
 SIGNATURE = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.DOTALL)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Set up each part of the extension.
+
+    The book's sources lie in `book/`, also when it is built from the clone's root, where the copies
+    of `_config.yml` and `_toc.yml` name them as seen from there.
+    """
+    if (app.srcdir / "book" / "_toc.yml").is_file():
+        app.srcdir = app.confdir = app.srcdir / "book"
+        app.connect("config-inited", _add_static)
+    for part in (lookup.setup_provenance, lookup.setup, figures.setup, setup_numbering):
+        part(app)
+    app.add_node(term_link, html=(_open, _close))
+    app.add_transform(Verbatim)
+    app.add_directive("songs", Songs)
+    app.connect("doctree-resolved", _add_tooltips)
+    app.connect("config-inited", _decide)
+    app.connect("html-page-context", _aim, priority=600)  # after the theme's, at 501
+    setup_accessible(app)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _add_static(app: Any, config: Any) -> None:
+    # What Jupyter Book does with a `_static` that it finds beside `_config.yml`.
+    static = app.srcdir / "_static"
+    config.html_static_path.append(static.name)
+    config.html_css_files += [path.relative_to(static).as_posix() for path in static.rglob("*.css")]
+    config.html_js_files += [path.relative_to(static).as_posix() for path in static.rglob("*.js")]
 
 
 def repaired(html: str) -> str:
@@ -95,18 +110,8 @@ def setup_accessible(app: Any) -> None:
     app.connect("html-page-context", _repair, priority=900)
 
 
-# A full stop, not one of "e.g. this" or "0.5".
-_SENTENCE = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)[.!?](?=\s+[A-Z“\"(]|$)")
-
-
 class term_link(nodes.Inline, nodes.TextElement):
     """A link to a term, with the first sentence of its definition."""
-
-
-def setup_glossary(app: Any) -> None:
-    """Turn links to terms into links with a tooltip, in HTML only."""
-    app.add_node(term_link, html=(_open, _close))
-    app.connect("doctree-resolved", _add_tooltips)
 
 
 def first_sentence(text: str) -> str:
@@ -156,10 +161,6 @@ def _open(self: Any, node: term_link) -> None:
 def _close(self: Any, node: term_link) -> None:
     text = self.encode(node["tip"])
     self.body.append(f'</a><span role="tooltip" id="{node["tip_id"]}">{text}</span></span>')
-
-
-WORDS = {"figure": "Figure", "table": "Table"}
-SHORT = {"figure": "fig", "table": "tab"}
 
 
 def page_label(docname: str, contents: Sequence[str]) -> str:
@@ -259,28 +260,12 @@ def setup_numbering(app: Any) -> None:
     app.connect("html-page-context", _once)
 
 
-ROOT = Path(__file__).parents[2]
-BUTTONS = ("use_repository_button", "use_issues_button", "use_edit_page_button")
-LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
-
-
-def setup_repository(app: Any) -> None:
-    """Decide on the buttons when the settings are read; aim them when a page is written."""
-    app.connect("config-inited", _decide)
-    app.connect("html-page-context", _aim, priority=600)  # after the theme's, at 501
-
-
 def edited(name: str, suffix: str) -> str:
     """The file to edit for a page, from the root of the checkout: for a notebook, its source."""
     folder, _, stem = name.rpartition("/")
     if folder == "notebooks":
         return f"notebooks/{stem}.py"
     return f"book/{name}{suffix}"
-
-
-def launched(name: str) -> str:
-    """The notebook to launch for a page, from the root of the checkout."""
-    return f"{name}.ipynb"
 
 
 def _decide(app: Any, config: Any) -> None:
@@ -307,26 +292,12 @@ def _aim(app: Any, name: str, template: str, context: dict[str, Any], doctree: A
     if not suffix or not app.config.html_theme_options.get("repository_url"):
         return
     shown = f"book/{name}{suffix}"
-    to = {"Binder": launched(name), "Colab": launched(name)}
-    for button in _all(context.get("header_buttons", [])):
+    buttons = context.get("header_buttons", [])
+    for button in [each for one in buttons for each in [one, *one.get("buttons", [])]]:
         if "url" in button and shown in button["url"]:
-            aim = to.get(button.get("text", ""), edited(name, suffix))
+            launches = button.get("text") in ("Binder", "Colab")
+            aim = f"{name}.ipynb" if launches else edited(name, suffix)
             button["url"] = button["url"].replace(shown, aim)
-
-
-def _all(buttons: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Buttons with those of their groups."""
-    return [each for button in buttons for each in [button, *button.get("buttons", [])]]
-
-
-PAGE = "notebooks/15_gallery.ipynb"
-COMMAND = "python -m songtitle run"
-_ARTICLE = re.compile(r'<article class="song".*?</article>', re.DOTALL)
-
-
-def setup_songs(app: Any) -> None:
-    """Offer the directive."""
-    app.add_directive("songs", Songs)
 
 
 class Songs(SphinxDirective):
@@ -364,9 +335,6 @@ def articles(notebook: dict[str, Any]) -> list[str]:
     return [article for html in shown for article in _ARTICLE.findall(html)]
 
 
-OUTPUTS = {"cell_output", "pasted-text", "pasted-inline"}  # MyST-NB's classes
-
-
 class Verbatim(SphinxTransform):
     """Keep Sphinx's typographic quotes out of the outputs of cells and of what is glued."""
 
@@ -377,8 +345,3 @@ class Verbatim(SphinxTransform):
         for node in self.document.findall(nodes.Element):
             if OUTPUTS & set(node.get("classes", [])):
                 node["support_smartquotes"] = False
-
-
-def setup_verbatim(app: Any) -> None:
-    """Register the transform."""
-    app.add_transform(Verbatim)

@@ -1,9 +1,9 @@
-"""A figure for the dark page: greys swap light for dark, colours keep hue and can be read."""
+"""Figures on pages: a twin for the dark page, what they say, their numbers and links."""
 
 import colorsys
 import json
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -103,28 +103,20 @@ def _repaint(element: ElementTree.Element, *, text: bool) -> None:
     for what in _PAINTED:
         if _HEX.fullmatch(element.get(what, "")):
             element.set(what, _shaded(element.get(what, ""), what, text=text))
+
+    def painted(found: re.Match[str]) -> str:
+        return found["what"] + found["is"] + _shaded(found["colour"], found["what"], text=text)
+
     if style := element.get("style"):
-        element.set(
-            "style",
-            _PAINT.sub(
-                lambda found: (
-                    found["what"] + found["is"] + _shaded(found["colour"], found["what"], text=text)
-                ),
-                style,
-            ),
-        )
+        element.set("style", _PAINT.sub(painted, style))
     for child in element:
         _repaint(child, text=text)
 
 
 def _shaded(code: str, what: str, *, text: bool) -> str:
-    return _hex(shade(_rgb(code), text=text, fill=what == "fill"))
-
-
-def _rgb(code: str) -> Colour:
     digits = code[1:] if len(code) == 7 else "".join(2 * digit for digit in code[1:])
     red, green, blue = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
-    return red, green, blue
+    return _hex(shade((red, green, blue), text=text, fill=what == "fill"))
 
 
 def _hex(colour: Colour) -> str:
@@ -153,18 +145,14 @@ def describe(cell: MutableMapping[str, Any]) -> None:
     outputs = [each["data"] for each in cell.get("outputs", []) if "data" in each]
     found = ["".join(data.pop(ALT)) for data in outputs if ALT in data]
     about = cell["metadata"].get("mystnb", {})
-    if (
-        "figure" in about
-        and not found
-        and any(kind in data for data in outputs for kind in PICTURES)
-    ):
-        msg = (
-            f"{about['figure'].get('name', 'figure')}: expected a figure that says what it shows, "
-        )
-        msg += "got a bare picture; call use_house_style() before it is drawn, and "
+    if "figure" not in about:
+        return
+    if not found and any(kind in data for data in outputs for kind in PICTURES):
+        msg = f"{about['figure'].get('name', 'figure')}: expected a figure that says what it "
+        msg += "shows, got a bare picture; call use_house_style() before it is drawn, and "
         msg += "figures.findings.hand_on(ax, frame, finding) for each axis drawn by hand"
         raise InputError(msg)
-    if "figure" in about and found:
+    if found:
         image = about.setdefault("image", {})
         image["alt"] = " ".join([image.get("alt", ""), *found]).strip()
 
@@ -175,46 +163,34 @@ def complete(app: Sphinx, document: nodes.document) -> None:
     if page.suffix != ".ipynb":
         return
     cells = json.loads(page.read_text("utf-8"))["cells"]
-    for number, node in _code_cells(document):
-        anchor = f"cell-{number}"
+    for node in document.findall(nodes.container):
+        if node.get("nb_element") != "cell_code":
+            continue
+        cell, anchor = cells[int(node["cell_index"])], f"cell-{int(node['cell_index'])}"
         if anchor not in document.ids:
             node["ids"].append(anchor)
         drawings = [each for each in node.findall(nodes.image) if each["uri"].endswith(".svg")]
-        numbers = _numbers(cells[number])
         for image in drawings:
             _pair(app, image)
         if not drawings:
             continue
-        name = _name(cells[number]) or f"{page.stem}-{anchor}"
+        named = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
+        name = named or f"{page.stem}-{anchor}"
+        found = [each.get("data", {}).get(CSV) for each in cell.get("outputs", [])]
+        numbers = "\n".join("".join(text) for text in found if text)
         if not numbers:
             msg = f"{name}: a figure without its numbers; run `python -m songtitle run {page.stem}`"
             logger.warning(msg, location=node)
             continue
-        target = _write(app, drawings[0], f"{name}.csv", numbers)
-        last = drawings[-1]
-        while last.parent is not None and not isinstance(last.parent, nodes.figure):
-            if last.parent is node:
-                break
-            last = last.parent
-        shown = last.parent if isinstance(last.parent, nodes.figure) else last
-        assert shown.parent is not None
+        light = _file(app, drawings[0]["uri"])
+        beside = f"{Path(app.env.docname).name}/{name}.csv"
+        _write_text(light.parent / beside, numbers)
+        shown: Any = drawings[-1]  # or the figure around it, or what of the cell holds it
+        while not isinstance(shown, nodes.figure) and shown.parent not in (None, node):
+            shown = shown.parent
         place = shown.parent.index(shown) + 1
+        target = str(drawings[0]["uri"]).replace(light.name, beside)
         shown.parent.insert(place, _links(target, anchor))
-
-
-def _code_cells(document: nodes.document) -> Iterator[tuple[int, nodes.Element]]:
-    for node in document.findall(nodes.container):
-        if node.get("nb_element") == "cell_code":
-            yield int(node["cell_index"]), node
-
-
-def _name(cell: dict[str, Any]) -> str:
-    return str(cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", ""))
-
-
-def _numbers(cell: dict[str, Any]) -> str:
-    found = (each.get("data", {}).get(CSV) for each in cell.get("outputs", []))
-    return "\n".join("".join(text) for text in found if text)
 
 
 def _pair(app: Sphinx, image: nodes.image) -> None:
@@ -230,14 +206,6 @@ def _pair(app: Sphinx, image: nodes.image) -> None:
     both = nodes.container(classes=["figure-pair"])
     image.parent.replace(image, both)  # `replace_self` would hand the image's classes on
     both += [image, second]
-
-
-def _write(app: Sphinx, image: nodes.image, name: str, text: str) -> str:
-    """Write a file beside a picture; gives the address that Sphinx knows it by."""
-    light = _file(app, image["uri"])
-    folder = Path(app.env.docname).name
-    _write_text(light.parent / folder / name, text)
-    return str(image["uri"]).replace(light.name, f"{folder}/{name}")
 
 
 def _file(app: Sphinx, uri: str) -> Path:

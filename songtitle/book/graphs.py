@@ -40,8 +40,7 @@ def picture_graph(backbone: Backbone, model: Captioner) -> onnx.ModelProto:
     scale, shift = _affine(encoder.norm)
     scaled = graph.add("Mul", wide, graph.constant(scale))
     graph.add("Add", scaled, graph.constant(shift), out="memory")
-    inputs = {"picture": (TensorProto.FLOAT, ["bins", "frames"])}
-    return graph.model(inputs, {"memory": [1, len(encoder.linear.weight)]})
+    return graph.model({"picture": ["bins", "frames"]}, {"memory": [1, len(scale)]})
 
 
 def word_graph(model: Captioner) -> onnx.ModelProto:
@@ -64,18 +63,10 @@ def word_graph(model: Captioner) -> onnx.ModelProto:
     hidden = _lstm(graph, decoder.lstm, x, "hidden_in", "cell_in")
     graph.linear(hidden, decoder.output.weight, decoder.output.bias, out="logits")
     dim = decoder.lstm.hidden_size
-    inputs: dict[str, tuple[int, list[Any]]] = {
-        "token": (TensorProto.INT32, ["rows"]),
-        "memory": (TensorProto.FLOAT, [1, dim]),
-        "hidden_in": (TensorProto.FLOAT, ["rows", dim]),
-        "cell_in": (TensorProto.FLOAT, ["rows", dim]),
-    }
-    outputs = {
-        "logits": ["rows", len(decoder.output.weight)],
-        "hidden": ["rows", dim],
-        "cell": ["rows", dim],
-    }
-    return graph.model(inputs, outputs)
+    state: list[Any] = ["rows", dim]
+    words = ["rows", len(decoder.output.weight)]
+    inputs = {"token": state[:1], "memory": [1, dim], "hidden_in": state, "cell_in": state}
+    return graph.model(inputs, {"logits": words, "hidden": state, "cell": state})
 
 
 def _refusal(part: object) -> InputError:
@@ -117,19 +108,17 @@ class _Graph:
         return self.add("Gemm", *terms, out=out, transB=1)
 
     def model(
-        self, inputs: Mapping[str, tuple[int, list[Any]]], outputs: Mapping[str, list[Any]]
+        self, inputs: Mapping[str, list[Any]], outputs: Mapping[str, list[Any]]
     ) -> onnx.ModelProto:
-        """The whole, checked."""
-        graph = helper.make_graph(
-            self.nodes,
-            "songtitle",
-            [helper.make_tensor_value_info(name, *kind) for name, kind in inputs.items()],
-            [
-                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-                for name, shape in outputs.items()
-            ],
-            self.tensors,
-        )
+        """The whole, checked; inputs and outputs are of these shapes, all but tokens of float32."""
+
+        def described(each: Mapping[str, list[Any]]) -> list[onnx.ValueInfoProto]:
+            whole = {"token": TensorProto.INT32}
+            kinds = {name: whole.get(name, TensorProto.FLOAT) for name in each}
+            return [helper.make_tensor_value_info(n, kinds[n], shape) for n, shape in each.items()]
+
+        there = described(inputs), described(outputs)
+        graph = helper.make_graph(self.nodes, "songtitle", *there, self.tensors)
         opsets = [helper.make_opsetid("", OPSET)]
         found = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         onnx.checker.check_model(found)

@@ -1,4 +1,4 @@
-"""The reference, and the notes under tables: what code says of itself, where numbers come from."""
+"""The reference, as code says it of itself, and each page's badge: what run it is of."""
 
 import json
 import re
@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml
 from sphinx.errors import SphinxError
 
 from songtitle.book.runs import PageRun, check_published, one_run, published_records, read_page
@@ -43,17 +42,14 @@ def setup(app: Any) -> None:
 def as_rst(text: str) -> str:
     """A docstring as reStructuredText: code in backticks, and indented by four, stays code; lists
     stay lists; all else is plain text."""
-    blocks = re.split(r"\n[ ]*\n", text)
-    return "\n\n".join(_code(each) if _is_code(each) else _prose(each) for each in blocks)
-
-
-def _is_code(block: str) -> bool:
-    lines = block.strip("\n").split("\n")
-    return bool(block.strip()) and all(line.startswith("    ") for line in lines if line)
-
-
-def _code(block: str) -> str:
-    return ".. code-block:: python\n\n" + block.strip("\n")
+    blocks = []
+    for block in re.split(r"\n[ ]*\n", text):
+        lines = block.strip("\n").split("\n")
+        if block.strip() and all(line.startswith("    ") for line in lines if line):
+            blocks.append("\n".join([".. code-block:: python", "", *lines]))
+        else:
+            blocks.append(_prose(block))
+    return "\n\n".join(blocks)
 
 
 def _prose(text: str) -> str:
@@ -86,17 +82,11 @@ def _settle(app: Any, config: Any) -> None:
 
 def _bare() -> None:
     """Let a setting's annotation be its type here: of its range pydantic's repr says little."""
-    from songtitle.config import (
-        ExperimentConfig,
-        ModelConfig,
-        SearchConfig,
-        SpectrogramConfig,
-        TrainingConfig,
-    )
+    from songtitle import config
     from songtitle.schema import told
 
-    parts = (SpectrogramConfig, ModelConfig, TrainingConfig, SearchConfig)
-    for kind in (ExperimentConfig, *parts):
+    parts = (config.SpectrogramConfig, config.ModelConfig, config.TrainingConfig)
+    for kind in (config.ExperimentConfig, *parts, config.SearchConfig):
         told(kind)  # what holds values to their range is made first, and kept
         kind.__annotations__ = types = get_type_hints(kind)
         kind.__init__.__annotations__.update(types)
@@ -156,8 +146,8 @@ def badge(page: PageRun, *, book: PageRun, notebook: str = "", draft: bool = Fal
 
 def pages_of(folder: Path, contents: Path) -> list[str]:
     """The notebooks that a table of contents lists, by name, there or not."""
-    listed = _files(yaml.safe_load(contents.read_text("utf-8"))) if contents.is_file() else ()
-    named = [name for name in listed if name.startswith("notebooks/")]
+    text = contents.read_text("utf-8") if contents.is_file() else ""
+    named = re.findall(r"\b(?:file|root): *(notebooks/[\w.-]+)", text)
     return named or sorted(f"notebooks/{path.stem}" for path in folder.glob("notebooks/*.ipynb"))
 
 
@@ -207,54 +197,33 @@ def _rows(page: PageRun, notebook: str) -> Iterator[tuple[str, str]]:
     """Name and HTML of each line in the fold."""
     if page.scale == "small":
         yield "Scale", "a few thousand pictures and songs: shows the way, confirms no score"
-    yield "Run", _in_code(page.run)
-    yield "Settings", f"preset {_in_code(page.preset)}, seed {page.seed}"
+    yield "Run", _codes([page.run])
+    yield "Settings", f"preset {_codes([page.preset])}, seed {page.seed}"
     if page.changed:
-        yield "Changed", ", ".join(_in_code(f"{k} = {v}") for k, v in page.changed.items())
-    yield "Code", f"commit {_in_code(_commit(page))}"
+        yield "Changed", _codes(f"{name} = {value}" for name, value in page.changed.items())
+    yield "Code", f"commit {_codes([_commit(page)])}"
     if page.changed_code:
         more = len(page.changed_code) - MOST
-        changed = ", ".join(map(_in_code, page.changed_code[:MOST]))
-        said = f"{changed}{f' and {more} more' if more > 0 else ''}"
-        yield "Other code", f"made this page; changed since: {said}"
+        changed = _codes(page.changed_code[:MOST]) + (f" and {more} more" if more > 0 else "")
+        yield "Other code", f"made this page; changed since: {changed}"
     if page.other_code:
-        made = ", ".join(map(_in_code, page.other_code))
-        yield (
-            "Other code",
-            f"made these records of it: {made}; {_in_code('make publish')} makes them again",
-        )
+        made, again = _codes(page.other_code), _codes(["make publish"])
+        yield "Other code", f"made these records of it: {made}; {again} makes them again"
     yield "Device", escape(", ".join(filter(None, (page.device, page.machine))))
-    if notebook:
-        took = "not noted" if page.seconds is None else f"{page.seconds:,.0f} s"
-        yield "Wall time", f"{took} for this page, with what was computed for it"
-        yield (
-            "Records",
-            ", ".join(_in_code(f"{stage} {key}") for stage, key in page.records) or "none",
-        )
-        yield (
-            "Data",
-            ", ".join(_in_code(f"{n} {value}") for n, value in page.data.items()) or "none",
-        )
-        link = f'<a href="{escape(notebook)}" download>the notebook of this page, as it ran</a>'
-        yield "Notebook", link
-    else:
+    if not notebook:
         yield "This page", "computes nothing; the numbers that it quotes are of this run"
+        return
+    took = "not noted" if page.seconds is None else f"{page.seconds:,.0f} s"
+    yield "Wall time", f"{took} for this page, with what was computed for it"
+    yield "Records", _codes(f"{stage} {key}" for stage, key in page.records) or "none"
+    yield "Data", _codes(f"{name} {value}" for name, value in page.data.items()) or "none"
+    link = f'<a href="{escape(notebook)}" download>the notebook of this page, as it ran</a>'
+    yield "Notebook", link
 
 
 def _commit(page: PageRun) -> str:
     return f"{(page.commit or 'unknown')[:12]}{', changed' if page.modified else ''}"
 
 
-def _in_code(text: str) -> str:
-    return f"<code>{escape(shown(text, empty='none'))}</code>"
-
-
-def _files(contents: Any) -> Iterator[str]:
-    """Every `file` and `root` of a table of contents, in order."""
-    if isinstance(contents, dict):
-        yield from (contents[key] for key in ("root", "file") if key in contents)
-        for value in contents.values():
-            yield from _files(value)
-    elif isinstance(contents, list):
-        for value in contents:
-            yield from _files(value)
+def _codes(texts: Iterable[str]) -> str:
+    return ", ".join(f"<code>{escape(shown(text, empty='none'))}</code>" for text in texts)

@@ -1,27 +1,30 @@
-"""A line of progress for each piece of work: what it is, and how long it takes or took."""
+"""Reproduce the book: run its notebooks side by side, keep what they found, build and check it."""
 
 import ast
 import contextlib
 import hashlib
 import json
 import logging
+import multiprocessing
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from multiprocessing import connection
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
-import papermill
+import psutil
 from filelock import FileLock
-from nbclient.exceptions import DeadKernelError
 
-from songtitle.book import demo, figures, runs
+from songtitle.book import runs
 from songtitle.cache import (
     OWN,
     PUBLISHED,
@@ -49,67 +52,11 @@ from songtitle.config import (
 )
 from songtitle.corpora.manifest import data_home
 from songtitle.errors import InputError
-from songtitle.experiment import paper_corpora
-from songtitle.experiment.controls import controls, differences, replicates, self_retrieval
-from songtitle.experiment.corpora import corpora, vocabulary
-from songtitle.experiment.forensics import content_free, readings
-from songtitle.experiment.learning import training
-from songtitle.experiment.length import lengths
-from songtitle.experiment.paper_corpora import present
-from songtitle.experiment.samples import samples
-from songtitle.experiment.scoring import comparison, score_table, scores
-from songtitle.experiment.similarity import likeness, similarity
-from songtitle.experiment.switchboard import switchboard
-from songtitle.machine import clear_disk_errors, write_whole
-from songtitle.model.weights import NAMED
+from songtitle.machine import clear_disk_errors, end_with_parent, write_whole
 from songtitle.schema import brief
 
-
-@contextlib.contextmanager
-def ticking(label: str) -> Iterator[Callable[[str], None]]:
-    """Print `label ... 41 s` around a piece of work; on a terminal the seconds run meanwhile.
-
-    Yields a function that puts other words in the place of the time. In a log the label is there
-    from the start and the rest of its line at the end. Work that raises reads `failed after 3 s`.
-    """
-    stream, start, said = sys.stdout, time.monotonic(), list[str]()
-    over = threading.Event()
-
-    def tick() -> None:
-        while not over.wait(1):
-            print(f"\r{label} ... {span(time.monotonic() - start)} ", end="", file=stream)
-            stream.flush()
-
-    print(f"{label} ... ", end="", file=stream, flush=True)
-    live = threading.Thread(target=tick, daemon=True) if stream.isatty() else None
-    if live:
-        live.start()
-    end = "failed after"
-    try:
-        yield said.append
-        end = ""
-    except KeyboardInterrupt:
-        end = "stopped after"
-        raise
-    finally:
-        over.set()
-        if live:
-            live.join()
-            print(f"\r\x1b[K{label} ... ", end="", file=stream)  # over a longer line
-        took = span(time.monotonic() - start)
-        print(f"{end} {took}" if end else (said or [took])[-1], file=stream, flush=True)
-
-
-def span(seconds: float) -> str:
-    """A duration as one would say it: `0.4 s`, `41 s`, `3 min 05 s`, `1 h 02 min`."""
-    if seconds < 1:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    hours, minutes_left = divmod(minutes, 60)
-    return f"{hours} h {minutes_left:02} min" if hours else f"{minutes} min {rest:02} s"
-
+if TYPE_CHECKING:
+    import papermill
 
 SOURCES = ROOT / "notebooks"
 BOOK = ROOT / "book"  # prose, and what was published: `jupyter-book build book` needs no run
@@ -117,23 +64,9 @@ DEMO = "extra/demo/model"  # in the book: the captioner that names songs in the 
 EXECUTED = RUN / "notebooks"
 PAGES = BOOK / "_build" / "html"
 
-# Stages whose findings the book quotes.
-SHORT: tuple[Callable[[ExperimentConfig], Record], ...] = (
-    *(corpora, vocabulary, training, scores, similarity, likeness, controls, self_retrieval),
-    *(differences, lengths, content_free, readings),
-)
-
-# Stages that take minutes: the book shows what was published of them, unless asked to run `again`.
-# Each with the preset that it is of, or None for that of the run.
-LONG: dict[Callable[[ExperimentConfig], Record], str | None] = {
-    comparison: None,
-    replicates: None,
-    switchboard: None,
-    samples: "samples",
-}
-
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # the colours of a traceback
 GO_ON = "the same command goes on at this notebook"
+UP_TO_DATE = "up to date"
 
 # Settings that change no page, and what to take instead.
 NO_PAGE = {
@@ -141,10 +74,15 @@ NO_PAGE = {
     "search.beam_size": "beam_sizes",
 }
 
-# Settings that may be the path of a file, and the names that are none.
-FILES = {"model.weights": NAMED, "model.word_vectors": ("none", "glove")}
-
 SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
+
+# The pages to begin with: first the one that trains, which others wait for, beside it those that
+# need no training, then the one that takes longest after it.
+FIRST = (
+    *("03_training", "06_similarity", "01_corpora", "02_inputs", "07_paper_corpora"),
+    *("16_detective", "08_speed", "13_samples", "18_faults", "09_controls"),
+)
+MEMORY = 2 << 30  # bytes that a notebook may take: no more run at a time than there is room for
 
 # Which published results a page reads, beside those of long stages and of the census.
 READS = {"08_speed": "benchmarks/", "18_faults": "faults/", SCOREBOARD: ""}
@@ -180,6 +118,17 @@ class NotebookError(InputError):
         return text if colour else ANSI.sub("", text)
 
 
+def span(seconds: float) -> str:
+    """A duration as one would say it: `0.4 s`, `41 s`, `3 min 05 s`, `1 h 02 min`."""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours} h {minutes_left:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
 def notebooks() -> list[Path]:
     """The notebooks in reading order."""
     return sorted(SOURCES.glob("[0-9][0-9]_*.ipynb"))
@@ -202,22 +151,27 @@ def execute(
     its metadata: `asked` are the settings of the whole run, where this page knows only a part.
     """
     check_parameters(notebook, parameters)
-    code = runs.code_of_page(notebook)
-    key = _key(notebook, parameters, code)
+    code, key = runs.code_of_page(notebook), _key(notebook, parameters)
     default = {"preset": parameters_of(notebook)["preset"]}
-    of_run = default | dict(parameters if asked is None else asked)
-    about = {"key": key, "code": digest(code)} | _about(of_run)
-    made_here = data_home() / "pages" / key
     with clear_disk_errors(notebook.name, output.parent), _alone(output):
-        if made_here.exists() and _key_of(output) == key:
+        if _is_made(output, key):
             return False
+        import nbformat
+
+        from songtitle.book import figures
+
+        about: dict[str, Any] = {"key": key, "code": digest(code)}
+        about |= _about(default | dict(parameters if asked is None else asked))
         output.parent.mkdir(parents=True, exist_ok=True)
         clock = time.monotonic()
         content = _run(notebook, output.name, parameters)
+        records = runs.take_records(content)
+        about["records"] = [list(each) for each in records]
+        about["data"] = runs.data_hashes(records, data_home())
         content.metadata = {
             "kernelspec": content.metadata["kernelspec"],
             "language_info": {"name": "python"},
-            "songtitle": about | _rests_on(runs.take_records(content)),
+            "songtitle": about,
         }
         for index, cell in enumerate(content.cells):
             cell["id"] = f"cell-{index}"
@@ -233,13 +187,17 @@ def execute(
         with _alone(output.parent):
             seconds = time.monotonic() - clock
             runs.note_times(output, seconds=seconds, machine=machine, code=code)
-        made_here.touch()
+        (data_home() / "pages" / key).touch()
     _failed(notebook).unlink(missing_ok=True)
     return True
 
 
 def _run(notebook: Path, name: str, parameters: Mapping[str, Any]) -> Any:
     """What papermill makes of a notebook, run in a folder that is gone afterwards."""
+    import nbformat
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
     logging.getLogger("papermill").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / name
@@ -251,7 +209,7 @@ def _run(notebook: Path, name: str, parameters: Mapping[str, Any]) -> Any:
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
-                extra_arguments=["--log-level=ERROR"],  # the kernel warns of every local socket
+                extra_arguments=["--log-level=CRITICAL"],  # else of local sockets, of interrupts
                 cwd=scratch,
             )
         except papermill.PapermillExecutionError as error:
@@ -277,12 +235,14 @@ def _failed(notebook: Path) -> Path:
 
 
 def _failure(
-    notebook: Path, result: Path, error: papermill.PapermillExecutionError
+    notebook: Path, result: Path, error: "papermill.PapermillExecutionError"
 ) -> NotebookError:
     """Keep the notebook as it stood, its traceback readable in any program, and say it in a line.
 
     What a reader is meant to mend (`InputError`) needs no traceback on the screen.
     """
+    import nbformat
+
     content = nbformat.read(result, 4)
     for out in (out for cell in content.cells for out in cell.get("outputs", [])):
         if out.output_type == "error":
@@ -299,8 +259,8 @@ def _failure(
 
 def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Which run a page is of: the same for every page of one run."""
-    base = preset(asked.get("preset", "quick"))
-    config = preset(base.name, asked.get("settings"), **_own(asked))
+    config = _config(asked)
+    base = preset(config.name)
     changed = {
         name: list(value) if isinstance(value, tuple) else value
         for name in sorted(settings().keys() - {"seed", "device"})
@@ -322,10 +282,10 @@ def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rests_on(records: list[tuple[str, str]]) -> dict[str, Any]:
-    """The records that a page shows, and the data behind them."""
-    data = runs.data_hashes(records, data_home())
-    return {"records": [list(each) for each in records], "data": data}
+def _config(asked: Mapping[str, Any]) -> ExperimentConfig:
+    """The settings that parameters of a run, or of a page, stand for."""
+    own = {name: value for name, value in asked.items() if is_setting(name)}
+    return preset(asked.get("preset", "quick"), asked.get("settings"), **own)
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
@@ -338,30 +298,34 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
     if not isinstance(named, str):
         msg = f"preset: expected a name, such as {known['preset']!r}, got {named!r}; mend it"
         raise InputError(msg)
-    config = preset(named, parameters.get("settings"), **_own(parameters))
+    config, usual = _config({**parameters, "preset": named}), preset(named)
     if config.pictures != "stamps":  # songs of these are no files to render
         msg = f"preset: expected one on the book's own pictures and songs, got {config.name!r}; "
         msg += "page 13 shows its record beside any of those, such as quick"
         raise InputError(msg)
-    for name, names in FILES.items():
-        value = setting(config, name)
-        if value not in names and not Path(value.partition("#")[0]).is_file():
-            msg = f"{name}: expected {', '.join(names)} or the path of a file, got {brief(value)}; "
-            raise InputError(msg + "there is no such file")
-    for name, instead in NO_PAGE.items():
-        if setting(config, name) != setting(PRESETS[named], name):
-            msg = f"{name}: expected as the preset has it, for no page reads it, got "
-            raise InputError(msg + f"{brief(setting(config, name))}; take {instead}")
-    for name in known.keys() & parameters.keys() - _own(parameters).keys() - {"preset", "settings"}:
-        if type(parameters[name]) is not type(known[name]):
+    changed = [name for name in settings() if setting(config, name) != setting(usual, name)]
+    for name in changed:
+        value = brief(setting(config, name))
+        if name in NO_PAGE:
+            msg = f"{name}: expected as the preset has it, for no page reads it, got {value}; "
+            raise InputError(msg + f"take {NO_PAGE[name]}")
+        if name in ("model.weights", "model.word_vectors"):
+            _check_file(name, setting(config, name))
+    for name in known.keys() & parameters.keys() - {"preset", "settings"}:
+        if not is_setting(name) and type(parameters[name]) is not type(known[name]):
             kind, got = type(known[name]).__name__, parameters[name]
             msg = f"{name}: expected {kind}, such as {known[name]!r}, got {got!r}; mend -p {name}"
             raise InputError(msg)
 
 
-def _own(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Those parameters that are settings."""
-    return {name: value for name, value in parameters.items() if is_setting(name)}
+def _check_file(name: str, value: str) -> None:
+    """Refuse a setting that is neither one of its names nor the path of a file."""
+    from songtitle.model.weights import NAMED
+
+    names = NAMED if name == "model.weights" else ("none", "glove")
+    if value not in names and not Path(value.partition("#")[0]).is_file():
+        msg = f"{name}: expected {', '.join(names)} or the path of a file, got {brief(value)}; "
+        raise InputError(msg + "there is no such file")
 
 
 def _refuse(name: str, what: str, known: Iterable[str]) -> None:
@@ -413,11 +377,11 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
         names = ", ".join(path.stem for path in notebooks())
         msg = f"{notebook}: no such notebook; expected one of {names}"
         raise InputError(msg)
-    for cell in nbformat.read(notebook, 4).cells:
-        if "parameters" in cell.metadata.get("tags", []):
+    for cell in _cells(notebook):
+        if "parameters" in cell["metadata"].get("tags", []):
             return {
                 target.id: ast.literal_eval(node.value)  # type: ignore[attr-defined, arg-type]
-                for node in ast.parse(cell.source).body
+                for node in ast.parse("".join(cell["source"])).body
                 if isinstance(node, ast.Assign | ast.AnnAssign)
                 for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             }
@@ -425,24 +389,34 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
     raise InputError(msg)
 
 
-def _key_of(page: Path) -> str | None:
-    """The key that an executed notebook carries."""
-    return (
-        nbformat.read(page, 4).metadata.get("songtitle", {}).get("key") if page.exists() else None
-    )
+def _cells(notebook: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook as they stand in its file."""
+    cells: list[dict[str, Any]] = json.loads(notebook.read_text("utf-8"))["cells"]
+    return cells
 
 
-def _key(notebook: Path, parameters: Mapping[str, Any], code: Mapping[str, str]) -> str:
+def _is_made(page: Path, key: str) -> bool:
+    """Whether a page was made here, and is what would come out again."""
+    if not page.is_file() or not (data_home() / "pages" / key).exists():
+        return False
+    content = json.loads(page.read_text("utf-8"))
+    return bool(content["metadata"].get("songtitle", {}).get("key") == key)
+
+
+def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
     """A hash of all that a page is made from: parameters, cells, the code that they reach, the
     manifests, the corpora at hand, and what it shows of published results."""
-    cells = [[cell.cell_type, cell.source] for cell in nbformat.read(notebook, 4).cells]
-    long = tuple(f"/{stage.__name__}.json" for stage in LONG)
+    from songtitle.experiment.paper_corpora import present
+
+    cells = [[cell["cell_type"], "".join(cell["source"])] for cell in _cells(notebook)]
+    long = tuple(f"/{name}.json" for name in runs.LONG)
     read = ("census/", READS.get(notebook.stem, "census/"))
     shown = {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in results().items()
         if name.endswith(long) or name.startswith(read)
     }
+    code = runs.code_of_page(notebook)
     return digest([dict(parameters), cells, code, tables(), present(data_home()), shown])
 
 
@@ -453,15 +427,16 @@ def run(
     chosen: Iterable[Path] = (),
     output: Path = EXECUTED,
     stale: bool = False,
+    jobs: int | None = None,
 ) -> None:
-    """Run notebooks in order (all of them unless `chosen`), a line of progress for each.
+    """Run notebooks side by side (all of them unless `chosen`), a line of progress for each.
 
     `changes` are parameters of notebooks and settings by dotted name; without `chosen`, each
     notebook takes those that it has. With `stale`, those long stages come first whose published
-    records other code made.
+    records other code made. `jobs` notebooks run at a time: one a core, where memory allows.
 
-    The first that fails ends the run. Those before it are up to date then, so the same call goes
-    on where it stopped.
+    The first that fails ends the run, and with it those under way. What is done stays, so the same
+    call goes on where it stopped.
     """
     if name not in PRESETS:
         preset(name)
@@ -469,23 +444,130 @@ def run(
     whole = not chosen and output == EXECUTED
     those = _for_each(name, chosen, changes)
     at_large = {"preset": name} | placed(("seed", "device", "settings"), changes)
-    start, count, ran = time.monotonic(), len(those), 0
+    start, count = time.monotonic(), len(those)
     if stale:
-        make_stale_again(preset(name, at_large.get("settings"), **_own(at_large)))
+        make_stale_again(_config(at_large), jobs)
+    pages, last = {}, {}
     for place, (notebook, parameters) in enumerate(those, 1):
-        with ticking(f"[{place:>{len(str(count))}}/{count}] {notebook.stem}") as say:
-            if whole and notebook.stem == SCOREBOARD:  # it reads what the others left
-                config = preset(name, at_large.get("settings"), **_own(at_large))
-                with clear_disk_errors("results", OWN):
-                    keep(config, again=bool(changes.get("again")))
-            asked = parameters if chosen else at_large
-            if execute(notebook, output / notebook.name, parameters, asked=asked):
-                ran += 1
-            else:
-                say("up to date")
+        label = f"[{place:>{len(str(count))}}/{count}] {notebook.stem}"
+        its = output / notebook.name
+        page = partial(_page, notebook, its, parameters, asked=None if chosen else at_large)
+        if whole and notebook.stem == SCOREBOARD:
+            again = bool(changes.get("again"))
+            last[label] = partial(page, keeping=_config(at_large), again=again)
+        elif _is_made(its, _key(notebook, parameters)):
+            print(f"{label} ... {UP_TO_DATE}", flush=True)
+        else:
+            pages[label] = page
+    ahead = {name: place for place, name in enumerate(FIRST)}
+    order = sorted(pages, key=lambda label: ahead.get(label.split()[-1], len(ahead)))
+    ran = side_by_side({label: pages[label] for label in order}, jobs) + side_by_side(last)
     if count > 1:
         took = span(time.monotonic() - start)
         print(f"{ran} run, {count - ran} up to date, in {took}", flush=True)
+
+
+def _page(
+    *page: Any, asked: Any, keeping: ExperimentConfig | None = None, again: bool = False
+) -> str:
+    """Execute a page, having kept what the others left where it reads that; its line's end."""
+    if keeping:
+        with clear_disk_errors("results", OWN):
+            keep(keeping, again=again)
+    return "" if execute(*page, asked=asked) else UP_TO_DATE
+
+
+def side_by_side(work: Mapping[str, Callable[[], str]], jobs: int | None = None) -> int:
+    """Do pieces of work by label in processes of their own, `jobs` at a time: one a core.
+
+    Each is a line `label ... 41 s` when it ends, with what it returns in the place of the time, if
+    that is not empty; how many are is returned. A terminal shows meanwhile who is at work. The
+    first error ends all others and is raised.
+    """
+    room = psutil.virtual_memory().available // MEMORY
+    jobs = max(1, min(jobs or min(os.cpu_count() or 1, room), len(work)))
+    waiting, done, live = list(work.items()), 0, sys.stdout.isatty()
+    busy: dict[Connection, tuple[str, float]] = {}
+
+    def took(pipe: Connection) -> str:
+        return span(time.monotonic() - busy[pipe][1])
+
+    def tell(pipe: Connection, end: str) -> None:
+        label = f"{busy.pop(pipe)[0]} ... "
+        print(f"\r\x1b[K{label}" if live else label * (jobs > 1), end, sep="", flush=True)
+
+    with _workers(jobs if work else 0) as free:
+        try:
+            while waiting or busy:
+                while waiting and free:
+                    pipe, (label, piece) = free.pop(), waiting.pop(0)
+                    busy[pipe] = label, time.monotonic()
+                    pipe.send(piece)
+                    if not live and jobs == 1:  # a log has the label from the start
+                        print(f"{label} ... ", end="", flush=True)
+                ready = connection.wait(list(busy), timeout=1 if live else None)
+                if not ready:
+                    labels = ", ".join(label for label, _ in busy.values())
+                    print(f"\r\x1b[K{labels} ... {took(next(iter(busy)))} ", end="", flush=True)
+                for pipe in [each for each in busy if each in ready]:
+                    try:
+                        answer = pipe.recv()
+                    except EOFError:
+                        answer = InputError(f"{busy[pipe][0]}: its process died; {GO_ON}")
+                    if isinstance(answer, Exception):
+                        tell(pipe, f"failed after {took(pipe)}")
+                        raise answer
+                    done += not answer
+                    tell(pipe, answer or took(pipe))
+                    free.append(pipe)
+        except BaseException:
+            for pipe in list(busy):
+                tell(pipe, f"stopped after {took(pipe)}")
+            raise
+    return done
+
+
+@contextlib.contextmanager
+def _workers(count: int) -> Iterator[list[Connection]]:
+    """Processes that call what comes through their pipes, and are gone afterwards."""
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    pipes, processes = [], []
+    try:
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, count))
+            process.start()
+            theirs.close()
+            pipes.append(ours)
+            processes.append(process)
+        yield list(pipes)
+    finally:
+        for pipe in pipes:
+            pipe.close()
+        for process in processes:
+            process.terminate()  # which ends its notebook first
+        for process in processes:
+            process.join(10)
+            process.kill()
+
+
+def _work(pipe: Connection, count: int) -> None:
+    """Call what comes through a pipe, and answer with what came of it."""
+    end_with_parent()
+    if count > 1:  # threads that wait for each other leave the core to the other notebooks
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    answer: Any
+    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):  # nobody asks any more
+        while True:
+            page = pipe.recv()
+            try:
+                answer = page()
+            except InputError as error:
+                answer = error
+            except Exception as error:
+                error.add_note(traceback.format_exc())
+                answer = error
+            pipe.send(answer)
 
 
 def keep(config: ExperimentConfig, *, again: bool = False) -> None:
@@ -495,12 +577,28 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     here. A long stage that was published stays as it is, unless it was run `again`. The captioner
     of the quick run goes into the page that names songs in the reader's browser.
     """
-    for stage in SHORT:
+    from songtitle.book import demo
+    from songtitle.experiment import (
+        controls,
+        corpora,
+        forensics,
+        learning,
+        length,
+        paper_corpora,
+        scoring,
+        similarity,
+    )
+
+    for stage in (
+        *(corpora.corpora, corpora.vocabulary, learning.training, scoring.scores),
+        *(similarity.similarity, similarity.likeness, controls.controls, controls.self_retrieval),
+        *(controls.differences, length.lengths, forensics.content_free, forensics.readings),
+    ):
         keep_record(stage, config, stage(config))
-    for stage, name in LONG.items():
-        its = preset(name, device=config.device) if name else config
+    for stage, its in long_stages(config):
         keep_record(stage, its, published(stage, its, again=again))
-    write_whole(OWN / config.name / "table_4.csv", score_table(config).to_csv(index=False))
+    table = scoring.score_table(config)
+    write_whole(OWN / config.name / "table_4.csv", table.to_csv(index=False))
     for name, answer in paper_corpora.answers().items():
         if answer.file(RECORD).is_file():
             (OWN / "census").mkdir(exist_ok=True)
@@ -510,18 +608,35 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
         demo.write_demo(config, RUN / DEMO)
 
 
-def make_stale_again(config: ExperimentConfig) -> None:
+def long_stages(
+    config: ExperimentConfig,
+) -> list[tuple[Callable[[ExperimentConfig], Record], ExperimentConfig]]:
+    """Stages that take minutes, each with the settings that it is published of: the book shows what
+    was published of them, unless asked to run `again`."""
+    from songtitle.experiment import controls, samples, scoring, switchboard
+
+    of_run = (scoring.comparison, controls.replicates, switchboard.switchboard)
+    whole = preset("samples", device=config.device)
+    return [*((stage, config) for stage in of_run), (samples.samples, whole)]
+
+
+def make_stale_again(config: ExperimentConfig, jobs: int | None = None) -> None:
     """Run those long stages again whose published records other code made."""
-    for stage, name in LONG.items():
-        its = preset(name, device=config.device) if name else config
-        with ticking(f"[publish] {stage.__name__}, preset {its.name}") as say:
-            try:
-                if published(stage, its).changed:
-                    keep_record(stage, its, stage(its))
-                else:
-                    say("up to date")
-            except InputError as error:  # samples of the paper's corpora: not everybody has them
-                say(f"stays as it was published: {error}")
+    work = {
+        f"[publish] {stage.__name__}, preset {its.name}": partial(_make_again, stage, its)
+        for stage, its in long_stages(config)
+    }
+    side_by_side(work, jobs)
+
+
+def _make_again(stage: Callable[[ExperimentConfig], Record], config: ExperimentConfig) -> str:
+    try:
+        if not published(stage, config).changed:
+            return UP_TO_DATE
+        keep_record(stage, config, stage(config))
+    except InputError as error:  # samples of the paper's corpora: not everybody has them
+        return f"stays as it was published: {error}"
+    return ""
 
 
 def publish() -> None:
@@ -567,8 +682,6 @@ def check_book(pages: Path) -> None:
     broken = [name for name, text in texts.items() if "Traceback (most recent" in text]
     unnamed = [name for name, text in texts.items() if re.search(r"<img(?![^>]*\balt=)", text)]
     if missing or broken or unnamed:
-        msg = (
-            f"book: missing {missing or 'nothing'}; pages with a traceback: {broken or 'none'}; "
-            f"pages with a picture without alt text: {unnamed or 'none'}"
-        )
+        msg = f"book: missing {missing or 'nothing'}; pages with a traceback: {broken or 'none'}; "
+        msg += f"pages with a picture without alt text: {unnamed or 'none'}"
         raise InputError(msg)

@@ -15,7 +15,6 @@ from typing import Any
 from songtitle.cache import OWN, PUBLISHED, ROOT, changed_code, code_of_text, digest, tables
 from songtitle.errors import InputError
 from songtitle.machine import write_whole
-from songtitle.tables import RECORDS
 
 TIMES = "songtitle-run.json"  # beside executed pages: what differs from run to run
 SMALL = ("stamps", "photos")  # pictures that come with the book, or samples: nothing of full size
@@ -62,6 +61,8 @@ def take_records(content: Any) -> list[tuple[str, str]]:
 
     They are taken out of the outputs: the page carries them in one place.
     """
+    from songtitle.tables import RECORDS  # which imports pandas
+
     found: dict[tuple[str, str], None] = {}
     for cell in content.cells:
         for output in cell.get("outputs", []):
@@ -155,23 +156,19 @@ def one_run(pages: Mapping[str, PageRun | None]) -> PageRun | None:
     Pages without a run, and runs of which there are fewer pages, are named with the command that
     makes them. The run with most pages stands for the book.
     """
-    if not pages:
-        return None
-    by_run: dict[str, list[str]] = {}
+    by_run: dict[str, dict[str, PageRun]] = {}
     for name, page in pages.items():
-        by_run.setdefault(page.run if page else "", []).append(name)
-    without = by_run.pop("", [])
-    ranked = sorted(by_run, key=lambda run: (-len(by_run[run]), run))
-    facts = {run: pages[by_run[run][0]] for run in ranked}
-    first = facts[ranked[0]] if ranked else None
-    bare = sorted(name for name, page in pages.items() if page and not page.records)
+        if page and page.run:
+            by_run.setdefault(page.run, {})[name] = page
+    ranked = [by_run[run] for run in sorted(by_run, key=lambda run: (-len(by_run[run]), run))]
+    first = next(iter(ranked[0].values())) if ranked else None
     faults = []
-    if without:
+    if without := [name for name, page in pages.items() if not (page and page.run)]:
         faults.append(f"pages without a run: {', '.join(without)}")
     if len(ranked) > 1:
-        said = [f"{_described(facts[run])}: {_some(by_run[run])}" for run in ranked]
-        faults.append(f"expected pages of one run, got {len(ranked)}: {'; '.join(said)}")
-    if bare:
+        said = "; ".join(map(_described, ranked))
+        faults.append(f"expected pages of one run, got {len(ranked)}: {said}")
+    if bare := sorted(name for name, page in pages.items() if page and not page.records):
         faults.append(f"pages that show no record: {', '.join(bare)}")
     if faults:
         preset = f" --preset {first.preset}" if first and first.preset != "quick" else ""
@@ -192,10 +189,8 @@ def check_published(
         if _is_published(stage) and (stage, key) not in there
     ]
     if faults:
-        msg = (
-            f"book: expected published records that pages rest on, there are none of these in "
-            f"results/: {'; '.join(faults)}; make them with `python -m songtitle run`"
-        )
+        msg = "book: expected published records that pages rest on, there are none of these in "
+        msg += f"results/: {'; '.join(faults)}; make them with `python -m songtitle run`"
         raise InputError(msg)
 
 
@@ -208,16 +203,13 @@ def _is_published(stage: str) -> bool:
     return named or stage in LONG or stage.startswith("census_")
 
 
-def _described(page: PageRun | None) -> str:
-    if page is None:
-        return "no run"
+def _described(pages: Mapping[str, PageRun], most: int = 6) -> str:
+    """A run, and the first of its pages."""
+    page, names = next(iter(pages.values())), list(pages)
     changes = "".join(f", {name} = {value}" for name, value in page.changed.items())
-    return f"run {page.run} (preset {page.preset}, seed {page.seed}, {page.device}{changes})"
-
-
-def _some(names: list[str], most: int = 6) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    run = f"run {page.run} (preset {page.preset}, seed {page.seed}, {page.device}{changes})"
+    return f"{run}: {', '.join(names[:most])}{more}"
 
 
 def published_records(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from songtitle.corpora import shards
 from songtitle.corpora.captions import LinkStatus
 from songtitle.corpora.guarded_http import Reason
 from songtitle.errors import InputError
@@ -131,6 +130,8 @@ def report(folder: Path, *, permutations: int = 200) -> Report:
     A picture that came but is smaller than asked for is lost ("too small") and not unavailable.
     Raises InputError when there is no finished shard or a table cannot be read.
     """
+    from songtitle.corpora import shards  # needs what only fetching pictures needs
+
     tally = _Tally()
     numbers = sorted(shards.finished(folder))
     if not numbers:

@@ -19,9 +19,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-import h5py
 import numpy as np
-import pandas as pd
 from jaxtyping import Float32, Float64, Int16, Int64, Num
 
 from songtitle.errors import InputError
@@ -105,6 +103,8 @@ def _parsed(
     """Year and timbre of the good rows of a block."""
     if not block:
         return np.empty((0, 1 + TIMBRE_SIZE))
+    import pandas as pd
+
     text = "\n".join(row for _, row in block)
     # A carriage return inside a row ends no line.
     read = partial(pd.read_csv, header=None, quoting=csv.QUOTE_NONE, lineterminator="\n")
@@ -293,6 +293,8 @@ def _read_h5(
     source: Path | io.BytesIO, name: Path, fewest: int, faults: Faults
 ) -> tuple[Track, Segments] | None:
     """A track and its segments; None, counted, for what is no good."""
+    import h5py
+
     fault = None
     try:
         with h5py.File(source, "r") as file:

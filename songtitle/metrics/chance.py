@@ -10,7 +10,6 @@ from string import ascii_letters
 import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri
-from scipy.stats import t
 
 from songtitle.errors import InputError
 
@@ -327,6 +326,8 @@ def replicate_interval(
         msg = f"values: expected those of at least two seeds, got {len(values)}; train more"
         raise InputError(msg)
     check_level(level)
+    from scipy.stats import t  # half a second to load
+
     found = np.asarray(values, dtype=float)
     mean, spread = float(found.mean()), float(found.std(ddof=1))
     half = float(t.ppf((1 + level) / 2, len(found) - 1)) * spread / sqrt(len(found))

@@ -13,10 +13,6 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import betabinom, binomtest, rankdata
-from sklearn import manifold
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import StratifiedKFold
-from sklearn.neighbors import NearestNeighbors
 
 from songtitle.errors import InputError
 from songtitle.metrics.chance import check_level, check_rounds, permutation_p
@@ -69,6 +65,8 @@ def tsne(
     if np.ptp(embeddings, axis=0).max() == 0:
         msg = "t-SNE: expected items that differ, got the same vector for all; check the encoder"
         raise InputError(msg)
+    from sklearn import manifold  # a second to load, as all of scikit-learn
+
     projection = manifold.TSNE(
         perplexity=effective_perplexity(perplexity, items),
         init=start,
@@ -101,6 +99,8 @@ def trustworthiness(
             f"got {len(points)} for {items}; give the map of these items"
         )
         raise InputError(msg)
+    from sklearn import manifold
+
     return float(manifold.trustworthiness(embeddings, points, n_neighbors=min(k, (items - 1) // 2)))
 
 
@@ -114,6 +114,8 @@ def nearest(
     """
     _check_finite(embeddings, "nearest neighbours")
     _check_k("nearest neighbours", k, len(embeddings))
+    from sklearn.neighbors import NearestNeighbors
+
     index = NearestNeighbors(n_neighbors=k, metric=distance).fit(embeddings)
     return index.kneighbors(return_distance=False)
 
@@ -197,6 +199,9 @@ def classifier_auc(
     vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     truth = np.repeat([False, True], [len(first), len(second)])
     seed = int(generator.integers(2**31))
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import StratifiedKFold
+
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(vectors, truth))
     labels = np.tile(truth[:, None], 1 + rounds)  # the true ones, then a column for each round
     for _, held in parts:
@@ -278,6 +283,8 @@ def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) 
     _check_groups(first, second, "contained")
     _check_k("contained", k, len(first))
     check_level(level)
+    from sklearn.neighbors import NearestNeighbors
+
     index = NearestNeighbors(n_neighbors=k).fit(first)
     own = np.sort(index.kneighbors()[0][:, -1])
     rank = min(len(own), ceil(level * (len(own) + 1)))

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import timm
 import torch
-import torchvision
 from jaxtyping import Float, Int
 from torch import Tensor, distributed, nn
 from torch.nn.functional import adaptive_avg_pool2d
@@ -109,6 +107,8 @@ def build_backbone(
     cannot be had, have another hash, or belong to another network.
     """
     if name in LITES:
+        import timm  # seconds to load, as torchvision below
+
         network: Any = timm.create_model(f"tf_{name}", pretrained=False)
         state = network_state(name, weights, network)
         network.reset_classifier(0, "")
@@ -117,6 +117,8 @@ def build_backbone(
     elif name in RESNETS:
         # The paper's network is ResNet-152 (section 2). It pools to 2,048 numbers, not to the 512
         # of the text: `Projection` makes up for the layer that is missing there.
+        import torchvision
+
         network = torchvision.models.get_model(name, weights=None)
         state = network_state(name, weights, network)
         children = [each for each in network.named_children() if each[0] not in ("avgpool", "fc")]

@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
-import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -151,6 +150,8 @@ def _packaged(name: str, weights: str) -> File:
 
 def _address(name: str, weights: str) -> str:
     """Where torchvision's file lies, which ends in a name such as `resnet152-394f9c45.pth`."""
+    import torchvision
+
     try:
         return torchvision.models.get_model_weights(name)[TORCHVISION_SETS[weights]].url
     except KeyError as error:

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 COLOURS = ("red", "green", "blue", "grey")
 THINGS = ("ball", "box", "house", "kite", "tower", "fish")
 STAGES = ("corpora", "vocabulary", "clips", "picture_features", "song_features", "training")
@@ -54,7 +55,7 @@ class Runs:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"} | ONE_THREAD,
         )
 
     def close(self):
@@ -246,6 +247,8 @@ def list_drawn_pictures(drawn):
 
 def note_what_is_computed(file):
     """Let every stage that is computed, and no other, add its name to a file."""
+    from stages import modules
+
     from songtitle import cache as cache_module
 
     run_stage = cache_module.run_stage
@@ -259,8 +262,8 @@ def note_what_is_computed(file):
 
         return run_stage(stage, with_a_note, **options)
 
-    for name, module in list(sys.modules.items()):
-        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
+    for module in modules():
+        if hasattr(module, "run_stage"):
             module.run_stage = noted
 
 
@@ -356,12 +359,13 @@ def fork(request):
 
 
 def serve():
+    import papermill  # noqa: F401
     import symusic  # noqa: F401
     import torch
     import torch._dynamo
     from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: F401
 
-    from songtitle.book import reproduce  # noqa: F401
+    from songtitle.book import figures, reproduce  # noqa: F401
     from songtitle.search import candidates  # noqa: F401
 
     torch.set_num_threads(1)

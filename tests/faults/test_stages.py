@@ -5,7 +5,6 @@ import inspect
 import json
 import random
 import shutil
-import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +13,7 @@ from functools import wraps
 import nbformat
 import pytest
 import small_runs
-from stages import stage
+from stages import modules, stage
 
 from songtitle import cache, pictures, sound, timbre
 from songtitle.corpora import manifest, stamps
@@ -333,8 +332,8 @@ def asked(tmp_path_factory):
 
         return cache.run_stage(stage, stub, **options)
 
-    for name, module in list(sys.modules.items()):
-        if name.startswith("songtitle.experiment") and hasattr(module, "run_stage"):
+    for module in modules():
+        if hasattr(module, "run_stage"):
             patch.setattr(module, "run_stage", stubbed)
     patch.setattr(stamps, "fetch", wraps(stamps.fetch)(lambda home: home))
     patch.setattr(cache, "provenance", functools.cache(cache.provenance))
