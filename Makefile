@@ -9,8 +9,8 @@ SHELL := /bin/sh
 # Left out of the fast laws: whole runs of the notebooks and of the benchmarks, and many small ones.
 LONG := notebooks benchmarks streaming training_kills
 # Laws of arithmetic, which processors do in different orders.
-NUMERIC := audio captioner decoders encoder encoding features feature_jobs likelihood norm samples \
-  search searcher similarity streams timbre training training_checkpoints training_processes
+NUMERIC := captioner clouds decoders encoder features likelihood samples search sound streams timbre \
+  training training_checkpoints training_processes
 # Instructions allowed to PyTorch, oneDNN and MKL, and threads: a bare x86-64, one of 2013, one
 # without matrix units (AMX and bfloat16), this one.
 CPUS := default:SSE41:SSE4_2:1 avx2:AVX2:AVX2:2 :AVX512_CORE:AVX512:2 :::2

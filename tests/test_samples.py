@@ -128,7 +128,7 @@ def test_a_record_in_which_songs_clear_chance_says_so(found):
 def test_each_mark_of_the_figure_is_the_gain_of_one_training(found):
 
     gains = samples_gains(found[0])
-    ax = gains_by_seed(gains, beams=(5,))
+    ax = gains_by_seed(gains[gains["beam_size"] == 5])
     drawn = sorted(float(x) for x in ax.containers[0].lines[0].get_xdata())
     assert drawn == pytest.approx(sorted(100 * gains.loc[gains["beam_size"] == 5, "gain"]))
     assert "percent points" in ax.get_xlabel()

@@ -488,7 +488,7 @@ def keys(tmp_path_factory):
         found.setdefault(stage, set()).add(key)
         return Record(stage, key, settings, {}, "", {}, {"seconds": 0}, {}, home)
 
-    for module in modules():
+    for module in (cache, *modules()):
         if hasattr(module, "run_stage"):
             patch.setattr(module, "run_stage", asked)
     patch.setattr(stamps, "fetch", lambda home: home)

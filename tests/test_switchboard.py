@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from songtitle.config import PRESETS, preset
+from songtitle.config import PRESETS, SPECTROGRAM, TIMBRE, preset
 from songtitle.errors import InputError
 from songtitle.experiment import inputs, learning, scoring, switchboard
 from songtitle.experiment.assumptions import (
@@ -145,7 +145,7 @@ def test_every_setting_that_a_switch_changes_asks_for_one_thing_and_touches_an_i
         if isinstance(answer.change, Settings):
             asks = kind(answer.change)
             assert all(field.startswith(KINDS[asks]) for field in answer.change.fields), each.name
-            songs = {"timbre": "songs: timbre", "spectrogram": "songs: spectrogram"}
+            songs = {"timbre": TIMBRE, "spectrogram": SPECTROGRAM}
             expected = (songs[asks],) if asks in songs else inputs_of(quick)
             assert touched(quick, asks) == expected, each.name
 

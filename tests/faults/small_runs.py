@@ -262,7 +262,7 @@ def note_what_is_computed(file):
 
         return run_stage(stage, with_a_note, **options)
 
-    for module in modules():
+    for module in (cache_module, *modules()):
         if hasattr(module, "run_stage"):
             module.run_stage = noted
 

@@ -322,7 +322,7 @@ CHANGES = {
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
     """Ask for every stage: which of them are computed. Keys are real; what is computed is not."""
-    patch, computed = pytest.MonkeyPatch(), []
+    patch, computed, run_stage = pytest.MonkeyPatch(), [], cache.run_stage
 
     def stubbed(stage, compute, **options):
         @wraps(compute)
@@ -330,9 +330,9 @@ def asked(tmp_path_factory):
             computed.append(stage)
             return {}
 
-        return cache.run_stage(stage, stub, **options)
+        return run_stage(stage, stub, **options)
 
-    for module in modules():
+    for module in (cache, *modules()):
         if hasattr(module, "run_stage"):
             patch.setattr(module, "run_stage", stubbed)
     patch.setattr(stamps, "fetch", wraps(stamps.fetch)(lambda home: home))
