@@ -388,14 +388,17 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> int:
-    from songtitle.config import preset, setting, settings
+    from songtitle.config import nearest, preset, setting, settings
     from songtitle.schema import brief
 
-    config = preset(options.preset)
-    for name, told in settings().items():
-        if options.word.lower() in f"{name} {told.help}".lower():
-            print(f"{name} = {brief(setting(config, name))}")
-            print(f"    {told.help} [{told.expected}]")
+    config, word = preset(options.preset), options.word
+    found = {n: t for n, t in settings().items() if word.lower() in f"{n} {t.help}".lower()}
+    if not found:
+        msg = f"settings: expected a word of a setting's name or meaning, got {brief(word)}"
+        raise InputError(msg + (nearest(word) or "; leave it out to see them all"))
+    for name, told in found.items():
+        print(f"{name} = {brief(setting(config, name))}")
+        print(f"    {told.help} [{told.expected}]")
     return 0
 
 

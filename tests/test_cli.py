@@ -178,7 +178,7 @@ print(status, *sys.modules)"""
         (["run", "--preset", "slow", "04_search"], 2, ()),
         (["run", "04_search", "-p", "sead", "1"], 2, ()),
         (["run", "--jobs", "0"], 2, ()),
-        (["settings", "no.such"], 0, ()),
+        (["settings", "no.such"], 2, ()),
         (["settings", "--preset", "slow"], 2, ()),
         (["title", "missing.mp3"], 2, ()),
         (["title", "--beam-size", "0", "x.mp3"], 2, ()),

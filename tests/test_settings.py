@@ -289,6 +289,7 @@ def test_a_bad_value_is_refused_in_one_line_on_the_command_line(
         ["train", "--shards", "x.tar", "--output", "y", "-p", "model.dims", "3"],
         ["train", "--shards", "x.tar", "--output", "y", "--epochs", "2", "-p", "epochs", "3"],
         ["settings", "--preset", "slow"],
+        ["settings", "no.such"],
     ],
 )
 def test_a_bad_argument_is_one_line_and_leaves_nothing(arguments, tmp_path, monkeypatch, capsys):
