@@ -127,6 +127,8 @@ time.sleep(600)"""
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whatever the tests were started by: in the background of a script SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     limit = time.monotonic() + 120
     while not all((home / name).exists() for name in names) and time.monotonic() < limit:
