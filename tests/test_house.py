@@ -242,3 +242,10 @@ def test_importing_songtitle_is_light():
     heavy = {"torch", "numpy", "pandas", "matplotlib"}
     code = f"import sys, songtitle, songtitle.__main__; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_contributing_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:\w+/)+\w+\.(?:py|toml|md))`", text)
+    assert len(named) > 3
+    assert not [n for n in named if not ((ROOT / n).exists() or (ROOT / "songtitle" / n).exists())]
