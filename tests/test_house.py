@@ -246,6 +246,6 @@ def test_importing_songtitle_is_light():
 
 def test_what_contributing_names_is_there():
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    named = re.findall(r"`((?:\w+/)+\w+\.(?:py|toml|md))`", text)
+    named = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|toml|md))`", text)) - {"notebooks/NN_topic.py"}
     assert len(named) > 3
     assert not [n for n in named if not ((ROOT / n).exists() or (ROOT / "songtitle" / n).exists())]
