@@ -37,9 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.command(options)
     except InputError as error:
-        if drawn := getattr(error, "drawn", None):  # a cell of a notebook has a traceback
+        for drawn in getattr(error, "__notes__", ()):  # a cell of a notebook has a traceback
             colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-            print(drawn(colour=colour), end="", file=sys.stderr)
+            print(drawn if colour else re.sub(r"\x1b\[[0-9;]*m", "", drawn), file=sys.stderr)
         print(f"songtitle: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 2)  # one who was stopped says by what
     except KeyboardInterrupt:

@@ -106,7 +106,7 @@ def test_a_page_has_two_or_three_exercises_each_with_one_folded_solution(path):
     for exercise in found:
         assert exercise.solution is not None, exercise.label
         assert exercise.solution.options["class"] == "dropdown"
-        assert exercise.solution.label == exercise.label.replace("ex-", "sol-", 1)
+        assert exercise.solution.options["label"] == exercise.label.replace("ex-", "sol-", 1)
         words = exercise.solution.text or " ".join(cell.source for cell in exercise.answer)
         assert len(words) > 40, exercise.label
     if path.suffix == ".py":

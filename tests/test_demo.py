@@ -13,9 +13,8 @@ import pytest
 import torch
 
 from songtitle import config
-from songtitle.book.demo import Twin
+from songtitle.book.demo import Twin, picture_graph, sixteen_bits, word_graph
 from songtitle.book.demo import write_demo as write
-from songtitle.book.graphs import picture_graph, sixteen_bits, word_graph
 from songtitle.cache import read_json
 from songtitle.config import ModelConfig
 from songtitle.errors import InputError
@@ -48,8 +47,7 @@ def pictures(tiny_home):
 @pytest.fixture(scope="module")
 def twin(trained):
     model, _, backbone = trained
-    graphs = picture_graph(backbone, model), word_graph(model)
-    return Twin(*(graph.SerializeToString(deterministic=True) for graph in graphs))
+    return Twin(picture_graph(backbone, model, CONFIG.crop), word_graph(model))
 
 
 def stored(network):
@@ -58,7 +56,7 @@ def stored(network):
     for weight in network.parameters():
         if weight.ndim > 1:
             whole, scale = sixteen_bits(weight)
-            weight.data = torch.from_numpy(whole * scale)
+            weight.data = whole * scale
     return network
 
 
@@ -67,7 +65,7 @@ def test_a_weight_in_sixteen_bits_is_off_by_half_a_step_of_its_channel_at_most()
     weight[2] = 0
     whole, scale = sixteen_bits(weight)
     assert scale.shape == (5, 1, 1)
-    steps = np.abs(whole * scale - weight.numpy()) / scale
+    steps = (whole * scale - weight).abs() / scale
     assert steps.max() <= 0.51
     assert not whole[2].any()
 

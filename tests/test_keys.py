@@ -19,7 +19,6 @@ SHOWING = ("__main__", "book", "figures", "paper", "studies", "tables")
 KEPT = {
     "songtitle.paper.printed",  # the paper's own numbers, which some stages compare with
     "songtitle.book.demo",  # a stage: the model that readers' browsers run
-    "songtitle.book.graphs",
 }
 
 
@@ -134,7 +133,7 @@ BY_HAND = [
 
 @pytest.mark.parametrize(("module", "old", "new"), BY_HAND, ids=[each[0] for each in BY_HAND])
 def test_an_edit_of_what_a_page_shows_makes_the_page_again(module, old, new, edited):
-    from songtitle.book.runs import code_of_page
+    from songtitle.book.reproduce import code_of_page
 
     pages = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     before = {name: code_of_page(path) for name, path in pages.items()}
@@ -146,7 +145,7 @@ def test_an_edit_of_what_a_page_shows_makes_the_page_again(module, old, new, edi
 
 
 def test_the_pdf_is_behind_no_page():
-    from songtitle.book.runs import code_of_page
+    from songtitle.book.reproduce import code_of_page
 
     pages = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert pages

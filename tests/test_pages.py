@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ConfigError
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-from songtitle.book import extension, lookup
+from songtitle.book import extension
 from songtitle.tables import NO_TITLE, Note, Table, plain, shown
 
 ROOT = Path(__file__).parent.parent
@@ -325,7 +325,7 @@ def test_importing_the_extension_brings_neither_torch_nor_matplotlib():
     ],
 )
 def test_a_docstring_is_text_and_code_and_nothing_else(text, rst):
-    assert lookup.as_rst(text) == rst
+    assert extension.as_rst(text) == rst
 
 
 MODULE = '''"""A module with `code` and *batch."""

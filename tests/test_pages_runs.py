@@ -6,12 +6,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from test_pages import SETTINGS, build, notebook
 
 from songtitle import cache
-from songtitle.book import lookup, reproduce, runs
-from songtitle.book.runs import PageRun
-from songtitle.config import preset
+from songtitle.book import extension, reproduce
+from songtitle.book.reproduce import PageRun
 from songtitle.errors import InputError
 from songtitle.tables import RECORDS, Note
 
@@ -48,7 +48,7 @@ def write_book(folder: Path, *pages, missing=()):
 def test_every_page_carries_the_badge_and_a_notebook_its_records(tmp_path):
     write_book(tmp_path, QUICK)
     times = {"01_page": {"made": "2026-11-24", "seconds": 12.34, "machine": "Linux, 2 <cores>"}}
-    (tmp_path / "notebooks" / runs.TIMES).write_text(json.dumps(times))
+    (tmp_path / "notebooks" / reproduce.TIMES).write_text(json.dumps(times))
     out, warned = build(tmp_path, draft=False)
     prose, page = ((out / n).read_text() for n in ("index.html", "notebooks/01_page.html"))
     for html in (prose, page):
@@ -87,7 +87,7 @@ def test_every_page_carries_the_badge_and_a_notebook_its_records(tmp_path):
 )
 def test_a_book_that_is_not_of_one_run_is_refused_by_its_pages(tmp_path, pages, missing, said):
     write_book(tmp_path, *pages, missing=missing)
-    with pytest.raises(lookup.RunError, match=said) as error:
+    with pytest.raises(extension.RunError, match=said) as error:
         build(tmp_path, draft=False)
     assert "\n" not in str(error.value)
 
@@ -116,8 +116,8 @@ def test_the_jupyter_book_command_refuses_with_a_status_and_the_reason(tmp_path)
 
 
 def test_a_paper_scale_run_looks_and_reads_unlike_a_quick_one():
-    quick = lookup.badge(PageRun(preset="quick", run="a"), book=PageRun())
-    paper = lookup.badge(PageRun(preset="modern", run="a", scale="paper"), book=PageRun())
+    quick = extension.badge(PageRun(preset="quick", run="a"), book=PageRun())
+    paper = extension.badge(PageRun(preset="modern", run="a", scale="paper"), book=PageRun())
     assert "Quick run on small data" in quick
     assert 'class="run run-small"' in quick
     assert "Paper-scale run" in paper
@@ -130,27 +130,35 @@ def test_a_paper_scale_run_looks_and_reads_unlike_a_quick_one():
 
 def test_what_a_badge_takes_from_a_notebook_is_text():
     evil = PageRun(preset="<b>", run="<b>", device="<b>", machine="<b>", commit="<b>", made="<b>")
-    html = lookup.badge(evil, book=evil, notebook='"><b>')
+    html = extension.badge(evil, book=evil, notebook='"><b>')
     assert "<b>" not in html
 
 
 def test_a_run_has_one_name_for_all_its_pages_and_another_when_anything_changes(monkeypatch):
-    asked = {"preset": "quick", "seed": 0, "device": "cpu", "changed": {}}
-    first, source, tables = runs.run_id(**asked), cache._source, cache.tables()
-    assert first == runs.run_id(**asked)
-    for change in ({"preset": "tiny"}, {"seed": 1}, {"device": "cuda"}, {"changed": {"crop": 128}}):
-        assert runs.run_id(**asked | change) != first
+    asked = {"preset": "quick", "seed": 0, "device": "cpu"}
+
+    def name(**change):
+        return reproduce._about(asked | change)["run"]
+
+    first, source, tables = name(), cache._source, cache.tables()
+    assert first == name(again=True, song=3)
+    assert first == name(beam_sizes=[1, 5, 10, 15, 20])
+    for change in ({"preset": "tiny"}, {"seed": 1}, {"views": 1}):
+        assert name(**change) != first
+    with monkeypatch.context() as other:
+        other.setattr(reproduce, "check_device", lambda _: torch.device("cuda"))
+        assert name() != first
 
     def edited(module):
         text = source(module) + "\nx = 2\n"
         monkeypatch.setattr(cache, "_source", lambda n: text if n == module else source(n))
-        return runs.run_id(**asked)
+        return name()
 
     assert edited("songtitle.figures.style") == first  # how pages look makes no other run
     assert edited("songtitle.experiment.labs") != first
     monkeypatch.setattr(cache, "_source", source)
-    monkeypatch.setattr(runs, "tables", lambda: tables | {"data_manifest/stamps.csv": "00000000"})
-    assert runs.run_id(**asked) != first
+    monkeypatch.setattr(cache, "tables", lambda: tables | {"data_manifest/stamps.csv": "00000000"})
+    assert name() != first
 
 
 def test_records_are_taken_from_outputs_once_each_in_order():
@@ -159,9 +167,9 @@ def test_records_are_taken_from_outputs_once_each_in_order():
         content.cells[1:], ([["s", "1"], ["t", "2"]], [["s", "1"]]), strict=True
     ):
         cell.outputs[0].data[RECORDS] = records
-    assert runs.take_records(content) == [("s", "1"), ("t", "2")]
+    assert reproduce.take_records(content) == [("s", "1"), ("t", "2")]
     assert RECORDS not in nbformat.writes(content)
-    assert runs.take_records(content) == []
+    assert reproduce.take_records(content) == []
 
 
 def test_data_are_those_of_a_record_and_of_all_it_rests_on(tmp_path, monkeypatch):
@@ -171,11 +179,13 @@ def test_data_are_those_of_a_record_and_of_all_it_rests_on(tmp_path, monkeypatch
         (folder / name).write_text(json.dumps({"stage": stage, "key": key} | content))
 
     home, results = tmp_path / "home", tmp_path / "results"
-    monkeypatch.setattr(runs, "published_records", partial(runs.published_records, [results]))
+    monkeypatch.setattr(
+        reproduce, "published_records", partial(reproduce.published_records, [results])
+    )
     record(home / "runs" / "scores" / "s1", "scores", "s1", inputs={"corpora": "c1"})
     record(home / "runs" / "corpora" / "c1", "corpora", "c1", settings={"data": {"x": "f" * 64}})
     record(results / "census", "clips", "k1", settings={"files": {"y": {"sha256": "e" * 64}}})
-    found = runs.data_hashes([("scores", "s1"), ("clips", "k1"), ("none", "n")], home)
+    found = reproduce.data_hashes([("scores", "s1"), ("clips", "k1"), ("none", "n")], home)
     assert found == {"x": "f" * 16, "y": "e" * 16}
 
 
@@ -183,22 +193,24 @@ def test_times_stand_beside_the_pages_and_not_in_them(tmp_path):
     write_book(tmp_path, QUICK)
     page = tmp_path / "notebooks" / "01_page.ipynb"
     before = page.read_bytes()
-    runs.note_times(page, seconds=3.21, machine="here", code={"a": "1"})
-    runs.note_times(page.with_name("02_page.ipynb"), seconds=1.0, machine="there", code={"b": "2"})
+    reproduce.note_times(page, seconds=3.21, machine="here", code={"a": "1"})
+    reproduce.note_times(
+        page.with_name("02_page.ipynb"), seconds=1.0, machine="there", code={"b": "2"}
+    )
     assert page.read_bytes() == before
-    found = runs.read_page(page)
+    found = reproduce.read_page(page)
     assert (found.seconds, found.machine, found.preset) == (3.2, "here", "quick")
     assert found.made.count("-") == 2
-    assert runs.read_page(page.with_name("02_page.ipynb")) is None
+    assert reproduce.read_page(page.with_name("02_page.ipynb")) is None
 
 
 @pytest.mark.parametrize("torn", ["", '{"01_page": {"ma'])
 def test_times_that_a_kill_tore_are_begun_anew(tmp_path, torn):
     write_book(tmp_path, QUICK)
     page = tmp_path / "notebooks" / "01_page.ipynb"
-    (page.parent / runs.TIMES).write_text(torn)
-    runs.note_times(page, seconds=3.21, machine="here", code={"a": "1"})
-    assert runs.read_page(page).seconds == 3.2
+    (page.parent / reproduce.TIMES).write_text(torn)
+    reproduce.note_times(page, seconds=3.21, machine="here", code={"a": "1"})
+    assert reproduce.read_page(page).seconds == 3.2
 
 
 SHOW = """
@@ -223,25 +235,12 @@ def test_an_executed_page_carries_its_run_and_two_are_the_same_bytes(tmp_path, m
         reproduce.execute(source, tmp_path / name / "00_test.ipynb", given)
     first, second = (tmp_path / name / "00_test.ipynb" for name in "ab")
     assert first.read_bytes() == second.read_bytes()
-    found = runs.read_page(first)
+    found = reproduce.read_page(first)
     assert (found.preset, found.seed, found.changed) == ("tiny", 5, {"beam_sizes": [1, 2]})
     assert found.records == (("scores", "4e18"),)
     assert found.seconds > 0
     carried = nbformat.read(first, 4).metadata["songtitle"]
     assert not {"made", "seconds", "machine"} & set(carried)
-
-
-def test_pages_of_a_whole_run_are_of_one_run_though_some_know_fewer_settings():
-    asked = {"preset": "tiny", "seed": None, "beam_sizes": "[1, 2]", "again": None}
-    assert reproduce._about(asked)["run"] == reproduce._about(asked | {"song": 3})["run"]
-    assert reproduce._about(asked)["run"] != reproduce._about({"preset": "tiny"})["run"]
-    usual = reproduce._about({"preset": "tiny", "beam_sizes": [1, 3]})
-    assert usual["run"] == reproduce._about({"preset": "tiny"})["run"]
-
-
-def test_the_stages_that_are_shown_as_published_are_those_of_the_runner():
-    stages = reproduce.long_stages(preset("tiny"))
-    assert set(runs.LONG) == {stage.__name__ for stage, _ in stages}
 
 
 def test_a_note_without_records_says_none():
@@ -250,38 +249,38 @@ def test_a_note_without_records_says_none():
 
 def test_the_published_pages_are_of_one_run_and_no_draft():
     assert not SETTINGS["sphinx"]["config"].get("songtitle_draft")
-    pages = lookup.pages_of(cache.ROOT / "book", cache.ROOT / "_toc.yml")
-    found = {name: runs.read_page(cache.ROOT / "book" / f"{name}.ipynb") for name in pages}
-    book = runs.one_run({Path(name).name: page for name, page in found.items()})
+    pages = extension.pages_of(cache.ROOT / "book", cache.ROOT / "_toc.yml")
+    found = {name: reproduce.read_page(cache.ROOT / "book" / f"{name}.ipynb") for name in pages}
+    book = reproduce.one_run({Path(name).name: page for name, page in found.items()})
     assert book is not None
-    there = runs.published_records([cache.PUBLISHED])
-    runs.check_published({name: page for name, page in found.items() if page}, there)
+    there = reproduce.published_records([cache.PUBLISHED])
+    reproduce.check_published({name: page for name, page in found.items() if page}, there)
 
 
 def test_a_book_without_notebooks_has_no_run():
-    assert runs.one_run({}) is None
+    assert reproduce.one_run({}) is None
     with pytest.raises(InputError, match="pages without a run: x"):
-        runs.one_run({"x": None})
+        reproduce.one_run({"x": None})
 
 
 def test_a_page_that_other_code_made_says_so_with_what_has_changed(tmp_path, monkeypatch):
     notebook = reproduce.SOURCES / "06_similarity.ipynb"
-    code = runs.code_of_page(notebook)
+    code = reproduce.code_of_page(notebook)
     page = tmp_path / notebook.name
     about = {"run": "r", "preset": "quick", "code": cache.digest(code), "records": []}
     content = nbformat.v4.new_notebook(metadata={"songtitle": about})
     nbformat.write(content, page)
-    runs.note_times(page, seconds=1.0, machine="here", code=code)
-    current = runs.read_page(page)
+    reproduce.note_times(page, seconds=1.0, machine="here", code=code)
+    current = reproduce.read_page(page)
     assert current.changed_code == ()
-    assert "other code" not in lookup.badge(current, book=current, notebook="x")
+    assert "other code" not in extension.badge(current, book=current, notebook="x")
     source = cache._source
     text = source("songtitle.experiment.similarity").replace("(5, 30, 60)", "(5, 15, 60)")
     name = "songtitle.experiment.similarity"
     monkeypatch.setattr(cache, "_source", lambda n: text if n == name else source(n))
-    other = runs.read_page(page)
+    other = reproduce.read_page(page)
     assert other.changed_code == (name,)
-    html = lookup.badge(other, book=other, notebook="x")
+    html = extension.badge(other, book=other, notebook="x")
     assert "other code than this clone" in html
     assert name in html
 
@@ -289,10 +288,10 @@ def test_a_page_that_other_code_made_says_so_with_what_has_changed(tmp_path, mon
 def test_a_page_on_a_published_record_that_other_code_made_says_so(tmp_path, monkeypatch):
     kept = {"stage": "growing", "key": "k", "code": {"songtitle.metrics.bleu": "00000000"}}
     there = {("growing", "k"): kept, ("scores", "s"): kept | {"code": {}}}
-    monkeypatch.setattr(runs, "published_records", lambda: there)
+    monkeypatch.setattr(reproduce, "published_records", lambda: there)
     page = tmp_path / "00_page.ipynb"
     about = {"run": "r", "preset": "quick", "records": [["growing", "k"], ["scores", "s"]]}
     nbformat.write(nbformat.v4.new_notebook(metadata={"songtitle": about}), page)
-    found = runs.read_page(page)
+    found = reproduce.read_page(page)
     assert found.other_code == ("growing",)
-    assert "<code>growing</code>" in lookup.badge(found, book=found, notebook="x")
+    assert "<code>growing</code>" in extension.badge(found, book=found, notebook="x")

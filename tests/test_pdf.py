@@ -67,7 +67,8 @@ def test_a_chromium_that_does_not_start_is_one_line(monkeypatch):
 
 
 def test_the_title_page_takes_title_and_author_from_the_first_page():
-    page = pdf.title_page(NAV)
+    title, page = pdf.title_page(NAV)
+    assert title == "A & B"
     assert '<p class="pdf-name">A &amp; B</p>' in page
     assert "<p>The authors</p>" in page
 

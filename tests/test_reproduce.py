@@ -1,6 +1,7 @@
 """Laws of reproducing: bad parameters refused first, same run same bytes, nothing missing."""
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from songtitle import cache
 from songtitle.book import reproduce
 from songtitle.errors import InputError
+from songtitle.experiment import paper_corpora
 
 
 @pytest.fixture(autouse=True)
@@ -141,14 +143,11 @@ def small_clone(tmp_path, monkeypatch):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         (clone / name).write_text(text)
     run = clone / "book" / "_build" / "run"
-    for name, place in {
-        "ROOT": clone,
-        "RUN": run,
-        "BOOK": clone / "book",
-        "EXECUTED": run / "notebooks",
-        "OWN": run / "results",
-        "PUBLISHED": clone / "results",
-    }.items():
+    places = {"RUN": run, "OWN": run / "results", "PUBLISHED": clone / "results"}
+    for name, place in places.items():
+        monkeypatch.setattr(cache, name, place)
+    places = {"ROOT": clone, "BOOK": clone / "book", "EXECUTED": run / "notebooks"}
+    for name, place in places.items():
         monkeypatch.setattr(reproduce, name, place)
     return clone
 
@@ -191,6 +190,56 @@ def test_publishing_writes_what_was_run_into_the_clone_and_nothing_else(small_cl
     ):
         assert found[name] == "ours"
     assert found["book/index.md"] == "prose"
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Puts a record among those of this run, or those that were published."""
+    for name in ("OWN", "PUBLISHED"):
+        monkeypatch.setattr(cache, name, tmp_path / name)
+
+    def put(name, key, *, code=(), place="PUBLISHED"):
+        path = tmp_path / place / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"key": key, "code": dict(code), "timing": place}))
+
+    return put
+
+
+def changed_pages(work):
+    """The pages that are made again after this."""
+    pages = [path for path in reproduce.notebooks() if path.stem != reproduce.SCOREBOARD]
+    before = {path.stem: reproduce._key(path, {}) for path in pages}
+    work()
+    return [path.stem for path in pages if reproduce._key(path, {}) != before[path.stem]]
+
+
+STALE = {"songtitle.metrics.bleu": "00000000"}
+
+
+def test_keeping_and_publishing_what_a_run_found_makes_no_page_again(kept):
+    names = ("tiny/comparison", "tiny/scores", "quick/switchboard", "samples/samples")
+    for place in ("OWN", "PUBLISHED"):
+        assert changed_pages(lambda at=place: [kept(name, "k", place=at) for name in names]) == []
+
+
+def test_a_long_stage_that_is_made_again_makes_again_the_page_that_shows_it_and_no_other(kept):
+    kept("quick/replicates", "old", code=STALE)
+    kept("quick/comparison", "old", code=STALE)
+    assert changed_pages(lambda: kept("quick/replicates", "new", place="OWN")) == ["09_controls"]
+    assert changed_pages(lambda: kept("quick/comparison", "new")) == ["03_training"]
+
+
+def test_what_is_measured_or_counted_elsewhere_makes_pages_again_unless_it_is_counted_here(
+    kept, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("SONGTITLE_REAL_DATA", raising=False)
+    assert changed_pages(lambda: kept("benchmarks/beam", "k")) == ["08_speed"]
+    assert changed_pages(lambda: kept("faults/faults", "k")) == ["18_faults"]
+    assert "01_corpora" in changed_pages(lambda: kept("census/fma_tracks", "k"))
+    assert not changed_pages(lambda: kept("census/fma_tracks", "k", place="OWN"))
+    monkeypatch.setattr(paper_corpora, "files_of", lambda question, home: ("here", len, []))
+    assert not changed_pages(lambda: kept("census/fma_tracks", "other"))
 
 
 def test_nothing_but_publishing_writes_where_git_looks():

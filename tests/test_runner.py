@@ -27,6 +27,11 @@ def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "home"))
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
 def written(folder, name, source):
     content = nbformat.v4.new_notebook()
     content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
@@ -165,10 +170,13 @@ def test_the_page_that_trains_begins_and_the_scoreboard_waits_for_all_others(mon
     assert sorted(others + last) == [path.stem for path in reproduce.notebooks()]
 
 
-def test_a_traceback_keeps_its_colours_only_where_they_are_asked_for():
-    error = reproduce.NotebookError("one line", ["\x1b[31mValueError\x1b[39m", "\x1b[1;32mat 2"])
-    assert error.drawn(colour=False) == "ValueError\nat 2\n"
-    assert error.drawn(colour=True).startswith("\x1b[31m")
+def test_a_traceback_keeps_its_colours_where_there_is_a_terminal(monkeypatch, tmp_path):
+    path = written(tmp_path, "01_first", "1 / 0")
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert __main__.main(["run", str(path), "--preset", "tiny", "--output", str(tmp_path)]) == 2
+    assert "\x1b[" in screen.getvalue()
 
 
 def test_a_message_for_the_reader_is_shown_without_a_traceback(tmp_path, capsys):
@@ -202,11 +210,6 @@ def test_a_parameter_with_a_type_is_read_like_one_without(tmp_path):
     nbformat.write(content, tmp_path / "typed.ipynb")
     found = reproduce.parameters_of(tmp_path / "typed.ipynb")
     assert found == {"preset": "tiny", "sizes": None, "long": False}
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.harness import Growth, Row
-from songtitle.book.runs import PageRun, check_published
+from songtitle.book.reproduce import PageRun, check_published
 from songtitle.cache import ROOT, code_of_text, digest
 from songtitle.errors import InputError
 from songtitle.figures import findings

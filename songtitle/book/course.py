@@ -1,8 +1,7 @@
 """Course: a notebook's student version and its hidden checks, and a grader for what comes back.
 
-`write(folder)` makes both from the notebooks of the book, `grade(submission)` marks one notebook.
-The exercises stand in the notebooks as sphinx-exercise has them; `questions` says with which tags.
-otter-grader does the work: strips solutions, packs the checks, runs a submission.
+The exercises stand in the notebooks as sphinx-exercise has them. otter-grader does the work: strips
+solutions, packs the checks, runs a submission.
 """
 
 import ast
@@ -20,15 +19,17 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import jupytext
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
+from songtitle.cache import ROOT
 from songtitle.errors import InputError
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 LIMIT = 15 * 60  # seconds that a submission may run
 
 ASSIGNMENT = """export_cell: false
@@ -51,19 +52,13 @@ _DIRECTIVE = re.compile(
 _OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Directive:
-    """One directive of sphinx-exercise: its name, argument, options and text."""
+class Directive(NamedTuple):
+    """One directive of sphinx-exercise."""
 
     name: str  # exercise, solution, solution-start, solution-end
     argument: str  # an exercise's title, or the label of the exercise that is solved
     options: dict[str, str]
     text: str
-
-    @property
-    def label(self) -> str:
-        """What others refer to it by; empty without one."""
-        return self.options.get("label", "")
 
 
 @dataclass
@@ -81,12 +76,14 @@ class Exercise:
     @property
     def code(self) -> list[NotebookNode]:
         """The cells that solve it, none where the solution is words."""
-        return [cell for cell in self.answer if "solution" in tags(cell)]
+        return [cell for cell in self.answer if "solution" in _tags(cell)]
 
 
-def tags(cell: NotebookNode) -> list[str]:
-    """The tags of a cell."""
+def _tags(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
+
+
+# --- exercises in a notebook
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -101,89 +98,85 @@ def read_notebook(path: Path) -> NotebookNode:
         raise InputError(msg) from error
 
 
-def directives(text: str) -> Iterator[str | Directive]:
-    """The text of a Markdown cell in order: plain stretches, and the exercises' directives."""
-    end = 0
-    for found in _DIRECTIVE.finditer(text):
-        yield from _plain(text[end : found.start()])
-        options = dict(_OPTION.findall(found["options"]))
-        inside = found["text"].strip("\n")
-        yield Directive(found["name"], found["argument"].strip(), options, inside)
-        end = found.end()
-    yield from _plain(text[end:])
-
-
-def _plain(text: str) -> Iterator[str]:
-    if found := _FENCE.search(text):
-        msg = f"{found[0].strip()}: expected a line of {found['fence']} that ends it; add one"
-        raise InputError(msg)
-    if text.strip():
-        yield text.strip("\n")
-
-
 def exercises(notebook: NotebookNode) -> list[Exercise]:
-    """All exercises of a notebook in order.
-
-    Raises InputError, in one line, for one without a label or with two solutions, for a solution of
-    no exercise, and for cells tagged as solution or check that stand outside of one.
-    """
+    """All exercises of a notebook in order; see `parts` for what is refused."""
     return [part for part in parts(notebook) if isinstance(part, Exercise)]
 
 
 def parts(notebook: NotebookNode) -> list[NotebookNode | str | Exercise]:
-    """A notebook in order: its cells, stretches of Markdown beside directives, its exercises."""
+    """A notebook in order: its cells, stretches of Markdown beside directives, its exercises.
+
+    Raises InputError, in one line, for one without a label or with two solutions, for a solution of
+    no exercise, and for cells tagged as solution or check that stand outside of one.
+    """
     found: list[NotebookNode | str | Exercise] = []
     known: dict[str, Exercise] = {}
     last: Exercise | None = None  # whose checks may follow
     solving: Exercise | None = None  # between solution-start and solution-end
     for cell in notebook.cells:
-        if cell.cell_type != "markdown":
-            if solving:
-                solving.answer.append(cell)
-            elif not _checks(cell, last):
-                found.append(cell)
-            continue
-        for piece in directives(cell.source):
-            if isinstance(piece, str):
-                if solving:
-                    solving.answer.append(NotebookNode(cell | {"source": piece, "metadata": {}}))
+        for piece in _pieces(cell.source) if cell.cell_type == "markdown" else [cell]:
+            if isinstance(piece, Directive):
+                if piece.name == "exercise":
+                    last = _asked(piece, known)
+                    found.append(last)
+                elif piece.name == "solution-end":
+                    if solving is None:
+                        msg = "solution-end: expected a solution-start before it; add one"
+                        raise InputError(msg)
+                    solving = None
                 else:
-                    found.append(piece)
-            elif piece.name == "exercise":
-                if not piece.label or piece.label in known:
-                    msg = f"exercise {piece.argument or piece.text[:30]!r}: expected a :label: of "
-                    msg += f"its own, got {piece.label!r}; add one such as ex-04-1"
-                    raise InputError(msg)
-                last = known[piece.label] = Exercise(piece.label, piece.argument, piece.text)
-                found.append(last)
-            elif piece.name == "solution-end":
-                if solving is None:
-                    msg = "solution-end: expected a solution-start before it; add one"
-                    raise InputError(msg)
-                solving = None
-            else:
-                last = _solve(piece, known)
-                solving = last if piece.name == "solution-start" else None
+                    last = _solved(piece, known)
+                    solving = last if piece.name == "solution-start" else None
+            elif solving:
+                cell = new_markdown_cell(piece) if isinstance(piece, str) else piece
+                solving.answer.append(cell)
+            elif isinstance(piece, str) or not _is_check(piece, last):
+                found.append(piece)
     if solving:
         msg = f"{solving.label}: expected a solution-end after its solution-start; add one"
         raise InputError(msg)
     return found
 
 
-def _solve(piece: Directive, known: dict[str, Exercise]) -> Exercise:
-    """Give a solution to its exercise, which is returned."""
+def _pieces(text: str) -> Iterator[str | Directive]:
+    """The text of a Markdown cell in order: plain stretches, and the exercises' directives."""
+    end = 0
+    for found in [*_DIRECTIVE.finditer(text), None]:
+        plain = text[end : found.start() if found else None]
+        if fence := _FENCE.search(plain):
+            msg = f"{fence[0].strip()}: expected a line of {fence['fence']} that ends it; add one"
+            raise InputError(msg)
+        if plain.strip():
+            yield plain.strip("\n")
+        if found:
+            end, options = found.end(), dict(_OPTION.findall(found["options"]))
+            inside = found["text"].strip("\n")
+            yield Directive(found["name"], found["argument"].strip(), options, inside)
+
+
+def _asked(piece: Directive, known: dict[str, Exercise]) -> Exercise:
+    label = piece.options.get("label", "")
+    if not label or label in known:
+        msg = f"exercise {piece.argument or piece.text[:30]!r}: expected a :label: of its own, "
+        msg += f"got {label!r}; add one such as ex-04-1"
+        raise InputError(msg)
+    known[label] = Exercise(label, piece.argument, piece.text)
+    return known[label]
+
+
+def _solved(piece: Directive, known: dict[str, Exercise]) -> Exercise:
     exercise = known.get(piece.argument)
     if exercise is None or exercise.solution is not None:
-        msg = f"solution {piece.label!r}: expected an exercise without a solution before it, got "
-        msg += f"{piece.argument!r}; mend one of the labels"
+        msg = f"solution {piece.options.get('label', '')!r}: expected an exercise without a "
+        msg += f"solution before it, got {piece.argument!r}; mend one of the labels"
         raise InputError(msg)
     exercise.solution = piece
     return exercise
 
 
-def _checks(cell: NotebookNode, exercise: Exercise | None) -> bool:
+def _is_check(cell: NotebookNode, exercise: Exercise | None) -> bool:
     """Give a check to the exercise before it; False where the cell is none."""
-    kinds = {"check", "hidden-check", "solution"} & set(tags(cell))
+    kinds = {"check", "hidden-check", "solution"} & set(_tags(cell))
     if not kinds:
         return False
     if exercise is None or exercise.solution is None or "solution" in kinds:
@@ -194,19 +187,7 @@ def _checks(cell: NotebookNode, exercise: Exercise | None) -> bool:
     return True
 
 
-def named(names: Iterable[str] = (), folder: Path | None = None) -> list[Path]:
-    """The notebooks of these names (all of them where none is given) that have exercises."""
-    folder = folder or NOTEBOOKS
-    known = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.py"))}
-    if not known:
-        msg = f"course: expected notebooks in {folder}, found none; run it in a clone of the book"
-        raise InputError(msg)
-    wanted = [Path(name).stem for name in names] or list(known)
-    for name in wanted:
-        if name not in known:
-            msg = f"{name}: no such notebook; expected one of {', '.join(known)}"
-            raise InputError(msg)
-    return [known[name] for name in wanted]
+# --- what students and teachers get
 
 
 def write_course(
@@ -218,7 +199,14 @@ def write_course(
     any otter takes. `preset` replaces that of the parameters. Raises InputError for a name that
     is no notebook, a folder that is a file, and where otter-grader is not installed.
     """
-    chosen = named(names)
+    known = {path.stem: path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py"))}
+    if not known:
+        msg = f"course: expected notebooks in {NOTEBOOKS}, found none; run it in a clone"
+        raise InputError(msg)
+    chosen = [Path(name).stem for name in names] or list(known)
+    if unknown := [name for name in chosen if name not in known]:
+        msg = f"{unknown[0]}: no such notebook; expected one of {', '.join(known)}"
+        raise InputError(msg)
     try:
         import otter.assign
     except ImportError as error:
@@ -232,17 +220,15 @@ def write_course(
         msg = f"{folder}: expected a folder to write to, got {error.strerror}; name another"
         raise InputError(msg) from error
     written = []
-    for path in chosen:
-        notebook = master(read_notebook(path), path.stem, preset=preset)
+    for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:
-            source = Path(scratch) / f"{path.stem}.ipynb"
-            nbformat.write(notebook, source)
+            source, made = Path(scratch) / f"{name}.ipynb", Path(scratch) / "made"
+            nbformat.write(master(read_notebook(known[name]), name, preset=preset), source)
             logging.getLogger("otter").setLevel(logging.ERROR)
             with contextlib.redirect_stdout(io.StringIO()):
-                otter.assign.main(str(source), f"{scratch}/made", no_pdfs=True, no_run_tests=True)
-            made = Path(scratch) / "made"
+                otter.assign.main(str(source), str(made), no_pdfs=True, no_run_tests=True)
             (zipped,) = (made / "autograder").glob("*.zip")
-            kept = teacher / f"{path.stem}.zip"
+            kept = teacher / f"{name}.zip"
             shutil.move(zipped, kept)
             shutil.move(made / "autograder" / source.name, teacher / source.name)
             os.replace(made / "student" / source.name, student / source.name)
@@ -257,27 +243,23 @@ def master(notebook: NotebookNode, name: str, *, preset: str | None = None) -> N
     (otter: manual), one solved in code by its checks.
     """
     head = f"# ASSIGNMENT CONFIG\nname: {name}\n{ASSIGNMENT}"
-    cells = [new_raw_cell(head), new_markdown_cell(GREETING)]
+    cells, parameters = [new_raw_cell(head), new_markdown_cell(GREETING)], False
     for part in parts(notebook):
         if isinstance(part, Exercise):
             cells += _question(part)
         elif isinstance(part, str):
             cells.append(new_markdown_cell(without_roles(part)))
-        elif "remove-cell" not in tags(part):
-            cells.append(_bare(part, preset))
-    if preset and not any("parameters" in tags(cell) for cell in cells):
+        elif "remove-cell" not in _tags(part):
+            cell = new_code_cell(part.source, metadata={"tags": _tags(part)} if _tags(part) else {})
+            if preset and "parameters" in _tags(part):
+                pattern, parameters = r'^(preset(?:: str)? = )"\w*"', True
+                cell.source = re.sub(pattern, rf'\g<1>"{preset}"', part.source, flags=re.MULTILINE)
+            cells.append(cell)
+    if preset and not parameters:
         msg = f"{name}: expected a cell of parameters to write the preset to, found none"
         raise InputError(msg)
     metadata = {"kernelspec": dict(notebook.metadata["kernelspec"])}
     return new_notebook(cells=cells, metadata=metadata)
-
-
-def _bare(cell: NotebookNode, preset: str | None) -> NotebookNode:
-    source = cell.source
-    if preset and "parameters" in tags(cell):
-        pattern = r'^(preset(?:: str)? = )"\w*"'
-        source = re.sub(pattern, rf'\g<1>"{preset}"', source, flags=re.MULTILINE)
-    return new_code_cell(source, metadata={"tags": tags(cell)} if tags(cell) else {})
 
 
 def _question(exercise: Exercise) -> list[NotebookNode]:
@@ -285,24 +267,30 @@ def _question(exercise: Exercise) -> list[NotebookNode]:
     if exercise.solution is None:
         msg = f"{exercise.label}: expected a solution; add a {{solution}} directive"
         raise InputError(msg)
-    head = f"# BEGIN QUESTION\nname: {exercise.label}\n"
-    head += f"points: {len(exercise.checks + exercise.hidden)}" if exercise.code else "manual: true"
+    checks = [*exercise.checks, *exercise.hidden]
+    points = f"points: {len(checks)}" if exercise.code else "manual: true"
     title = f"**Exercise {': '.join(filter(None, (exercise.label[3:], exercise.title)))}**"
-    cells = [new_raw_cell(head), new_markdown_cell(f"{title}\n\n{without_roles(exercise.text)}")]
-    read = "\n".join(cell.source for cell in (*exercise.checks, *exercise.hidden))
-    answer = exercise.answer or [new_markdown_cell(exercise.solution.text)]
+    read = names_in("\n".join(cell.source for cell in checks))
     solved = [
-        new_code_cell(with_prompt(cell.source, names_in(read)))
+        new_code_cell(with_prompt(cell.source, read))
         if cell.cell_type == "code"
         else new_markdown_cell(cell.source)
-        for cell in answer
+        for cell in exercise.answer or [new_markdown_cell(exercise.solution.text)]
     ]
-    cells += _block("SOLUTION", solved)
     tests = [new_code_cell(cell.source) for cell in exercise.checks]
     tests += [new_code_cell(f"# HIDDEN\n{cell.source}") for cell in exercise.hidden]
-    if tests:
-        cells += _block("TESTS", tests)
-    return [*cells, new_raw_cell("# END QUESTION")]
+    return [
+        new_raw_cell(f"# BEGIN QUESTION\nname: {exercise.label}\n{points}"),
+        new_markdown_cell(f"{title}\n\n{without_roles(exercise.text)}"),
+        *_block("SOLUTION", solved),
+        *_block("TESTS", tests),
+        new_raw_cell("# END QUESTION"),
+    ]
+
+
+def _block(name: str, cells: list[NotebookNode]) -> list[NotebookNode]:
+    edges = new_raw_cell(f"# BEGIN {name}"), new_raw_cell(f"# END {name}")
+    return [edges[0], *cells, edges[1]] if cells else []
 
 
 def without_roles(text: str) -> str:
@@ -313,10 +301,6 @@ def without_roles(text: str) -> str:
     text = re.sub(r"\{glue:\w+\}`[^`]*`", "…", text)
     text = re.sub(r"\{[\w:-]+\}`([^`<]*?)\s*<[^`>]*>`", r"\1", text)  # a title <of its target>
     return re.sub(r"\{[\w:-]+\}`([^`]*)`", r"\1", text)
-
-
-def _block(name: str, cells: list[NotebookNode]) -> list[NotebookNode]:
-    return [new_raw_cell(f"# BEGIN {name}"), *cells, new_raw_cell(f"# END {name}")]
 
 
 def names_in(source: str) -> set[str]:
@@ -344,6 +328,9 @@ def with_prompt(source: str, checked: set[str]) -> str:
             prompt += [f"{name} = ..." for name in targets if name in checked]
     lines = ["# BEGIN SOLUTION NO PROMPT", source.rstrip(), "# END SOLUTION"]
     return "\n".join([*lines, '""" # BEGIN PROMPT', *prompt, '"""; # END PROMPT'])
+
+
+# --- what comes back
 
 
 @dataclass(frozen=True)
@@ -383,7 +370,15 @@ def grade(submission: Path, checks: Path | None = None, *, limit: float = LIMIT)
         folder = Path(scratch)
         if checks is None:
             ((_, checks),) = write_course(folder / "course", [name])
-        _check_zip(checks, name)
+        try:
+            with zipfile.ZipFile(checks) as zipped:
+                made_for = json.loads(zipped.read("otter_config.json")).get("assignment_name")
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            msg = f"{checks}: expected a zip of checks from the teacher's folder; run `course` anew"
+            raise InputError(msg) from error
+        if made_for != name:
+            msg = f"{checks}: expected the checks of {name}, got those of {made_for}; "
+            raise InputError(msg + f"take {name}.zip")
         # A copy under a plain name: otter puts the file among others of its own.
         nbformat.write(notebook, folder / "submission.ipynb")
         command = [sys.executable, "-m", "otter", "run", "--no-logo", "-a", str(checks.resolve())]
@@ -402,23 +397,8 @@ def grade(submission: Path, checks: Path | None = None, *, limit: float = LIMIT)
             msg = f"{submission}: expected otter to grade it, it said {said!r}; run it in Jupyter"
             raise InputError(msg)
         found = json.loads(results.read_text("utf-8"))["tests"]
-    points = {
-        each["name"]: (float(each["score"]), float(each["max_score"]))
-        for each in found
-        if each["name"].startswith("ex-")
-    }
+    marked = [each for each in found if each["name"].startswith("ex-")]
+    points = {each["name"]: (float(each["score"]), float(each["max_score"])) for each in marked}
     source = NOTEBOOKS / f"{name}.py"
     asked = exercises(read_notebook(source)) if source.is_file() else []
     return Grade(name, points, tuple(e.label for e in asked if e.label not in points))
-
-
-def _check_zip(checks: Path, name: str) -> None:
-    try:
-        with zipfile.ZipFile(checks) as zipped:
-            made_for = json.loads(zipped.read("otter_config.json")).get("assignment_name")
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        msg = f"{checks}: expected a zip of checks from the teacher's folder; run `course` anew"
-        raise InputError(msg) from error
-    if made_for != name:
-        msg = f"{checks}: expected the checks of {name}, got those of {made_for}; take {name}.zip"
-        raise InputError(msg)

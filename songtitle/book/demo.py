@@ -1,23 +1,33 @@
-"""The page that names songs in the reader's browser: its model and examples, from a trained run."""
+"""The page that names songs in the reader's browser: its model and examples, from a trained run.
 
+The captioner becomes two ONNX graphs: from a picture to memory, and the decoder one word further.
+Matrices are stored as 16-bit whole numbers with one scale for each output channel, half the size of
+float32; the graphs compute in float32. The same weights give the same bytes.
+"""
+
+import copy
 import hashlib
 import io
 import json
+import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import lameenc
 import numpy as np
+import onnx
 import onnxruntime
+import onnxscript.optimizer
 import soundfile
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import linear
+from torch.nn.utils.parametrize import register_parametrization
 
-from songtitle.book.graphs import picture_graph, word_graph
 from songtitle.cache import Record, read_json, run_stage
 from songtitle.config import ExperimentConfig, SearchConfig
 from songtitle.corpora.manifest import data_home
@@ -27,6 +37,9 @@ from songtitle.experiment.inputs import clip_picture, frozen_backbone, hear
 from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.naming import BEAM_SIZE, as_words, hypotheses
 from songtitle.experiment.scoring import scores
+from songtitle.model.captioner import Captioner
+from songtitle.model.encoder import Backbone, Projection
+from songtitle.model.lstm import LSTMDecoder
 from songtitle.search.beam import beam_search
 from songtitle.shapes import Image, State
 from songtitle.sound import load_clip, with_serial
@@ -36,33 +49,124 @@ SECONDS = 12.0
 INPUT = "songs: spectrogram"
 PICTURE, WORD, MODEL = "picture.onnx", "word.onnx", "model.json"
 RATES = {"wav": 22_050, "mp3": 44_100, "ogg": 44_100}  # Hz; wav is the largest by far
+OPSET, IR_VERSION = 18, 8  # what runtimes of 2023 and later read
+LEVELS = 32_767  # whole numbers on each side of zero
+SMALL = 64  # numbers of a constant that may be computed ahead: stored weights stay in 16 bits
 
 
-def example_files(clips: list[Path]) -> dict[str, bytes]:
-    """File name -> content of the first seconds of each clip, mono, one of each format.
+# --- the captioner as graphs
 
-    The same clips give the same bytes.
+
+def picture_graph(backbone: Backbone, model: Captioner, crop: int) -> bytes:
+    """Write `picture (crop, crop)` in [0, 1] to `memory (1, dim)` as ONNX.
+
+    Raises InputError for a model of other parts than the quick run's.
     """
-    found = {}
-    for number, (path, (kind, rate)) in enumerate(zip(clips, RATES.items(), strict=True)):
-        sound = load_clip(path, sample_rate=rate, duration=SECONDS).numpy()
-        found[f"example-{number + 1}.{kind}"] = _encoded(sound, rate, kind)
-    return found
+    encoder = model.encoder
+    if type(encoder) is not Projection or not backbone.frozen or backbone.memory != "pooled":
+        raise _refusal(encoder)
+    picture = torch.rand(crop, crop)
+    return _graph(_Picture(backbone, encoder), {"picture": picture}, ["memory"])
 
 
-def _encoded(sound: Float[np.ndarray, " samples"], rate: int, kind: str) -> bytes:
-    if kind == "mp3":
-        encoder = lameenc.Encoder()
-        encoder.silence()
-        encoder.set_in_sample_rate(rate)
-        encoder.set_channels(1)
-        encoder.set_bit_rate(64)
-        samples = np.round(np.clip(sound, -1, 1) * 32767).astype("<i2")
-        return bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush())
-    file = io.BytesIO()
-    subtype = "VORBIS" if kind == "ogg" else "PCM_16"
-    soundfile.write(file, np.clip(sound, -1, 1), rate, format=kind.upper(), subtype=subtype)
-    return with_serial(file.getvalue(), 1) if kind == "ogg" else file.getvalue()
+def word_graph(model: Captioner) -> bytes:
+    """Write the decoder, one word further for each row, as ONNX.
+
+    `token (rows)`, `memory (1, dim)`, `hidden_in` and `cell_in (rows, dim)` give `logits (rows,
+    vocab)`, `hidden` and `cell`. The token -1 stands for the picture itself, which enters a step
+    before `<bos>`; `memory` is read for it alone. (One graph, since it holds the LSTM's weights.)
+    Raises InputError for a model of other parts than the quick run's.
+    """
+    decoder = model.decoder
+    if not isinstance(decoder, LSTMDecoder) or decoder.lstm.num_layers != 1:
+        raise _refusal(decoder)
+    if not isinstance(decoder.embed, nn.Embedding):
+        raise _refusal(decoder.embed)
+    token, state = torch.tensor([1, 2], dtype=torch.int32), torch.rand(2, decoder.lstm.hidden_size)
+    inputs = {"token": token, "memory": state[:1], "hidden_in": state, "cell_in": state.clone()}
+    return _graph(_Word(decoder), inputs, ["logits", "hidden", "cell"])
+
+
+def _refusal(part: object) -> InputError:
+    return InputError(
+        "demo: expected the quick run's captioner, a frozen EfficientNet-Lite and an LSTM of one "
+        f"layer, got a part of type {type(part).__name__}; export a quick run"
+    )
+
+
+class _Picture(nn.Module):
+    def __init__(self, backbone: Backbone, encoder: Projection):
+        super().__init__()
+        self.backbone, self.encoder = backbone, encoder
+
+    def forward(self, picture: Tensor) -> Tensor:
+        image = picture.expand(1, 3, *picture.shape)
+        return self.encoder(self.backbone(image))[:, 0]
+
+
+class _Word(nn.Module):
+    def __init__(self, decoder: LSTMDecoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(
+        self, token: Tensor, memory: Tensor, hidden: Tensor, cell: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        decoder, lstm = self.decoder, self.decoder.lstm
+        x = torch.where((token < 0)[:, None], memory, decoder.embed(token.clamp(min=0)))
+        seen = linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)  # type: ignore[arg-type]
+        kept = linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)  # type: ignore[arg-type]
+        read, forget, new, shown = (seen + kept).chunk(4, dim=1)  # in torch's order
+        cell = forget.sigmoid() * cell + read.sigmoid() * new.tanh()
+        hidden = shown.sigmoid() * cell.tanh()
+        return decoder.output(hidden), hidden, cell
+
+
+class _SixteenBits(nn.Module):
+    """How a weight is stored, for `torch.nn.utils.parametrize`."""
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return sixteen_bits(weight)
+
+    def forward(self, whole: Tensor, scale: Tensor) -> Tensor:
+        return whole.float() * scale
+
+
+def sixteen_bits(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A weight as whole numbers and the scale of each output channel: `whole * scale` is near."""
+    largest = weight.detach().abs().flatten(1).amax(1).clamp(min=torch.finfo(weight.dtype).tiny)
+    scale = (largest / LEVELS).view(-1, *[1] * (weight.ndim - 1))
+    return (weight.detach() / scale).round().clamp(-LEVELS, LEVELS).to(torch.int16), scale
+
+
+def _graph(part: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> bytes:
+    """A network as ONNX; what has two rows in `inputs` may have any number."""
+    part, rows = copy.deepcopy(part).cpu().eval().requires_grad_(False), torch.export.Dim("rows")
+    for layer in list(part.modules()):
+        for name, weight in list(layer.named_parameters(recurse=False)):
+            if weight.ndim > 1:
+                register_parametrization(layer, name, _SixteenBits(), unsafe=True)
+    with warnings.catch_warnings(action="ignore"):  # of what changes in later versions
+        program: Any = torch.onnx.export(
+            part,
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=tuple({0: rows} if len(x) == 2 else None for x in inputs.values()),
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+        )
+    onnxscript.optimizer.optimize(program.model, input_size_limit=SMALL, output_size_limit=SMALL)
+    found: onnx.ModelProto = program.model_proto
+    graph = found.graph
+    for each in (found, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del each.metadata_props[:]  # lines of code, with paths of this machine
+    del graph.value_info[:]
+    found.ir_version = IR_VERSION
+    onnx.checker.check_model(found)
+    return found.SerializeToString(deterministic=True)
 
 
 class Twin:
@@ -106,20 +210,21 @@ class Twin:
         return as_words(found, vocabulary)[0]
 
 
+# --- the files of the page
+
+
 def write_demo(config: ExperimentConfig, folder: Path, *, home: Path | None = None) -> None:
     """Write what the page needs of a finished run to `folder`; a file that is right stays.
 
-    `picture.onnx` and `word.onnx` (see `graphs`), `model.json` (see `facts`) and three examples.
-    The titles of all test songs are compared with those of the run, which takes a minute or two.
-    Raises InputError for a captioner of other parts than the quick run's.
+    `picture.onnx`, `word.onnx`, `model.json` (see `facts`) and three examples. The titles of all
+    test songs are compared with those of the run, which takes a minute or two. Raises InputError
+    for a captioner of other parts than the quick run's.
     """
     home = home or data_home()
-    record = training(config, home=home)
-    model, vocabulary, _ = load_trained(record, config)
-    backbone = frozen_backbone(config)
+    model, vocabulary, _ = load_trained(training(config, home=home), config)
     graphs = {
-        PICTURE: picture_graph(backbone.cpu(), model.cpu()).SerializeToString(deterministic=True),
-        WORD: word_graph(model).SerializeToString(deterministic=True),
+        PICTURE: picture_graph(frozen_backbone(config), model, config.crop),
+        WORD: word_graph(model),
     }
     content = facts(config, vocabulary, home=home)
     sums = {name: hashlib.sha256(graph).hexdigest() for name, graph in graphs.items()}
@@ -136,6 +241,30 @@ def write_demo(config: ExperimentConfig, folder: Path, *, home: Path | None = No
         path = folder / name
         if not path.is_file() or path.read_bytes() != whole:
             path.write_bytes(whole)
+
+
+def example_files(clips: list[Path]) -> dict[str, bytes]:
+    """File name -> content of the first seconds of each clip, mono, one of each format.
+
+    The same clips give the same bytes.
+    """
+    found = {}
+    for number, (path, (kind, rate)) in enumerate(zip(clips, RATES.items(), strict=True)):
+        sound = load_clip(path, sample_rate=rate, duration=SECONDS).numpy().clip(-1, 1)
+        if kind == "mp3":
+            encoder = lameenc.Encoder()
+            encoder.silence()
+            encoder.set_in_sample_rate(rate)
+            encoder.set_channels(1)
+            encoder.set_bit_rate(64)
+            samples = np.round(sound * 32767).astype("<i2")
+            content = bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush())
+        else:
+            file, subtype = io.BytesIO(), "VORBIS" if kind == "ogg" else "PCM_16"
+            soundfile.write(file, sound, rate, format=kind.upper(), subtype=subtype)
+            content = with_serial(file.getvalue(), 1) if kind == "ogg" else file.getvalue()
+        found[f"example-{number + 1}.{kind}"] = content
+    return found
 
 
 def facts(config: ExperimentConfig, vocabulary: Vocabulary, *, home: Path) -> dict[str, Any]:

@@ -1,47 +1,34 @@
-"""The book's own Sphinx extension: where pages come from, what words mean, where files lie.
+"""The book's own Sphinx extension: badges, numbers of captions, tooltips, buttons, the reference.
 
 Listed in `_config.yml`. Importing it brings neither torch nor matplotlib.
 """
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any, ClassVar
+from typing import Any, get_type_hints
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from sphinx.errors import ConfigError, ExtensionError
+from sphinx.errors import ConfigError, ExtensionError, SphinxError
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
-from songtitle.book import figures, lookup
-
-WORDS = {"figure": "Figure", "table": "Table"}
-SHORT = {"figure": "fig", "table": "tab"}
-BUTTONS = ("use_repository_button", "use_issues_button", "use_edit_page_button")
-LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
-PAGE = "notebooks/15_gallery.ipynb"
-COMMAND = "python -m songtitle run"
-OUTPUTS = {"cell_output", "pasted-text", "pasted-inline"}  # MyST-NB's classes
-
-_ARTICLE = re.compile(r'<article class="song".*?</article>', re.DOTALL)
-# A full stop, not one of "e.g. this" or "0.5".
-_SENTENCE = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)[.!?](?=\s+[A-Z“\"(]|$)")
-
-REPAIRS = (
-    # A role that ARIA has given up; its list asks for items.
-    (re.compile(r'role="doc-biblioentry"'), 'role="listitem"'),
-    # The corner over row names heads nothing.
-    (re.compile(r"<th(?: [^>]*)?>(?:<p>)?\s*(?:</p>)?</th>"), "<td></td>"),
-    # Which cells a head is for.
-    (re.compile(r'<th class="head(?! stub)'), '<th scope="col" class="head'),
-    (re.compile(r'<th class="stub'), '<th scope="row" class="stub'),
+from songtitle.book import figures
+from songtitle.book.reproduce import (
+    PageRun,
+    check_published,
+    one_run,
+    published_records,
+    read_page,
 )
-# A signature of many lines is written as a list of definitions without their terms.
-SIGNATURE = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.DOTALL)
+from songtitle.errors import InputError
+from songtitle.tables import shown
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -53,15 +40,27 @@ def setup(app: Any) -> dict[str, Any]:
     if (app.srcdir / "book" / "_toc.yml").is_file():
         app.srcdir = app.confdir = app.srcdir / "book"
         app.connect("config-inited", _add_static)
-    for part in (lookup.setup_provenance, lookup.setup, figures.setup, setup_numbering):
-        part(app)
-    app.add_node(term_link, html=(_open, _close))
-    app.add_transform(Verbatim)
+    app.setup_extension("sphinx.ext.autodoc")
+    _name_types_of_settings()
+    app.add_config_value("songtitle_draft", False, "html", bool)
     app.add_directive("songs", Songs)
-    app.connect("doctree-resolved", _add_tooltips)
-    app.connect("config-inited", _decide)
-    app.connect("html-page-context", _aim, priority=600)  # after the theme's, at 501
-    setup_accessible(app)
+    for transform in (Verbatim, NumberCaptions):
+        app.add_transform(transform)
+    figures.setup(app)
+    for event, handler, priority in (
+        ("builder-inited", _check_run, 500),
+        ("env-get-outdated", _outdated, 500),
+        ("config-inited", _settle, 500),
+        ("config-inited", _decide_buttons, 500),
+        ("autodoc-process-docstring", _process, 500),
+        ("autodoc-skip-member", _skip, 500),
+        ("doctree-resolved", _add_tooltips, 500),
+        ("env-get-updated", _renumber, 900),  # after Sphinx has numbered
+        ("html-page-context", _add_badge, 500),
+        ("html-page-context", _aim_buttons, 600),  # after the theme's, at 501
+        ("html-page-context", _repair, 900),  # when all others have had their say
+    ):
+        app.connect(event, handler, priority=priority)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -73,20 +72,217 @@ def _add_static(app: Any, config: Any) -> None:
     config.html_js_files += [path.relative_to(static).as_posix() for path in static.rglob("*.js")]
 
 
+# --- the badge of a page: of which run it is
+
+MOST = 6  # modules that a badge names
+
+
+class RunError(SphinxError):
+    """The pages are not of one run; the message says which are not, and what makes them."""
+
+    category = "songtitle"
+
+
+def pages_of(folder: Path, contents: Path) -> list[str]:
+    """The notebooks that a table of contents lists, by name, there or not."""
+    text = contents.read_text("utf-8") if contents.is_file() else ""
+    listed = re.findall(r"\b(?:file|root): *(notebooks/[\w.-]+)", text)
+    return listed or sorted(f"notebooks/{path.stem}" for path in folder.glob("notebooks/*.ipynb"))
+
+
+def _check_run(app: Any) -> None:
+    """Check the pages before any is read."""
+    folder, there = Path(app.srcdir), published_records()
+    names = pages_of(folder, folder / getattr(app.config, "external_toc_path", "_toc.yml"))
+    pages = {name: read_page(folder / f"{name}.ipynb", there) for name in names}
+    try:
+        book = one_run({Path(name).name: page for name, page in pages.items()})
+        check_published({Path(n).name: page for n, page in pages.items() if page}, there)
+    except InputError as error:
+        if not app.config.songtitle_draft:
+            raise RunError(str(error)) from error
+        book = next((page for page in pages.values() if page), PageRun())
+    app.songtitle_book, app.songtitle_pages = book, pages
+
+
+def _outdated(app: Any, env: Any, added: Any, changed: Any, removed: Any) -> Iterable[str]:
+    """All pages, where they are of another run than when they were last written."""
+    now = json.dumps(vars(app.songtitle_book), sort_keys=True) if app.songtitle_book else ""
+    before, env.songtitle_run = getattr(env, "songtitle_run", None), now
+    return [] if before == now else list(env.found_docs)
+
+
+def _add_badge(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    book = app.songtitle_book
+    if doctree is None or book is None or "body" not in context:
+        return
+    page, notebook = app.songtitle_pages.get(name), ""
+    if name in app.songtitle_pages:
+        notebook = f"{context['pathto']('_sources', 1)}/{name}.ipynb"
+    html = badge(page or book, book=book, notebook=notebook, draft=app.config.songtitle_draft)
+    head, end, rest = context["body"].partition("</h1>")
+    context["body"] = f"{head}{end}\n{html}{rest}" if end else html + context["body"]
+
+
+def badge(page: PageRun, *, book: PageRun, notebook: str = "", draft: bool = False) -> str:
+    """The badge of a page as HTML: what run it is of, and the rest of it in a fold.
+
+    `notebook` is the address of the executed notebook, empty for a page that computes nothing.
+    """
+    kind, said = page.scale, "Paper-scale run"
+    if draft:
+        kind, said = "draft", "Draft: its pages may be of different runs"
+    elif page.scale != "paper":
+        said = f"{escape(page.preset.replace('_', ' ').capitalize())} run on small data"
+    facts = [f"preset {page.preset}", f"commit {_commit(page)}", page.made or "no date"]
+    facts += ["made by other code than this clone's"] * bool(page.changed_code)
+    facts += ["shows a record of other code"] * bool(page.other_code)
+    rows = "".join(
+        f"<dt>{escape(name)}</dt><dd>{value}</dd>"
+        for name, value in _rows(page if notebook else book, notebook)
+    )
+    return (
+        f'<details class="run run-{kind}" id="provenance"><summary><strong>{said}</strong> '
+        f"<span>{escape(' · '.join(facts))}</span></summary><dl>{rows}</dl></details>"
+    )
+
+
+def _rows(page: PageRun, notebook: str) -> Iterator[tuple[str, str]]:
+    """Name and HTML of each line in the fold."""
+    if page.scale == "small":
+        yield "Scale", "a few thousand pictures and songs: shows the way, confirms no score"
+    yield "Run", _codes([page.run])
+    yield "Settings", f"preset {_codes([page.preset])}, seed {page.seed}"
+    if page.changed:
+        yield "Changed", _codes(f"{name} = {value}" for name, value in page.changed.items())
+    yield "Code", f"commit {_codes([_commit(page)])}"
+    if page.changed_code:
+        more = len(page.changed_code) - MOST
+        changed = _codes(page.changed_code[:MOST]) + (f" and {more} more" if more > 0 else "")
+        yield "Other code", f"made this page; changed since: {changed}"
+    if page.other_code:
+        made, again = _codes(page.other_code), _codes(["make publish"])
+        yield "Other code", f"made these records of it: {made}; {again} makes them again"
+    yield "Device", escape(", ".join(filter(None, (page.device, page.machine))))
+    if not notebook:
+        yield "This page", "computes nothing; the numbers that it quotes are of this run"
+        return
+    took = "not noted" if page.seconds is None else f"{page.seconds:,.0f} s"
+    yield "Wall time", f"{took} for this page, with what was computed for it"
+    yield "Records", _codes(f"{stage} {key}" for stage, key in page.records) or "none"
+    yield "Data", _codes(f"{name} {value}" for name, value in page.data.items()) or "none"
+    link = f'<a href="{escape(notebook)}" download>the notebook of this page, as it ran</a>'
+    yield "Notebook", link
+
+
+def _commit(page: PageRun) -> str:
+    return f"{(page.commit or 'unknown')[:12]}{', changed' if page.modified else ''}"
+
+
+def _codes(texts: Iterable[str]) -> str:
+    return ", ".join(f"<code>{escape(shown(text, empty='none'))}</code>" for text in texts)
+
+
+# --- captions, numbered by page: 9.1 on page 09, B.1 on a page of prose
+
+WORDS = {"figure": "Figure", "table": "Table"}
+
+
+def page_label(docname: str, contents: Sequence[str]) -> str:
+    """What the numbers of a page begin with: "9" for `notebooks/09_controls`, or a letter.
+
+    `contents` are all pages in reading order. Past "Z" letters double: "AA", "BB".
+    """
+    if found := re.match(r"(\d+)_", docname.rsplit("/", 1)[-1]):
+        return str(int(found[1]))
+    others = [name for name in contents if not re.match(r"\d+_", name.rsplit("/", 1)[-1])]
+    place = others.index(docname) if docname in others else len(others)
+    return ascii_uppercase[place % 26] * (place // 26 + 1)
+
+
+def number_of(kind: str, names: Iterable[str], label: str, count: Counter[str]) -> str:
+    """The number of one figure or table: the paper's own, or the next one in `count`."""
+    for name in names:
+        if found := re.fullmatch(rf"{kind[:3]}-(\d+[a-z]?)", name):
+            return found[1]
+    count[kind] += 1
+    return f"{label}.{count[kind]}"
+
+
+class NumberCaptions(SphinxTransform):
+    """Puts its number before each caption that does not begin with it."""
+
+    default_priority = 840  # before labels are collected, which `{ref}` quotes
+
+    def apply(self, **kwargs: Any) -> None:
+        """Number the captions of the page being read."""
+        site = getattr(self.env, "external_site_map", None)
+        label = page_label(self.env.docname, _below(site, site.root.docname) if site else [])
+        count: Counter[str] = Counter()
+        numbers: dict[str, dict[str, str]] = {"figure": {}, "table": {}}
+        for kind, parent, its in (
+            ("figure", nodes.figure, nodes.caption),
+            ("table", nodes.table, nodes.title),
+        ):
+            for node in self.document.findall(parent):
+                captions = [child for child in node.children if isinstance(child, its)]
+                if not captions:
+                    continue
+                number = number_of(kind, [*node["names"], *node["ids"]], label, count)
+                start = f"{WORDS[kind]} {number}"
+                if not re.match(rf"{re.escape(start)}\b", captions[0].astext()):
+                    captions[0].insert(0, nodes.Text(f"{start}. "))
+                if not node["ids"]:
+                    self.document.note_implicit_target(node)
+                numbers[kind][node["ids"][0]] = number
+        self.env.metadata[self.env.docname]["songtitle-numbers"] = numbers
+
+
+def _below(site: Any, name: str) -> list[str]:
+    """A page of the table of contents, then all below it."""
+    inner = [str(item) for tree in site[name].subtrees for item in tree.items]
+    return [name, *(deep for item in inner if item in site for deep in _below(site, item))]
+
+
+def _renumber(app: Any, env: Any) -> list[str]:
+    """Make `{numref}` read the captions' numbers instead of Sphinx's running ones."""
+    for name, numbers in env.toc_fignumbers.items():
+        for kind, known in env.metadata[name].get("songtitle-numbers", {}).items():
+            if kind in numbers:
+                numbers[kind] |= {key: tuple(n.split(".")) for key, n in known.items()}
+    return []
+
+
+# --- markup put right when a page is written
+
+REPAIRS = (
+    # The numbers that Sphinx puts before captions are part of them already.
+    (r'(<figcaption>\s*<p>|<caption>)<span class="caption-number">.*?</span>', r"\1"),
+    # A role that ARIA has given up; its list asks for items.
+    (r'role="doc-biblioentry"', 'role="listitem"'),
+    # The corner over row names heads nothing.
+    (r"<th(?: [^>]*)?>(?:<p>)?\s*(?:</p>)?</th>", "<td></td>"),
+    # Which cells a head is for.
+    (r'<th class="head(?! stub)', '<th scope="col" class="head'),
+    (r'<th class="stub', '<th scope="row" class="stub'),
+)
+# A signature of many lines is written as a list of definitions without their terms.
+SIGNATURE = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.DOTALL)
+
+
 def repaired(html: str) -> str:
     """The body of a page with its markup put right; nothing a reader sees changes.
 
     A second pass changes nothing.
     """
     for wrong, right in REPAIRS:
-        html = wrong.sub(right, html)
-    return SIGNATURE.sub(_lines, html)
+        html = re.sub(wrong, right, html)
 
+    def lines(found: re.Match[str]) -> str:
+        parts = found[2].replace("<dd>", '<div class="sig-line">').replace("</dd>", "</div>")
+        return f'{found[1]}<div class="sig-lines">{parts}</div>'
 
-def _lines(found: re.Match[str]) -> str:
-    opened, parts = found.groups()
-    parts = parts.replace("<dd>", '<div class="sig-line">').replace("</dd>", "</div>")
-    return f'{opened}<div class="sig-lines">{parts}</div>'
+    return SIGNATURE.sub(lines, html)
 
 
 def _repair(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -105,13 +301,23 @@ def _repair(app: Any, page: str, template: str, context: dict[str, Any], doctree
         context["generate_toctree_html"] = spoken
 
 
-def setup_accessible(app: Any) -> None:
-    """Repair each page as it is written, after all others have had their say."""
-    app.connect("html-page-context", _repair, priority=900)
+class Verbatim(SphinxTransform):
+    """Keep Sphinx's typographic quotes out of the outputs of cells and of what is glued."""
+
+    default_priority = 740  # they come at 750
+
+    def apply(self, **_: Any) -> None:
+        """Mark the nodes; `sphinx.util.nodes.is_smartquotable` looks for the mark."""
+        outputs = {"cell_output", "pasted-text", "pasted-inline"}  # MyST-NB's classes
+        for node in self.document.findall(nodes.Element):
+            if outputs & set(node.get("classes", [])):
+                node["support_smartquotes"] = False
 
 
-class term_link(nodes.Inline, nodes.TextElement):
-    """A link to a term, with the first sentence of its definition."""
+# --- terms, each with the first sentence of its definition
+
+# A full stop, not one of "e.g. this" or "0.5".
+_SENTENCE = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)[.!?](?=\s+[A-Z“\"(]|$)")
 
 
 def first_sentence(text: str) -> str:
@@ -124,17 +330,19 @@ def first_sentence(text: str) -> str:
 def _add_tooltips(app: Any, doctree: nodes.document, name: str) -> None:
     if app.builder.format != "html":
         return
-    count = 0
+    known, count = _definitions(app), 0
     for link in list(doctree.findall(nodes.reference)):
-        if not any("std-term" in inner.get("classes", []) for inner in link.findall(nodes.inline)):
-            continue
         place = link.get("refid") or link.get("refuri", "").rpartition("#")[2]
-        if said := _definitions(app).get(place):
+        terms = [each for each in link.findall(nodes.inline) if "std-term" in each["classes"]]
+        if terms and known.get(place):
             count += 1
-            uri = link.get("refuri") or f"#{place}"
-            tip = term_link("", uri=uri, tip=said, tip_id=f"tip-{count}")
-            tip += link.children
-            link.replace_self(tip)
+            uri, tip = escape(link.get("refuri") or f"#{place}"), f"tip-{count}"
+            opened = '<span class="term-tip"><a class="reference internal" '
+            opened += f'href="{uri}" aria-describedby="{tip}">'
+            said = escape(known[place], quote=False)
+            closed = f'</a><span role="tooltip" id="{tip}">{said}</span></span>'
+            start, end = (nodes.raw("", html, format="html") for html in (opened, closed))
+            link.replace_self([start, *link.children, end])
 
 
 def _definitions(app: Any) -> dict[str, str]:
@@ -145,130 +353,25 @@ def _definitions(app: Any) -> dict[str, str]:
         terms = [each for each in app.env.get_domain("std").get_objects() if each[2] == "term"]
         for page in sorted({each[3] for each in terms}):
             for item in app.env.get_doctree(page).findall(nodes.definition_list_item):
-                said = [part for part in item.children if isinstance(part, nodes.definition)]
-                for term in item.findall(nodes.term):
-                    for anchor in term.get("ids", []):
-                        known[anchor] = first_sentence(said[0].astext()) if said else ""
+                said = [part.astext() for part in item.findall(nodes.definition)]
+                for anchor in (each for term in item.findall(nodes.term) for each in term["ids"]):
+                    known[anchor] = first_sentence("".join(said[:1]))
     return known
 
 
-def _open(self: Any, node: term_link) -> None:
-    marks = {"href": node["uri"], "aria-describedby": node["tip_id"]}
-    self.body.append('<span class="term-tip">')
-    self.body.append(self.starttag(node, "a", "", CLASS="reference internal", **marks))
+# --- buttons, each to the file that is meant
 
-
-def _close(self: Any, node: term_link) -> None:
-    text = self.encode(node["tip"])
-    self.body.append(f'</a><span role="tooltip" id="{node["tip_id"]}">{text}</span></span>')
-
-
-def page_label(docname: str, contents: Sequence[str]) -> str:
-    """What the numbers of a page begin with: "9" for `notebooks/09_controls`, or a letter.
-
-    `contents` are all pages in reading order. Past "Z" letters double: "AA", "BB".
-    """
-    if found := re.match(r"(\d+)_", docname.rsplit("/", 1)[-1]):
-        return str(int(found[1]))
-    others = [name for name in contents if not re.match(r"\d+_", name.rsplit("/", 1)[-1])]
-    place = others.index(docname) if docname in others else len(others)
-    return ascii_uppercase[place % 26] * (place // 26 + 1)
-
-
-def number_of(kind: str, names: Iterable[str], label: str, count: Counter[str]) -> str:
-    """The number of one figure or table; own ones are counted on in `count`."""
-    for name in names:
-        if found := re.fullmatch(rf"{SHORT[kind]}-(\d+[a-z]?)", name):
-            return found[1]
-    count[kind] += 1
-    return f"{label}.{count[kind]}"
-
-
-def captions(document: nodes.document) -> Iterator[tuple[str, nodes.Element, nodes.Element]]:
-    """Kind, node and caption of each captioned figure and table of a page."""
-    for kind, node, caption in (
-        *(("figure", node, nodes.caption) for node in document.findall(nodes.figure)),
-        *(("table", node, nodes.title) for node in document.findall(nodes.table)),
-    ):
-        for child in node.children:
-            if isinstance(child, caption):
-                yield kind, node, child
-                break
-
-
-class NumberCaptions(SphinxTransform):
-    """Puts its number before each caption that does not begin with it."""
-
-    default_priority = 840  # before labels are collected, which `{ref}` quotes
-
-    def apply(self, **kwargs: Any) -> None:
-        """Number the captions of the page being read."""
-        label = page_label(self.env.docname, contents(self.env))
-        count: Counter[str] = Counter()
-        numbers: dict[str, dict[str, str]] = {"figure": {}, "table": {}}
-        for kind, node, caption in captions(self.document):
-            names = [*node["names"], *node["ids"]]
-            number = number_of(kind, names, label, count)
-            start = f"{WORDS[kind]} {number}"
-            if not re.match(rf"{re.escape(start)}\b", caption.astext()):
-                caption.insert(0, nodes.Text(f"{start}. "))
-            if not node["ids"]:
-                self.document.note_implicit_target(node)
-            numbers[kind][node["ids"][0]] = number
-        self.env.metadata[self.env.docname]["songtitle-numbers"] = numbers
-
-
-def contents(env: Any) -> list[str]:
-    """All pages in reading order, as the table of contents lists them."""
-    site = getattr(env, "external_site_map", None)
-    return [] if site is None else _below(site, site.root.docname)
-
-
-def _below(site: Any, name: str) -> list[str]:
-    """A page of the contents, then all below it."""
-    inner = [str(item) for tree in site[name].subtrees for item in tree.items]
-    return [name, *(deep for item in inner if item in site for deep in _below(site, item))]
-
-
-def _renumber(app: Any, env: Any) -> list[str]:
-    """Make `{numref}` read the captions' numbers instead of Sphinx's running ones."""
-    for name, numbers in env.toc_fignumbers.items():
-        own = env.metadata[name].get("songtitle-numbers", {})
-        for kind, known in own.items():
-            if kind in numbers:
-                numbers[kind] |= {key: tuple(n.split(".")) for key, n in known.items()}
-    return []
-
-
-def _words(app: Any, config: Any) -> None:
-    config.numfig_format = {**{k: f"{w} %s" for k, w in WORDS.items()}, **config.numfig_format}
-
-
-def _once(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Take away the numbers that Sphinx puts before captions: they are part of them already."""
-    if body := context.get("body"):
-        context["body"] = re.sub(
-            r'(<figcaption>\s*<p>|<caption>)<span class="caption-number">.*?</span>', r"\1", body
-        )
-
-
-def setup_numbering(app: Any) -> None:
-    """Number captions when pages are read, and references when they are resolved."""
-    app.add_transform(NumberCaptions)
-    app.connect("config-inited", _words)
-    app.connect("env-get-updated", _renumber, priority=900)  # after Sphinx has numbered
-    app.connect("html-page-context", _once)
+BUTTONS = ("use_repository_button", "use_issues_button", "use_edit_page_button")
+LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
 
 
 def edited(name: str, suffix: str) -> str:
     """The file to edit for a page, from the root of the checkout: for a notebook, its source."""
     folder, _, stem = name.rpartition("/")
-    if folder == "notebooks":
-        return f"notebooks/{stem}.py"
-    return f"book/{name}{suffix}"
+    return f"notebooks/{stem}.py" if folder == "notebooks" else f"book/{name}{suffix}"
 
 
-def _decide(app: Any, config: Any) -> None:
+def _decide_buttons(app: Any, config: Any) -> None:
     if config.html_theme != "sphinx_book_theme":  # its buttons are what this is about
         return
     options = config.html_theme_options
@@ -286,32 +389,35 @@ def _decide(app: Any, config: Any) -> None:
     options["launch_buttons"] = launch
 
 
-def _aim(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Let each button of a page lead to the file that is meant."""
+def _aim_buttons(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     suffix = context.get("page_source_suffix")
     if not suffix or not app.config.html_theme_options.get("repository_url"):
         return
-    shown = f"book/{name}{suffix}"
+    meant = f"book/{name}{suffix}"
     buttons = context.get("header_buttons", [])
     for button in [each for one in buttons for each in [one, *one.get("buttons", [])]]:
-        if "url" in button and shown in button["url"]:
+        if meant in button.get("url", ""):
             launches = button.get("text") in ("Binder", "Colab")
             aim = f"{name}.ipynb" if launches else edited(name, suffix)
-            button["url"] = button["url"].replace(shown, aim)
+            button["url"] = button["url"].replace(meant, aim)
+
+
+# --- songs of the gallery on another page
+
+PAGE = "notebooks/15_gallery.ipynb"
+COMMAND = "python -m songtitle run"
 
 
 class Songs(SphinxDirective):
     """The first songs of the gallery: ```` ```{songs} 3 ````."""
 
     required_arguments = 1
-    option_spec: ClassVar[dict[str, Any]] = {}
 
     def run(self) -> list[nodes.Node]:
         """The articles as they stand in the executed gallery page."""
-        count = directives.positive_int(self.arguments[0])
         path = Path(self.env.srcdir) / PAGE
         self.env.note_dependency(str(path))
-        html = "".join(first_songs(path, count))
+        html = "".join(first_songs(path, directives.positive_int(self.arguments[0])))
         return [nodes.raw("", f'<div class="gallery">{html}</div>', format="html")]
 
 
@@ -320,7 +426,10 @@ def first_songs(path: Path, count: int) -> list[str]:
 
     Raises ExtensionError, which stops the build and says what to run, where there are fewer.
     """
-    found = articles(json.loads(path.read_text("utf-8"))) if path.is_file() else []
+    cells = json.loads(path.read_text("utf-8"))["cells"] if path.is_file() else []
+    outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    shown_here = "\n".join("".join(data.get("text/html", "")) for data in outputs)
+    found = re.findall(r'<article class="song".*?</article>', shown_here, re.DOTALL)
     if len(found) < count:
         came = f"{len(found)} songs" if path.is_file() else "no such page"
         msg = f"songs: expected {count} songs in {PAGE}, got {came}; make it: `{COMMAND}`"
@@ -328,20 +437,76 @@ def first_songs(path: Path, count: int) -> list[str]:
     return found[:count]
 
 
-def articles(notebook: dict[str, Any]) -> list[str]:
-    """All songs shown by the cells of a notebook, in order."""
-    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
-    shown = ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
-    return [article for html in shown for article in _ARTICLE.findall(html)]
+# --- the reference, as code says it of itself
+
+SETTINGS = {
+    "autodoc_default_options": {"members": True, "imported-members": True},
+    "autodoc_member_order": "bysource",
+    "autodoc_preserve_defaults": True,
+    "autodoc_typehints_format": "short",
+    "add_module_names": False,
+    "default_role": "code",
+    "python_maximum_signature_line_length": 88,
+    "python_use_unqualified_type_names": True,
+    "toc_object_entries": False,
+}
+_MARKUP = re.compile(
+    r"`+(?P<code>[^`]+?)`+(?P<on>(?=[^\W_]))?"  # whether a letter follows
+    r"|(?P<emphasis>(?<![\w*])\*\w[^*\s]*\*(?![\w*]))"  # as in *k*
+    r"|(?P<special>\\|\*|\||_(?!\w)|(?<!\w)_|\[(?=[^\]]*\]_)|::$)",
+    re.MULTILINE,
+)
 
 
-class Verbatim(SphinxTransform):
-    """Keep Sphinx's typographic quotes out of the outputs of cells and of what is glued."""
+def as_rst(text: str) -> str:
+    """A docstring as reStructuredText: code in backticks, and indented by four, stays code; lists
+    stay lists; all else is plain text."""
+    blocks = []
+    for block in re.split(r"\n[ ]*\n", text):
+        lines = block.strip("\n").split("\n")
+        if block.strip() and all(line.startswith("    ") for line in lines if line):
+            blocks.append("\n".join([".. code-block:: python", "", *lines]))
+        else:
+            blocks.append(_MARKUP.sub(_as_rst, block))
+    return "\n\n".join(blocks)
 
-    default_priority = 740  # they come at 750
 
-    def apply(self, **_: Any) -> None:
-        """Mark the nodes; `sphinx.util.nodes.is_smartquotable` looks for the mark."""
-        for node in self.document.findall(nodes.Element):
-            if OUTPUTS & set(node.get("classes", [])):
-                node["support_smartquotes"] = False
+def _as_rst(found: re.Match[str]) -> str:
+    if found["code"]:  # markup wants a blank behind it, seen or not
+        return f"``{' '.join(found['code'].split())}``" + "\\ " * (found["on"] is not None)
+    return found["emphasis"] or f"\\{found['special']}"
+
+
+def _settle(app: Any, config: Any) -> None:
+    for name in SETTINGS.keys() - config._raw_config.keys():
+        setattr(config, name, SETTINGS[name])
+    # Classes of other libraries have no page here: an annotation is text, not a broken link.
+    config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:.*", ".*")]
+    words = {kind: f"{word} %s" for kind, word in WORDS.items()}
+    config.numfig_format = {**words, **config.numfig_format}
+
+
+def _name_types_of_settings() -> None:
+    """Let a setting's annotation be its type here: of its range pydantic's repr says little."""
+    from songtitle import config
+    from songtitle.schema import told
+
+    parts = (config.SpectrogramConfig, config.ModelConfig, config.TrainingConfig)
+    for kind in (config.ExperimentConfig, *parts, config.SearchConfig):
+        told(kind)  # what holds values to their range is made first, and kept
+        kind.__annotations__ = types = get_type_hints(kind)
+        kind.__init__.__annotations__.update(types)
+
+
+def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = as_rst("\n".join(lines)).split("\n")
+
+
+def _skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out what a module takes from elsewhere: with `__all__` the package says what it gives,
+    without it a module gives its own."""
+    module = sys.modules.get(app.env.temp_data.get("autodoc:module", ""))
+    if what != "module" or module is None or hasattr(module, "__all__"):
+        return None
+    made = getattr(obj, "__module__", None)
+    return True if made is not None and made != module.__name__ else None

@@ -16,6 +16,9 @@ from sphinx.util import logging
 
 from songtitle.errors import InputError
 
+ALT, CSV = "application/vnd.songtitle.alt", "text/csv"  # as `figures.inline` writes them
+PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
+
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
@@ -32,7 +35,17 @@ Colour = tuple[float, float, float]
 
 _HEX = re.compile(r"#([0-9a-fA-F]{6}|[0-9a-fA-F]{3})\b(?!-)")
 _PAINT = re.compile(r"(?P<what>fill|stroke|stop-color|color)(?P<is>\s*:\s*)(?P<colour>#\w+)")
-_PAINTED = ("fill", "stroke", "stop-color", "color")
+
+logger = logging.getLogger(__name__)
+
+
+def setup(app: Sphinx) -> None:
+    """Before Sphinx collects images and downloads, so that the new ones are among them."""
+    app.connect("doctree-read", complete, priority=100)
+    app.add_post_transform(OnlyLight)
+
+
+# --- a drawing for the dark page
 
 
 def dark(svg: str) -> str:
@@ -46,51 +59,8 @@ def dark(svg: str) -> str:
     for each in root.findall(f"{{{SVG}}}metadata"):
         root.remove(each)
     _repaint(root, text=False)
-    # What names no colour is black.
-    root.set("style", f"fill: {_hex(shade((0.0, 0.0, 0.0), text=True, fill=True))}")
+    root.set("style", f"fill: {_shaded('#000000', 'fill', text=True)}")  # what names no colour
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, "unicode")
-
-
-def shade(colour: Colour, *, text: bool, fill: bool) -> Colour:
-    """One colour of the light page as it is on the dark one."""
-    hue, light, saturation = colorsys.rgb_to_hls(*colour)
-    swapped = GROUND[0] + (1 - light) * (BRIGHTEST - GROUND[0])
-    if max(colour) - min(colour) <= GREY:
-        found: Colour = (swapped,) * 3
-        return _lit(found, TEXT) if text else found
-    if fill and not text and light >= PALE:
-        return _deep(colorsys.hls_to_rgb(hue, swapped, saturation))
-    return _lit(colour, TEXT if text else MARK)
-
-
-def contrast(one: Colour, two: Colour) -> float:
-    """Contrast of two colours as WCAG 2 defines it, 1 to 21."""
-    low, high = sorted(map(_luminance, (one, two)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def _lit(colour: Colour, least: float) -> Colour:
-    """The colour, as much lighter as the contrast to the ground asks."""
-    hue, light, saturation = colorsys.rgb_to_hls(*colour)
-    # Rounding to 8 bits may take a hair of it away again.
-    while contrast(colour, GROUND) < least + 0.05 and light < 1:
-        light = min(1.0, light + 0.01)
-        colour = colorsys.hls_to_rgb(hue, light, saturation)
-    return colour
-
-
-def _deep(colour: Colour) -> Colour:
-    """The colour, as much darker as the contrast to text on it asks."""
-    hue, light, saturation = colorsys.rgb_to_hls(*colour)
-    while contrast(colour, INK) < TEXT and light > 0:
-        light = max(0.0, light - 0.01)
-        colour = colorsys.hls_to_rgb(hue, light, saturation)
-    return colour
-
-
-def _luminance(colour: Colour) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _repaint(element: ElementTree.Element, *, text: bool) -> None:
@@ -100,7 +70,7 @@ def _repaint(element: ElementTree.Element, *, text: bool) -> None:
         return
     # The box behind a text is part of its group, and is a ground.
     text = name.startswith("text_") or (text and not name.startswith("patch_"))
-    for what in _PAINTED:
+    for what in ("fill", "stroke", "stop-color", "color"):
         if _HEX.fullmatch(element.get(what, "")):
             element.set(what, _shaded(element.get(what, ""), what, text=text))
 
@@ -115,25 +85,46 @@ def _repaint(element: ElementTree.Element, *, text: bool) -> None:
 
 def _shaded(code: str, what: str, *, text: bool) -> str:
     digits = code[1:] if len(code) == 7 else "".join(2 * digit for digit in code[1:])
-    red, green, blue = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
-    return _hex(shade((red, green, blue), text=text, fill=what == "fill"))
+    red, green, blue = (value / 255 for value in bytes.fromhex(digits))
+    made = shade((red, green, blue), text=text, fill=what == "fill")
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in made)
 
 
-def _hex(colour: Colour) -> str:
-    return "#" + "".join(f"{round(255 * c):02x}" for c in colour)
+def shade(colour: Colour, *, text: bool, fill: bool) -> Colour:
+    """One colour of the light page as it is on the dark one."""
+    hue, light, saturation = colorsys.rgb_to_hls(*colour)
+    swapped = GROUND[0] + (1 - light) * (BRIGHTEST - GROUND[0])
+    if max(colour) - min(colour) <= GREY:
+        colour = (swapped,) * 3
+        if not text:
+            return colour
+    elif fill and not text and light >= PALE:
+        return _moved(colorsys.hls_to_rgb(hue, swapped, saturation), INK, TEXT, -0.01)
+    # Rounding to 8 bits may take a hair of the contrast away again.
+    return _moved(colour, GROUND, (TEXT if text else MARK) + 0.05, 0.01)
 
 
-ALT, CSV = "application/vnd.songtitle.alt", "text/csv"  # as `figures.inline` writes them
-PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
-RECORD = "provenance"  # the anchor of what a page says of its run
+def _moved(colour: Colour, other: Colour, least: float, step: float) -> Colour:
+    """The colour, as much lighter or darker as the contrast to another asks."""
+    hue, light, saturation = colorsys.rgb_to_hls(*colour)
+    while contrast(colour, other) < least and light != (1.0 if step > 0 else 0.0):
+        light = min(1.0, max(0.0, light + step))
+        colour = colorsys.hls_to_rgb(hue, light, saturation)
+    return colour
 
-logger = logging.getLogger(__name__)
+
+def contrast(one: Colour, two: Colour) -> float:
+    """Contrast of two colours as WCAG 2 defines it, 1 to 21."""
+
+    def luminance(colour: Colour) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted(map(luminance, (one, two)))
+    return (high + 0.05) / (low + 0.05)
 
 
-def setup(app: Sphinx) -> None:
-    """Before Sphinx collects images and downloads, so that the new ones are among them."""
-    app.connect("doctree-read", complete, priority=100)
-    app.add_post_transform(OnlyLight)
+# --- what stands with a drawing on its page
 
 
 def describe(cell: MutableMapping[str, Any]) -> None:
@@ -147,14 +138,14 @@ def describe(cell: MutableMapping[str, Any]) -> None:
     about = cell["metadata"].get("mystnb", {})
     if "figure" not in about:
         return
-    if not found and any(kind in data for data in outputs for kind in PICTURES):
+    if found:
+        image = about.setdefault("image", {})
+        image["alt"] = " ".join([image.get("alt", ""), *found]).strip()
+    elif any(kind in data for data in outputs for kind in PICTURES):
         msg = f"{about['figure'].get('name', 'figure')}: expected a figure that says what it "
         msg += "shows, got a bare picture; call use_house_style() before it is drawn, and "
         msg += "figures.findings.hand_on(ax, frame, finding) for each axis drawn by hand"
         raise InputError(msg)
-    if found:
-        image = about.setdefault("image", {})
-        image["alt"] = " ".join([image.get("alt", ""), *found]).strip()
 
 
 def complete(app: Sphinx, document: nodes.document) -> None:
@@ -170,8 +161,7 @@ def complete(app: Sphinx, document: nodes.document) -> None:
         if anchor not in document.ids:
             node["ids"].append(anchor)
         drawings = [each for each in node.findall(nodes.image) if each["uri"].endswith(".svg")]
-        for image in drawings:
-            _pair(app, image)
+        lights = [_pair(app, image) for image in drawings]
         if not drawings:
             continue
         named = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
@@ -182,20 +172,27 @@ def complete(app: Sphinx, document: nodes.document) -> None:
             msg = f"{name}: a figure without its numbers; run `python -m songtitle run {page.stem}`"
             logger.warning(msg, location=node)
             continue
-        light = _file(app, drawings[0]["uri"])
         beside = f"{Path(app.env.docname).name}/{name}.csv"
-        _write_text(light.parent / beside, numbers)
+        _write_text(lights[0].parent / beside, numbers)
         shown: Any = drawings[-1]  # or the figure around it, or what of the cell holds it
         while not isinstance(shown, nodes.figure) and shown.parent not in (None, node):
             shown = shown.parent
-        place = shown.parent.index(shown) + 1
-        target = str(drawings[0]["uri"]).replace(light.name, beside)
-        shown.parent.insert(place, _links(target, anchor))
+        target = str(drawings[0]["uri"]).replace(lights[0].name, beside)
+        csv = addnodes.download_reference("", "", reftarget=target, refdoc="", classes=["csv"])
+        csv += nodes.inline("", "Numbers (CSV)")
+        code = nodes.reference("", "code", internal=True, refid=anchor)
+        record = nodes.reference("", "record", internal=True, refid="provenance")  # the badge
+        parts = [csv, nodes.Text(" · "), code, nodes.Text(" · "), record]
+        links = nodes.paragraph("", "", *parts, classes=["figure-links"])
+        shown.parent.insert(shown.parent.index(shown) + 1, links)
 
 
-def _pair(app: Sphinx, image: nodes.image) -> None:
-    """Both versions in one box: the theme hides whatever follows the version that is not shown."""
-    light = _file(app, image["uri"])
+def _pair(app: Sphinx, image: nodes.image) -> Path:
+    """Put both versions in one box; the file of the light one.
+
+    The theme hides whatever follows the version that is not shown.
+    """
+    light = Path(app.env.relfn2path(image["uri"], app.env.docname)[1])
     twin = light.with_name(f"{light.stem}-dark.svg")
     _write_text(twin, dark(light.read_text("utf-8")))
     second = image.deepcopy()
@@ -206,30 +203,12 @@ def _pair(app: Sphinx, image: nodes.image) -> None:
     both = nodes.container(classes=["figure-pair"])
     image.parent.replace(image, both)  # `replace_self` would hand the image's classes on
     both += [image, second]
-
-
-def _file(app: Sphinx, uri: str) -> Path:
-    return Path(app.env.relfn2path(uri, app.env.docname)[1])
+    return light
 
 
 def _write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8", newline="\n")
-
-
-def _links(target: str, anchor: str) -> nodes.paragraph:
-    numbers = addnodes.download_reference("", "", reftarget=target, refdoc="", classes=["csv"])
-    numbers += nodes.inline("", "Numbers (CSV)")
-    return nodes.paragraph(
-        "",
-        "",
-        numbers,
-        nodes.Text(" · "),
-        nodes.reference("", "code", internal=True, refid=anchor),
-        nodes.Text(" · "),
-        nodes.reference("", "record", internal=True, refid=RECORD),
-        classes=["figure-links"],
-    )
 
 
 class OnlyLight(SphinxPostTransform):
@@ -238,11 +217,12 @@ class OnlyLight(SphinxPostTransform):
     default_priority = 5
 
     def run(self, **kwargs: Any) -> None:
-        """Also drops the link to a record where the page has none."""
-        html = self.app.builder.format == "html"
+        """Leave what is for the screen out of what other builders write."""
+        if self.app.builder.format == "html":
+            return
         for node in list(self.document.findall(nodes.paragraph)):
-            if "figure-links" in node["classes"] and not html:
+            if "figure-links" in node["classes"]:
                 node.parent.remove(node)
         for node in list(self.document.findall(nodes.container)):
-            if "figure-pair" in node["classes"] and not html:
+            if "figure-pair" in node["classes"]:
                 node.replace_self(node.children[0])

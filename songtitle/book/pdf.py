@@ -3,6 +3,7 @@
 All pages are put into one document in the order of the contents, so that links between them stay
 inside it, bookmarks follow the headings, and pages are numbered through. What a reader of paper
 cannot use (players, folded code, downloads) is left out by the book's own style for print.
+`python -m songtitle.book.pdf` prints `book/_build/html` to `book/_build/songtitle.book.pdf`.
 """
 
 import os
@@ -11,12 +12,14 @@ import shutil
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from songtitle import __version__
+from songtitle.cache import ROOT
 from songtitle.errors import InputError
 
 PROGRAMS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
+AUTHOR = "The songtitle developers"
 FOOTER = (
     '<div style="width: 100%; text-align: center; font: 8pt sans-serif; color: #444">'
     '<span class="pageNumber"></span></div>'
@@ -25,27 +28,21 @@ FOOTER = (
 ASSEMBLE = Path(__file__).with_suffix(".js")  # puts the pages into one
 
 
-def chromium_path() -> str | None:
-    """The Chromium to drive: the one named in SONGTITLE_CHROMIUM, else the system's.
-
-    None stands for the one that `playwright install chromium` brings.
-    """
-    named = os.environ.get("SONGTITLE_CHROMIUM")
-    return named or next(filter(None, map(shutil.which, PROGRAMS)), None)
-
-
 def launch(playwright: Any, *arguments: str) -> Any:
-    """A headless Chromium, or one line that says how to get one."""
+    """A headless Chromium, or one line that says how to get one.
+
+    It is the one named in SONGTITLE_CHROMIUM, else the system's, else that of `playwright install`.
+    """
+    there = [os.environ.get("SONGTITLE_CHROMIUM"), *map(shutil.which, PROGRAMS)]
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # Chromium's sandbox refuses root
-    flags = [*arguments, "--no-sandbox"] if root else list(arguments)
+    flags = [*arguments, *["--no-sandbox"] * root]
     try:
-        return playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+        path = next(filter(None, there), None)
+        return playwright.chromium.launch(executable_path=path, args=flags)
     except Exception as error:
         first = str(error).strip().splitlines()[0]
-        msg = (
-            f"expected a Chromium, found none that starts ({first}); install your system's, or run "
-            "`playwright install chromium`, or name one in SONGTITLE_CHROMIUM"
-        )
+        msg = f"expected a Chromium, found none that starts ({first}); install your system's, or "
+        msg += "run `playwright install chromium`, or name one in SONGTITLE_CHROMIUM"
         raise InputError(msg) from error
 
 
@@ -56,28 +53,25 @@ def pages_in_order(html: Path) -> list[Path]:
         msg = f"{html}: expected a built book with index.html; run `make book` first"
         raise InputError(msg)
     text = first.read_text("utf-8")
-    contents = re.search(r'<nav class="bd-links bd-docs-nav".*?</nav>', text, re.DOTALL)
-    links = re.findall(
-        r'<a class="reference internal" href="([^"]+)"', contents[0] if contents else ""
-    )
-    paths = [html / unquote(urlsplit(unescape(name)).path) for name in links if name != "#"]
-    pages = list(dict.fromkeys([first, *paths]))
+    contents = re.findall(r'<nav class="bd-links bd-docs-nav".*?</nav>', text, re.DOTALL)
+    links = re.findall(r'<a class="reference internal" href="([^"#]+)', "".join(contents[:1]))
+    pages = list(dict.fromkeys([first, *(html / unquote(unescape(link)) for link in links)]))
     if absent := [page for page in pages if not page.is_file()]:
         msg = f"{absent[0]}: the contents name this page, which was not built; run `make book`"
         raise InputError(msg)
     return pages
 
 
-def title_page(text: str) -> str:
-    """The HTML of the title page, from the first page's own title and author."""
+def title_page(text: str) -> tuple[str, str]:
+    """Title and HTML of the title page, from the first page's own title and author."""
     found = re.search(r'<h1>((?:(?!</h1>).)*?)<a class="headerlink"', text, re.DOTALL)
     title = re.sub(r"<[^>]+>", "", found[1]) if found else "songtitle"
     author = re.search(r"By (.*?)\s*</p>", text)
-    return (
+    return unescape(title), (
         f'<section class="pdf-title"><p class="pdf-name">{title}</p>'
         "<p>A companion to A. Bleiweiss, “Predicting a Song Title from Audio Embeddings on a "
         "Pretrained Image-captioning Network”, 2020</p>"
-        f"<p>{author[1].strip() if author else 'The songtitle developers'}</p>"
+        f"<p>{author[1].strip() if author else AUTHOR}</p>"
         f"<p>songtitle {escape(__version__)}</p></section>"
     )
 
@@ -112,11 +106,15 @@ def print_book(html: Path, output: Path) -> int:
     except ImportError as error:
         msg = f"the PDF needs {error.name}; install it with `pip install 'songtitle[pdf]'`"
         raise InputError(msg) from error
-    texts = {page: page.read_text("utf-8") for page in pages}
     sources = [
-        {"name": page.relative_to(html).as_posix(), "url": page.resolve().as_uri(), "html": text}
-        for page, text in texts.items()
+        {
+            "name": page.relative_to(html).as_posix(),
+            "url": page.resolve().as_uri(),
+            "html": page.read_text("utf-8"),
+        }
+        for page in pages
     ]
+    title, cover = title_page(sources[0]["html"])
     partial = output.with_suffix(".partial.pdf")
     output.parent.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
@@ -124,9 +122,8 @@ def print_book(html: Path, output: Path) -> int:
         try:
             page = browser.new_page(color_scheme="light")
             page.set_default_timeout(300_000)
-            page.goto(pages[0].resolve().as_uri(), wait_until="load")
-            title = title_page(texts[pages[0]])
-            whole = page.evaluate(ASSEMBLE.read_text("utf-8"), {"pages": sources, "title": title})
+            page.goto(sources[0]["url"], wait_until="load")
+            whole = page.evaluate(ASSEMBLE.read_text("utf-8"), {"pages": sources, "title": cover})
             if (got := whole["chapters"]) != len(pages):
                 msg = f"{html}: {len(pages)} pages in the contents, {got} with text; rebuild it"
                 raise InputError(msg)
@@ -148,29 +145,22 @@ def print_book(html: Path, output: Path) -> int:
     writer.compress_identical_objects()
     writer.add_metadata(
         {
-            "/Title": unescape(re.findall(r"pdf-name\">(.*?)</p>", title)[0]),
-            "/Author": "The songtitle developers",
+            "/Title": title,
+            "/Author": AUTHOR,
             "/Subject": "Naming songs with an image captioner: a companion to Bleiweiss 2020",
             "/Keywords": "music information retrieval, image captioning, BLEU, reproducibility",
         }
     )
     writer.write(partial)
-    sheets = len(writer.pages)
     os.replace(partial, output)
-    return sheets
-
-
-def main() -> None:
-    """Print `book/_build/html` to `book/_build/songtitle.book.pdf`."""
-    build = Path(__file__).parents[2] / "book" / "_build"
-    output = build / "songtitle.book.pdf"
-    sheets = print_book(build / "html", output)
-    print(f"{output}: {sheets} pages, {output.stat().st_size / 1e6:.1f} MB")
+    return len(writer.pages)
 
 
 if __name__ == "__main__":
+    build = ROOT / "book" / "_build"
     try:
-        main()
+        sheets = print_book(build / "html", target := build / "songtitle.book.pdf")
     except InputError as error:
         msg = f"songtitle: {error}"
         raise SystemExit(msg) from None
+    print(f"{target}: {sheets} pages, {target.stat().st_size / 1e6:.1f} MB")
