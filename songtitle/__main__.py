@@ -16,26 +16,45 @@ NAMES = (
     "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
     "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
 )
-TRAIN_FLAGS = (  # settings that `train` has a flag for
-    *("device", "crop", "min_count"),
-    *(f"model.{name}" for name in ("encoder", "weights", "decoder", "fine_tune")),
-    *(f"training.{name}" for name in ("batch_size", "accumulate", "epochs", "checkpoint_every")),
-    *(f"training.{name}" for name in ("seed", "learning_rate", "schedule", "precision")),
-)
 TRAINING = (
     "Train the captioner on captioned pictures in WebDataset shards. The same command again "
     "goes on where it was; under `accelerate launch -m` or `torchrun -m` it uses every GPU. "
 )
+TRAIN_FLAGS = {  # settings that `train` has a flag for, which is named as the last part
+    "model.encoder": "such as resnet152",
+    "model.weights": "imagenet, none, or the path of a state dict",
+    "model.decoder": "lstm, attention or transformer",
+    "model.fine_tune": "the encoder too",
+    "training.batch_size": "examples of each process at a time",
+    "training.accumulate": "batches for one update",
+    "training.epochs": "times that every picture is seen",
+    "training.checkpoint_every": "updates between checkpoints (default: at epochs' ends only)",
+    "training.seed": "of order, crops and first weights",
+    "training.learning_rate": "step of Adam",
+    "training.schedule": "of that rate: constant or cosine",
+    "training.precision": "fp32 or bf16",
+    "device": "auto, cpu, cuda or mps",
+    "crop": "side of what the encoder sees, in pixels",
+    "min_count": "times that make a word known",
+}
 DISTRIBUTORS = ("multiprocessing", "ray", "pyspark")
 CHANGES: Any = dict(nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))  # noqa: C408
 FILES = {"model.weights", "model.word_vectors"}  # settings that may be the path of a file
+
+Said = Iterator[str | InputError]  # what a command says: lines, and what went wrong meanwhile
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 2 after a one-line message that says what to do."""
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        for said in options.command(options):
+            if isinstance(said, InputError):
+                options.faults += 1
+                print(f"songtitle: {said}", file=sys.stderr)
+            else:
+                print(said, flush=True)
+        return 2 if options.faults else 0
     except InputError as error:
         for drawn in getattr(error, "__notes__", ()):  # a cell of a notebook has a traceback
             colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
@@ -54,9 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="songtitle", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar=COMMANDS)
 
-    def command(run: Callable[..., int], told: str, description: str | None = None) -> Any:
+    def command(run: Callable[..., Said], told: str, description: str | None = None) -> Any:
         its = commands.add_parser(run.__name__[1:], help=told, description=description)
-        its.set_defaults(command=run)
+        its.set_defaults(command=run, faults=0)
         return its.add_argument, its.add_argument_group
 
     add, group = command(_fetch, "bring data to the data home")
@@ -99,27 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--valid-shards", nargs="+", help="held out (default: the last shard)")
     add("--preset", default="quick", help="settings to begin with (default quick)")
     add("-p", **CHANGES, help="another setting, such as model.dim 256")
-    model = group("the model").add_argument
-    model("--encoder", help="such as resnet152")
-    model("--weights", help="imagenet, none, or the path of a state dict")
-    model("--decoder", help="lstm, attention or transformer")
-    model("--fine-tune", action="store_true", default=None, help="the encoder too")
-    training = group("training").add_argument
-    for name, told in (
-        ("batch-size", "examples of each process at a time"),
-        ("accumulate", "batches for one update"),
-        ("epochs", "times that every picture is seen"),
-        ("checkpoint-every", "updates between checkpoints (default: at epochs' ends only)"),
-        ("seed", "of order, crops and first weights"),
-    ):
-        training(f"--{name}", type=plain, metavar="N", help=told)
-    training("--learning-rate", type=plain, metavar="RATE")
-    training("--schedule", help="of that rate: constant or cosine")
-    training("--precision", help="fp32 or bf16")
-    training("--device", help="auto, cpu, cuda or mps")
-    data = group("the pictures and their captions").add_argument
-    data("--crop", type=plain, metavar="PIXELS", help="side of what the encoder sees")
-    data("--min-count", type=plain, metavar="N", help="times that make a word known")
+    parts = {part: group(f"the {part}").add_argument for part in ("model", "training", "data")}
+    for name, told in TRAIN_FLAGS.items():
+        part, _, last = name.rpartition(".")
+        flag, number = f"--{last.replace('_', '-')}", {"type": plain, "metavar": "VALUE"}
+        kind: Any = {"action": "store_true", "default": None} if last == "fine_tune" else number
+        parts[part or "data"](flag, help=told, **kind)
+    data = parts["data"]
     data("--max-tokens", type=int, default=50, metavar="N", help="words of a caption")
     data("--workers", type=int, metavar="N", help="that decode, for each process")
     data("--window", type=int, default=16, metavar="N", help="shards mixed at a time")
@@ -155,7 +160,11 @@ def _check_positive(options: argparse.Namespace, name: str) -> None:
         raise InputError(msg)
 
 
-def _fetch(options: argparse.Namespace) -> int:
+def _line(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _fetch(options: argparse.Namespace) -> Said:
     from songtitle.corpora import inventory
     from songtitle.corpora.manifest import data_home, named_home
 
@@ -165,23 +174,18 @@ def _fetch(options: argparse.Namespace) -> int:
         msg = f"--pictures: expected it with conceptual_captions alone, got {' '.join(names)}"
         raise InputError(msg)
     if options.dry_run:
-        print(inventory.plan(names, named_home()))
-        return 0
-    faults = 0
+        yield str(inventory.plan(names, named_home()))
+        return
     for outcome in inventory.fetch(
         names, data_home(), jobs=options.jobs, quiet=options.quiet, archive=options.archive
     ):
-        if isinstance(outcome, InputError):
-            print(f"songtitle: {outcome}", file=sys.stderr)
-            faults += 1
-        elif not options.quiet:
-            print(outcome, flush=True)
-    if options.pictures and not faults:
-        _fetch_pictures(options)
-    return 2 if faults else 0
+        if isinstance(outcome, InputError) or not options.quiet:
+            yield outcome
+    if options.pictures and not options.faults:
+        yield from _fetch_pictures(options)
 
 
-def _fetch_pictures(options: argparse.Namespace) -> None:
+def _fetch_pictures(options: argparse.Namespace) -> Said:
     from songtitle.corpora import link_rot
     from songtitle.corpora import shards as corpora_shards
     from songtitle.corpora.captions import TABLES
@@ -199,50 +203,46 @@ def _fetch_pictures(options: argparse.Namespace) -> None:
         distributor=options.distributor,
     )
     report = link_rot.report(done.folder)
-    print(f"{done.folder}: {done.pictures:,} pictures of {done.rows:,} addresses")
-    for reason, count in report.reasons.items():
-        print(f"  {count:>9,}  {reason}")
-    for kind, count in faults.counts.items():
-        print(f"  {count:>9,}  rows left out: {kind}")
+    yield f"{done.folder}: {done.pictures:,} pictures of {done.rows:,} addresses"
+    left_out = {f"rows left out: {kind}": count for kind, count in faults.counts.items()}
+    for reason, count in (report.reasons | left_out).items():
+        yield f"  {count:>9,}  {reason}"
 
 
-def _verify(options: argparse.Namespace) -> int:
+def _verify(options: argparse.Namespace) -> Said:
     from songtitle.corpora import inventory
     from songtitle.corpora.manifest import data_home
 
-    faults = 0
     for found in inventory.verify(options.source, data_home()):
         if not found.fetched and not options.source:
-            print(f"{found.name}: not fetched")
+            yield f"{found.name}: not fetched"
             continue
         for what, paths in zip(("missing", "corrupt"), found.problems, strict=True):
-            for path in paths:
-                print(f"{found.name}: {what}: {path}")
-                faults += 1
+            options.faults += len(paths)
+            yield from (f"{found.name}: {what}: {path}" for path in paths)
         for path in found.unknown:
-            print(f"{found.name}: no checksum known, `fetch` records one: {path}")
-    print(f"{faults} files are not right; fetch again" if faults else "no file is wrong")
-    return 2 if faults else 0
+            yield f"{found.name}: no checksum known, `fetch` records one: {path}"
+    wrong = options.faults
+    yield f"{wrong} files are not right; fetch again" if wrong else "no file is wrong"
 
 
-def _count(options: argparse.Namespace) -> int:
+def _count(options: argparse.Namespace) -> Said:
     from songtitle import tables
     from songtitle.experiment import paper_corpora
 
     for name, found in paper_corpora.answers(*options.name).items():
         if options.json:
-            print(json.dumps(found.as_dict(), ensure_ascii=False))
+            yield _line(found.as_dict())
             continue
-        print(f"{name}: {found.settings['corpus']} ({found.settings['found']})")
+        yield f"{name}: {found.settings['corpus']} ({found.settings['found']})"
         for file, facts in found.settings["files"].items():
-            print(f"  {file}, sha256 {facts['sha256']}")
+            yield f"  {file}, sha256 {facts['sha256']}"
         for key, value in tables.facts(found).items():
             if not re.search(r"\.lengths\.|^hosts\.|steps", key):
-                print(f"  {key} = {format(value, '.6g' if isinstance(value, float) else '')}")
-    return 0
+                yield f"  {key} = {format(value, '.6g' if isinstance(value, float) else '')}"
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> Said:
     from songtitle.book import reproduce
 
     _check_positive(options, "jobs")
@@ -266,8 +266,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.publish:
         reproduce.publish()
     if not chosen and not options.no_book and output == reproduce.EXECUTED:
-        print(f"The book is built. Open {reproduce.build().as_uri()}")
-    return 0
+        yield f"The book is built. Open {reproduce.build().as_uri()}"
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
@@ -286,23 +285,19 @@ def plain(text: str) -> Any:
     return schema.plain(text)
 
 
-def _title(options: argparse.Namespace) -> int:
+def _title(options: argparse.Namespace) -> Said:
     _check_positive(options, "beam_size")
-    faults = 0
     for path, found in _titles(options.file, options.beam_size):
         if isinstance(found, InputError):
-            faults += 1
             if options.json:
-                print(json.dumps({"file": str(path), "error": str(found)}, ensure_ascii=False))
-            print(f"songtitle: {found}", file=sys.stderr)
+                yield _line({"file": str(path), "error": str(found)})
+            yield found
         elif options.json:
             titles = [{"title": title, "log_prob": log_prob} for title, log_prob in found]
-            print(json.dumps({"file": str(path), "titles": titles}, ensure_ascii=False))
+            yield _line({"file": str(path), "titles": titles})
         else:
-            print(path)
-            for title, log_prob in found:
-                print(f"  {log_prob:8.2f}  {title}")
-    return 2 if faults else 0
+            yield str(path)
+            yield from (f"  {log_prob:8.2f}  {title}" for title, log_prob in found)
 
 
 def _titles(paths: list[Path], beam_size: int) -> Iterator[tuple[Path, Any]]:
@@ -322,42 +317,37 @@ def _titles(paths: list[Path], beam_size: int) -> Iterator[tuple[Path, Any]]:
         yield path, InputError(f"{path}: expected a music file, got no such file; check the name")
 
 
-def _course(options: argparse.Namespace) -> int:
+def _course(options: argparse.Namespace) -> Said:
     from songtitle.book.course import write_course
     from songtitle.config import preset
 
     if options.preset is not None:
         preset(options.preset)
     for student, checks in write_course(options.folder, options.notebook, preset=options.preset):
-        print(f"{student}  (checks: {checks})")
-    return 0
+        yield f"{student}  (checks: {checks})"
 
 
-def _grade(options: argparse.Namespace) -> int:
+def _grade(options: argparse.Namespace) -> Said:
     from dataclasses import asdict
 
     from songtitle.book import course as book_course
 
-    faults = 0
     for path in options.submission:
         try:
             found = book_course.grade(path, options.checks)
         except InputError as error:
-            faults += 1
-            print(f"songtitle: {error}", file=sys.stderr)
+            yield error
             continue
         if options.json:
-            print(json.dumps({"file": str(path), **asdict(found)}, ensure_ascii=False), flush=True)
+            yield _line({"file": str(path), **asdict(found)})
             continue
-        print(f"{path}: {found.total:g} of {found.possible:g} points by checks", flush=True)
-        for name, (got, of) in found.points.items():
-            print(f"  {got:g} of {of:g}  {name}")
+        yield f"{path}: {found.total:g} of {found.possible:g} points by checks"
+        yield from (f"  {got:g} of {of:g}  {name}" for name, (got, of) in found.points.items())
         if found.by_hand:
-            print(f"  to be read by you: {', '.join(found.by_hand)}")
-    return 2 if faults else 0
+            yield f"  to be read by you: {', '.join(found.by_hand)}"
 
 
-def _train(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace) -> Said:
     from songtitle.config import preset
     from songtitle.experiment.streaming import is_main, train_on_shards
 
@@ -380,14 +370,13 @@ def _train(options: argparse.Namespace) -> int:
     if is_main():
         for row in record["history"]:
             train, valid = row["train_perplexity"], row["valid_perplexity"]
-            print(f"epoch {row['epoch']:>3}: perplexity {train:10.2f}, held out {valid:10.2f}")
+            yield f"epoch {row['epoch']:>3}: perplexity {train:10.2f}, held out {valid:10.2f}"
         for kind, count in record["left_out"]["counts"].items():
-            print(f"{count:>9,}  examples left out: {kind}")
-        print(options.output / record["best"])
-    return 0
+            yield f"{count:>9,}  examples left out: {kind}"
+        yield str(options.output / record["best"])
 
 
-def _settings(options: argparse.Namespace) -> int:
+def _settings(options: argparse.Namespace) -> Said:
     from songtitle.config import nearest, preset, setting, settings
     from songtitle.schema import brief
 
@@ -397,23 +386,21 @@ def _settings(options: argparse.Namespace) -> int:
         msg = f"settings: expected a word of a setting's name or meaning, got {brief(word)}"
         raise InputError(msg + (nearest(word) or "; leave it out to see them all"))
     for name, told in found.items():
-        print(f"{name} = {brief(setting(config, name))}")
-        print(f"    {told.help} [{told.expected}]")
-    return 0
+        yield f"{name} = {brief(setting(config, name))}"
+        yield f"    {told.help} [{told.expected}]"
 
 
-def _status(_: argparse.Namespace) -> int:
+def _status(_: argparse.Namespace) -> Said:
     from songtitle.cache import finished
     from songtitle.corpora import inventory
     from songtitle.corpora.manifest import data_home
 
     home = data_home()
-    print(f"data home: {home}")
-    print(inventory.status(home))
+    yield f"data home: {home}"
+    yield str(inventory.status(home))
     for record in finished(home):
         started = record.provenance["started"]
-        print(f"{record.stage}/{record.key}  {started}  {record.timing['seconds']:.1f} s")
-    return 0
+        yield f"{record.stage}/{record.key}  {started}  {record.timing['seconds']:.1f} s"
 
 
 if __name__ == "__main__":

@@ -54,19 +54,11 @@ def files(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "tone.mp3",
-        "tone.ogg",
-        "tone.flac",
-        "tone.wav",
-        "silence.wav",
-        "short.wav",
-        "phone.wav",
-        "truncated.mp3",
-    ],
-)
+SOUND = ("tone.mp3", "tone.ogg", "tone.flac", "tone.wav")
+ODD = ("silence.wav", "short.wav", "phone.wav", "truncated.mp3")
+
+
+@pytest.mark.parametrize("name", SOUND + ODD)
 def test_a_file_that_sounds_gets_titles_best_first(home, files, capsys, name):
     assert main(["title", "--json", str(files / name)]) == 0
     titles = json.loads(capsys.readouterr().out)["titles"]
@@ -87,28 +79,14 @@ def test_a_file_that_does_not_sound_is_named_in_one_line(home, files, capsys, na
     assert "expected" in line
 
 
-def test_of_ten_files_one_bad_nine_are_named_and_one_reported(home, files):
+def test_of_ten_files_one_bad_nine_are_named_and_one_reported(home, files, capsys):
     for number in range(9):
         (files / f"{number}.ogg").write_bytes((files / "tone.ogg").read_bytes())
-    names = [
-        *(f"{number}.ogg" for number in range(5)),
-        "text.mp3",
-        "5.ogg",
-        "6.ogg",
-        "7.ogg",
-        "8.ogg",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "songtitle", "title", *(str(files / name) for name in names)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert [line for line in done.stdout.splitlines() if line.endswith(".ogg")] == [
-        str(files / name) for name in names if name != "text.mp3"
-    ]
-    (line,) = done.stderr.strip().splitlines()
+    good = [str(files / f"{number}.ogg") for number in range(9)]
+    assert main(["title", *good[:5], str(files / "text.mp3"), *good[5:]]) == 2
+    printed = capsys.readouterr()
+    assert [line for line in printed.out.splitlines() if line.endswith(".ogg")] == good
+    (line,) = printed.err.strip().splitlines()
     assert "text.mp3" in line
 
 
@@ -248,20 +226,20 @@ def test_status_lists_what_is_fetched_and_computed(home, capsys):
     assert "training/" in printed
 
 
-def test_verify_counts_the_missing_files_of_a_source_that_is_named(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["verify"], 0, "stamps: not fetched\n"),
+        (["verify", "stamps"], 2, "1996 files are not right; fetch again\n"),
+        (["verify", "stamps"], 2, "stamps: missing:"),
+        (["fetch", "stamps", "--archive", "x.deb"], 2, "x.deb: expected an archive of the stamps"),
+    ],
+)
+def test_what_is_not_here_is_told(tmp_path, monkeypatch, capsys, arguments, status, said):
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
-    assert main(["verify", "stamps"]) == 2
-    printed = capsys.readouterr().out
-    assert "stamps: missing:" in printed
-    assert "1996 files are not right; fetch again" in printed
-
-
-def test_verify_without_a_name_finds_no_fault_in_what_was_not_fetched(
-    tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
-    assert main(["verify"]) == 0
-    assert "stamps: not fetched" in capsys.readouterr().out
+    assert main(arguments) == status
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
 
 
 def test_fetching_the_stamps_again_prints_their_folder(pictures_home, monkeypatch, capsys):
@@ -271,24 +249,11 @@ def test_fetching_the_stamps_again_prints_their_folder(pictures_home, monkeypatc
         assert capsys.readouterr().out == f"{pictures_home / 'stamps'}\n"
 
 
-def test_an_archive_of_the_stamps_that_is_not_there_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
-    assert main(["fetch", "stamps", "--archive", str(tmp_path / "x.deb")]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "x.deb: expected an archive of the stamps collection" in line
-
-
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("true", True),
-        ("3", 3),
-        ("[1, 3]", [1, 3]),
-        ("lstm", "lstm"),
-        ("0.5", 0.5),
-        ("abc[", "abc["),
-        ("{[]: 1}", "{[]: 1}"),
-        ("-" * 20_000 + "1", "-" * 20_000 + "1"),
+        *(("true", True), ("3", 3), ("[1, 3]", [1, 3]), ("lstm", "lstm"), ("0.5", 0.5)),
+        *((text, text) for text in ("abc[", "{[]: 1}", "-" * 20_000 + "1")),
     ],
 )
 def test_a_value_on_the_command_line_means_what_it_means_to_papermill(text, value):

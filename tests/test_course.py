@@ -114,36 +114,25 @@ def test_a_page_has_two_or_three_exercises_each_with_one_folded_solution(path):
         assert [exercise.label for exercise in found] == numbers
 
 
-def test_every_chapter_has_exercises_and_no_label_comes_twice():
+def test_every_chapter_has_exercises_in_directives_and_no_label_comes_twice():
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
     files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
-    pages = {f"notebooks/{path.stem}" for path in NOTEBOOKS} | {path.stem for path in PROSE}
     chapters = {name for name in files if name.startswith("notebooks/")}
-    assert chapters <= pages
+    assert chapters <= {f"notebooks/{path.stem}" for path in NOTEBOOKS}
     labels = [e.label for path in (*NOTEBOOKS, *PROSE) for e in exercises_of(path)]
     assert len(labels) == len(set(labels))
-
-
-def test_no_page_lists_exercises_without_directives():
     for path in (*NOTEBOOKS, *PROSE):
         after = path.read_text("utf-8").split("## Exercises", 1)[1]
         assert not re.search(r"^(# )?\d\. ", after, re.MULTILINE), path.name
 
 
-def test_eight_notebooks_ask_for_code_that_has_both_kinds_of_checks():
+def test_eight_notebooks_ask_for_code_with_two_kinds_of_checks_and_no_public_one_tells_the_answer():
     assert len(CODED) >= 8
-    for path in CODED:
-        for exercise in exercises_of(path):
-            if exercise.code:
-                assert exercise.checks, exercise.label
-                assert exercise.hidden, exercise.label
-                assert all("remove-cell" in cell.metadata["tags"] for cell in exercise.checks)
-                assert all("remove-cell" in cell.metadata["tags"] for cell in exercise.hidden)
-
-
-@pytest.mark.parametrize("path", CODED, ids=lambda path: path.stem)
-def test_a_public_check_gives_no_answer_away(path):
-    for exercise in exercises_of(path):
+    for exercise in (e for path in CODED for e in exercises_of(path) if e.code):
+        assert exercise.checks, exercise.label
+        assert exercise.hidden, exercise.label
+        for cell in (*exercise.checks, *exercise.hidden):
+            assert "remove-cell" in cell.metadata["tags"]
         public = {line for cell in exercise.checks for line in cell.source.splitlines()}
         hidden = [cell.source.splitlines() for cell in exercise.hidden]
         assert all(set(lines) - public for lines in hidden), exercise.label
@@ -157,13 +146,15 @@ def made(tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_student_version_holds_no_solution_no_output_and_no_hidden_check(path, made):
+def test_a_student_version_has_a_place_for_each_answer_and_holds_none(path, made):
     student = made[path.stem][0]
     text, notebook = student.read_text("utf-8"), nbformat.read(student, 4)
     nbformat.validate(notebook)
     assert "{solution" not in text
     assert "{exercise" not in text
     assert all(not cell.get("outputs") for cell in notebook.cells)
+    places = [c for c in notebook.cells if "otter_answer_cell" in c.metadata.get("tags", [])]
+    assert len(places) == len(exercises_of(path))
     sources = "\n".join(cell.source for cell in notebook.cells)
     for exercise in exercises_of(path):
         assert exercise.text.split()[0] in sources
@@ -177,13 +168,6 @@ def test_a_student_version_holds_no_solution_no_output_and_no_hidden_check(path,
             kept = line.startswith(("import ", "from ", "def ")) or '"""' in line
             if not kept and line.strip() not in asked:
                 assert line.strip() not in sources, line
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_student_version_has_a_place_for_every_answer(path, made):
-    cells = nbformat.read(made[path.stem][0], 4).cells
-    places = [cell for cell in cells if "otter_answer_cell" in cell.metadata.get("tags", [])]
-    assert len(places) == len(exercises_of(path))
 
 
 @pytest.fixture
@@ -226,16 +210,12 @@ def test_every_solution_passes_its_own_checks_and_no_blank_passes_one():
     assert tried >= 8
 
 
-def test_a_preset_reaches_the_parameters_of_the_student_version(page):
+def test_a_student_version_has_words_for_roles_a_preset_and_no_cell_of_the_book_alone(page):
     ((student, _),) = course.write_course(page / "out", preset="tiny")
-    assert 'preset: str = "tiny"  # settings' in student.read_text().replace('\\"', '"')
-
-
-def test_roles_become_words_and_cells_of_the_book_alone_are_gone(page):
-    ((student, _),) = course.write_course(page / "out")
     text = student.read_text("utf-8")
     assert "It says a word and …, as another page does." in text
     assert "for the book alone" not in text
+    assert 'preset: str = "tiny"  # settings' in text.replace('\\"', '"')
 
 
 @pytest.mark.parametrize(

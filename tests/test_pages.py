@@ -1,6 +1,5 @@
 """Laws of the book's own Sphinx extension, tried on books of two pages."""
 
-import io
 import re
 import shutil
 import subprocess
@@ -11,58 +10,11 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from sphinx.application import Sphinx
+from small_books import ROOT, SETTINGS, build, executed
 from sphinx.errors import ConfigError
-from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from songtitle.book import extension
 from songtitle.tables import NO_TITLE, Note, Table, plain, shown
-
-ROOT = Path(__file__).parent.parent
-SETTINGS = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
-
-
-def build(folder, *, extensions=("myst_nb", "songtitle.book.extension"), draft=True, **settings):
-    """The HTML of a book whose sources lie in `folder`, and what Sphinx warned of."""
-    warned = io.StringIO()
-    house = SETTINGS["sphinx"]["config"]
-    settings = {
-        **{name: house[name] for name in house if name.startswith(("nb_", "suppress"))},
-        "extensions": list(extensions),
-        "root_doc": "index",
-        "nb_execution_mode": "off",
-        "myst_enable_extensions": SETTINGS["parse"]["myst_enable_extensions"],
-        "songtitle_draft": draft,
-        "html_copy_source": True,
-        "html_sourcelink_suffix": "",
-        **settings,
-    }
-    with patch_docutils(str(folder)), docutils_namespace():
-        app = Sphinx(
-            str(folder),
-            None,
-            str(folder / "_build"),
-            str(folder / "_build" / "doctrees"),
-            "html",
-            settings,
-            status=None,
-            warning=warned,
-            freshenv=True,
-        )
-        app.build()
-    return folder / "_build", warned.getvalue()
-
-
-def notebook(*outputs):
-    """A notebook whose cells have shown these as MyST."""
-    content = nbformat.v4.new_notebook()
-    for text in outputs:
-        output = nbformat.v4.new_output("display_data", {"text/markdown": text})
-        content.cells.append(nbformat.v4.new_code_cell("show()", outputs=[output]))
-    content.cells.insert(0, nbformat.v4.new_markdown_cell("# Page"))
-    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    content.metadata["language_info"] = {"name": "python", "pygments_lexer": "python"}
-    return content
 
 
 class Cells(HTMLParser):
@@ -89,44 +41,15 @@ class Cells(HTMLParser):
 
 
 HOSTILE = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "</div></article>",
-    "a & b &amp; c &#42;",
-    "it's \"quoted\" 'so'",
-    "wait -- what --- now...",
-    "{ref}`tab-x <tab-x>`",
-    "[x](https://example.org) ![x](y.png) [^1]",
-    "a | b || c",
-    "`code` ``more``",
-    "$x^2$ costs $5",
-    "*a* **b** _c_ __d__ ~~e~~",
-    "\\ back\\slash \\*",
-    "# Heading",
-    "- item",
-    "* - item",
-    "+ plus",
-    "1. Allegro",
-    "2) Largo",
-    "99",
-    "> quote",
-    "::: {note}",
-    "```{danger} x",
-    "~~~",
-    "(target)=",
-    "% comment",
-    "---",
-    "===",
-    "+++",
-    ": definition",
-    "{{ substitution }}",
-    "|name|",
-    "http://example.org me@example.org <http://example.org>",
-    "שלום עולם",
-    "مرحبا (1)",
-    "🎵 👩‍🚀 é e\u0301",
-    "a\u2028b\x0bc",
-    "so <b>bold</b>",
+    *("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</div></article>"),
+    *("a & b &amp; c &#42;", "it's \"quoted\" 'so'", "wait -- what --- now..."),
+    *("{ref}`tab-x <tab-x>`", "[x](https://example.org) ![x](y.png) [^1]", "a | b || c"),
+    *("`code` ``more``", "$x^2$ costs $5", "*a* **b** _c_ __d__ ~~e~~", "\\ back\\slash \\*"),
+    *("# Heading", "- item", "* - item", "+ plus", "1. Allegro", "2) Largo", "99", "> quote"),
+    *("::: {note}", "```{danger} x", "~~~", "(target)=", "% comment", "---", "===", "+++"),
+    *(": definition", "{{ substitution }}", "|name|"),
+    *("http://example.org me@example.org <http://example.org>", "שלום עולם", "مرحبا (1)"),
+    *("🎵 👩‍🚀 é e\u0301", "a\u2028b\x0bc", "so <b>bold</b>"),
 ]
 
 
@@ -140,7 +63,7 @@ def hostile_page(tmp_path_factory):
     frame["Title"] = [shown(title) for title in frame["Title"]]
     table = Table(frame, name="tab-x", caption=f"Of {plain(HOSTILE[0])}", note=plain(HOSTILE[7]))
     note = Note("Said", f"So “{plain(HOSTILE[9])}” and {plain(HOSTILE[6])}.")
-    page = notebook(table._repr_markdown_(), note._repr_markdown_())
+    page = executed(table._repr_markdown_(), note._repr_markdown_())
     (folder / "index.ipynb").write_text(nbformat.writes(page), "utf-8")
     out, warned = build(folder)
     return (out / "index.html").read_text("utf-8"), warned
@@ -243,7 +166,7 @@ def linked(tmp_path_factory):
         (folder / "index.md").write_text(toc)
         (folder / "again.md").write_text("# Again\n")
         page = folder / "notebooks" / "04_search.ipynb"
-        page.write_text(nbformat.writes(notebook("text")), "utf-8")
+        page.write_text(nbformat.writes(executed("text")), "utf-8")
         given = SETTINGS["repository"] | {"url": url}
         options = {
             "repository_url": given["url"],

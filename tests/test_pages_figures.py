@@ -1,6 +1,5 @@
 """Figures on a page: a light and a dark one, their numbers, their code; the dark law."""
 
-import json
 import re
 from xml.etree import ElementTree
 
@@ -9,12 +8,13 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 from drawings import plots
 from hypothesis import given
 from hypothesis import strategies as st
-from sphinx.application import Sphinx
+from small_books import build, executed
 
 from songtitle.book.figures import GROUND, KEPT, MARK, PALE, TEXT, contrast, dark, shade
 from songtitle.figures.style import svg_of
@@ -119,60 +119,18 @@ def test_colours_of_letters_inside_pictures_codes_and_addresses_are_left_alone()
 # -- a built page ----------------------------------------------------------------------------------
 
 
-def notebook(svg, *, numbers=True):
+def page_of(folder, svg, *, builder="html", numbers=True):
+    """A built page of one figure, and what was warned of."""
     data = {"image/svg+xml": svg, "text/plain": "<Figure>"}
-    if numbers:
-        data["text/csv"] = "series,x\na,1\n"
+    data |= {"text/csv": "series,x\na,1\n"} if numbers else {}
     about = {"figure": {"name": "fig-x", "caption": "A caption."}, "image": {"alt": "It rises."}}
-    code = {
-        "cell_type": "code",
-        "id": "cell-1",
-        "metadata": {"mystnb": about},
-        "execution_count": 1,
-        "source": "draw()",
-        "outputs": [{"output_type": "display_data", "metadata": {}, "data": data}],
-    }
-    text = {"cell_type": "markdown", "id": "cell-0", "metadata": {}, "source": "# Page"}
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return {
-        "cells": [text, code],
-        "metadata": {"kernelspec": kernel},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-
-
-def build(folder, svg, *, builder="html", numbers=True):
-    source = folder / "source"
-    source.mkdir(exist_ok=True)
-    (source / "index.ipynb").write_text(json.dumps(notebook(svg, numbers=numbers)), "utf-8")
-    warnings = (folder / "warnings").open("w+")
-    app = Sphinx(
-        str(source),
-        None,
-        str(folder / builder),
-        str(folder / "trees"),
-        builder,
-        confoverrides={
-            "extensions": ["myst_nb"],
-            "nb_execution_mode": "off",
-            "suppress_warnings": ["mystnb.unknown_mime_type"],
-        },
-        status=None,
-        warning=warnings,
-        freshenv=True,
-    )
-    from songtitle.book import figures
-
-    figures.setup(app)
-    app.build()
-    warnings.seek(0)
-    return (folder / builder), warnings.read()
+    (folder / "index.ipynb").write_text(nbformat.writes(executed(data, mystnb=about)), "utf-8")
+    return build(folder, builder=builder)
 
 
 @pytest.fixture
 def built(figure, tmp_path):
-    return build(tmp_path, svg_of(figure))
+    return page_of(tmp_path, svg_of(figure))
 
 
 def test_both_versions_stand_in_one_box_beside_the_caption_that_neither_hides(built):
@@ -204,12 +162,12 @@ def test_below_stand_the_numbers_the_code_and_the_record(built):
 
 
 def test_a_figure_without_its_numbers_is_a_warning_that_names_the_command(figure, tmp_path):
-    _, warnings = build(tmp_path, svg_of(figure), numbers=False)
+    _, warnings = page_of(tmp_path, svg_of(figure), numbers=False)
     assert re.search(r"fig-x: .*run `python -m songtitle run index`", warnings)
 
 
 def test_other_builders_show_the_light_one_alone(figure, tmp_path):
-    folder, _ = build(tmp_path, svg_of(figure), builder="latex")
+    folder, _ = page_of(tmp_path, svg_of(figure), builder="latex")
     text = next(folder.glob("*.tex")).read_text("utf-8")
     assert "-dark" not in text
     assert "Numbers (CSV)" not in text
@@ -219,6 +177,6 @@ def test_a_page_built_twice_is_the_same(figure, tmp_path):
     pages = []
     for name in "ab":
         (tmp_path / name).mkdir()
-        folder, _ = build(tmp_path / name, svg_of(figure))
+        folder, _ = page_of(tmp_path / name, svg_of(figure))
         pages.append((folder / "index.html").read_text("utf-8"))
     assert pages[0] == pages[1]

@@ -4,18 +4,11 @@ import re
 from collections import Counter
 
 import pytest
-from sphinx.application import Sphinx
+from small_books import build
 
 from songtitle.book import extension
 
 CONTENTS = ["index", "notebooks/09_controls", "glossary", "notebooks/10_length"]
-
-CONF = """
-extensions = ["myst_parser", "songtitle.book.extension"]
-numfig = True
-songtitle_draft = True
-source_suffix = {".md": "markdown"}  # else what another test's extensions registered stays
-"""
 
 CONTROLS = """# Controls
 
@@ -66,14 +59,9 @@ As {numref}`fig-own` says.
 """
 
 
-def test_a_page_with_a_number_in_its_name_lends_it():
-    assert extension.page_label("notebooks/09_controls", CONTENTS) == "9"
-    assert extension.page_label("notebooks/10_length", []) == "10"
-
-
-def test_other_pages_are_lettered_in_the_order_of_the_contents():
-    assert extension.page_label("index", CONTENTS) == "A"
-    assert extension.page_label("glossary", CONTENTS) == "B"
+def test_a_page_lends_the_number_in_its_name_or_a_letter_by_its_place_in_the_contents():
+    names = ["notebooks/09_controls", "notebooks/11_new", "index", "glossary"]
+    assert [extension.page_label(name, CONTENTS) for name in names] == ["9", "11", "A", "B"]
     many = [f"page{n}" for n in range(30)]
     labels = [extension.page_label(name, many) for name in many]
     assert len(set(labels)) == 30
@@ -94,7 +82,6 @@ def built(tmp_path_factory):
     """The HTML of a small book, page by page."""
     root = tmp_path_factory.mktemp("numbered")
     pages = {
-        "conf.py": CONF,
         "index.md": "# Start\n\n```{toctree}\n09_controls\n10_later\n```\n",
         "09_controls.md": CONTROLS,
         "10_later.md": LATER,
@@ -102,10 +89,9 @@ def built(tmp_path_factory):
     for name, text in pages.items():
         (root / name).write_text(text, "utf-8")
     (root / "a.png").write_bytes(b"")
-    app = Sphinx(root, root, root / "out", root / "trees", "html", status=None, freshenv=True)
-    app.build()
-    assert app.statuscode == 0
-    return {path.stem: path.read_text("utf-8") for path in (root / "out").glob("[01]*.html")}
+    out, warned = build(root, numfig=True)
+    assert not warned
+    return {path.stem: path.read_text("utf-8") for path in out.glob("[01]*.html")}
 
 
 def text_of(html):

@@ -7,13 +7,13 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from test_pages import SETTINGS, build, notebook
+from small_books import SETTINGS, build, executed, written
 
 from songtitle import cache
 from songtitle.book import extension, reproduce
 from songtitle.book.reproduce import PageRun
 from songtitle.errors import InputError
-from songtitle.tables import RECORDS, Note
+from songtitle.tables import RECORDS
 
 QUICK = {
     "run": "aaaa11112222",
@@ -35,7 +35,7 @@ def write_book(folder: Path, *pages, missing=()):
     (folder / "notebooks").mkdir(parents=True)
     names = [f"notebooks/{number:02}_page" for number in range(1, len(pages) + 1)]
     for name, facts in zip(names, pages, strict=True):
-        content = notebook("text")
+        content = executed("text")
         content.metadata["songtitle"] = {"key": "k"} | (facts or {})
         if name not in missing:
             (folder / f"{name}.ipynb").write_text(nbformat.writes(content), "utf-8")
@@ -162,7 +162,7 @@ def test_a_run_has_one_name_for_all_its_pages_and_another_when_anything_changes(
 
 
 def test_records_are_taken_from_outputs_once_each_in_order():
-    content = notebook("a", "b")
+    content = executed("a", "b")
     for cell, records in zip(
         content.cells[1:], ([["s", "1"], ["t", "2"]], [["s", "1"]]), strict=True
     ):
@@ -221,18 +221,11 @@ Note("A", "b", records=[("scores", "4e18")])
 
 def test_an_executed_page_carries_its_run_and_two_are_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "home"))
-    content = nbformat.v4.new_notebook()
-    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    tagged = {"metadata": {"tags": ["parameters"]}}
-    content.cells = [
-        nbformat.v4.new_code_cell('preset = "tiny"\nseed = 0\nbeam_sizes = None', **tagged),
-        nbformat.v4.new_code_cell(SHOW),
-    ]
-    source = tmp_path / "00_test.ipynb"
-    nbformat.write(content, source)
+    parameters = 'preset = "tiny"\nseed = 0\nbeam_sizes = None'
+    notebook = written(tmp_path / "00_test.ipynb", SHOW, parameters=parameters)
     given = {"seed": 5, "beam_sizes": "[1, 2]"}
     for name in ("a", "b"):
-        reproduce.execute(source, tmp_path / name / "00_test.ipynb", given)
+        reproduce.execute(notebook, tmp_path / name / "00_test.ipynb", given)
     first, second = (tmp_path / name / "00_test.ipynb" for name in "ab")
     assert first.read_bytes() == second.read_bytes()
     found = reproduce.read_page(first)
@@ -241,10 +234,6 @@ def test_an_executed_page_carries_its_run_and_two_are_the_same_bytes(tmp_path, m
     assert found.seconds > 0
     carried = nbformat.read(first, 4).metadata["songtitle"]
     assert not {"made", "seconds", "machine"} & set(carried)
-
-
-def test_a_note_without_records_says_none():
-    assert Note("A", "b")._repr_mimebundle_() == {}
 
 
 def test_the_published_pages_are_of_one_run_and_no_draft():

@@ -1,5 +1,6 @@
 """Laws of the runner: progress, side by side, a failure one can read, and going on after it."""
 
+import contextlib
 import io
 import os
 import re
@@ -9,10 +10,10 @@ import sys
 import time
 from functools import partial
 
-import nbformat
 import psutil
 import pytest
 from papermill.inspection import inspect_notebook
+from small_books import written
 
 from songtitle import __main__
 from songtitle.book import reproduce
@@ -32,22 +33,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def written(folder, name, source):
-    content = nbformat.v4.new_notebook()
-    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    parameters = nbformat.v4.new_code_cell('preset = "tiny"', metadata={"tags": ["parameters"]})
-    content.cells = [parameters, nbformat.v4.new_code_cell(source)]
-    path = folder / f"{name}.ipynb"
-    nbformat.write(content, path)
-    return path
-
-
 def test_a_run_ends_at_the_failed_notebook_and_the_same_command_goes_on_there(
     tmp_path, monkeypatch, capsys
 ):
     names = ["01_first", "02_second", "03_third"]
     sources = dict.fromkeys(names, "print(preset)") | {"02_second": "values = {}\nvalues['song']"}
-    paths = [written(tmp_path, name, source) for name, source in sources.items()]
+    paths = [written(tmp_path / f"{name}.ipynb", source) for name, source in sources.items()]
     monkeypatch.setattr(reproduce, "notebooks", lambda: paths)
     command = ["run", "--preset", "tiny", "--output", str(tmp_path / "out"), "--jobs", "1"]
 
@@ -68,7 +59,7 @@ def test_a_run_ends_at_the_failed_notebook_and_the_same_command_goes_on_there(
     assert "u001b" not in kept.read_text("utf-8")
     assert not (tmp_path / "out" / "03_third.ipynb").exists()
 
-    written(tmp_path, "02_second", "print('mended')")
+    written(tmp_path / "02_second.ipynb", "print('mended')")
     assert __main__.main(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[1/3] 01_first ... up to date"
@@ -77,20 +68,14 @@ def test_a_run_ends_at_the_failed_notebook_and_the_same_command_goes_on_there(
     assert not kept.exists()
 
 
-def left_of(output):
+def left_of(home):
     """The processes of a run, its kernels included, that are still there."""
-    return [
-        process
-        for process in psutil.process_iter()
-        if process.pid != os.getpid() and marked(process, str(output))
-    ]
-
-
-def marked(process, mark):
-    try:
-        return mark in process.environ().get("SONGTITLE_DATA", "")
-    except psutil.Error:
-        return False
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and str(home) in str(process.environ()):
+                found.append(process)
+    return found
 
 
 def test_notebooks_run_side_by_side_are_the_bytes_of_those_run_one_by_one(tmp_path, monkeypatch):
@@ -101,9 +86,9 @@ mine.touch()
 while not mine.with_name(others).exists(): time.sleep(0.05)
 print(preset)"""
     paths = [
-        written(tmp_path, "01_first", meet.format("one", "two")),
-        written(tmp_path, "02_second", meet.format("two", "one")),
-        written(tmp_path, "03_third", "print(preset)"),
+        written(tmp_path / "01_first.ipynb", meet.format("one", "two")),
+        written(tmp_path / "02_second.ipynb", meet.format("two", "one")),
+        written(tmp_path / "03_third.ipynb", "print(preset)"),
     ]
     monkeypatch.setattr(reproduce, "notebooks", lambda: paths)
     made = []
@@ -124,7 +109,7 @@ def test_a_run_that_is_ended_leaves_nothing_running_and_nothing_half_written(tmp
 pathlib.Path(os.environ["SONGTITLE_DATA"], f"{}").touch()
 time.sleep(600)"""
     names = ["01_first", "02_second"]
-    paths = [written(tmp_path, name, source.replace("{}", name)) for name in names]
+    paths = [written(tmp_path / f"{name}.ipynb", source.replace("{}", name)) for name in names]
     command = [sys.executable, "-m", "songtitle", "run", *map(str, paths), "--jobs", "2"]
     started = subprocess.Popen(
         [*command, "--preset", "tiny", "--output", str(out)],
@@ -171,7 +156,7 @@ def test_the_page_that_trains_begins_and_the_scoreboard_waits_for_all_others(mon
 
 
 def test_a_traceback_keeps_its_colours_where_there_is_a_terminal(monkeypatch, tmp_path):
-    path = written(tmp_path, "01_first", "1 / 0")
+    path = written(tmp_path / "01_first.ipynb", "1 / 0")
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -181,14 +166,14 @@ def test_a_traceback_keeps_its_colours_where_there_is_a_terminal(monkeypatch, tm
 
 def test_a_message_for_the_reader_is_shown_without_a_traceback(tmp_path, capsys):
     source = "from songtitle.errors import InputError\nraise InputError('x: expected y; do z')"
-    path = written(tmp_path, "01_first", source)
+    path = written(tmp_path / "01_first.ipynb", source)
     assert __main__.main(["run", str(path), "--preset", "tiny", "--output", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("songtitle: 01_first.ipynb: cell 3 failed: x: expected y; do z; ")
 
 
 def test_a_notebook_whose_process_dies_is_named(tmp_path):
-    path = written(tmp_path, "01_first", "import os\nos._exit(9)")
+    path = written(tmp_path / "01_first.ipynb", "import os\nos._exit(9)")
     with pytest.raises(InputError, match=r"01_first\.ipynb: its process died.*; the same command"):
         reproduce.execute(path, tmp_path / "out.ipynb", {})
 
@@ -204,12 +189,9 @@ def test_papermill_explains_every_parameter_of_a_notebook(source):
 
 
 def test_a_parameter_with_a_type_is_read_like_one_without(tmp_path):
-    content = nbformat.v4.new_notebook()
     sizes = 'preset = "tiny"\nsizes: list[int] = None  # or [1, 3]\nlong: bool = False\n'
-    content.cells = [nbformat.v4.new_code_cell(sizes, metadata={"tags": ["parameters"]})]
-    nbformat.write(content, tmp_path / "typed.ipynb")
-    found = reproduce.parameters_of(tmp_path / "typed.ipynb")
-    assert found == {"preset": "tiny", "sizes": None, "long": False}
+    typed = written(tmp_path / "typed.ipynb", parameters=sizes)
+    assert reproduce.parameters_of(typed) == {"preset": "tiny", "sizes": None, "long": False}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -117,29 +117,23 @@ class Watched:
             self.problems.append(f"{response.status}: {response.url}")
 
 
-@pytest.fixture
-def page(browser):
-    """A fresh page at desktop width; `page.watched` collects what goes wrong on it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+def opened(browser, **options):
+    context = browser.new_context(color_scheme="light", **options)
     page = context.new_page()
     page.set_default_timeout(20_000)
     page.watched = Watched(page)
     yield page
     context.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh page at desktop width; `page.watched` collects what goes wrong on it."""
+    yield from opened(browser, viewport={"width": 1280, "height": 900})
 
 
 @pytest.fixture
 def phone(browser):
     """A fresh page at the width of a phone, touched instead of clicked."""
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844},
-        device_scale_factor=2,
-        is_mobile=True,
-        has_touch=True,
-        color_scheme="light",
-    )
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    page.watched = Watched(page)
-    yield page
-    context.close()
+    size = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+    yield from opened(browser, **size, is_mobile=True, has_touch=True)
