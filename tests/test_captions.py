@@ -7,12 +7,13 @@ import pytest
 from songtitle.corpora import fma, link_rot, million_song, stamps, tunes
 from songtitle.corpora.captions import (
     AudioCaption,
+    Captioned,
+    Titled,
     load_flickr8k,
     read_audiocaps,
     read_conceptual_captions,
     read_link_status,
 )
-from songtitle.corpora.contract import Captioned, Titled
 from songtitle.errors import InputError
 from songtitle.rows import LONGEST, Faults
 

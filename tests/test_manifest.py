@@ -6,8 +6,7 @@ from collections import Counter
 import pytest
 
 from songtitle.corpora import manifest
-from songtitle.corpora.archives import extract
-from songtitle.corpora.manifest import File, Problems
+from songtitle.corpora.manifest import File, Problems, extract
 from songtitle.errors import InputError
 
 

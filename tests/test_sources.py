@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from songtitle.corpora import sources
+from songtitle.corpora import manifest
 from songtitle.errors import InputError
 
 MANIFEST = Path(__file__).resolve().parents[1] / "data_manifest"
@@ -23,8 +23,8 @@ TABLES = {
 FILES = [(name, file) for name in NAMES for file in TABLES[name].get("files", [])]
 FILE_IDS = [f"{name}/{file['path']}" for name, file in FILES]
 
-SOURCE_KEYS = sources.Source.model_fields.keys() - {"name"}
-FILE_KEYS = sources.Download.model_fields.keys()
+SOURCE_KEYS = manifest.Source.model_fields.keys() - {"name"}
+FILE_KEYS = manifest.Download.model_fields.keys()
 CHECKSUMS = ("sha256", "sha1", "md5", "sha256_starts")
 TYPES = {"string", "path", "integer", "float", "array"}
 
@@ -199,7 +199,7 @@ def test_the_fields_of_a_real_track_file_are_where_they_are_written_down(real_da
 
 def test_an_unknown_source_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match=r"source 'stumps': expected one of .*stamps, .*tunes"):
-        sources.read_source("stumps")
+        manifest.read_source("stumps")
 
 
 def test_a_source_with_a_misspelt_key_is_refused(tmp_path):
@@ -208,7 +208,7 @@ def test_a_source_with_a_misspelt_key_is_refused(tmp_path):
         InputError,
         match=r"licence: expected a value, got none.* license: expected no such key, got 'MIT'",
     ):
-        sources.read_source("x", tmp_path)
+        manifest.read_source("x", tmp_path)
 
 
 WHOLE = """
@@ -220,11 +220,11 @@ description = "D"
 folder = "shared"
 columns.a = { type = "string", unit = "none", meaning = "x" }
 [[files]]
-path = "sub/a.gz"
+path = "sub/a.tar.gz"
 size = 7
 sha1 = "0F0ACE23FBE9BA30ECB7E95F763E435EA802B8AB"
-addresses = ["https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"]
-unpack = "gz"
+addresses = ["https://example.org/a.tar.gz", "http://127.0.0.1:8000/a.tar.gz"]
+unpack = "tar"
 [[files]]
 path = "b-f37072fd.pth"
 sha256_starts = "f37072fd"
@@ -234,17 +234,17 @@ addresses = ["https://example.org/b"]
 
 def test_a_source_names_its_downloads(tmp_path):
     (tmp_path / "x.toml").write_text(WHOLE)
-    source = sources.read_source("x", tmp_path)
+    source = manifest.read_source("x", tmp_path)
     assert source.folder == "shared"
     assert source.files == (
-        sources.Download(
-            path="sub/a.gz",
+        manifest.Download(
+            path="sub/a.tar.gz",
             size=7,
             sha1="0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab",
-            addresses=("https://example.org/a.gz", "http://127.0.0.1:8000/a.gz"),
-            unpack="gz",
+            addresses=("https://example.org/a.tar.gz", "http://127.0.0.1:8000/a.tar.gz"),
+            unpack="tar",
         ),
-        sources.Download(
+        manifest.Download(
             path="b-f37072fd.pth",
             sha256_starts="f37072fd",
             addresses=("https://example.org/b",),
@@ -256,7 +256,7 @@ def test_a_source_names_its_downloads(tmp_path):
 
 def test_the_folder_of_a_source_is_its_name_unless_said_otherwise(tmp_path):
     (tmp_path / "x.toml").write_text(WHOLE.replace('folder = "shared"\n', ""))
-    assert sources.read_source("x", tmp_path).folder == "x"
+    assert manifest.read_source("x", tmp_path).folder == "x"
 
 
 @pytest.mark.parametrize(
@@ -267,43 +267,42 @@ def test_the_folder_of_a_source_is_its_name_unless_said_otherwise(tmp_path):
         (
             'meaning = "x"',
             'means = "x"',
-            r"columns.a.meaning: expected a value, got none; columns.a.means: expected no such",
+            r"columns.a.means.*: expected 'type', 'unit' or 'meaning'",
         ),
-        ('"sub/a.gz"', '"/etc/a.gz"', r"files\[0\].path: expected a relative path"),
-        ('"sub/a.gz"', '"sub/../../a.gz"', r"files\[0\].path: expected a relative path"),
-        ('"sub/a.gz"', "'sub\\a.gz'", r"files\[0\].path: expected a relative path"),
-        ('"sub/a.gz"', '".a.gz"', r"files\[0\].path: expected a relative path"),
-        ('"sub/a.gz"', '"sub/a.txt"', r"files\[0\]: expected a path with the ending .gz"),
-        ('"b-f37072fd.pth"', '"sub/a.gz"', "files: expected each path once, got"),
+        ('"sub/a.tar.gz"', '"/etc/a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"sub/a.tar.gz"', '"sub/../../a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"sub/a.tar.gz"', "'sub\\a.tar.gz'", r"files\[0\].path: expected a relative path"),
+        ('"sub/a.tar.gz"', '".a.gz"', r"files\[0\].path: expected a relative path"),
+        ('"b-f37072fd.pth"', '"sub/a.tar.gz"', "files: expected each path once, got"),
         ("size = 7", "size = 0", r"files\[0\].size: expected greater than 0, got 0"),
         ("size = 7", 'size = "7"', r"files\[0\].size: expected a valid integer, got '7'"),
         ("size = 7", "size = true", r"files\[0\].size: expected a valid integer, got True"),
         ("size = 7", "length = 7", r"files\[0\].length: expected no such key, got 7"),
-        ("sha1 = ", "md5 = ", r"files\[0\].md5: expected 32 hexadecimal digits"),
+        ("sha1 = ", "md5 = ", r"files\[0\].md5: expected what matches .*32"),
         (
             "sha1 = ",
             f'md5 = "{"0" * 32}"\nsha1 = ',
             r"files\[0\]: expected one checksum at most",
         ),
-        ('"f37072fd"', '"f370g"', r"files\[1\].sha256_starts: expected 6 to 64 hexadecimal"),
+        ('"f37072fd"', '"f370g"', r"files\[1\].sha256_starts: expected what matches"),
         (
-            'unpack = "gz"',
+            'unpack = "tar"',
             'unpack = "rar"',
-            r"files\[0\].unpack: expected 'zip', 'tar' or 'gz', got 'rar'",
+            r"files\[0\].unpack: expected 'zip' or 'tar', got 'rar'",
         ),
         ('["https://example.org/b"]', "[]", r"files\[1\].addresses: expected at least one"),
         ('["https://example.org/b"]', '"x"', r"files\[1\].addresses: expected a valid tuple"),
         (
             "https://example.org/b",
             "http://example.org/b",
-            r"files\[1\].addresses\[0\]: expected https",
+            r"files\[1\].addresses\[0\]: expected an https",
         ),
         ("https://example.org/b", "file:///etc/b", r"files\[1\].addresses\[0\]: expected an https"),
         ("https://example.org/b", "https:///b", r"files\[1\].addresses\[0\]: expected an https"),
         (
             "https://example.org/b",
             "https://a:b/",
-            r"files\[1\].addresses\[0\]: expected an address",
+            r"files\[1\].addresses\[0\]: expected an https",
         ),
         ("[[files]]", "[[files]", "expected TOML, got"),
     ],
@@ -312,13 +311,13 @@ def test_a_malformed_source_is_refused_naming_file_and_key(tmp_path, old, new, m
     assert old in WHOLE
     (tmp_path / "x.toml").write_text(WHOLE.replace(old, new, 1))
     with pytest.raises(InputError, match=rf"x\.toml: {message}") as caught:
-        sources.read_source("x", tmp_path)
+        manifest.read_source("x", tmp_path)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sources.names())
+@pytest.mark.parametrize("name", manifest.source_names())
 def test_every_source_of_the_manifest_can_be_read(name):
-    source = sources.read_source(name)
+    source = manifest.read_source(name)
     assert source.name == name
     assert source.licence
     assert source.citation
@@ -329,8 +328,8 @@ def test_every_source_of_the_manifest_can_be_read(name):
 def test_a_toml_that_describes_no_source_is_none(tmp_path):
     (tmp_path / "x.toml").write_text(WHOLE)
     (tmp_path / "y.toml").write_text('[[number]]\nid = "z"\n')
-    assert sources.names(tmp_path) == ["x"]
-    assert "claims" not in sources.names()
+    assert manifest.source_names(tmp_path) == ["x"]
+    assert "claims" not in manifest.source_names()
 
 
 @pytest.mark.parametrize("name", ["../x", "sub/x", "", "."])
@@ -339,12 +338,4 @@ def test_a_source_is_a_name_and_no_path(tmp_path, name):
     (tmp_path / "x.toml").write_text(WHOLE)
     (tmp_path / "sub" / "x.toml").write_text(WHOLE)
     with pytest.raises(InputError, match="expected one of x;"):
-        sources.read_source(name, tmp_path if name != "../x" else tmp_path / "sub" / "..")
-
-
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [("localhost", True), ("127.8.8.8", True), ("::1", True), ("10.0.0.1", False), ("a", False)],
-)
-def test_this_machine_is_known_by_its_loopback_names(host, local):
-    assert sources.is_local(host) is local
+        manifest.read_source(name, tmp_path if name != "../x" else tmp_path / "sub" / "..")

@@ -14,7 +14,7 @@ from test_streams import picture, write_tar
 from training_examples import assert_same_epoch
 
 from songtitle.__main__ import main
-from songtitle.corpora.streams import CropView
+from songtitle.corpora.batches import CropView
 from songtitle.errors import InputError
 from songtitle.experiment.streaming import split_shards
 from songtitle.vocabulary import Vocabulary
@@ -191,14 +191,14 @@ def refused(capsys, *arguments):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--crop", "96"], r"expected crop as when training began, 64, got 96"),
+        (["--crop", "96"], r"expected crop as when it was begun, 64, got 96"),
         (
             ["--encoder", "resnet34"],
-            'model as when .*, {"encoder": "resnet18"}, got {"encoder": "r',
+            "model as when .*, {'encoder': 'resnet18'}, got {'encoder': 'r",
         ),
         (
             ["--valid-shards", "{}/00000.tar"],
-            r"expected shards as when training began, {\"sha256\"",
+            r"expected shards as when it was begun, {'sha256'",
         ),
         (["--batch-size", "5"], r"training began here with batch_size 4, not 5"),
     ],

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from songtitle.corpora.batches import Loader
-from songtitle.corpora.streams import CropView, ShardStream, find_shards, index_shard
+from songtitle.corpora.batches import CropView, Loader, ShardStream
+from songtitle.corpora.shards import find_shards, index_shard
 from songtitle.errors import InputError
 from songtitle.pictures import load_view
 from songtitle.seeds import Order, shares
@@ -330,7 +330,7 @@ def test_an_index_is_made_once(shards, tmp_path, monkeypatch):
     stream(shards, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
     assert len(before) == len(SIZES)
-    monkeypatch.setattr("songtitle.corpora.streams.index_shard", None)
+    monkeypatch.setattr("songtitle.corpora.shards.index_shard", None)
     assert len(stream(shards, tmp_path)) == TOTAL
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")} == before
 

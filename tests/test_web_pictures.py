@@ -219,22 +219,27 @@ def test_a_finished_folder_is_not_asked_for_again(world, undisturbed):
     assert fetched.pictures == world.server.ways.count("good")
 
 
-def test_another_setting_and_another_table_are_refused_for_the_same_folder(world, undisturbed):
-    with pytest.raises(InputError, match="expected min_side 401 as when it was begun"):
-        world.here("undisturbed", limits=Limits(min_side=300))
-    with pytest.raises(InputError, match=f"expected shard_size {SHARD} "):
-        world.here("undisturbed", shard_size=SHARD + 1)
-    with pytest.raises(InputError, match="expected count None "):
-        world.here("undisturbed", count=9)
-    other = world.folder / "other.tsv"
-    other.write_text(world.tsv.read_text() + "one more\thttp://example.org/x.jpg\n")
-    with pytest.raises(InputError, match=r"expected sha256 \w{64} as .* with table.tsv, got"):
-        shards.fetch(other, undisturbed, faults=Faults(), shard_size=SHARD)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"limits": Limits(min_side=300)}, "min_side as when it was begun, 401, got 300"),
+        ({"shard_size": SHARD + 1}, f"shard_size as when it was begun, {SHARD}, got"),
+        ({"count": 9}, "count as when it was begun, None, got 9"),
+        ({"tsv": "one more\thttp://example.org/x.jpg\n"}, r"sha256 as .*, \w{64}, got \w{64};"),
+    ],
+)
+def test_another_setting_or_table_is_refused_for_the_same_folder(
+    world, undisturbed, tmp_path, options, said
+):
+    tsv = tmp_path / "table.tsv"
+    tsv.write_text(world.tsv.read_text() + options.pop("tsv", ""))
+    with pytest.raises(InputError, match=f"expected {said}"):
+        shards.fetch(tsv, undisturbed, faults=Faults(), **{"shard_size": SHARD} | options)
 
 
 def test_a_second_fetch_in_the_same_folder_waits_its_turn(world, undisturbed):
     with (
-        shards._alone(undisturbed),
+        shards.alone(undisturbed),
         pytest.raises(InputError, match="expected no other fetch"),
     ):
         world.here("undisturbed")
@@ -252,7 +257,7 @@ def test_only_a_shard_with_tar_table_and_statistics_is_finished(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "_tmp" / "3-17").mkdir(parents=True)
     assert shards.finished(tmp_path) == {0}
-    shards._remove_leftovers(tmp_path)
+    shards.remove_leftovers(tmp_path)
     left = ["00000.parquet", "00000.tar", "00000_stats.json", "notes.parquet", "readme_stats.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
 

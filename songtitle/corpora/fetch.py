@@ -16,10 +16,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from songtitle.corpora import manifest
-from songtitle.corpora.archives import check_room, unpack
-from songtitle.corpora.manifest import File, Problems, read_files, write_files
-from songtitle.corpora.sources import Download, Source
-from songtitle.corpora.transfer import Refused, Transfer, TransferConfig, discard, length
+from songtitle.corpora.guarded_http import Refused, Transfer, TransferConfig, discard, length
+from songtitle.corpora.manifest import Download, File, Problems, Source, check_room
 from songtitle.errors import InputError
 from songtitle.machine import write_whole
 
@@ -40,8 +38,8 @@ class Ledger:
 
     def record(self, path: str, file: Path, address: str | None) -> None:
         """Hold `path` to the content of `file`; `address` is None where it was found in place."""
-        entry = {"sha256": manifest.sha256(file), "size": length(file), "date": _today()}
-        self._change("files", path, entry | {"address": address})
+        held = {"sha256": manifest.sha256(file), "size": length(file), "address": address}
+        self._change("files", path, held)
 
     def checked(self, name: str, files: Iterable[Path], against: str) -> str | None:
         """Give the date on which `files` were last found as `against`, a checksum, has them.
@@ -53,7 +51,7 @@ class Ledger:
 
     def check(self, name: str, files: Iterable[Path], against: str) -> None:
         """Remember that all of `files` were found as `against`, a checksum, has them."""
-        self._change("checked", name, {"date": _today(), "fingerprint": _known_by(files, against)})
+        self._change("checked", name, {"fingerprint": _known_by(files, against)})
 
     def _read(self) -> dict[str, dict[str, Any]]:
         table: dict[str, dict[str, Any]] = {"files": {}, "checked": {}}
@@ -66,11 +64,11 @@ class Ledger:
             msg += "delete it to record every checksum anew"
             raise InputError(msg) from error
 
-    def _change(self, part: str, path: str, entry: Any) -> None:
+    def _change(self, part: str, path: str, entry: dict[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_name(f".{self.path.name}.lock")):
             table = self._read()
-            table[part][path] = entry
+            table[part][path] = entry | {"date": datetime.now(UTC).date().isoformat()}
             write_whole(self.path, json.dumps(table, indent=1, sort_keys=True) + "\n")
 
 
@@ -81,13 +79,9 @@ def _known_by(files: Iterable[Path], against: str) -> str:
     return hashlib.sha256("\n".join([against, *map(str, known)]).encode()).hexdigest()
 
 
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
-
-
 @dataclass(frozen=True)
 class Item:
-    """A download of a source in a data home."""
+    """A download of a source in a data home, and what is known of it."""
 
     source: Source
     file: Download
@@ -109,34 +103,35 @@ class Item:
         return Ledger(self.home, self.source.name)
 
     @property
-    def recorded(self) -> dict[str, Any]:
-        """What the data home remembers of the file's first fetch."""
-        return self.ledger.recorded(self.file.path)
+    def _known(self) -> tuple[str | None, int | None, str]:
+        recorded = self.ledger.recorded(self.file.path)
+        size = self.file.size or recorded.get("size")
+        if self.file.checksum:
+            return self.file.checksum, size, "published"
+        if recorded:
+            return f"sha256:{recorded['sha256']}", size, f"recorded {recorded['date']}"
+        return None, size, "nobody yet"
 
     @property
     def checksum(self) -> str | None:
-        """What the file must be: as published, else as recorded, else None."""
-        recorded = self.recorded
-        return self.file.checksum or (f"sha256:{recorded['sha256']}" if recorded else None)
+        """What the file must be, "KIND:DIGITS": as published, else as recorded, else None."""
+        return self._known[0]
 
     @property
     def size(self) -> int | None:
         """Bytes, as published, else as recorded, else None."""
-        return self.file.size or self.recorded.get("size")
+        return self._known[1]
 
     @property
     def promise(self) -> str:
         """Who says what the file must be: "published", "recorded DATE" or "nobody yet"."""
-        recorded = self.recorded
-        held = f"recorded {recorded['date']}" if recorded else "nobody yet"
-        return "published" if self.file.checksum else held
+        return self._known[2]
 
     @property
     def wanted(self) -> int:
         """Bytes still to come, as far as their number is known."""
-        size = self.size
-        whole = size is None or length(self.target) == size
-        return 0 if whole else max(0, (size or 0) - length(self.part))
+        size = self.size or 0
+        return 0 if length(self.target) == size else max(0, size - length(self.part))
 
     @property
     def listing(self) -> Path:
@@ -152,7 +147,7 @@ class Item:
     @property
     def inside(self) -> list[File]:
         """What the file was unpacked into, as listed then."""
-        return read_files(self.listing) if self.is_unpacked and self.file.unpack else []
+        return manifest.read_files(self.listing) if self.is_unpacked and self.file.unpack else []
 
     @property
     def all_paths(self) -> list[Path]:
@@ -161,10 +156,7 @@ class Item:
 
     @property
     def checked_on(self) -> str | None:
-        """The date on which all of it was last found right.
-
-        None if it never was, or if anything has changed since.
-        """
+        """The date on which all of it was last found right; None if anything changed since."""
         if self.checksum is None or not self.is_unpacked:
             return None
         return self.ledger.checked(self.file.path, self.all_paths, self.checksum)
@@ -261,15 +253,10 @@ def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: 
         host = urlsplit(address).hostname
         # What an earlier address sent may be what is wrong: then this one is heard alone.
         for begun in (length(item.part), 0):
-            with tqdm(
-                desc=item.file.path,
-                total=size,
-                initial=length(item.part),
-                unit="B",
-                unit_scale=True,
-                leave=False,
-                disable=True if quiet else None,  # on a terminal only
-            ) as bar:
+            # On a terminal only.
+            shown = {"unit": "B", "unit_scale": True, "leave": False}
+            shown |= {"desc": item.file.path, "disable": True if quiet else None}
+            with tqdm(total=size, initial=length(item.part), **shown) as bar:
                 transfer = Transfer(size=size, checked=checked, config=config, bar=bar, stop=stop)
                 try:
                     transfer(address, item.part)
@@ -289,10 +276,8 @@ def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: 
                 break
     advice = f"try again later, or put the file there from elsewhere ({item.source.name})"
     if item.promise.startswith("recorded"):
-        advice = (
-            f"it is held to what was {item.promise}; to accept a change at the source, delete "
-            f"{item.file.path!r} from {item.ledger.path}"
-        )
+        advice = f"it is held to what was {item.promise}; to accept a change at the source, delete "
+        advice += f"{item.file.path!r} from {item.ledger.path}"
     msg = f"{item.target}: expected to download it, got [{'; '.join(failures)}]; {advice}"
     raise InputError(msg)
 
@@ -303,7 +288,7 @@ def _unpack(item: Item) -> int:
     assert packing is not None
     others = (other.target for other in items(item.source, item.home))
     reserved = [p.relative_to(folder).as_posix() for p in others if p.is_relative_to(folder)]
-    files = unpack(item.target, folder, packing, reserved=reserved)
+    files = manifest.unpack(item.target, folder, packing, reserved=reserved)
     item.listing.parent.mkdir(parents=True, exist_ok=True)
-    write_files(files, item.listing)
+    manifest.write_files(files, item.listing)
     return len(files)

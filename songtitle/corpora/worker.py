@@ -60,23 +60,13 @@ def distribute(
     """
     scratch = downloader.folder / SCRATCH
     scratch.mkdir()
-    reader = Reader(
-        str(rows),
-        "parquet",
-        url_col="url",
-        caption_col="caption",
-        verify_hash_col=None,
-        verify_hash_type=None,
-        save_additional_columns=["row"],
-        number_sample_per_shard=downloader.number_sample_per_shard,
-        done_shards=done,
-        tmp_path=str(scratch),
-    )
+    size = downloader.number_sample_per_shard
+    kinds = ("parquet", "url", "caption", None, None)  # no column of hashes to check against
+    reader = Reader(str(rows), *kinds, ["row"], size, done, str(scratch))
     assert reader.column_list == COLUMNS
     # Its own bar knows no total, and so no time left. Ray and Spark show their own.
-    distributors.tqdm = partial(
-        tqdm, total=total - len(done), desc="pictures", unit="shard", disable=None
-    )
+    bar = partial(tqdm, total=total - len(done), desc="pictures", unit="shard", disable=None)
+    distributors.tqdm = bar
     hand_out = getattr(distributors, f"{distributor}_distributor")
     with _ray(processes, variables) if distributor == "ray" else contextlib.nullcontext():
         hand_out(processes, downloader, reader, 1000, 1)  # 1000 shards a Spark job, 1 retry
@@ -90,11 +80,10 @@ def _ray(processes: int, variables: Mapping[str, str]) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(runtime_env={"env_vars": dict(variables)})
-    else:
-        # "local": else Ray joins what cluster was last started on this machine, even a dead one.
-        ray.init(address="local", num_cpus=processes, include_dashboard=False)
+    # "local": else Ray joins what cluster was last started on this machine, even a dead one.
+    own = {"address": "local", "num_cpus": processes, "include_dashboard": False}
+    cluster = os.environ.get("RAY_ADDRESS")
+    ray.init(**({"runtime_env": {"env_vars": dict(variables)}} if cluster else own))
     try:
         yield
     finally:

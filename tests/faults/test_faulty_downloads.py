@@ -17,7 +17,7 @@ from servers import Answer, Handler, Listener, listening
 from test_downloads import MB, PAGE, content, describe, digest, home, names_in, server  # noqa: F401
 
 from songtitle.corpora import inventory
-from songtitle.corpora.transfer import BLOCK, TransferConfig
+from songtitle.corpora.guarded_http import BLOCK, TransferConfig
 from songtitle.errors import InputError
 
 QUICK = TransferConfig(tries=4, first_wait=0.002, longest_wait=2.0, timeout=5.0)
