@@ -1,6 +1,7 @@
 import importlib.util
 import io
 import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def url_of(server, way):
 @pytest.mark.parametrize("way", ["good", "moved"])
 def test_a_picture_comes_as_the_server_has_it_also_from_where_it_moved(server, limits, way):
     number = WAYS.index(way)
-    assert get(server.url(number), limits).body == server.bodies(number)
+    assert get(server.url(number), limits)[0] == server.bodies(number)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_name_is_resolved_once_so_that_a_second_answer_gains_nothing(server, m
 
     monkeypatch.setattr(guarded_http.socket, "getaddrinfo", resolve)
     url = f"http://rebinding.example:{port}/good/0.jpg"
-    assert get(url, Limits(allow_private=[server.host])).body == server.bodies(0)
+    assert get(url, Limits(allow_private=[server.host]))[0] == server.bodies(0)
     assert refused(url, Limits(allow_private=[server.host])) == Reason.PRIVATE
 
 
@@ -158,7 +159,7 @@ def test_a_name_that_nobody_knows_has_its_reason(monkeypatch):
 def test_proxies_of_the_environment_are_not_used(server, limits, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert get(server.url(0), limits).body == server.bodies(0)
+    assert get(server.url(0), limits)[0] == server.bodies(0)
 
 
 def test_plain_http_on_a_tls_port_is_told_from_a_reset(server, limits):
@@ -167,7 +168,7 @@ def test_plain_http_on_a_tls_port_is_told_from_a_reset(server, limits):
 
 
 def test_spaces_and_letters_beyond_ascii_are_quoted(server, limits):
-    assert get(f"{server.root}/good/0.jpg?q=ü b%20c", limits).body == server.bodies(0)
+    assert get(f"{server.root}/good/0.jpg?q=ü b%20c", limits)[0] == server.bodies(0)
     assert server.log[-1] == "/good/0.jpg?q=%C3%BC%20b%20c"
 
 
@@ -260,7 +261,8 @@ def test_a_picture_of_16_bits_a_channel_keeps_its_brightness(worker, shape):
 def test_only_what_may_pass_is_tried_again(worker, server, limits, way):
     url = url_of(server, way)
     server.log.clear()
-    key, stream, message = worker.download((7, url), 5.0, 2, None, None, limits=limits)
+    limits = replace(limits, retries=2)
+    key, stream, message = worker.download((7, url), timeout=5.0, limits=limits)
     assert key == 7
     assert len(server.log) == (2 if way == "flaky" else 1)
     if way == "flaky":
@@ -272,7 +274,7 @@ def test_only_what_may_pass_is_tried_again(worker, server, limits, way):
 
 def test_a_server_that_forbids_the_use_in_its_header_is_obeyed(worker, server, limits):
     row = (0, url_of(server, "robots"))
-    outcome = worker.download(row, 5.0, 2, None, {"noai"}, limits=limits)
+    outcome = worker.download(row, limits=limits)
     assert outcome == (0, None, "robots tag (200)")
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,31 +78,18 @@ def _known_by(files: Iterable[Path], against: str) -> str:
     return hashlib.sha256("\n".join([against, *map(str, known)]).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
 class Item:
     """A download of a source in a data home, and what is known of it."""
 
-    source: Source
-    file: Download
-    home: Path
+    def __init__(self, source: Source, file: Download, home: Path) -> None:
+        self.source, self.file, self.home = source, file, home
+        self.target = home / source.folder / file.path  # once it is whole and right
+        self.part = self.target.with_name(f".{self.target.name}.part")  # what has come so far
+        self.ledger = Ledger(home, source.name)
 
-    @property
-    def target(self) -> Path:
-        """Where the file lies once it is whole and right, beside what it is unpacked into."""
-        return self.home / self.source.folder / self.file.path
-
-    @property
-    def part(self) -> Path:
-        """What has come so far."""
-        return self.target.with_name(f".{self.target.name}.part")
-
-    @property
-    def ledger(self) -> Ledger:
-        """What the data home remembers of the source."""
-        return Ledger(self.home, self.source.name)
-
-    @property
-    def _known(self) -> tuple[str | None, int | None, str]:
+    def known(self) -> tuple[str | None, int | None, str]:
+        """Checksum ("KIND:DIGITS"), size in bytes, and who says so: "published", "recorded DATE" or
+        "nobody yet"; None where it is not known."""
         recorded = self.ledger.recorded(self.file.path)
         size = self.file.size or recorded.get("size")
         if self.file.checksum:
@@ -113,19 +99,14 @@ class Item:
         return None, size, "nobody yet"
 
     @property
-    def checksum(self) -> str | None:
-        """What the file must be, "KIND:DIGITS": as published, else as recorded, else None."""
-        return self._known[0]
-
-    @property
     def size(self) -> int | None:
-        """Bytes, as published, else as recorded, else None."""
-        return self._known[1]
+        """Bytes, where they are known."""
+        return self.known()[1]
 
     @property
     def promise(self) -> str:
-        """Who says what the file must be: "published", "recorded DATE" or "nobody yet"."""
-        return self._known[2]
+        """Who says what the file must be."""
+        return self.known()[2]
 
     @property
     def wanted(self) -> int:
@@ -136,7 +117,7 @@ class Item:
     @property
     def listing(self) -> Path:
         """The list of what the archive of this checksum was unpacked into; not there before."""
-        kind, _, digits = (self.checksum or "").partition(":")
+        kind, _, digits = (self.known()[0] or "").partition(":")
         return self.ledger.path.with_suffix("") / f"{self.file.path}.{kind}-{digits}.csv"
 
     @property
@@ -144,34 +125,33 @@ class Item:
         """Whether the archive was unpacked; true of what is none."""
         return self.file.unpack is None or self.listing.is_file()
 
-    @property
-    def inside(self) -> list[File]:
-        """What the file was unpacked into, as listed then."""
-        return manifest.read_files(self.listing) if self.is_unpacked and self.file.unpack else []
-
-    @property
-    def all_paths(self) -> list[Path]:
-        """The file and all that it was unpacked into."""
-        return [self.target, *(self.target.parent / file.path for file in self.inside)]
+    def verify_inside(self) -> Problems:
+        """Compare what the file was unpacked into with its list."""
+        return manifest.verify(self._inside(), self.target.parent)
 
     @property
     def checked_on(self) -> str | None:
         """The date on which all of it was last found right; None if anything changed since."""
-        if self.checksum is None or not self.is_unpacked:
+        checksum = self.known()[0]
+        if checksum is None or not self.is_unpacked:
             return None
-        return self.ledger.checked(self.file.path, self.all_paths, self.checksum)
+        return self.ledger.checked(self.file.path, self._all_paths(), checksum)
 
     def remember(self) -> None:
         """Remember that all of it was just found right."""
-        self.ledger.check(self.file.path, self.all_paths, self.checksum or "")
+        self.ledger.check(self.file.path, self._all_paths(), self.known()[0] or "")
 
     def mismatch(self, path: Path) -> str | None:
         """Say what is wrong with the content of a file, in a few words; None if nothing is."""
-        if self.checksum is None:
-            return None
-        kind, _, digits = self.checksum.partition(":")
-        found = manifest.digest(path, kind.removesuffix("_starts"))[: len(digits)]
+        kind, _, digits = (self.known()[0] or "").partition(":")
+        found = kind and manifest.digest(path, kind.removesuffix("_starts"))[: len(digits)]
         return None if found == digits else f"{kind.replace('_', ' ')} {found} for {digits}"
+
+    def _inside(self) -> list[File]:
+        return manifest.read_files(self.listing) if self.file.unpack and self.is_unpacked else []
+
+    def _all_paths(self) -> list[Path]:
+        return [self.target, *(self.target.parent / file.path for file in self._inside())]
 
 
 def items(source: Source, home: Path) -> list[Item]:
@@ -202,7 +182,7 @@ def fetch_file(
             if not _is_right(item):
                 _download(item, config or TransferConfig(), stop or threading.Event(), quiet)
                 done = f"fetched, {length(item.target):,} bytes"
-            if not item.is_unpacked or any(manifest.verify(item.inside, item.target.parent)):
+            if not item.is_unpacked or any(item.verify_inside()):
                 done += f", {_unpack(item):,} files unpacked"
             item.remember()
     except OSError as error:
@@ -224,11 +204,11 @@ def verify_item(item: Item, problems: Problems) -> bool:
         return True
     if item.size not in (None, length(item.target)):
         problems.corrupt.append(f"{path} ({length(item.target):,} bytes for {item.size:,})")
-    elif item.checksum is None:
+    elif item.known()[0] is None:
         return False
     elif fault := item.mismatch(item.target):
         problems.corrupt.append(f"{path} ({fault})")
-    inside = manifest.verify(item.inside, item.target.parent)
+    inside = item.verify_inside()
     problems.missing.extend(inside.missing if item.is_unpacked else [f"{path}, unpacked"])
     problems.corrupt.extend(inside.corrupt)
     if sum(map(len, problems)) == before:
@@ -240,7 +220,7 @@ def _is_right(item: Item) -> bool:
     """Whether the target is there as it must be; one without any checksum is recorded as found."""
     if not item.target.is_file() or item.size not in (None, length(item.target)):
         return False
-    if item.checksum is None:
+    if item.known()[0] is None:
         item.ledger.record(item.file.path, item.target, None)
     return item.mismatch(item.target) is None
 
@@ -248,7 +228,8 @@ def _is_right(item: Item) -> bool:
 def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: bool) -> None:
     """Fetch from the first address that gives the right file, and put it into place."""
     check_room(item.part.parent, item.wanted, str(item.target))
-    size, checked, failures = item.size, item.checksum is not None, []
+    checksum, size, promise = item.known()
+    failures = []
     for address in item.file.addresses:
         host = urlsplit(address).hostname
         # What an earlier address sent may be what is wrong: then this one is heard alone.
@@ -257,6 +238,7 @@ def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: 
             shown = {"unit": "B", "unit_scale": True, "leave": False}
             shown |= {"desc": item.file.path, "disable": True if quiet else None}
             with tqdm(total=size, initial=length(item.part), **shown) as bar:
+                checked = checksum is not None
                 transfer = Transfer(size=size, checked=checked, config=config, bar=bar, stop=stop)
                 try:
                     transfer(address, item.part)
@@ -266,7 +248,7 @@ def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: 
             fault = item.mismatch(item.part)
             if fault is None:
                 # Recorded first: a process killed in between finds the part whole, and held to it.
-                if not checked:
+                if checksum is None:
                     item.ledger.record(item.file.path, item.part, address)
                 os.replace(item.part, item.target)
                 return discard(item.part)
@@ -275,8 +257,8 @@ def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: 
                 failures.append(f"{host}: {fault}")
                 break
     advice = f"try again later, or put the file there from elsewhere ({item.source.name})"
-    if item.promise.startswith("recorded"):
-        advice = f"it is held to what was {item.promise}; to accept a change at the source, delete "
+    if promise.startswith("recorded"):
+        advice = f"it is held to what was {promise}; to accept a change at the source, delete "
         advice += f"{item.file.path!r} from {item.ledger.path}"
     msg = f"{item.target}: expected to download it, got [{'; '.join(failures)}]; {advice}"
     raise InputError(msg)

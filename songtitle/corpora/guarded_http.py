@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from email.message import Message
 from enum import StrEnum
 from functools import cache
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -116,15 +115,13 @@ def is_public(address: str) -> bool:
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in ipaddress.ip_network("64:ff9b::/96"):  # RFC 6052
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None and not is_public(str(inner)):
+        nat64 = ip in ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+        last = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        inner = ip.ipv4_mapped or ip.sixtofour or (last if nat64 else None)
+        if not is_public(str(inner)) if inner else ip not in ipaddress.ip_network("2000::/3"):
             return False
         if ip.ipv4_mapped:
             return True
-        if inner is None and ip not in ipaddress.ip_network("2000::/3"):
-            return False
     return ip.is_global and not ip.is_multicast
 
 
@@ -144,13 +141,6 @@ class Limits:
     allow_private: Collection[str] = ()  # "host:port" of peers that need not be on the internet
 
 
-class Answer(NamedTuple):
-    """What a final address gave."""
-
-    body: bytes
-    headers: Message
-
-
 class NotFetchedError(Exception):
     """There is no picture to be had; its text is the reason and, in brackets, the status."""
 
@@ -159,8 +149,8 @@ class NotFetchedError(Exception):
         self.reason = reason
 
 
-def get(url: str, limits: Limits) -> Answer:
-    """Ask for the body at `url` and follow redirects. Raises NotFetchedError and nothing else."""
+def get(url: str, limits: Limits) -> tuple[bytes, Message]:
+    """Ask for body and headers at `url`, through redirects. Raises NotFetchedError alone."""
     deadline = time.monotonic() + limits.timeout
     try:
         for _ in range(limits.max_redirects + 1):
@@ -177,7 +167,7 @@ def get(url: str, limits: Limits) -> Answer:
                 body = _body(response, limits.max_bytes)
                 if time.monotonic() >= deadline:  # then the end is ours, not the server's
                     raise TimeoutError
-                return Answer(body, response.headers)
+                return body, response.headers
     except tuple(kind for kind, _ in _FAULTS) as error:
         late = time.monotonic() >= deadline
         found = next(reason for kind, reason in _FAULTS if isinstance(error, kind))
@@ -356,7 +346,9 @@ class Transfer:
                     raise Stopped from None
 
     def _attempt(self, url: str, part: Path) -> None:
-        origin = _read_origin(part)
+        origin = {}
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            origin = dict(json.loads(_origin(part).read_text(encoding="utf-8")))
         validator = origin.get("validator") if origin.get("address") == url else None
         start, total = length(part), self.size or origin.get("total")
         if not (validator or self.checked) or (total and start > total):
@@ -417,23 +409,25 @@ class Transfer:
         status, headers = response.status_code, response.headers
         packing = headers.get("Content-Encoding", "identity")
         whole: int | None
-        if status == HTTPStatus.PARTIAL_CONTENT:
+        if status == 206:
             form = rf"bytes ({NUMBER})-{NUMBER}/({NUMBER}|\*)"
             found = re.fullmatch(form, headers.get("Content-Range", ""))
             whole = int(found[2]) if found and found[2] != "*" else total
             if not found or int(found[1]) != start or whole is None:
                 _refuse("another part than asked for", part, again=True)
-        elif status == HTTPStatus.OK:
+        elif status == 200:
             start, said = 0, headers.get("Content-Length", "")
             whole = int(said) if re.fullmatch(NUMBER, said) else None
             ends = whole is not None or "chunked" in headers.get("Transfer-Encoding", "")
             if not (ends or self.size or self.checked):
                 _refuse("no length given, so that a cut could not be told from the end")
-        elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+        elif status == 416 and start:
             _refuse("another file than before", part, again=True, wait=0.0)
         else:
+            # In the standard's words: a server's own may be long, or move a terminal's cursor.
+            said = f"{status} {http.client.responses.get(status, 'of no standard')}"
             wish = _retry_after(headers.get("Retry-After", ""))
-            _refuse(_in_words(status), again=status in AGAIN, wait=wish)
+            _refuse(said, again=status in AGAIN, wait=wish)
         # Of a packed file it may mean the file.
         if packing != "identity" and not part.name.endswith((".gz.part", ".tgz.part")):
             _refuse(f"packed as {packing[:SHOWN]!r} though not asked for")
@@ -487,16 +481,8 @@ def discard(part: Path) -> None:
 
 
 def _origin(part: Path) -> Path:
+    """Where a part file comes from: JSON with `address`, `validator` and `total`."""
     return part.with_name(f"{part.name}.json")
-
-
-def _read_origin(part: Path) -> dict[str, Any]:
-    """Where a part file comes from: `address`, `validator`, `total`; empty when not known."""
-    try:
-        table = json.loads(_origin(part).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return table if isinstance(table, dict) else {}
 
 
 def _write(out: Any, block: bytes) -> None:
@@ -529,14 +515,6 @@ def _is_private(host: str) -> bool:
         return f".{host.removesuffix('.')}".endswith(".localhost")
 
 
-def _in_words(status: int) -> str:
-    """A status in the standard's words: a server's own may be long, or move a terminal's cursor."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"status {status}"
-
-
 def _retry_after(value: str) -> float | None:
     """Seconds to wait, from a number of seconds or a date (RFC 9110, section 10.2.3)."""
     try:
@@ -549,12 +527,9 @@ def _reason(error: Exception) -> str:
     """A few words for what went wrong on the way: the error at the bottom has the fewest."""
     names = {"ReadTimeoutError": "no byte for too long", "IncompleteRead": "cut"}
     *_, inner = _chain(error)
-    for each in (error, inner):
-        if name := names.get(type(each).__name__):
-            return name
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return inner.verify_message
-    return getattr(inner, "strerror", None) or type(inner).__name__
+    known = names.get(type(error).__name__) or names.get(type(inner).__name__)
+    said = getattr(inner, "verify_message", None) or getattr(inner, "strerror", None)
+    return known or said or type(inner).__name__
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -28,12 +28,15 @@ from img2dataset.downloader import Downloader
 from img2dataset.reader import Reader
 from img2dataset.resizer import Resizer
 from img2dataset.writer import WebDatasetSampleWriter
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from songtitle.corpora.guarded_http import TEMPORARY, Limits, NotFetchedError, Reason, get
+from songtitle.corpora.shards import ENDINGS
 from songtitle.machine import end_with_parent
 
+AGENT = "songtitle"
+FORBIDDEN = ["noai", "noimageai", "noindex", "noimageindex"]  # to us, in X-Robots-Tag
 COLUMNS = ["row", "caption", "url"]
 DIGITS = 5  # of a shard's number in its file names
 SCRATCH = "_tmp"
@@ -121,8 +124,8 @@ class ShardDownloader(Downloader):
             verify_hash_type=None,
             encode_format="jpg",
             retries=limits.retries,
-            user_agent_token="songtitle",
-            disallowed_header_directives=["noai", "noimageai", "noindex", "noimageindex"],
+            user_agent_token=AGENT,
+            disallowed_header_directives=FORBIDDEN,
         )
         self.folder, self.limits = folder, limits
 
@@ -151,7 +154,7 @@ class ShardDownloader(Downloader):
         if written != rows:
             msg = f"shard {stem}: expected {rows} rows in its Parquet file, got {written}"
             raise RuntimeError(msg)
-        for ending in (".tar", ".parquet", "_stats.json"):  # with the last one it counts as done
+        for ending in ENDINGS:  # with the last one it counts as done
             os.replace(scratch / (stem + ending), self.folder / (stem + ending))
         shutil.rmtree(scratch)
         Path(source).unlink(missing_ok=True)
@@ -211,16 +214,12 @@ def check_picture(body: bytes, max_pixels: int) -> None:
     try:
         with Image.open(io.BytesIO(body), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
-                raise NotFetchedError(Reason.TOO_LARGE, 200)
+                raise Image.DecompressionBombError
             image.draft("L", (1, 1))  # only JPEG has it
             with _decoding:
                 image.load()
     except Image.DecompressionBombError:
         raise NotFetchedError(Reason.TOO_LARGE, 200) from None
-    except UnidentifiedImageError:
-        raise NotFetchedError(Reason.NOT_A_PICTURE, 200) from None
-    except NotFetchedError:
-        raise
     except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error and others
         short = re.search("truncated|Truncated|end of file|premature", str(error))
         reason = Reason.CUT_SHORT if short else Reason.NOT_A_PICTURE
@@ -228,29 +227,21 @@ def check_picture(body: bytes, max_pixels: int) -> None:
 
 
 def download(
-    row: tuple[int, str],
-    timeout: float,
-    retries: int,
-    user_agent_token: str | None,
-    disallowed_header_directives: Collection[str] | None,
-    *,
-    limits: Limits,
+    row: tuple[int, str], *, limits: Limits, **_: Any
 ) -> tuple[int, io.BytesIO | None, str | None]:
-    """One picture or the reason why not, in place of img2dataset's function of these arguments.
+    """One picture or the reason why not, in place of img2dataset's `download_image_with_retry`.
 
-    Only a reason that may pass is tried again, up to `retries` times.
+    Only a reason that may pass is tried again, up to `limits.retries` times.
     """
     key, url = row
     message = str(Reason.OTHER)
-    for _ in range(retries + 1):
+    for _ in range(limits.retries + 1):
         try:
-            answer = get(url, limits)
-            if disallowed_header_directives and img2dataset_downloader.is_disallowed(
-                answer.headers, user_agent_token, disallowed_header_directives
-            ):
+            body, headers = get(url, limits)
+            if img2dataset_downloader.is_disallowed(headers, AGENT, FORBIDDEN):
                 raise NotFetchedError(Reason.ROBOTS, 200)
-            check_picture(answer.body, limits.max_pixels)
-            return key, io.BytesIO(answer.body), None
+            check_picture(body, limits.max_pixels)
+            return key, io.BytesIO(body), None
         except NotFetchedError as error:
             message = str(error)
             if error.reason not in TEMPORARY:
