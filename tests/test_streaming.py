@@ -69,14 +69,9 @@ def last_checkpoint(output):
 @pytest.fixture(scope="module")
 def straight(shards, home, tmp_path_factory):
     output = tmp_path_factory.mktemp("straight")
-    before = os.environ.get("SONGTITLE_DATA")
-    os.environ["SONGTITLE_DATA"] = str(home)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SONGTITLE_DATA", str(home))
         assert main(command(shards, output)) == 0
-    finally:
-        del os.environ["SONGTITLE_DATA"]
-        if before is not None:
-            os.environ["SONGTITLE_DATA"] = before
     return output
 
 
@@ -89,9 +84,6 @@ def test_a_run_leaves_what_it_was_made_of_and_what_it_found(straight, shards):
     assert second < first < len(Vocabulary.load(straight / "vocabulary.json")) * 2
     assert (straight / record["best"] / "model.safetensors").is_file()
     assert record["left_out"]["counts"] == {}
-
-
-def test_the_vocabulary_is_that_of_the_training_captions(straight):
     assert set(Vocabulary.load(straight / "vocabulary.json").words) == {"a", *COLOURS, *ANIMALS}
 
 

@@ -245,11 +245,6 @@ def test_a_second_fetch_in_the_same_folder_waits_its_turn(world, undisturbed):
         world.here("undisturbed")
 
 
-def test_a_folder_without_shards_says_what_to_run(tmp_path):
-    with pytest.raises(InputError, match=r"expected shards .* fetch them first"):
-        link_rot.report(tmp_path)
-
-
 def test_only_a_shard_with_tar_table_and_statistics_is_finished(tmp_path):
     for name in ("00000.tar", "00000.parquet", "00000_stats.json", "00001.tar", "00001.parquet"):
         (tmp_path / name).touch()
@@ -262,10 +257,18 @@ def test_only_a_shard_with_tar_table_and_statistics_is_finished(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
-def test_a_folder_with_tar_files_of_somebody_else_is_refused(world, tmp_path):
+def test_what_cannot_be_fetched_into_or_from_or_told_of_is_refused(world, tmp_path):
+    with pytest.raises(InputError, match=r"expected shards .* fetch them first"):
+        link_rot.report(tmp_path)
     (tmp_path / "00000.tar").write_bytes(b"precious")
-    with pytest.raises(InputError, match="expected a folder of its own, got one with tar files"):
-        shards.fetch(world.tsv, tmp_path, faults=Faults())
+    (tmp_path / "t.tsv").write_text("no tab here\n")
+    for table, folder, said in (
+        (world.tsv, tmp_path, "expected a folder of its own, got one with tar files"),
+        (tmp_path / "t.tsv", tmp_path / "x", "expected rows of caption, tab and address, got none"),
+        (tmp_path / "none.tsv", tmp_path / "y", "expected a table of captions and addresses"),
+    ):
+        with pytest.raises(InputError, match=said):
+            shards.fetch(table, folder, faults=Faults())
     assert (tmp_path / "00000.tar").read_bytes() == b"precious"
 
 
@@ -291,15 +294,6 @@ def test_a_long_table_becomes_files_of_whole_shards(tmp_path, monkeypatch):
     parts = [pyarrow.parquet.read_table(path) for path in written]
     assert [part.num_rows for part in parts] == [8, 8, 8, 1]
     assert [n for part in parts for n in part["row"].to_pylist()] == list(range(1, 26))
-
-
-def test_a_table_without_a_row_is_refused_and_its_faults_are_counted_each_time(tmp_path):
-    table = tmp_path / "t.tsv"
-    table.write_text("no tab here\n")
-    with pytest.raises(InputError, match="expected rows of caption, tab and address, got none"):
-        shards.fetch(table, tmp_path / "x", faults=Faults())
-    with pytest.raises(InputError, match="expected a table of captions and addresses"):
-        shards.fetch(tmp_path / "none.tsv", tmp_path / "y", faults=Faults())
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,6 @@ class Batch(NamedTuple):
     lengths: Int[Tensor, " batch"]  # tokens before padding
 
 
-def collate(examples: Sequence[tuple[Tensor, list[int]]], *, pad_id: int) -> Batch:
-    """Stack inputs and right-pad token ids (which hold `<bos>` and `<eos>`)."""
-    inputs = torch.stack([features for features, _ in examples])
-    return Batch(inputs, *pad_captions([ids for _, ids in examples], pad_id=pad_id))
-
-
 def pad_captions(
     captions: Sequence[list[int]], *, pad_id: int
 ) -> tuple[Tokens, Int[Tensor, " batch"]]:
@@ -111,24 +105,14 @@ class Loader:
         return Batch(views, *pad_captions([self.captions[i] for i in items], pad_id=self.pad_id))
 
 
-class Request(NamedTuple):
-    """An example to read, and what its randomness is drawn from."""
-
-    shard: Path
-    example: Example
-    drawn_from: str  # epoch and key
-
-
 class ShardStream:
     """Examples of WebDataset shards, as batches of pictures in [0, 1] and right-padded captions.
 
     `stream(epoch)` gives every example once; what it gives depends on seed, epoch and shards alone,
     not on `workers`, the number of processes that read and decode (0: this one does). An example
-    whose picture or caption cannot be read is left out, its batch is one shorter, and `faults`
-    counts it by kind and names shard and key.
-
-    `index` is the folder where indexes of shards are kept. Raises InputError when it is made, if a
-    shard is missing or torn; and later, when a shard changes under it or a worker dies.
+    that cannot be read is left out of its batch, and counted and named in `faults`. `index` is the
+    folder where indexes of shards are kept. Raises InputError for a shard that is missing or torn,
+    and later when one changes or a worker dies.
     """
 
     def __init__(
@@ -197,13 +181,12 @@ class ShardStream:
                 raise InputError(msg)
             return found
 
-        def plan() -> Iterator[list[Request]]:
+        def plan() -> Iterator[list[tuple[Path, Example]]]:
             for batch in places:
-                found = [(self.paths[n], examples(n)[row]) for n, row in map(order.at, batch)]
-                yield [Request(path, each, f"{epoch}:{each.key}") for path, each in found]
+                yield [(self.paths[n], examples(n)[row]) for n, row in map(order.at, batch)]
 
         loader: Any = DataLoader(
-            _Pictures(self.encode, self.view, self.seed),
+            _Pictures(self.encode, self.view, self.seed, epoch),
             batch_sampler=plan(),
             collate_fn=_as_it_is,
             num_workers=self.workers,
@@ -262,15 +245,16 @@ def deaths_told() -> Iterator[None]:
 class _Pictures(Dataset[Any]):
     """What runs in the workers. Errors come back as values: raised there, they carry a stack."""
 
-    def __init__(self, encode: Encode, view: View, seed: int) -> None:
-        self.encode, self.view, self.seed = encode, view, seed
+    def __init__(self, encode: Encode, view: View, seed: int, epoch: str) -> None:
+        self.encode, self.view, self.seed, self.epoch = encode, view, seed, epoch
 
-    def __getitems__(self, requests: list[Request]) -> Any:
+    def __getitems__(self, asked: list[tuple[Path, Example]]) -> Any:
         """Pictures, ids of captions, and (shard, kind, detail) of what cannot be read."""
         pictures: list[Tensor] = []
         captions: list[list[int]] = []
         faults: list[tuple[Path, str, str]] = []
-        for shard, example, drawn_from in requests:
+        for shard, example in asked:
+            drawn = generator_for(self.seed, f"{self.epoch}:{example.key}")
             try:
                 content = _content(shard, example.picture)
                 caption = self.encode(_caption(shard, example))
@@ -280,7 +264,7 @@ class _Pictures(Dataset[Any]):
                 faults.append((shard, "no caption", f"{example.key}: {error}"))
                 continue
             try:
-                pictures.append(self.view(content, generator_for(self.seed, drawn_from)))
+                pictures.append(self.view(content, drawn))
                 captions.append(caption)
             except InputError as error:
                 faults.append((shard, "not a picture", f"{example.key}: {error}"))

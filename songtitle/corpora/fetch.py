@@ -99,6 +99,11 @@ class Item:
         return None, size, "nobody yet"
 
     @property
+    def checksum(self) -> str | None:
+        """What the file must be."""
+        return self.known()[0]
+
+    @property
     def size(self) -> int | None:
         """Bytes, where they are known."""
         return self.known()[1]
@@ -117,7 +122,7 @@ class Item:
     @property
     def listing(self) -> Path:
         """The list of what the archive of this checksum was unpacked into; not there before."""
-        kind, _, digits = (self.known()[0] or "").partition(":")
+        kind, _, digits = (self.checksum or "").partition(":")
         return self.ledger.path.with_suffix("") / f"{self.file.path}.{kind}-{digits}.csv"
 
     @property
@@ -132,18 +137,17 @@ class Item:
     @property
     def checked_on(self) -> str | None:
         """The date on which all of it was last found right; None if anything changed since."""
-        checksum = self.known()[0]
-        if checksum is None or not self.is_unpacked:
+        if self.checksum is None or not self.is_unpacked:
             return None
-        return self.ledger.checked(self.file.path, self._all_paths(), checksum)
+        return self.ledger.checked(self.file.path, self._all_paths(), self.checksum)
 
     def remember(self) -> None:
         """Remember that all of it was just found right."""
-        self.ledger.check(self.file.path, self._all_paths(), self.known()[0] or "")
+        self.ledger.check(self.file.path, self._all_paths(), self.checksum or "")
 
     def mismatch(self, path: Path) -> str | None:
         """Say what is wrong with the content of a file, in a few words; None if nothing is."""
-        kind, _, digits = (self.known()[0] or "").partition(":")
+        kind, _, digits = (self.checksum or "").partition(":")
         found = kind and manifest.digest(path, kind.removesuffix("_starts"))[: len(digits)]
         return None if found == digits else f"{kind.replace('_', ' ')} {found} for {digits}"
 
@@ -204,7 +208,7 @@ def verify_item(item: Item, problems: Problems) -> bool:
         return True
     if item.size not in (None, length(item.target)):
         problems.corrupt.append(f"{path} ({length(item.target):,} bytes for {item.size:,})")
-    elif item.known()[0] is None:
+    elif item.checksum is None:
         return False
     elif fault := item.mismatch(item.target):
         problems.corrupt.append(f"{path} ({fault})")
@@ -220,7 +224,7 @@ def _is_right(item: Item) -> bool:
     """Whether the target is there as it must be; one without any checksum is recorded as found."""
     if not item.target.is_file() or item.size not in (None, length(item.target)):
         return False
-    if item.known()[0] is None:
+    if item.checksum is None:
         item.ledger.record(item.file.path, item.target, None)
     return item.mismatch(item.target) is None
 

@@ -102,12 +102,10 @@ def fetch(
     """Ask for the picture of every row of `tsv` and put what comes into shards in `folder`.
 
     Pictures keep their own size; a JPEG keeps its bytes, other kinds become JPEG at quality 95.
-    One whose shorter side has fewer than `limits.min_side` pixels is left out and counted. `count`
-    takes the first rows only; rows that cannot be read are counted in `faults`.
-
-    A second call goes on where the first ended, were it by SIGKILL: finished shards are not asked
-    for again. Equal answers give equal tar and Parquet files, whatever the number of `processes`
-    (one for each core by default) and `threads` and whichever the `distributor`.
+    One smaller than `limits.min_side` is left out and counted. `count` takes the first rows only;
+    rows that cannot be read are counted in `faults`. A second call goes on where the first ended,
+    were it by SIGKILL. Equal answers give equal tar and Parquet files, whatever the number of
+    `processes` (by default one for each core) and `threads` and whichever the `distributor`.
 
     Raises InputError when the table or a setting is not as before in this folder, when another
     fetch is at work in it, when img2dataset is not installed, and when a shard failed as a whole.
