@@ -10,7 +10,6 @@ from PIL import Image
 
 from songtitle.corpora import guarded_http
 from songtitle.corpora.guarded_http import (
-    TEMPORARY,
     Limits,
     NotFetchedError,
     Reason,
@@ -157,28 +156,6 @@ def test_addresses_of_the_internet_are_public(address):
     assert is_public(address)
 
 
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ("Image decoding error", Reason.NOT_A_PICTURE),
-        ("image too small", Reason.TOO_SMALL),
-        ("image area too large", Reason.TOO_LARGE),
-        ("OpenCV(4.10.0) pixels <= CV_IO_MAX_IMAGE_PIXELS", Reason.TOO_LARGE),
-        ("OpenCV(4.10.0) error: (-215) !buf.empty() in function 'imdecode_'", Reason.EMPTY),
-        ("a message of next year", Reason.OTHER),
-        ("server error 5xx (503)", Reason.SERVER_ERROR),
-    ],
-)
-def test_what_img2dataset_says_comes_to_one_of_a_few_reasons(message, reason):
-    assert Reason.of_message(message) == reason
-
-
-def test_a_reason_reads_as_itself_with_and_without_a_status():
-    for reason in Reason:
-        assert Reason.of_message(reason) == Reason.of_message(f"{reason} (200)") == reason
-    assert Reason.NOT_FOUND not in TEMPORARY
-
-
 @pytest.fixture(scope="module")
 def worker():
     for name in ("img2dataset", "imghdr"):
@@ -227,12 +204,8 @@ def test_a_picture_of_16_bits_a_channel_keeps_its_brightness(worker, shape):
     pixels = np.full(shape, 16_384, np.uint16)
     if shape[-1] == 4:
         pixels[..., 3] = 65_535  # opaque
-    body = cv2.imencode(".png", pixels)[1].tobytes()
-    resizer = worker.EightBitResizer(
-        image_size=0, resize_mode="no", resize_only_if_bigger=False, skip_reencode=True
-    )
-    jpeg, *sizes, wrong = resizer(io.BytesIO(body))
-    assert (sizes, wrong) == ([8, 8, 8, 8], None)
+    jpeg, *size = worker.as_jpeg(cv2.imencode(".png", pixels)[1].tobytes(), 8)
+    assert size == [8, 8]
     assert abs(int(np.asarray(Image.open(io.BytesIO(jpeg))).mean()) - 64) <= 1
 
 
@@ -240,25 +213,23 @@ def test_a_picture_of_16_bits_a_channel_keeps_its_brightness(worker, shape):
 def test_only_what_may_pass_is_tried_again(worker, server, limits, way):
     url = url_of(server, way)
     server.log.clear()
-    limits = replace(limits, retries=2)
-    key, stream, message = worker.download((7, url), timeout=5.0, limits=limits)
-    assert key == 7
+    jpeg, about = worker.fetch_picture(url, limits=replace(limits, retries=2))
     assert len(server.log) == (2 if way == "flaky" else 1)
     if way == "flaky":
-        assert stream.read() == server.bodies(WAYS.index(way))
-        assert message is None
+        assert jpeg == worker.as_jpeg(server.bodies(WAYS.index(way)), 1)[0]
+        assert (about["status"], about["http_status"]) == ("success", 200)
     else:
-        assert (stream, message) == (None, "404 not found (404)")
+        assert (jpeg, about["error_message"], about["http_status"]) == (None, "404 not found", 404)
 
 
 def test_a_server_that_forbids_the_use_in_its_header_is_obeyed(worker, server, limits):
-    row = (0, url_of(server, "robots"))
-    outcome = worker.download(row, limits=limits)
-    assert outcome == (0, None, "robots tag (200)")
+    jpeg, about = worker.fetch_picture(url_of(server, "robots"), limits=limits)
+    assert (jpeg, about["error_message"], about["http_status"]) == (None, "robots tag", 200)
 
 
-def test_a_jpeg_is_known_by_its_first_bytes_where_imghdr_sees_none(worker):
+def test_a_jpeg_keeps_its_bytes_whatever_comes_first_in_it(worker):
     commented = with_comment(picture(1), b"comment before anything else")
     assert commented[6:10] not in (b"JFIF", b"Exif")
-    assert worker._FirstBytes.what(io.BytesIO(commented)) == "jpeg"
-    assert worker._FirstBytes.what(io.BytesIO(png("L", (2, 2)))) is None
+    assert worker.as_jpeg(commented, 1) == (commented, 401, 402)
+    white = worker.as_jpeg(png("RGBA", (9, 7)), 1)  # nothing but transparency
+    assert np.asarray(Image.open(io.BytesIO(white[0]))).min() == 255

@@ -74,22 +74,7 @@ class Reason(StrEnum):
         groups = {3: cls.REDIRECTS, 4: cls.CLIENT_ERROR, 5: cls.SERVER_ERROR}
         return named.get(status) or groups.get(status // 100, cls.NOT_A_PICTURE)
 
-    @classmethod
-    def of_message(cls, message: str) -> "Reason":
-        """The reason in a message of `NotFetchedError`, of img2dataset's resizer or of OpenCV."""
-        bare = re.sub(r" \(\d{3}\)$", "", message)
-        if bare in set(cls):
-            return cls(bare)
-        found = (reason for pattern, reason in _PATTERNS if re.search(pattern, bare))
-        return next(found, cls.OTHER)
 
-
-_PATTERNS = [  # the first that is found decides
-    ("too small", Reason.TOO_SMALL),
-    ("too large|IMAGE_PIXELS", Reason.TOO_LARGE),
-    (r"buf\.empty", Reason.EMPTY),
-    ("decod|OpenCV", Reason.NOT_A_PICTURE),
-]
 TEMPORARY = {  # another try may help
     *(Reason.TOO_MANY, Reason.SERVER_ERROR, Reason.NO_NAME, Reason.NO_CONNECTION),
     *(Reason.TIMEOUT, Reason.RESET, Reason.CUT_SHORT),
@@ -146,7 +131,7 @@ class NotFetchedError(Exception):
 
     def __init__(self, reason: Reason, status: int | None = None) -> None:
         super().__init__(f"{reason} ({status})" if status else reason)
-        self.reason = reason
+        self.reason, self.status = reason, status
 
 
 def get(url: str, limits: Limits) -> tuple[bytes, Message]:
