@@ -162,8 +162,19 @@ class _Handler(Handler):
         _, way, name = self.path.split("/")
         number = int(name.partition(".")[0])
         body = server.bodies(number)
+        if way == "flaky" and server.log.count(self.path) == 1:
+            way = "503"
+        places = {
+            "private": "http://10.0.0.1/secret.jpg",
+            "loop": self.path,
+            "moved": f"/good/{number}.jpg",
+            "elsewhere": server.elsewhere,
+        }
+        bodies = {"html": b"<!doctype html><p>Please log in", "empty": b"", "bomb": bomb()}
         if way.isdigit():
-            self.answer(int(way), b"<html>no</html>", "text/html")
+            self.answer(int(way), b"<html>no</html>")
+        elif way in places:
+            self.answer(302, b"", ("Location", places[way]))
         elif way == "stall":
             server.wait_to_the_end(60)
         elif way == "reset":
@@ -172,24 +183,6 @@ class _Handler(Handler):
             linger = struct.pack("ii", 1, 0)  # closes with a reset
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             os.close(self.connection.detach())
-        elif way == "short":
-            self.answer(200, body, send=len(body) - 1)
-        elif way == "html":
-            self.answer(200, b"<!doctype html><p>Please log in")
-        elif way == "empty":
-            self.answer(200, b"")
-        elif way == "bomb":
-            self.answer(200, bomb(), "image/png")
-        elif way == "private":
-            self.answer(302, b"", location="http://10.0.0.1/secret.jpg")
-        elif way == "loop":
-            self.answer(302, b"", location=self.path)
-        elif way == "moved":
-            self.answer(302, b"", location=f"/good/{number}.jpg")
-        elif way == "elsewhere":
-            self.answer(302, b"", location=server.elsewhere)
-        elif way == "flaky" and server.log.count(self.path) == 1:
-            self.answer(503, b"")
         elif way == "drip":
             self.answer(200, body, send=10)
             while not server.wait_to_the_end(0.05):
@@ -198,18 +191,14 @@ class _Handler(Handler):
             self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
             while not server.wait_to_the_end(0):
                 self.wfile.write(bytes(100_000))
-        elif way == "robots":
-            self.answer(200, body, extra=("X-Robots-Tag", "noai"))
         else:
-            self.answer(200, body)
+            robots = [("X-Robots-Tag", "noai")] if way == "robots" else []
+            send = -1 if way == "short" else None
+            self.answer(200, bodies.get(way, body), *robots, send=send)
 
-    def answer(self, status, body, kind="image/jpeg", send=None, location=None, extra=None):
+    def answer(self, status, body, *headers, send=None):
         self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        if location:
-            self.send_header("Location", location)
-        if extra:
-            self.send_header(*extra)
+        for header in (("Content-Length", str(len(body))), *headers):
+            self.send_header(*header)
         self.end_headers()
         self.wfile.write(body[:send])

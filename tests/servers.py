@@ -101,91 +101,74 @@ def serving() -> Iterator[Server]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
-            with server.lock:
-                server.busy += 1
-            try:
-                self.answer()
-            finally:
-                with server.lock:
-                    server.busy -= 1
-
-        def answer(self):
             self.close_connection = True
             with server.lock:
+                server.busy += 1
                 server.requests.append((self.path, dict(self.headers)))
                 server.times.append(time.monotonic())
                 answer = server.answers.get(self.path, Answer(status=404))
                 if answer.before:
                     answer = answer.before.pop(0)
-                cuts = [cut for cut in answer.cuts if cut > 0]
-            start, tag = 0, self.validator(answer)
-            wanted = self.headers.get("Range")
-            if wanted and answer.ranges and answer.status == 200:
-                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-                if self.headers.get("If-Range", tag[1]) != tag[1]:
-                    start = 0
-            partial = start > 0
-            if start >= len(answer.body) and partial:
-                self.send_response(416)
-                self.end_headers()
-                return
-            self.send_response(206 if partial else answer.status)
-            if partial:
-                total = len(answer.body)
-                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-            if tag[0]:
-                self.send_header(*tag)
-            body = answer.body[start:]
-            if answer.chunked:
-                self.send_header("Transfer-Encoding", "chunked")
-            elif answer.length is not None:
-                self.send_header("Content-Length", str(answer.length or len(body)))
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.send_header("Connection", "close")
-            self.end_headers()
-            end = len(answer.body)
-            for cut in cuts:
-                if start < cut < end:
-                    answer.cuts.remove(cut)
-                    end = cut
-                    break
-            self.send(answer, start, end)
-
-        def validator(self, answer):
-            tag = hashlib.sha256(answer.body).hexdigest()[:16]
-            return {
-                "ETag": ("ETag", f'"{tag}"'),
-                "weak": ("ETag", f'W/"{tag}"'),
-                "Last-Modified": (
-                    "Last-Modified",
-                    f"Mon, 01 Jan 2024 00:00:{int(tag, 16) % 60:02}",
-                ),
-            }.get(answer.validator, ("", ""))
-
-        def send(self, answer, start, end):
-            position, stalled = start, False
             try:
-                while position < end:
-                    block = answer.body[position : min(position + CHUNK, end)]
-                    if answer.stall and not stalled and position > start:
-                        stalled = True
+                self.answer(answer)
+            finally:
+                with server.lock:
+                    server.busy -= 1
+
+        def answer(self, answer):
+            digits, total = hashlib.sha256(answer.body).hexdigest()[:16], len(answer.body)
+            name, validator = {
+                "ETag": ("ETag", f'"{digits}"'),
+                "weak": ("ETag", f'W/"{digits}"'),
+                "Last-Modified": ("Last-Modified", f"Mon, 01 Jan 2024 0:0:{int(digits, 16) % 60}"),
+                None: ("", ""),
+            }[answer.validator]
+            start, wanted = 0, self.headers.get("Range")
+            vouched = self.headers.get("If-Range", validator) == validator
+            if wanted and answer.ranges and answer.status == 200 and vouched:
+                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if start and start >= total:
+                self.send_response(416)
+                return self.end_headers()
+            headers = {name: validator} if name else {}
+            if start:
+                headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+            if answer.chunked:
+                headers["Transfer-Encoding"] = "chunked"
+            elif answer.length is not None:
+                headers["Content-Length"] = answer.length or total - start
+            self.send_response(206 if start else answer.status)
+            for pair in (headers | answer.headers | {"Connection": "close"}).items():
+                self.send_header(*map(str, pair))
+            self.end_headers()
+            end = next((cut for cut in answer.cuts if start < cut < total), total)
+            if end < total:
+                answer.cuts.remove(end)
+            position = start
+            try:
+                for position in self.sending(answer, start, end):
+                    if answer.stall and start < position:
                         time.sleep(answer.stall)
-                    if answer.chunked:
-                        block = b"%x\r\n%b\r\n" % (len(block), block)
-                        self.wfile.write(block)
-                        position = min(position + CHUNK, end)
-                    else:
-                        position += self.connection.send(block)
-                    if answer.rate:
-                        time.sleep(CHUNK / answer.rate)
-                if answer.chunked and end == len(answer.body):
+                        answer.stall = 0.0
+                    time.sleep(CHUNK / answer.rate if answer.rate else 0)
+                if answer.chunked and end == total:
                     self.wfile.write(b"0\r\n\r\n")
             except OSError:  # the other side went away
                 pass
             finally:
                 with server.lock:
                     server.sent.append((self.path, start, position))
+
+        def sending(self, answer, position, end):
+            """Send the body piece by piece; one past the last byte of each."""
+            while position < end:
+                block = answer.body[position : min(position + CHUNK, end)]
+                if answer.chunked:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block))
+                    position += len(block)
+                else:
+                    position += self.connection.send(block)
+                yield position
 
     with listening(Files) as listener:
         server = Server(f"http://127.0.0.1:{listener.server_port}")

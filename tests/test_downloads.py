@@ -1,7 +1,5 @@
 """Downloads against a server that misbehaves: what is right arrives once, what is wrong never."""
 
-import bz2
-import gzip
 import hashlib
 import io
 import json
@@ -15,8 +13,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 
 import pytest
 from servers import Answer, serving
@@ -24,11 +21,10 @@ from test_manifest import make_tar
 
 from songtitle import cache
 from songtitle.__main__ import main
-from songtitle.corpora import inventory, manifest, transfer
-from songtitle.corpora.archives import unpack
+from songtitle.corpora import guarded_http, inventory, manifest
 from songtitle.corpora.fetch import Ledger, items
-from songtitle.corpora.sources import read_source
-from songtitle.corpora.transfer import BLOCK, Refused, Transfer, TransferConfig
+from songtitle.corpora.guarded_http import TransferConfig
+from songtitle.corpora.manifest import read_source, unpack
 from songtitle.errors import InputError
 
 MB = 1_000_000
@@ -97,43 +93,14 @@ def names_in(folder):
 # --------------------------------------------------------------- cut, stalled, killed, stopped
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_file_cut_at_five_random_bytes_arrives_whole_and_no_byte_goes_twice(home, server, seed):
-    body = content(20 * MB, seed)
-    cuts = sorted(random.Random(seed).sample(range(1, len(body)), 5))
-    address = server.give("/big.bin", body, cuts=list(cuts))
-    describe(home, "big", {"path": "big.bin", "addresses": [address], "sha256": digest(body)})
-    fetch(home, "big")
-    assert digest((home / "big/big.bin").read_bytes()) == digest(body)
-    assert [end for _, end in server.spans("/big.bin")] == [*cuts, len(body)]
-    assert server.twice("/big.bin") <= 5 * BLOCK
-    assert names_in(home / "big") == ["big.bin"]
-
-
-@pytest.mark.parametrize("validator", ["ETag", "Last-Modified"])
-def test_without_any_checksum_a_cut_file_goes_on_where_the_server_vouches_for_it(
-    home, server, validator
-):
+@pytest.mark.parametrize(
+    ("keys", "options"),
+    [({}, {"validator": None}), ({}, {"validator": "weak"}), ({"md5": ""}, {"ranges": False})],
+)
+def test_a_cut_file_starts_over_where_nobody_vouches_for_the_rest(home, server, keys, options):
     body = content(2 * MB)
-    offer(home, server, {}, body, cuts=[1_500_000], validator=validator)
-    fetch(home, "a")
-    assert (home / "a/a.bin").read_bytes() == body
-    assert server.twice("/a.bin") == 0
-    assert "If-Range" in server.requests[1][1]
-
-
-@pytest.mark.parametrize("validator", [None, "weak"])
-def test_without_checksum_and_validator_a_cut_file_starts_over(home, server, validator):
-    body = content(2 * MB)
-    offer(home, server, {}, body, cuts=[1_500_000], validator=validator)
-    fetch(home, "a")
-    assert (home / "a/a.bin").read_bytes() == body
-    assert server.spans("/a.bin") == [(0, 1_500_000), (0, len(body))]
-
-
-def test_a_server_without_ranges_is_heard_from_the_beginning(home, server):
-    body = content(2 * MB)
-    offer(home, server, {"md5": digest(body, "md5")}, body, cuts=[1_500_000], ranges=False)
+    keys = {kind: digest(body, kind) for kind in keys}
+    offer(home, server, keys, body, cuts=[1_500_000], **options)
     fetch(home, "a")
     assert (home / "a/a.bin").read_bytes() == body
     assert server.spans("/a.bin") == [(0, 1_500_000), (0, len(body))]
@@ -187,13 +154,13 @@ def test_a_fetch_that_is_killed_or_stopped_goes_on_where_it_was(home, server, en
         describe(home, f"s{number}", {"path": "x.bin", "addresses": [other]})
     part = home / "a/.a.bin.part"
     process = child(home, "fetch", "a", *(f"s{number}" for number in range(others)))
-    wait_for(lambda: transfer.length(part) > 2 * MB)
+    wait_for(lambda: guarded_http.length(part) > 2 * MB)
     process.send_signal(end)
     _, error = process.communicate(timeout=20)
     assert process.returncode == status
     assert "Traceback" not in error
     assert not (home / "a/a.bin").exists()
-    begun = transfer.length(part)
+    begun = guarded_http.length(part)
     assert begun > 2 * MB
     assert main(["fetch", "a"]) == 0
     assert (home / "a/a.bin").read_bytes() == body
@@ -234,120 +201,34 @@ def test_a_wrong_hash_never_replaces_a_good_file(home, server, kind):
     address = offer(home, server, {kind: published}, good)
     fetch(home, "a")
     server.give("/a.bin", bad)
-    target = home / "a/a.bin"
-    describe(
-        home,
-        "a",
-        {"path": "a.bin", "addresses": [address], kind: published[::-1]},
-    )
-    with pytest.raises(
-        InputError, match=rf"a\.bin: expected to download it.* for {published[::-1]}"
-    ):
+    other = published[::-1]
+    describe(home, "a", {"path": "a.bin", "addresses": [address], kind: other})
+    with pytest.raises(InputError, match=rf"a\.bin: expected to download it.* for {other}"):
         fetch(home, "a")
-    assert target.read_bytes() == good
+    assert (home / "a/a.bin").read_bytes() == good
     assert names_in(home / "a") == ["a.bin"]
 
 
-def test_a_damaged_file_is_fetched_again(home, server):
+def test_a_damaged_file_is_fetched_again_and_a_good_one_taken_as_it_is(home, server):
     good = content(MB)
     offer(home, server, {"sha256": digest(good)}, good)
-    fetch(home, "a")
+    (home / "a").mkdir(parents=True)
+    (home / "a/a.bin").write_bytes(good)
+    assert "there already" in fetch(home, "a")[0]
+    assert server.requests == []
     (home / "a/a.bin").write_bytes(good[:-1] + b"x")
     fetch(home, "a")
     assert (home / "a/a.bin").read_bytes() == good
 
 
-def test_a_good_file_put_there_by_hand_is_taken_as_it_is(home, server):
-    good = content(1000)
-    offer(home, server, {"sha256": digest(good)}, good)
-    (home / "a").mkdir(parents=True)
-    (home / "a/a.bin").write_bytes(good)
-    (line,) = fetch(home, "a")
-    assert "there already" in line
-    assert server.requests == []
-
-
 BODY = content(MB)
-HTML = {"Content-Type": "text/html; charset=utf-8"}
-HOURS = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
-PAGE_CAME, TOO_LONG = r"a web page instead of the file", r"429 .*, asks to wait \d,\d\d\d s"
-WRONG = "wrong length"
 
 
-def busy(wish, status=429):
-    return Answer(status=status, headers={"Retry-After": wish})
-
-
-@pytest.mark.parametrize(
-    ("answers", "keys", "fault", "asked"),
-    [
-        # What is not right, or never will be, is refused.
-        ([Answer(body=PAGE, headers=HTML)], {}, PAGE_CAME, 1),
-        ([Answer(body=BODY[:5000], headers={"Content-Type": "text/html"})], {}, PAGE_CAME, 1),
-        ([Answer(body=PAGE, headers={"Content-Type": "application/zip"})], {}, PAGE_CAME, 1),
-        ([Answer(body=b"\xef\xbb\xbf \n<HTML>" + bytes(5000))], {}, PAGE_CAME, 1),
-        ([Answer(body=b"<html>" + bytes(5000), chunked=True)], {}, PAGE_CAME, 1),
-        ([Answer(body=BODY[:999])], {"size": 1000}, f"{WRONG}, 999 bytes for 1,000", 1),
-        ([Answer(body=BODY[:1001])], {"size": 1000}, f"{WRONG}, 1,001 bytes for 1,000", 1),
-        ([Answer(body=BODY, chunked=True)], {"size": 900_000}, f"{WRONG}, more than 900,000", 1),
-        ([Answer(body=BODY, chunked=True)], {"size": 2 * MB}, f"{WRONG}, 1,000,000 bytes for", 1),
-        ([Answer(body=BODY, length=None)], {}, "no length given", 1),
-        ([Answer(status=302, headers={"Location": "/a.zip"})], {}, "more than 10 redirects", 10),
-        ([busy("3600")], {}, TOO_LONG, 1),
-        ([busy(HOURS)], {}, TOO_LONG, 1),
-        # A fault that may pass is waited out, and a server that goes on failing is left.
-        ([Answer(body=BODY, length=2 * MB, ranges=False)], {}, "cut", FAST.tries),
-        ([Answer(body=BODY, cuts=[10] * 99, ranges=False)], {}, "cut", FAST.tries),
-        ([Answer(status=500), Answer(status=502), Answer(body=BODY)], {}, None, 3),
-        ([Answer(body=BODY, stall=5.0), Answer(body=BODY)], {"sha256": digest(BODY)}, None, 2),
-        ([busy("1"), Answer(body=BODY)], {}, None, 2),
-        ([busy("1", 503), Answer(body=BODY)], {}, None, 2),
-    ],
-)
-def test_what_is_wrong_is_refused_and_what_may_pass_is_waited_out(
-    home, server, answers, keys, fault, asked
-):
-    server.answers["/a.zip"] = replace(answers[-1], before=answers[:-1])
-    describe(home, "a", {"path": "a.zip", "addresses": [server.address + "/a.zip"]} | keys)
-    if fault is None:
+def test_a_body_of_no_known_length_is_refused_where_no_checksum_tells_a_cut(home, server):
+    offer(home, server, {}, BODY, length=None)
+    with pytest.raises(InputError, match=r"a\.bin: expected to download it, got .*no length given"):
         fetch(home, "a")
-        assert (home / "a/a.zip").read_bytes() == BODY
-    else:
-        with pytest.raises(InputError, match=rf"a\.zip: expected to download it, got .*{fault}"):
-            fetch(home, "a")
-        assert not (home / "a/a.zip").exists()
-        assert names_in(home / "a") == [] or asked > 1
-    assert len(server.requests) == asked
-    if answers[0].headers.get("Retry-After") == "1":
-        assert 1.0 <= server.times[1] - server.times[0] < 5.0
-    if answers[0].stall:
-        assert int(server.requests[1][1]["Range"].strip("bytes=-")) > 0
-
-
-def test_a_redirect_is_followed(home, server):
-    server.give("/a", status=302, headers={"Location": server.give("/b", BODY)})
-    describe(home, "a", {"path": "a.bin", "addresses": [server.address + "/a"]})
-    fetch(home, "a")
-    assert (home / "a/a.bin").read_bytes() == BODY
-
-
-@pytest.mark.parametrize(
-    "where", ["https://127.0.0.1/", "https://10.0.0.1/", "https://[::1]/", "https://localhost/"]
-)
-def test_a_redirect_from_afar_to_a_private_address_is_refused(tmp_path, monkeypatch, where):
-    asked = []
-
-    def away(session, url, **_):
-        asked.append(url)
-        answer = transfer.requests.Response()
-        answer.status_code, answer.headers["Location"] = 302, where
-        answer.raw = io.BytesIO()
-        return answer
-
-    monkeypatch.setattr(transfer.requests.Session, "get", away)
-    with pytest.raises(Refused, match="redirected to the private address"):
-        Transfer()("https://example.org/x", tmp_path / "x")
-    assert asked == ["https://example.org/x"]
+    assert names_in(home / "a") == []
 
 
 def test_a_web_page_is_taken_where_one_is_wanted(home, server):
@@ -357,49 +238,28 @@ def test_a_web_page_is_taken_where_one_is_wanted(home, server):
     assert (home / "a/a.html").read_bytes() == PAGE
 
 
-@pytest.mark.parametrize("wrong", ["status", "hash", "page"])
-def test_the_second_address_is_taken_where_the_first_fails(home, server, wrong):
-    body = content(MB)
-    first = {
-        "status": Answer(status=404),
-        "hash": Answer(body=content(MB, 1)),
-        "page": Answer(body=PAGE),
-    }
-    server.answers["/1"] = first[wrong]
-    addresses = [server.address + "/1", server.give("/2", body)]
-    describe(home, "a", {"path": "a.bin", "addresses": addresses, "sha256": digest(body)})
+GONE, OTHER = {"status": 404}, {"body": content(MB, 1)}
+CUT, SPOILT = {"body": BODY, "cuts": [600_000]}, {"body": content(MB, 9), "cuts": [600_000]}
+
+
+@pytest.mark.parametrize(
+    ("first", "spans"),  # what the first address answers, and what the second one sends
+    [
+        ([GONE], [(0, MB)]),
+        ([OTHER], [(0, MB)]),
+        ([{"body": PAGE}], [(0, MB)]),
+        ([CUT, GONE], [(600_000, MB)]),
+        ([SPOILT, GONE], [(600_000, MB), (0, MB)]),
+    ],
+)
+def test_where_the_first_address_fails_the_second_goes_on_or_sends_all(home, server, first, spans):
+    *before, last = [Answer(**options | {"cuts": options.get("cuts", [])[:]}) for options in first]
+    server.answers["/1"] = replace(last, before=before)
+    addresses = [server.address + "/1", server.give("/2", BODY)]
+    describe(home, "a", {"path": "a.bin", "addresses": addresses, "sha256": digest(BODY)})
     fetch(home, "a")
-    assert (home / "a/a.bin").read_bytes() == body
-    assert [path for path, _ in server.requests] == ["/1", "/2"]
-
-
-def test_a_second_address_goes_on_where_the_first_broke_off(home, server):
-    body = content(2 * MB)
-    addresses = [server.give("/1", body, cuts=[1_200_000]), server.give("/2", body)]
-    server.answers["/1"].before = [Answer(body=body, cuts=[1_200_000])]
-    server.answers["/1"].status = 404
-    describe(home, "a", {"path": "a.bin", "addresses": addresses, "sha256": digest(body)})
-    fetch(home, "a")
-    assert (home / "a/a.bin").read_bytes() == body
-    assert server.spans("/2") == [(1_200_000, len(body))]
-
-
-def test_what_a_first_address_spoilt_the_second_sends_whole(home, server):
-    body = content(2 * MB)
-    addresses = [server.address + "/1", server.give("/2", body)]
-    server.answers["/1"] = Answer(status=404, before=[Answer(body=content(2 * MB, 9), cuts=[MB])])
-    describe(home, "a", {"path": "a.bin", "addresses": addresses, "sha256": digest(body)})
-    fetch(home, "a")
-    assert (home / "a/a.bin").read_bytes() == body
-    assert server.spans("/2") == [(MB, len(body)), (0, len(body))]
-
-
-@pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://example.org/x", "http://1.1.1.1/x"])
-def test_a_redirect_to_anything_but_https_is_refused(home, server, where):
-    server.give("/a", status=302, headers={"Location": where})
-    describe(home, "a", {"path": "a.bin", "addresses": [server.address + "/a"]})
-    with pytest.raises(InputError, match=r"is not .*https"):
-        fetch(home, "a")
+    assert (home / "a/a.bin").read_bytes() == BODY
+    assert server.spans("/2") == spans
 
 
 def test_a_disk_too_small_is_refused_before_anything_is_sent(home, server, monkeypatch):
@@ -430,7 +290,7 @@ def test_a_full_disk_ends_in_one_line_and_the_part_stays(home, server, monkeypat
         out.write(block[:1000])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(transfer, "_write", full)
+    monkeypatch.setattr(guarded_http, "_write", full)
     with pytest.raises(InputError, match=r"expected disk space, got 'No space left.*' after 1,000"):
         fetch(home, "a")
     assert (home / "a/.a.bin.part").read_bytes() == content(MB)[:1000]
@@ -484,14 +344,6 @@ def test_a_new_published_checksum_makes_an_old_check_void(home, server):
     assert not item.checked_on
 
 
-def test_a_second_fetch_sends_nothing(home, server):
-    offer(home, server, {}, content(1000))
-    fetch(home, "a")
-    (line,) = fetch(home, "a")
-    assert "there already" in line
-    assert len(server.requests) == 1
-
-
 # --------------------------------------------------------------------- unpacked
 
 
@@ -503,19 +355,12 @@ def make_zip(members, compression=zipfile.ZIP_DEFLATED):
     return buffer.getvalue()
 
 
-def packed(kind, tmp_path):
-    members = [("d/one.txt", content(5000, 1)), ("d/e/two.txt", content(7000, 2))]
-    if kind == "zip":
-        return "x.zip", make_zip(members, zipfile.ZIP_BZIP2), dict(members)
-    if kind == "tar":
-        body = make_tar(tmp_path / "x", members).read_bytes()
-        return "x.tar.gz", body, dict(members)
-    return "x.txt.gz", gzip.compress(content(9000, 3)), {"x.txt": content(9000, 3)}
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_an_archive_is_unpacked_beside_itself_once_and_watched(home, server, tmp_path, kind):
-    name, body, members = packed(kind, tmp_path)
+    members = {"d/one.txt": content(5000, 1), "d/e/two.txt": content(7000, 2)}
+    name, body = "x.zip", make_zip(members.items(), zipfile.ZIP_BZIP2)
+    if kind == "tar":
+        name, body = "x.tar.gz", make_tar(tmp_path / "x", members.items()).read_bytes()
     file = {"path": f"sub/{name}", "addresses": [server.give("/x", body)], "unpack": kind}
     describe(home, "a", file, folder="shared")
     fetch(home, "a")
@@ -542,29 +387,9 @@ def test_an_archive_is_unpacked_beside_itself_once_and_watched(home, server, tmp
     assert len(server.requests) == 1
 
 
-def zip_link():
-    info = zipfile.ZipInfo("link")
-    info.create_system, info.external_attr = 3, 0o120777 << 16
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr(info, "../secret")
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        make_zip([("good.txt", b"x"), ("../evil", b"x")]),
-        make_zip([("a/../../evil", b"x")]),
-        make_zip([("/evil", b"x")]),
-        make_zip([("C:evil", b"x")]),
-        make_zip([("..\\evil", b"x")]),
-        make_zip([("b.bin", b"x")]),
-        make_zip([(".x.zip.part", b"x")]),
-        zip_link(),
-    ],
-)
-def test_a_zip_that_reaches_beyond_its_own_files_is_refused_and_writes_nothing(home, server, body):
+@pytest.mark.parametrize("name", ["../evil", "b.bin", ".x.zip.part"])
+def test_a_zip_that_reaches_beyond_its_own_files_is_refused_and_writes_nothing(home, server, name):
+    body = make_zip([("good.txt", b"x"), (name, b"x")])
     describe(
         home,
         "a",
@@ -584,44 +409,6 @@ def test_an_encrypted_zip_member_is_refused(tmp_path):
     (tmp_path / "x.zip").write_bytes(body)
     with pytest.raises(InputError, match=r"x\.zip: expected plain files"):
         unpack(tmp_path / "x.zip", tmp_path / "out", "zip")
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
-def test_an_archive_larger_than_the_disk_is_refused(tmp_path, monkeypatch, kind):
-    big = bytes(100 * MB)
-    bodies = {
-        "zip": lambda: make_zip([("big", big)]),
-        "tar": lambda: make_tar(tmp_path / "t", [("big", big)]).read_bytes(),
-        "gz": lambda: gzip.compress(big, 1),
-    }
-    archive = tmp_path / f"big.{kind}"
-    archive.write_bytes(bodies[kind]())
-    usage = shutil.disk_usage(tmp_path)
-    out = tmp_path / "out"
-
-    def small(_):
-        return usage._replace(free=90 * MB - sum(p.stat().st_size for p in out.rglob("*")))
-
-    monkeypatch.setattr(shutil, "disk_usage", small)
-    with pytest.raises(InputError, match=r"big.*: expected .* bytes of disk space"):
-        unpack(archive, out, kind)
-    assert list(out.iterdir()) == []
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
-@pytest.mark.parametrize("harm", ["cut", "bit", "other"])
-def test_a_torn_archive_is_refused_by_name(tmp_path, kind, harm):
-    name, body, _ = packed(kind, tmp_path)
-    third = len(body) // 3
-    torn = {
-        "cut": body[: len(body) // 2],
-        "bit": body[:third] + bytes([body[third] ^ 64]) + body[third + 1 :],
-        "other": bz2.compress(b"not this") if kind != "tar" else b"not this" * 99,
-    }[harm]
-    (tmp_path / name).write_bytes(torn)
-    with pytest.raises(InputError, match=rf"x\..*: expected a whole {kind} archive") as caught:
-        unpack(tmp_path / name, tmp_path / "out", kind)
-    assert "\n" not in str(caught.value)
 
 
 # --------------------------------------------------------------------- verified, told
@@ -686,11 +473,15 @@ def test_status_calls_verified_only_what_was_compared_and_has_not_changed_since(
     assert row(home, "a") == right
 
 
-def test_status_reads_no_file_that_was_verified(home, server, monkeypatch):
+def test_neither_status_nor_a_second_fetch_reads_a_file_that_was_verified(
+    home, server, monkeypatch
+):
     describe(home, "a", {"path": "x", "addresses": [server.give("/x", b"x" * 99)]})
     fetch(home, "a")
     monkeypatch.setattr(manifest, "digest", None)
     assert "recorded" in row(home, "a")[2]
+    assert "there already" in fetch(home, "a")[0]  # no more does a second fetch
+    assert len(server.requests) == 1
 
 
 def test_a_dry_run_says_what_would_come_and_touches_nothing(home, server, capsys):

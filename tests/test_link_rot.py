@@ -79,9 +79,12 @@ def test_links_are_counted_by_reason_status_host_and_year():
 
 def test_of_more_captions_than_are_compared_each_is_kept_with_equal_chance(monkeypatch):
     monkeypatch.setattr(link_rot, "MOST", 100)
-    tally = link_rot._Tally()
-    for number in range(10_000):
-        tally.add("http://a.example/", str(number), 200, 2019, None)
-    kept = [int(caption) for caption in tally.captions[0]]
+    rows = [LinkStatus(n, f"http://a/{n}", "train", 200, "image/png", 9) for n in range(10_000)]
+    rows.append(LinkStatus(0, "http://a/lost", "train", 404, "", None))
+    captions = {row.url: row.url.rpartition("/")[2] for row in rows}
+    compared = []
+    monkeypatch.setattr(link_rot, "shift", lambda came, lost, **_: compared.append((came, lost)))
+    link_rot.report_from_status(rows, captions, year=2019)
+    kept = [int(caption) for caption in compared[0][0]]
     assert len(set(kept)) == 100
     assert 4000 < sum(kept) / 100 < 6000  # 5,000 expected, deviation 289

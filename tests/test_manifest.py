@@ -1,13 +1,10 @@
-import hashlib
 import io
 import tarfile
-from collections import Counter
 
 import pytest
 
 from songtitle.corpora import manifest
-from songtitle.corpora.archives import extract
-from songtitle.corpora.manifest import File, Problems
+from songtitle.corpora.manifest import File, Problems, extract
 from songtitle.errors import InputError
 
 
@@ -24,6 +21,12 @@ def make_tar(path, members, mode="w:gz"):
     return path
 
 
+def link(name, target, kind=tarfile.SYMTYPE):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
 def listed(folder):
     return manifest.describe((p for p in sorted(folder.rglob("*")) if p.is_file()), folder)
 
@@ -32,14 +35,8 @@ def test_reading_a_written_file_list_gives_the_list(tmp_path):
     files = [File("a/b,c.png", "0" * 64, 3), File('d"e/ø.svg', "f" * 64, 0), File("z", "1" * 64, 7)]
     manifest.write_files(files, tmp_path / "list.csv")
     assert manifest.read_files(tmp_path / "list.csv") == files
-    assert [p.name for p in tmp_path.iterdir()] == ["list.csv"]
-
-
-def test_a_file_list_with_windows_line_endings_reads_the_same(tmp_path):
-    files = [File("a", "0" * 64, 3), File("b", "1" * 64, 5)]
-    manifest.write_files(files, tmp_path / "list.csv")
-    path = tmp_path / "list.csv"
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))  # as Windows ends lines
     assert manifest.read_files(path) == files
 
 
@@ -63,11 +60,6 @@ def test_verify_lists_missing_and_corrupt_files_by_path(tmp_path):
     (tmp_path / "other").write_bytes(b"12346")
     assert manifest.verify(files, tmp_path) == Problems(["gone"], ["longer", "other"])
     assert manifest.verify(files, tmp_path, quick=True) == Problems(["gone"], ["longer"])
-
-
-def test_sha256_is_the_standard_one(tmp_path):
-    (tmp_path / "x").write_bytes(b"abc")
-    assert manifest.sha256(tmp_path / "x") == hashlib.sha256(b"abc").hexdigest()
 
 
 def test_the_data_home_is_made_where_the_environment_says(tmp_path, monkeypatch):
@@ -117,72 +109,23 @@ def test_extract_writes_the_chosen_members_where_they_are_sent(tmp_path, mode):
     assert (folder / "a" / "1").read_bytes() == b"one"
 
 
-def link(name, target, kind=tarfile.SYMTYPE):
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
-    return info
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        [("../evil", b"x")],
-        [("a/../../evil", b"x")],
-        [("/tmp/songtitle-evil", b"x")],
-        [("..\\evil", b"x")],
-        [("C:evil", b"x")],
-        [("\\evil", b"x")],
-        [link("out", ".."), ("out/evil", b"x")],
-        [link("evil", "../secret")],
-        [link("evil", "../secret", tarfile.LNKTYPE)],
-        [link("evil", "", tarfile.FIFOTYPE)],
-    ],
-)
-def test_no_archive_member_escapes_its_folder(tmp_path, members):
-    (tmp_path / "secret").write_text("secret")
-    archive = make_tar(tmp_path / "x.tar", members)
-    before = sorted(tmp_path.iterdir())
-    folder = tmp_path / "deep"
-    folder.mkdir()
-    with pytest.raises(InputError, match=r"x\.tar: expected plain files that stay inside"):
-        extract(archive, folder)
-    assert list(folder.iterdir()) == []
-    assert sorted(tmp_path.iterdir()) == sorted([*before, folder])
-
-
-@pytest.mark.parametrize("cut", [0, 20, 700])
-def test_a_truncated_archive_is_refused_by_name(tmp_path, cut):
-    archive = make_tar(tmp_path / "x.tar.gz", [("a", bytes(range(256)) * 400)])
-    archive.write_bytes(archive.read_bytes()[:cut])
-    with pytest.raises(InputError, match=r"x\.tar\.gz: expected a whole tar archive"):
-        extract(archive, tmp_path / "out")
-    assert not (tmp_path / "out" / "a").exists()
-
-
 GROUPS = [f"g{i % 41}" for i in range(211)] + ["big"] * 13
 FRACTIONS = {"train": 0.7, "valid": 0.2, "test": 0.1}
 
 
-def test_a_group_stays_on_one_side_of_a_split():
-    split = manifest.split_by_group(GROUPS, FRACTIONS, seed=0)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_group_stays_on_one_side_and_each_split_holds_nearly_its_fraction(seed):
+    split = manifest.split_by_group(GROUPS, FRACTIONS, seed=seed)
     assert len(split) == len(GROUPS)
     assert len(set(zip(GROUPS, split, strict=True))) == len(set(GROUPS))
+    for name, fraction in FRACTIONS.items():
+        assert abs(split.count(name) - fraction * len(GROUPS)) <= 13
 
 
-def test_each_split_holds_nearly_its_fraction_of_the_items():
-    for seed in range(11):
-        held = Counter(manifest.split_by_group(GROUPS, FRACTIONS, seed=seed))
-        for name, fraction in FRACTIONS.items():
-            assert abs(held[name] - fraction * len(GROUPS)) <= 13
-
-
-def test_the_order_of_the_items_does_not_move_them():
+def test_the_order_of_the_items_does_not_move_them_and_another_seed_does():
     one = dict(zip(GROUPS, manifest.split_by_group(GROUPS, FRACTIONS, seed=3), strict=True))
     back = GROUPS[::-1]
     assert one == dict(zip(back, manifest.split_by_group(back, FRACTIONS, seed=3), strict=True))
-
-
-def test_another_seed_splits_otherwise():
     splits = {tuple(manifest.split_by_group(GROUPS, FRACTIONS, seed=s)) for s in range(5)}
     assert len(splits) == 5
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from songtitle.corpora.batches import Loader
-from songtitle.corpora.streams import CropView, ShardStream, find_shards, index_shard
+from songtitle.corpora.batches import CropView, Loader, ShardStream
+from songtitle.corpora.shards import find_shards, index_shard
 from songtitle.errors import InputError
 from songtitle.pictures import load_view
 from songtitle.seeds import Order, shares
@@ -82,17 +82,9 @@ def kept(tmp_path_factory):
 
 def stream(shards, kept, *, batch_size=4, seed=3, workers=0, window=2, **options):
     paths = find_shards(shards)
-    options = {"encode": encode, "view": CropView(SIZE), **options}
+    options = {"encode": encode, "view": CropView(SIZE), "pad_id": PAD, "index": kept, **options}
     return ShardStream(
-        paths,
-        options["encode"],
-        options["view"],
-        pad_id=PAD,
-        index=kept,
-        batch_size=batch_size,
-        seed=seed,
-        workers=workers,
-        window=window,
+        paths, batch_size=batch_size, seed=seed, workers=workers, window=window, **options
     )
 
 
@@ -171,31 +163,13 @@ def test_a_loader_gives_every_item_once_with_a_view_of_its_own(views):
             assert not row[length:].any()
 
 
-def test_a_loader_draws_from_seed_and_epoch_alone(views):
-    assert equal(loader(views)(2), loader(views)(2))
-    assert numbers(loader(views)(2)) != numbers(loader(views)(3))
-    assert numbers(loader(views)(2)) != numbers(loader(views, seed=2)(2))
+def test_a_loader_draws_a_view_of_each(views):
     seen = {
         int((views[item] == features).all(-1).all(-1).nonzero()[0])
         for batch in loader(views)(1)
         for features, item in zip(batch.inputs, numbers([batch]), strict=True)
     }
-    assert len(seen) > 1  # views are drawn
-
-
-def test_a_loader_takes_an_epoch_up_where_it_was_left(views):
-    whole = list(loader(views)(4))
-    for start in range(6):
-        assert equal(loader(views)(4, start=start), whole[start:])
-
-
-def test_two_loaders_see_together_what_one_of_the_doubled_batch_sees(views):
-    one = list(loader(views, batch_size=6)(4))
-    two = [list(loader(views)(4, rank=rank, world=2)) for rank in range(2)]
-    assert len(one) == len(two[0]) == len(two[1])
-    for whole, *parts in zip(one, *two, strict=True):
-        assert torch.equal(whole.inputs, torch.cat([part.inputs for part in parts]))
-        assert numbers([whole]) == numbers(parts)
+    assert len(seen) > 1
 
 
 def test_in_order_a_loader_gives_first_views_from_first_to_last(views):
@@ -261,10 +235,33 @@ def test_a_stream_gives_every_example_once_with_its_own_picture(shards, kept):
             assert torch.equal(image, load_view(picture(number), SIZE))
 
 
-def test_a_stream_draws_from_seed_and_epoch_alone(shards, kept):
-    assert equal(stream(shards, kept)(1), stream(shards, kept)(1))
-    assert numbers(stream(shards, kept)(1)) != numbers(stream(shards, kept)(2))
-    assert numbers(stream(shards, kept)(1)) != numbers(stream(shards, kept, seed=4)(1))
+@pytest.fixture(params=["features", "shards"])
+def make(request, views, shards, kept):
+    """Makes batches of features in memory, or of pictures in shards."""
+    if request.param == "features":
+        return lambda **options: loader(views, **{"batch_size": 4} | options)
+    return lambda **options: stream(shards, kept, **options)
+
+
+def test_an_epoch_is_drawn_from_seed_and_epoch_alone(make):
+    assert equal(make()(1), make()(1))
+    assert numbers(make()(1)) != numbers(make()(2))
+    assert numbers(make()(1)) != numbers(make(seed=4)(1))
+
+
+def test_an_epoch_is_taken_up_where_it_was_left(make):
+    whole = list(make()(2))
+    for start in range(len(whole) + 1):
+        assert equal(make()(2, start=start), whole[start:])
+
+
+def test_two_processes_see_together_what_one_of_the_doubled_batch_sees(make):
+    one = list(make(batch_size=8)(1))
+    two = [list(make()(1, rank=rank, world=2)) for rank in range(2)]
+    assert len(one) == len(two[0]) == len(two[1])
+    for whole, *parts in zip(one, *two, strict=True):
+        assert torch.equal(whole.inputs, torch.cat([part.inputs for part in parts]))
+        assert numbers([whole]) == numbers(parts)
 
 
 def test_a_picture_is_cropped_by_seed_epoch_and_key_wherever_it_comes(shards, kept):
@@ -280,12 +277,6 @@ def test_a_picture_is_cropped_by_seed_epoch_and_key_wherever_it_comes(shards, ke
     assert any(not torch.equal(image, later[number]) for number, image in first.items())
 
 
-def test_a_stream_is_taken_up_where_it_was_left(shards, kept):
-    whole = list(stream(shards, kept)(2))
-    for start in (0, 1, 5, len(whole) - 1, len(whole)):
-        assert equal(stream(shards, kept)(2, start=start), whole[start:])
-
-
 def test_what_was_used_is_not_read_again(shards, kept, tmp_path):
     seen = []
 
@@ -297,15 +288,6 @@ def test_what_was_used_is_not_read_again(shards, kept, tmp_path):
     assert len(seen) == TOTAL - 8 * 4
 
 
-def test_two_streams_see_together_what_one_of_the_doubled_batch_sees(shards, kept):
-    one = list(stream(shards, kept, batch_size=8)(1))
-    two = [list(stream(shards, kept)(1, rank=rank, world=2)) for rank in range(2)]
-    assert len(one) == len(two[0]) == len(two[1])
-    for whole, *parts in zip(one, *two, strict=True):
-        assert torch.equal(whole.inputs, torch.cat([part.inputs for part in parts]))
-        assert torch.equal(whole.tokens, torch.cat([part.tokens for part in parts]))
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_number_of_workers_changes_nothing(shards, kept, workers):
     state = torch.get_rng_state()
@@ -315,22 +297,19 @@ def test_the_number_of_workers_changes_nothing(shards, kept, workers):
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_in_order_a_stream_goes_through_its_shards(shards, kept):
+def test_in_order_a_stream_goes_through_its_shards_and_captions_come_alone(shards, kept):
     reading = stream(shards, kept, view=CropView(SIZE, random=False))
     assert numbers(reading.in_order()) == list(range(TOTAL))
     assert equal(reading.in_order(), reading.in_order())
-
-
-def test_captions_come_without_their_pictures(shards, kept):
     expected = [f"{number + 4} {number + 104}" for number in range(TOTAL)]
-    assert list(stream(shards, kept).captions()) == expected
+    assert list(reading.captions()) == expected
 
 
 def test_an_index_is_made_once(shards, tmp_path, monkeypatch):
     stream(shards, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
     assert len(before) == len(SIZES)
-    monkeypatch.setattr("songtitle.corpora.streams.index_shard", None)
+    monkeypatch.setattr("songtitle.corpora.shards.index_shard", None)
     assert len(stream(shards, tmp_path)) == TOTAL
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")} == before
 
@@ -416,18 +395,14 @@ def test_a_batch_with_nothing_left_to_train_on_is_refused_by_name(tmp_path):
     assert len(list(reading.in_order())) == 1
 
 
-@pytest.mark.parametrize("share", [0.999, 0.9, 0.5, 0.1, 0.0])
+@pytest.mark.parametrize("share", [0.999, 0.5, 0.0])
 def test_a_torn_shard_is_named_before_training(tmp_path, share):
     folder = write_shards(tmp_path / "shards", [5, 6], ours=False)
     path = folder / "00001.tar"
     content = path.read_bytes().rstrip(b"\0")
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(
-        InputError, match=r"00001\.tar: expected a whole, uncompressed tar file"
-    ) as e:
+    with pytest.raises(InputError, match=r"00001\.tar: expected a whole, uncompressed .*\Z"):
         stream(folder, tmp_path / "kept")
-    assert "\n" not in str(e.value)
-    assert "delete the shard and fetch it again, or leave it out" in str(e.value)
 
 
 def test_a_shard_torn_between_two_files_and_one_with_garbage_inside_are_named(tmp_path):

@@ -21,6 +21,7 @@ from training_examples import (
     VOCAB,
     Batches,
     PlainModel,
+    collate,
     held_out,
     new_model,
     train,
@@ -28,7 +29,6 @@ from training_examples import (
 )
 
 from songtitle.config import TrainingConfig
-from songtitle.corpora.batches import collate
 from songtitle.errors import InputError
 from songtitle.training.loop import fit
 from songtitle.training.steps import evaluate, rate_at, token_loss

@@ -219,30 +219,30 @@ def test_a_finished_folder_is_not_asked_for_again(world, undisturbed):
     assert fetched.pictures == world.server.ways.count("good")
 
 
-def test_another_setting_and_another_table_are_refused_for_the_same_folder(world, undisturbed):
-    with pytest.raises(InputError, match="expected min_side 401 as when it was begun"):
-        world.here("undisturbed", limits=Limits(min_side=300))
-    with pytest.raises(InputError, match=f"expected shard_size {SHARD} "):
-        world.here("undisturbed", shard_size=SHARD + 1)
-    with pytest.raises(InputError, match="expected count None "):
-        world.here("undisturbed", count=9)
-    other = world.folder / "other.tsv"
-    other.write_text(world.tsv.read_text() + "one more\thttp://example.org/x.jpg\n")
-    with pytest.raises(InputError, match=r"expected sha256 \w{64} as .* with table.tsv, got"):
-        shards.fetch(other, undisturbed, faults=Faults(), shard_size=SHARD)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"limits": Limits(min_side=300)}, "min_side as when it was begun, 401, got 300"),
+        ({"shard_size": SHARD + 1}, f"shard_size as when it was begun, {SHARD}, got"),
+        ({"count": 9}, "count as when it was begun, None, got 9"),
+        ({"tsv": "one more\thttp://example.org/x.jpg\n"}, r"sha256 as .*, \w{64}, got \w{64};"),
+    ],
+)
+def test_another_setting_or_table_is_refused_for_the_same_folder(
+    world, undisturbed, tmp_path, options, said
+):
+    tsv = tmp_path / "table.tsv"
+    tsv.write_text(world.tsv.read_text() + options.pop("tsv", ""))
+    with pytest.raises(InputError, match=f"expected {said}"):
+        shards.fetch(tsv, undisturbed, faults=Faults(), **{"shard_size": SHARD} | options)
 
 
 def test_a_second_fetch_in_the_same_folder_waits_its_turn(world, undisturbed):
     with (
-        shards._alone(undisturbed),
+        shards.alone(undisturbed),
         pytest.raises(InputError, match="expected no other fetch"),
     ):
         world.here("undisturbed")
-
-
-def test_a_folder_without_shards_says_what_to_run(tmp_path):
-    with pytest.raises(InputError, match=r"expected shards .* fetch them first"):
-        link_rot.report(tmp_path)
 
 
 def test_only_a_shard_with_tar_table_and_statistics_is_finished(tmp_path):
@@ -252,15 +252,23 @@ def test_only_a_shard_with_tar_table_and_statistics_is_finished(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "_tmp" / "3-17").mkdir(parents=True)
     assert shards.finished(tmp_path) == {0}
-    shards._remove_leftovers(tmp_path)
+    shards.remove_leftovers(tmp_path)
     left = ["00000.parquet", "00000.tar", "00000_stats.json", "notes.parquet", "readme_stats.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
-def test_a_folder_with_tar_files_of_somebody_else_is_refused(world, tmp_path):
+def test_what_cannot_be_fetched_into_or_from_or_told_of_is_refused(world, tmp_path):
+    with pytest.raises(InputError, match=r"expected shards .* fetch them first"):
+        link_rot.report(tmp_path)
     (tmp_path / "00000.tar").write_bytes(b"precious")
-    with pytest.raises(InputError, match="expected a folder of its own, got one with tar files"):
-        shards.fetch(world.tsv, tmp_path, faults=Faults())
+    (tmp_path / "t.tsv").write_text("no tab here\n")
+    for table, folder, said in (
+        (world.tsv, tmp_path, "expected a folder of its own, got one with tar files"),
+        (tmp_path / "t.tsv", tmp_path / "x", "expected rows of caption, tab and address, got none"),
+        (tmp_path / "none.tsv", tmp_path / "y", "expected a table of captions and addresses"),
+    ):
+        with pytest.raises(InputError, match=said):
+            shards.fetch(table, folder, faults=Faults())
     assert (tmp_path / "00000.tar").read_bytes() == b"precious"
 
 
@@ -286,15 +294,6 @@ def test_a_long_table_becomes_files_of_whole_shards(tmp_path, monkeypatch):
     parts = [pyarrow.parquet.read_table(path) for path in written]
     assert [part.num_rows for part in parts] == [8, 8, 8, 1]
     assert [n for part in parts for n in part["row"].to_pylist()] == list(range(1, 26))
-
-
-def test_a_table_without_a_row_is_refused_and_its_faults_are_counted_each_time(tmp_path):
-    table = tmp_path / "t.tsv"
-    table.write_text("no tab here\n")
-    with pytest.raises(InputError, match="expected rows of caption, tab and address, got none"):
-        shards.fetch(table, tmp_path / "x", faults=Faults())
-    with pytest.raises(InputError, match="expected a table of captions and addresses"):
-        shards.fetch(tmp_path / "none.tsv", tmp_path / "y", faults=Faults())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from songtitle.config import ModelConfig, TrainingConfig
-from songtitle.corpora.batches import collate
+from songtitle.corpora.batches import Batch, pad_captions
 from songtitle.model.captioner import build_captioner
 from songtitle.model.lstm import LSTMDecoder
 from songtitle.training.loop import fit
@@ -15,6 +15,12 @@ from songtitle.training.steps import evaluate
 PAD, BOS, EOS, VOCAB, FEATURES, ITEMS = 0, 1, 2, 11, 7, 29
 CAPTIONS = [[BOS, *(4 + (i * k) % 7 for k in range(1, 2 + i % 3)), EOS] for i in range(ITEMS)]
 VIEWS = torch.randn(ITEMS, 1, FEATURES, generator=torch.Generator().manual_seed(5))
+
+
+def collate(examples, *, pad_id):
+    """The batch of (features, token ids)."""
+    inputs, captions = zip(*examples, strict=True)
+    return Batch(torch.stack(inputs), *pad_captions(captions, pad_id=pad_id))
 
 
 class Batches:

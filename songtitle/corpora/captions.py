@@ -1,14 +1,14 @@
-"""Captions as their corpora hold them: Conceptual Captions, Flickr8k, AudioCaps."""
+"""Captioned and titled items, and captions as their corpora hold them: Conceptual Captions,
+Flickr8k, AudioCaps."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from songtitle.corpora.contract import Captioned
 from songtitle.errors import InputError
 from songtitle.rows import Faults, read_lines, read_table
 
@@ -22,6 +22,33 @@ CAPTIONS = 5  # of each photo of Flickr8k
 
 # Most addresses: a scheme, a name and a path. Taking one apart costs ten times as much.
 _PLAIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*/", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Captioned:
+    """A picture at hand, and what it shows in words."""
+
+    id: str  # unique in its corpus, the same in every run
+    path: Path
+    caption: str  # uncleaned
+    group: str  # items of one group stay on one side of a split
+
+
+@runtime_checkable
+class Titled(Protocol):
+    """A song that has a title."""
+
+    @property
+    def id(self) -> str:
+        """Unique in its corpus, the same in every run."""
+
+    @property
+    def title(self) -> str:
+        """As its source has it, uncleaned."""
+
+    @property
+    def group(self) -> str:
+        """Its artist, or what else must not be on two sides of a split."""
 
 
 class LinkStatus(NamedTuple):
@@ -55,14 +82,11 @@ def read_conceptual_captions(path: Path, faults: Faults) -> Iterator[tuple[int, 
     for number, line in read_lines(path, faults):
         caption, tab, url = line.partition("\t")
         caption, url = caption.strip(), url.strip()
-        if not tab:
-            faults.add(path, number, "no tab", detail=line)
-        elif "\t" in url:
-            faults.add(path, number, "more than one tab", detail=line)
-        elif not caption:
-            faults.add(path, number, "empty caption", detail=url)
-        elif not _is_web_address(url):
-            faults.add(path, number, "no web address", detail=url)
+        if not tab or "\t" in url:
+            faults.add(path, number, "more than one tab" if tab else "no tab", detail=line)
+        elif not caption or not _is_web_address(url):
+            kind = "no web address" if caption else "empty caption"
+            faults.add(path, number, kind, detail=url)
         else:
             yield number, caption, url
 
@@ -76,10 +100,8 @@ def read_link_status(path: Path, faults: Faults) -> Iterator[LinkStatus]:
     lines = read_lines(path, faults)
     header = next(lines, (1, ""))[1]
     if tuple(header.split("\t")) != STATUS_COLUMNS:
-        msg = (
-            f"{path}: row 1: expected the columns {' '.join(STATUS_COLUMNS)} between tabs, got "
-            f"{header[:80]!r}; name a table of link status"
-        )
+        msg = f"{path}: row 1: expected the columns {' '.join(STATUS_COLUMNS)} between tabs, got "
+        msg += f"{header[:80]!r}; name a table of link status"
         raise InputError(msg)
     for number, line in lines:
         values = line.split("\t")

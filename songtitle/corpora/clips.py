@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import soundfile
 from tqdm import tqdm
 
-from songtitle.corpora.contract import Titled
+from songtitle.corpora.captions import Titled
 from songtitle.corpora.manifest import seeded_order
 from songtitle.errors import InputError
 from songtitle.machine import cores

@@ -6,7 +6,6 @@ import json
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from songtitle.corpora import manifest
-from songtitle.corpora.archives import check_room, unpack
-from songtitle.corpora.manifest import File, Problems, read_files, write_files
-from songtitle.corpora.sources import Download, Source
-from songtitle.corpora.transfer import Refused, Transfer, TransferConfig, discard, length
+from songtitle.corpora.guarded_http import Refused, Transfer, TransferConfig, discard, length
+from songtitle.corpora.manifest import Download, File, Problems, Source, check_room
 from songtitle.errors import InputError
 from songtitle.machine import write_whole
 
@@ -40,8 +37,8 @@ class Ledger:
 
     def record(self, path: str, file: Path, address: str | None) -> None:
         """Hold `path` to the content of `file`; `address` is None where it was found in place."""
-        entry = {"sha256": manifest.sha256(file), "size": length(file), "date": _today()}
-        self._change("files", path, entry | {"address": address})
+        held = {"sha256": manifest.sha256(file), "size": length(file), "address": address}
+        self._change("files", path, held)
 
     def checked(self, name: str, files: Iterable[Path], against: str) -> str | None:
         """Give the date on which `files` were last found as `against`, a checksum, has them.
@@ -53,7 +50,7 @@ class Ledger:
 
     def check(self, name: str, files: Iterable[Path], against: str) -> None:
         """Remember that all of `files` were found as `against`, a checksum, has them."""
-        self._change("checked", name, {"date": _today(), "fingerprint": _known_by(files, against)})
+        self._change("checked", name, {"fingerprint": _known_by(files, against)})
 
     def _read(self) -> dict[str, dict[str, Any]]:
         table: dict[str, dict[str, Any]] = {"files": {}, "checked": {}}
@@ -66,11 +63,11 @@ class Ledger:
             msg += "delete it to record every checksum anew"
             raise InputError(msg) from error
 
-    def _change(self, part: str, path: str, entry: Any) -> None:
+    def _change(self, part: str, path: str, entry: dict[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_name(f".{self.path.name}.lock")):
             table = self._read()
-            table[part][path] = entry
+            table[part][path] = entry | {"date": datetime.now(UTC).date().isoformat()}
             write_whole(self.path, json.dumps(table, indent=1, sort_keys=True) + "\n")
 
 
@@ -81,62 +78,46 @@ def _known_by(files: Iterable[Path], against: str) -> str:
     return hashlib.sha256("\n".join([against, *map(str, known)]).encode()).hexdigest()
 
 
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
-
-
-@dataclass(frozen=True)
 class Item:
-    """A download of a source in a data home."""
+    """A download of a source in a data home, and what is known of it."""
 
-    source: Source
-    file: Download
-    home: Path
+    def __init__(self, source: Source, file: Download, home: Path) -> None:
+        self.source, self.file, self.home = source, file, home
+        self.target = home / source.folder / file.path  # once it is whole and right
+        self.part = self.target.with_name(f".{self.target.name}.part")  # what has come so far
+        self.ledger = Ledger(home, source.name)
 
-    @property
-    def target(self) -> Path:
-        """Where the file lies once it is whole and right, beside what it is unpacked into."""
-        return self.home / self.source.folder / self.file.path
-
-    @property
-    def part(self) -> Path:
-        """What has come so far."""
-        return self.target.with_name(f".{self.target.name}.part")
-
-    @property
-    def ledger(self) -> Ledger:
-        """What the data home remembers of the source."""
-        return Ledger(self.home, self.source.name)
-
-    @property
-    def recorded(self) -> dict[str, Any]:
-        """What the data home remembers of the file's first fetch."""
-        return self.ledger.recorded(self.file.path)
+    def known(self) -> tuple[str | None, int | None, str]:
+        """Checksum ("KIND:DIGITS"), size in bytes, and who says so: "published", "recorded DATE" or
+        "nobody yet"; None where it is not known."""
+        recorded = self.ledger.recorded(self.file.path)
+        size = self.file.size or recorded.get("size")
+        if self.file.checksum:
+            return self.file.checksum, size, "published"
+        if recorded:
+            return f"sha256:{recorded['sha256']}", size, f"recorded {recorded['date']}"
+        return None, size, "nobody yet"
 
     @property
     def checksum(self) -> str | None:
-        """What the file must be: as published, else as recorded, else None."""
-        recorded = self.recorded
-        return self.file.checksum or (f"sha256:{recorded['sha256']}" if recorded else None)
+        """What the file must be."""
+        return self.known()[0]
 
     @property
     def size(self) -> int | None:
-        """Bytes, as published, else as recorded, else None."""
-        return self.file.size or self.recorded.get("size")
+        """Bytes, where they are known."""
+        return self.known()[1]
 
     @property
     def promise(self) -> str:
-        """Who says what the file must be: "published", "recorded DATE" or "nobody yet"."""
-        recorded = self.recorded
-        held = f"recorded {recorded['date']}" if recorded else "nobody yet"
-        return "published" if self.file.checksum else held
+        """Who says what the file must be."""
+        return self.known()[2]
 
     @property
     def wanted(self) -> int:
         """Bytes still to come, as far as their number is known."""
-        size = self.size
-        whole = size is None or length(self.target) == size
-        return 0 if whole else max(0, (size or 0) - length(self.part))
+        size = self.size or 0
+        return 0 if length(self.target) == size else max(0, size - length(self.part))
 
     @property
     def listing(self) -> Path:
@@ -149,37 +130,32 @@ class Item:
         """Whether the archive was unpacked; true of what is none."""
         return self.file.unpack is None or self.listing.is_file()
 
-    @property
-    def inside(self) -> list[File]:
-        """What the file was unpacked into, as listed then."""
-        return read_files(self.listing) if self.is_unpacked and self.file.unpack else []
-
-    @property
-    def all_paths(self) -> list[Path]:
-        """The file and all that it was unpacked into."""
-        return [self.target, *(self.target.parent / file.path for file in self.inside)]
+    def verify_inside(self) -> Problems:
+        """Compare what the file was unpacked into with its list."""
+        return manifest.verify(self._inside(), self.target.parent)
 
     @property
     def checked_on(self) -> str | None:
-        """The date on which all of it was last found right.
-
-        None if it never was, or if anything has changed since.
-        """
+        """The date on which all of it was last found right; None if anything changed since."""
         if self.checksum is None or not self.is_unpacked:
             return None
-        return self.ledger.checked(self.file.path, self.all_paths, self.checksum)
+        return self.ledger.checked(self.file.path, self._all_paths(), self.checksum)
 
     def remember(self) -> None:
         """Remember that all of it was just found right."""
-        self.ledger.check(self.file.path, self.all_paths, self.checksum or "")
+        self.ledger.check(self.file.path, self._all_paths(), self.checksum or "")
 
     def mismatch(self, path: Path) -> str | None:
         """Say what is wrong with the content of a file, in a few words; None if nothing is."""
-        if self.checksum is None:
-            return None
-        kind, _, digits = self.checksum.partition(":")
-        found = manifest.digest(path, kind.removesuffix("_starts"))[: len(digits)]
+        kind, _, digits = (self.checksum or "").partition(":")
+        found = kind and manifest.digest(path, kind.removesuffix("_starts"))[: len(digits)]
         return None if found == digits else f"{kind.replace('_', ' ')} {found} for {digits}"
+
+    def _inside(self) -> list[File]:
+        return manifest.read_files(self.listing) if self.file.unpack and self.is_unpacked else []
+
+    def _all_paths(self) -> list[Path]:
+        return [self.target, *(self.target.parent / file.path for file in self._inside())]
 
 
 def items(source: Source, home: Path) -> list[Item]:
@@ -210,7 +186,7 @@ def fetch_file(
             if not _is_right(item):
                 _download(item, config or TransferConfig(), stop or threading.Event(), quiet)
                 done = f"fetched, {length(item.target):,} bytes"
-            if not item.is_unpacked or any(manifest.verify(item.inside, item.target.parent)):
+            if not item.is_unpacked or any(item.verify_inside()):
                 done += f", {_unpack(item):,} files unpacked"
             item.remember()
     except OSError as error:
@@ -236,7 +212,7 @@ def verify_item(item: Item, problems: Problems) -> bool:
         return False
     elif fault := item.mismatch(item.target):
         problems.corrupt.append(f"{path} ({fault})")
-    inside = manifest.verify(item.inside, item.target.parent)
+    inside = item.verify_inside()
     problems.missing.extend(inside.missing if item.is_unpacked else [f"{path}, unpacked"])
     problems.corrupt.extend(inside.corrupt)
     if sum(map(len, problems)) == before:
@@ -256,20 +232,17 @@ def _is_right(item: Item) -> bool:
 def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: bool) -> None:
     """Fetch from the first address that gives the right file, and put it into place."""
     check_room(item.part.parent, item.wanted, str(item.target))
-    size, checked, failures = item.size, item.checksum is not None, []
+    checksum, size, promise = item.known()
+    failures = []
     for address in item.file.addresses:
         host = urlsplit(address).hostname
         # What an earlier address sent may be what is wrong: then this one is heard alone.
         for begun in (length(item.part), 0):
-            with tqdm(
-                desc=item.file.path,
-                total=size,
-                initial=length(item.part),
-                unit="B",
-                unit_scale=True,
-                leave=False,
-                disable=True if quiet else None,  # on a terminal only
-            ) as bar:
+            # On a terminal only.
+            shown = {"unit": "B", "unit_scale": True, "leave": False}
+            shown |= {"desc": item.file.path, "disable": True if quiet else None}
+            with tqdm(total=size, initial=length(item.part), **shown) as bar:
+                checked = checksum is not None
                 transfer = Transfer(size=size, checked=checked, config=config, bar=bar, stop=stop)
                 try:
                     transfer(address, item.part)
@@ -279,7 +252,7 @@ def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: 
             fault = item.mismatch(item.part)
             if fault is None:
                 # Recorded first: a process killed in between finds the part whole, and held to it.
-                if not checked:
+                if checksum is None:
                     item.ledger.record(item.file.path, item.part, address)
                 os.replace(item.part, item.target)
                 return discard(item.part)
@@ -288,11 +261,9 @@ def _download(item: Item, config: TransferConfig, stop: threading.Event, quiet: 
                 failures.append(f"{host}: {fault}")
                 break
     advice = f"try again later, or put the file there from elsewhere ({item.source.name})"
-    if item.promise.startswith("recorded"):
-        advice = (
-            f"it is held to what was {item.promise}; to accept a change at the source, delete "
-            f"{item.file.path!r} from {item.ledger.path}"
-        )
+    if promise.startswith("recorded"):
+        advice = f"it is held to what was {promise}; to accept a change at the source, delete "
+        advice += f"{item.file.path!r} from {item.ledger.path}"
     msg = f"{item.target}: expected to download it, got [{'; '.join(failures)}]; {advice}"
     raise InputError(msg)
 
@@ -303,7 +274,7 @@ def _unpack(item: Item) -> int:
     assert packing is not None
     others = (other.target for other in items(item.source, item.home))
     reserved = [p.relative_to(folder).as_posix() for p in others if p.is_relative_to(folder)]
-    files = unpack(item.target, folder, packing, reserved=reserved)
+    files = manifest.unpack(item.target, folder, packing, reserved=reserved)
     item.listing.parent.mkdir(parents=True, exist_ok=True)
-    write_files(files, item.listing)
+    manifest.write_files(files, item.listing)
     return len(files)

@@ -11,12 +11,10 @@ from functools import cache, partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from songtitle.corpora import manifest, sources, stamps
-from songtitle.corpora.archives import check_room
+from songtitle.corpora import manifest, stamps
 from songtitle.corpora.fetch import Ledger, fetch_file, items, verify_item
-from songtitle.corpora.manifest import File, Problems
-from songtitle.corpora.sources import Source
-from songtitle.corpora.transfer import TransferConfig, length
+from songtitle.corpora.guarded_http import TransferConfig, length
+from songtitle.corpora.manifest import File, Problems, Source, check_room
 from songtitle.errors import InputError
 
 STAMPS = "stamps"
@@ -49,7 +47,7 @@ def fetch(
     too small for all that is asked. An interrupt stops all and goes on up.
     """
     stop = threading.Event()
-    asked = {name: sources.read_source(name) for name in names}
+    asked = {name: manifest.read_source(name) for name in names}
     wanted = [item for source in asked.values() for item in items(source, home)]
     tasks: list[Callable[[], str]] = [
         partial(fetch_file, item, config=config, quiet=quiet, stop=stop) for item in wanted
@@ -81,8 +79,8 @@ def _outcome(task: Callable[[], str]) -> str | InputError:
 
 def verify(names: Sequence[str], home: Path) -> Iterator[Verdict]:
     """Compare every file of each source (all of them where none is named) with its checksum."""
-    for name in names or sources.names():
-        source = sources.read_source(name)
+    for name in names or manifest.source_names():
+        source = manifest.read_source(name)
         every = items(source, home)
         if not every:
             yield _verify_list(source, home)
@@ -96,7 +94,7 @@ def plan(names: Sequence[str], home: Path) -> str:
     """Show what `fetch` would bring, as a table; sends nothing and touches nothing."""
     rows: list[tuple[str, str, int | None, int, str, str]] = []
     for name in dict.fromkeys(names):
-        source = sources.read_source(name)
+        source = manifest.read_source(name)
         terms = _clip(source.licence)
         for item in items(source, home):
             have = length(item.target) or length(item.part)
@@ -121,7 +119,7 @@ def status(home: Path) -> str:
     "verified" has the date of the last full comparison since which no file has changed.
     """
     rows = []
-    for source in map(sources.read_source, sources.names()):
+    for source in map(manifest.read_source, manifest.source_names()):
         account = _account_files if source.files else _account_list
         rows.append([source.name, *account(source, home), _clip(source.licence)])
     return table(["source", "present", "verified", "size", "licence"], rows)

@@ -6,21 +6,25 @@ stands what came and what did not, by cause, host and year, and how the captions
 
 import datetime
 import math
-import random
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+import pandas as pd
+
+from songtitle.corpora import shards
 from songtitle.corpora.captions import LinkStatus
 from songtitle.corpora.guarded_http import Reason
 from songtitle.errors import InputError
-from songtitle.rows import Counts
 
 PAPER_LOSS = 0.10  # "about ten percent", of train
 MOST = 100_000  # captions on each side that a comparison looks at
+
+# Address, its caption where one is known, HTTP status, year, and the reason of its loss.
+Link = tuple[str, str | None, int | None, int, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,79 +74,18 @@ class Report:
         return asdict(self)
 
 
-class _Tally:
-    """A report in the making: one pass, and no more captions than are compared."""
-
-    def __init__(self) -> None:
-        self.rows: Counter[tuple[str, str, str, str | None]] = Counter()  # host, status, year, loss
-        self.captions: tuple[list[str], list[str]] = ([], [])  # of those that came, and the lost
-        self.seen = [0, 0]
-        self.rng = random.Random(0)
-
-    def add(
-        self, url: str, caption: str | None, status: int | None, year: int, reason: str | None
-    ) -> None:
-        """Count an address; `reason` is that of its loss, None for one whose picture came."""
-        host = urlsplit(url).hostname or ""
-        self.rows[host, str(status or "none"), str(year), reason] += 1
-        if caption is None:
-            return
-        # Vitter 1985, algorithm R: every caption is among the MOST with the same probability.
-        side = 0 if reason is None else 1
-        kept = self.captions[side]
-        self.seen[side] += 1
-        if len(kept) < MOST:
-            kept.append(caption)
-        elif (place := self.rng.randrange(self.seen[side])) < MOST:
-            kept[place] = caption
-
-    def report(self, permutations: int) -> Report:
-        """Give the report on all addresses counted."""
-        import pandas as pd
-
-        table = pd.DataFrame(list(self.rows), columns=["host", "status", "year", "reason"])
-        table["asked"] = list(self.rows.values())
-        table["survived"] = table["asked"].where(table["reason"].isna(), 0)
-
-        def counts(by: str) -> pd.DataFrame:
-            """Most frequent first, equal ones by name: the same in every run."""
-            found = table.groupby(by)[["asked", "survived"]].sum()
-            return found.sort_values("asked", ascending=False, kind="stable")
-
-        asked, survived = (int(table[column].sum()) for column in ("asked", "survived"))
-        reasons = counts("reason")["asked"].to_dict()
-        came, lost = self.captions
-        return Report(
-            asked=asked,
-            survivors=share(survived, asked),
-            unavailable=share(asked - survived - reasons.get(str(Reason.TOO_SMALL), 0), asked),
-            reasons=reasons,
-            statuses=counts("status")["asked"].to_dict(),
-            hosts=counts("host").to_dict("index"),
-            years=counts("year").sort_index().to_dict("index"),
-            shift=shift(came, lost, permutations=permutations) if came and lost else None,
-        )
-
-
 def report(folder: Path, *, permutations: int = 200) -> Report:
     """Give the report on the finished shards in a folder of `shards.fetch`.
 
     A picture that came but is smaller than asked for is lost ("too small") and not unavailable.
     Raises InputError when there is no finished shard or a table cannot be read.
     """
-    from songtitle.corpora import shards  # needs what only fetching pictures needs
-
-    tally = _Tally()
     numbers = sorted(shards.finished(folder))
     if not numbers:
         msg = f"{folder}: expected shards of pictures, got none; fetch them first"
         raise InputError(msg)
-    for number in numbers:
-        start = shards.stats(folder, number)["start_time"]
-        year = datetime.datetime.fromtimestamp(start, datetime.UTC).year
-        for url, caption, status, reason in _rows(folder / f"{number:05d}.parquet"):
-            tally.add(url, caption, status, year, reason)
-    return tally.report(permutations)
+    links = (link for number in numbers for link in _links(folder / f"{number:05d}.parquet"))
+    return _report(links, permutations)
 
 
 def report_from_status(
@@ -153,14 +96,46 @@ def report_from_status(
     A link survives with status 200 and a picture. An address without a caption is counted all the
     same and left out of the comparison of captions.
     """
-    tally = _Tally()
-    for row in rows:
-        reason = Reason.of_status(row.status)
-        if row.answered and row.mimetype == "inode/x-empty":
-            reason = Reason.EMPTY
-        lost = None if row.has_picture else str(reason)
-        tally.add(row.url, captions.get(row.url), row.status, year, lost)
-    return tally.report(permutations)
+
+    def loss(row: LinkStatus) -> str | None:
+        empty = row.answered and row.mimetype == "inode/x-empty"
+        reason = Reason.EMPTY if empty else Reason.of_status(row.status)
+        return None if row.has_picture else str(reason)
+
+    links = ((row.url, captions.get(row.url), row.status, year, loss(row)) for row in rows)
+    return _report(links, permutations)
+
+
+def _report(links: Iterable[Link], permutations: int) -> Report:
+    table = pd.DataFrame(
+        [
+            (urlsplit(url).hostname or "", caption, str(status or "none"), str(year), reason)
+            for url, caption, status, year, reason in links
+        ],
+        columns=["host", "caption", "status", "year", "reason"],
+    ).assign(asked=1, survived=lambda table: table["reason"].isna().astype(int))
+
+    def counts(by: str) -> pd.DataFrame:
+        """Most frequent first, equal ones by name: the same in every run."""
+        found = table.groupby(by)[["asked", "survived"]].sum()
+        return found.sort_values("asked", ascending=False, kind="stable")
+
+    asked, survived = (int(table[column].sum()) for column in ("asked", "survived"))
+    reasons = counts("reason")["asked"].to_dict()
+    sides = [table["caption"][table["survived"] == came].dropna() for came in (1, 0)]
+    came, lost = (
+        list(side.sample(MOST, random_state=0) if len(side) > MOST else side) for side in sides
+    )
+    return Report(
+        asked=asked,
+        survivors=share(survived, asked),
+        unavailable=share(asked - survived - reasons.get(str(Reason.TOO_SMALL), 0), asked),
+        reasons=reasons,
+        statuses=counts("status")["asked"].to_dict(),
+        hosts=counts("host").to_dict("index"),
+        years=counts("year").sort_index().to_dict("index"),
+        shift=shift(came, lost, permutations=permutations) if came and lost else None,
+    )
 
 
 def share(count: int, total: int) -> Share:
@@ -181,24 +156,21 @@ def shift(survivors: Sequence[str], lost: Sequence[str], *, permutations: int = 
     set beside the distances of `permutations` random deals of the same captions into lists of the
     same lengths. Raises InputError when a list is empty.
     """
-    import numpy as np
     from scipy.sparse import csr_array
     from scipy.spatial.distance import jensenshannon
     from scipy.stats import ks_2samp
 
     if not survivors or not lost:
-        msg = (
-            f"captions: expected some on both sides, got {len(survivors)} and {len(lost)}; "
-            "there is nothing to compare"
-        )
+        msg = f"captions: expected some on both sides, got {len(survivors)} and {len(lost)}; "
+        msg += "there is nothing to compare"
         raise InputError(msg)
     tokens = [caption.split() for caption in (*survivors, *lost)]
     lengths = np.array([len(words) for words in tokens])
     came = np.arange(len(tokens)) < len(survivors)
-    ids: dict[str, int] = {}
-    columns = [ids.setdefault(word, len(ids)) for words in tokens for word in words]
+    words = np.array([word for words in tokens for word in words], dtype=object)
+    columns, known = pd.factorize(words)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    table = csr_array((np.ones(len(columns)), columns, starts), shape=(len(tokens), len(ids)))
+    table = csr_array((np.ones(len(columns)), columns, starts), shape=(len(tokens), len(known)))
     total = table.sum(axis=0)
 
     def distance(side: Any) -> float:
@@ -214,8 +186,8 @@ def shift(survivors: Sequence[str], lost: Sequence[str], *, permutations: int = 
     return Shift(
         survivors=len(survivors),
         lost=len(lost),
-        mean_survivors=Counts.of(tokens[: len(survivors)]).mean,
-        mean_lost=Counts.of(tokens[len(survivors) :]).mean,
+        mean_survivors=float(lengths[came].mean()),
+        mean_lost=float(lengths[~came].mean()),
         length_distance=float(test.statistic),
         length_p=float(test.pvalue),
         vocabulary_distance=real,
@@ -226,17 +198,17 @@ def shift(survivors: Sequence[str], lost: Sequence[str], *, permutations: int = 
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[str, str, int | None, str | None]]:
-    """Address, caption, HTTP status and reason (None of a survivor) of every row of a shard."""
+def _links(path: Path) -> Iterator[Link]:
+    """Every row of a shard."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        msg = (
-            f"{path}: expected the package pyarrow to read it, it is not installed; run "
-            "`pip install -e '.[pictures]'` in the clone"
-        )
+        msg = f"{path}: expected the package pyarrow to read it, it is not installed; run "
+        msg += "`pip install -e '.[pictures]'` in the clone"
         raise InputError(msg) from error
+    start = shards.stats(path)["start_time"]
+    year = datetime.datetime.fromtimestamp(start, datetime.UTC).year
     names = ["url", "caption", "http_status", "status", "error_message"]
     try:
         columns = pq.read_table(path, columns=names).to_pydict()
@@ -244,4 +216,4 @@ def _rows(path: Path) -> Iterator[tuple[str, str, int | None, str | None]]:
         msg = f"{path}: expected a shard's table, got '{error}'; delete the shard and fetch"
         raise InputError(msg.replace("\n", " ")) from error
     for url, caption, http, status, message in zip(*columns.values(), strict=True):
-        yield url, caption, http, None if status == "success" else message
+        yield url, caption, http, year, None if status == "success" else message

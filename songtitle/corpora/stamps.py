@@ -17,9 +17,8 @@ import pooch
 from filelock import FileLock
 
 from songtitle.corpora import manifest
-from songtitle.corpora.archives import extract
-from songtitle.corpora.contract import Captioned
-from songtitle.corpora.sources import read_source
+from songtitle.corpora.captions import Captioned
+from songtitle.corpora.manifest import extract, read_source
 from songtitle.errors import InputError
 
 ARCHIVE_VARIABLE = "SONGTITLE_STAMPS_ARCHIVE"

@@ -22,11 +22,11 @@ from songtitle.cache import Record, results, run_stage
 from songtitle.corpora import clips, fma, link_rot, million_song, pairing
 from songtitle.corpora.captions import (
     TABLES,
+    Titled,
     read_audiocaps,
     read_conceptual_captions,
     read_link_status,
 )
-from songtitle.corpora.contract import Titled
 from songtitle.corpora.manifest import SAMPLES, data_home, sha256
 from songtitle.errors import InputError
 from songtitle.experiment import random_captions

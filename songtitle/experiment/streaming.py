@@ -7,18 +7,19 @@ picture, crops it elsewhere, and sends it through the network, frozen or fine-tu
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock
 
-from songtitle.cache import provenance, write_json
-from songtitle.config import ExperimentConfig, ModelConfig, check_device
+from songtitle.cache import pick, provenance, write_json
+from songtitle.config import ExperimentConfig, check_device
+from songtitle.corpora.batches import CropView, ShardStream, deaths_told
 from songtitle.corpora.manifest import data_home
-from songtitle.corpora.streams import CropView, ShardStream, find_shards, worker_death
+from songtitle.corpora.shards import Where, at_least, check_same, find_shards
 from songtitle.errors import InputError
 from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.model.encoder import build_backbone
@@ -31,19 +32,10 @@ from songtitle.vocabulary import SPECIALS, Vocabulary
 INDEXES = "shard_indexes"  # below the data home
 MOST_WORKERS = 16  # of one process, unless more are asked for
 
-Where = str | Path | Sequence[str | Path]  # of shards: see `find_shards`
 
-
-@dataclass(frozen=True)
-class CaptionEncoder:
-    """A caption -> ids: cleaned, cut into words, at most `max_tokens` of them, `<eos>` after."""
-
-    vocabulary: Vocabulary
-    max_tokens: int
-
-    def __call__(self, caption: str) -> list[int]:
-        """The ids, `<bos>` first."""
-        return self.vocabulary.encode(tokenize(clean_caption(caption))[: self.max_tokens])
+def _encode(caption: str, vocabulary: Vocabulary, max_tokens: int) -> list[int]:
+    """A caption's ids: cleaned, cut into words, at most `max_tokens` of them between the marks."""
+    return vocabulary.encode(tokenize(clean_caption(caption))[:max_tokens])
 
 
 def train_on_shards(
@@ -69,48 +61,41 @@ def train_on_shards(
     is cut. Raises InputError for shards that are not whole, for another setting than before in
     `output`, and as `fit` does.
     """
-    if max_tokens < 1:
-        msg = f"max_tokens: expected 1 or more, got {max_tokens}; raise it"
-        raise InputError(msg)
+    at_least(1, max_tokens=max_tokens)
     if workers is None:
         share = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         workers = min(MOST_WORKERS, max(1, share))
     train_paths, valid_paths = split_shards(shards, valid_shards)
-    size, index = config.training.batch_size, data_home() / INDEXES
-
-    def stream(paths: list[Path], *, encode: CaptionEncoder, random: bool) -> ShardStream:
-        return ShardStream(
+    no_words = partial(_encode, vocabulary=Vocabulary(()), max_tokens=max_tokens)
+    train, valid = (
+        ShardStream(
             paths,
-            encode,
-            CropView(config.crop, random=random),
+            no_words,  # until the captions are counted
+            CropView(config.crop, random=paths is train_paths),
             pad_id=Vocabulary.pad_id,
-            index=index,
-            batch_size=size,
+            index=data_home() / INDEXES,
+            batch_size=config.training.batch_size,
             seed=config.training.seed,
             workers=workers,
             window=window,
         )
-
-    no_words = CaptionEncoder(Vocabulary(()), max_tokens)  # until the captions are counted
-    train = stream(train_paths, encode=no_words, random=True)
-    valid = stream(valid_paths, encode=no_words, random=False)
+        for paths in (train_paths, valid_paths)
+    )
     settings = {
         "shards": _known_by(train),
         "valid_shards": _known_by(valid),
-        "model": asdict(config.model),
         "window": window,
         "max_tokens": max_tokens,
-        "crop": config.crop,
-        "min_count": config.min_count,
-        "seed": config.seed,
+        "model": asdict(config.model),
+        **pick(config, "crop", "min_count", "seed"),
     }
     output.mkdir(parents=True, exist_ok=True)
     with FileLock(output / ".lock"):  # of many processes the first one counts
         _check_settings(output / "settings.json", settings)
         vocabulary = _vocabulary(output / "vocabulary.json", train, min_count=config.min_count)
-    train.encode = valid.encode = CaptionEncoder(vocabulary, max_tokens)
+    train.encode = valid.encode = partial(no_words, vocabulary=vocabulary)
     model = _build(config, vocabulary)
-    try:
+    with deaths_told():
         history = fit(
             model,
             train,
@@ -120,8 +105,6 @@ def train_on_shards(
             folder=output,
             details={"config": config.as_dict()},
         )
-    except RuntimeError as error:
-        raise worker_death(error) or error from error
     record = {
         "settings": settings | {"training": asdict(config.training)},
         "vocabulary": len(vocabulary),
@@ -151,10 +134,8 @@ def split_shards(shards: Where, valid_shards: Where | None) -> tuple[list[Path],
     valid = find_shards(valid_shards) if valid_shards else paths[-1:]
     train = [path for path in paths if path not in valid]
     if not train:
-        msg = (
-            f"shards: expected one or more to train on beside those to validate on, got "
-            f"{len(paths)} in {shards}; fetch more, or name others with valid_shards"
-        )
+        msg = "shards: expected one or more to train on beside those to validate on, got "
+        msg += f"{len(paths)} in {shards}; fetch more, or name others with valid_shards"
         raise InputError(msg)
     return train, valid
 
@@ -170,29 +151,14 @@ def _known_by(stream: ShardStream) -> dict[str, Any]:
 
 
 def _check_settings(path: Path, settings: dict[str, Any]) -> None:
-    settings = json.loads(json.dumps(settings))
     if not path.exists():
-        write_json(path, settings)
-        return
+        return write_json(path, settings)
     try:
         before = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         msg = f"{path}: expected the settings of a training run, got '{error}'; take another output"
         raise InputError(msg) from error
-    for name, now in settings.items():
-        if before.get(name) != now:
-            msg = (
-                f"{path}: expected {name} as when training began, {_brief(before.get(name), now)}, "
-                f"got {_brief(now, before.get(name))}; give that again, or another output"
-            )
-            raise InputError(msg)
-
-
-def _brief(value: Any, other: Any) -> str:
-    """A setting without the parts of it that did not change."""
-    if isinstance(value, dict) and isinstance(other, dict):
-        value = {key: part for key, part in value.items() if other.get(key) != part}
-    return json.dumps(value)
+    check_same(path, before, json.loads(json.dumps(settings)))
 
 
 def _vocabulary(path: Path, train: ShardStream, *, min_count: int) -> Vocabulary:
@@ -200,10 +166,8 @@ def _vocabulary(path: Path, train: ShardStream, *, min_count: int) -> Vocabulary
         titles = (tokenize(clean_caption(caption)) for caption in train.captions())
         found = Vocabulary.from_tokens(titles, min_count=min_count)
         if not found.words:
-            msg = (
-                f"min_count: expected words that come {min_count} times or more in the captions, "
-                "got none; lower it, or give more shards"
-            )
+            msg = f"min_count: expected words that come {min_count} times or more in the captions, "
+            msg += "got none; lower it, or give more shards"
             raise InputError(msg)
         found.save(path)
     return Vocabulary.load(path)
@@ -211,7 +175,7 @@ def _vocabulary(path: Path, train: ShardStream, *, min_count: int) -> Vocabulary
 
 def _build(config: ExperimentConfig, vocabulary: Vocabulary) -> Captioner:
     """The captioner over pictures, the same in every process, on this process's device."""
-    settings: ModelConfig = config.model
+    settings = config.model
     if settings.encoder == "timbre":
         msg = "encoder: expected one that reads pictures, got 'timbre'; choose another"
         raise InputError(msg)
@@ -220,12 +184,8 @@ def _build(config: ExperimentConfig, vocabulary: Vocabulary) -> Captioner:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        backbone = build_backbone(
-            settings.encoder,
-            settings.weights,
-            memory=settings.positions,
-            frozen=not settings.fine_tune,
-        )
+        names, memory = (settings.encoder, settings.weights), settings.positions
+        backbone = build_backbone(*names, memory=memory, frozen=not settings.fine_tune)
         model = build_captioner(
             settings,
             vocab=len(vocabulary),

@@ -18,7 +18,7 @@ from PIL import Image as pillow
 
 from songtitle.cache import Record
 from songtitle.config import ExperimentConfig
-from songtitle.corpora.sources import read_source
+from songtitle.corpora.manifest import read_source
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.gallery import RANKINGS, READING
 from songtitle.experiment.inputs import clip_picture, hear

@@ -17,7 +17,7 @@ from servers import Answer, Handler, Listener, listening
 from test_downloads import MB, PAGE, content, describe, digest, home, names_in, server  # noqa: F401
 
 from songtitle.corpora import inventory
-from songtitle.corpora.transfer import BLOCK, TransferConfig
+from songtitle.corpora.guarded_http import BLOCK, TransferConfig
 from songtitle.errors import InputError
 
 QUICK = TransferConfig(tries=4, first_wait=0.002, longest_wait=2.0, timeout=5.0)
@@ -131,123 +131,119 @@ def test_a_slow_server_is_heard_to_the_end(fault, ask):
 # ------------------------------------------------------------------------------ refused
 
 
-def test_a_file_of_another_hash_replaces_nothing(fault, ask):
-    each = fault(
-        "downloads",
-        "a file comes with one bit wrong",
-        "it is thrown away; the good file that was there stays",
-        full=300,
-        few=15,
-    )
-    for number in each.rounds:
-        rng = random.Random(number)
-        bad = bytearray(NEW)
-        bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
-        with each.once(number):
-            outcome, asked = ask(number, Answer(body=bytes(bad)))
-            refused(outcome, "sha256", digest(NEW))
-            assert asked == 1
+def bad_bit(number, rng):
+    bad = bytearray(NEW)
+    bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
+    return [Answer(body=bytes(bad))], {}, ("sha256", digest(NEW)), 1
 
 
-def test_a_file_of_another_length_replaces_nothing(fault, ask):
-    each = fault(
-        "downloads",
-        "a file of the wrong length comes",
-        "it is refused, by its header or when the byte too many comes; the old file stays",
-        full=200,
-        few=10,
-    )
-    for number in each.rounds:
-        rng = random.Random(number)
-        wrong = rng.choice([rng.randrange(1, len(NEW)), rng.randrange(len(NEW) + 1, 3 * len(NEW))])
-        body = (NEW * 3)[:wrong]
-        with each.once(wrong):
-            answer = Answer(body=body, chunked=number % 2 == 1)
-            outcome, asked = ask(number, answer, size=len(NEW))
-            refused(outcome, "wrong length")
-            assert asked == 1
+def bad_length(number, rng):
+    wrong = rng.choice([rng.randrange(1, len(NEW)), rng.randrange(len(NEW) + 1, 3 * len(NEW))])
+    answer = Answer(body=(NEW * 3)[:wrong], chunked=number % 2 == 1)
+    return [answer], {"size": len(NEW)}, ("wrong length",), 1
 
 
-def test_a_lie_about_the_length_replaces_nothing(fault, ask):
-    each = fault(
-        "downloads",
-        "a server announces more bytes than it sends",
-        "it is asked again, then left; the old file stays",
-        full=50,
-        few=4,
-    )
-    for number in each.rounds:
-        rng = random.Random(number)
-        with each.once(number):
-            said = len(NEW) + rng.randrange(1, 10**6)
-            outcome, asked = ask(number, whole(length=said, ranges=False), size=said)
-            refused(outcome, "cut")
-            assert asked == QUICK.tries
+def lie(number, rng):
+    said = len(NEW) + rng.randrange(1, 10**6)
+    return [whole(length=said, ranges=False)], {"size": said}, ("cut",), QUICK.tries
 
 
-def test_a_no_is_taken_at_its_word(fault, ask):
-    each = fault(
-        "downloads",
-        "a server says no (400 to 451, 501)",
-        "it is asked once; the line says the status; the old file stays",
-        full=60,
-        few=6,
-    )
+def no(number, rng):
     statuses = [404, 403, 401, 410, 451, 400, 405, 406, 409, 501, 204, 999]
-    for number in each.rounds:
-        status = statuses[number % len(statuses)]
-        with each.once(status):
-            outcome, asked = ask(number, Answer(status=status, body=NEW))
-            refused(outcome, str(status))
-            assert asked == 1
+    status = statuses[number % len(statuses)]
+    return [Answer(status=status, body=NEW)], {}, (str(status),), 1
 
 
-def test_a_fault_of_the_server_is_waited_out(fault, ask):
-    each = fault(
-        "downloads",
-        "a server fails for a while (500, 502, 503, 504)",
-        "it is asked again until the file comes; one that goes on failing is left",
-        full=80,
-        few=6,
+def failing(number, rng):
+    status, times = (500, 502, 503, 504)[number % 4], number % 5
+    words = (str(status),) if times == 4 else None
+    return [*[Answer(status=status)] * times, whole()], {}, words, min(times + 1, QUICK.tries)
+
+
+def login_page(number, rng):
+    padding = bytes(rng.choice(b" \n\t\r") for _ in range(rng.randrange(300)))
+    opening = bytes(rng.choice((c, c ^ 32)) if chr(c).isalpha() else c for c in PAGE[:15])
+    page = padding + opening + PAGE[15:] + rng.randbytes(rng.randrange(5000))
+    answers = [
+        Answer(body=page, headers={"Content-Type": "text/html; charset=utf-8"}),
+        Answer(body=page),
+        Answer(body=page, chunked=True),
+        Answer(body=b"\xef\xbb\xbf" + page, headers={"Content-Type": "application/zip"}),
+        Answer(body=rng.randbytes(900), headers={"Content-Type": "Text/HTML"}),
+        Answer(body=page, cuts=[len(page) // 2], ranges=False),
+    ]
+    return [answers[number % len(answers)]], {}, ("web page",), None
+
+
+def busy(number, rng):
+    hour, past = (
+        format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)
+        for hours in (1, -1)
     )
-    for number in each.rounds:
-        status, times = (500, 502, 503, 504)[number % 4], number % 5
-        with each.once(f"{status} {times} times"):
-            outcome, asked = ask(number, *[Answer(status=status)] * times, whole())
-            assert asked == min(times + 1, QUICK.tries)
-            if times == 4:
-                refused(outcome, str(status))
-            else:
-                assert not isinstance(outcome, InputError), outcome
-
-
-def test_a_wish_to_wait_is_granted_or_the_server_left(fault, ask, server):  # noqa: F811
-    each = fault(
-        "downloads",
-        "a server says 429 with Retry-After",
-        "it is given that long; one that asks for an hour is left at once; nonsense is passed over",
-        full=60,
-        few=12,
-    )
-    hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    past = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
     long = ["3600", hour, "9" * 18]
-    short = ["0", "1", past]
     # isdigit() holds of the first, float() does not take it; the others overflow somewhere.
     nonsense = ["\xb2", "9" * 5000, "nan", "-5", "", ",", "Mon, 01 Jan 99999 00:00:00 GMT", "1e9"]
-    wishes = [*long, *short, *nonsense]
+    wishes = [*long, "0", "1", past, *nonsense]
+    wish = wishes[number % len(wishes)]
+    answers = [Answer(status=429, headers={"Retry-After": wish}), whole()]
+    return answers, {}, *((("429", "asks to wait"), 1) if wish in long else (None, 2))
+
+
+FAULTS = {  # what happens, what comes of it, rounds: all and few
+    bad_bit: (
+        "a file comes with one bit wrong",
+        "it is thrown away; the good file that was there stays",
+        *(300, 15),
+    ),
+    bad_length: (
+        "a file of the wrong length comes",
+        "it is refused, by its header or when the byte too many comes; the old file stays",
+        *(200, 10),
+    ),
+    lie: (
+        "a server announces more bytes than it sends",
+        "it is asked again, then left; the old file stays",
+        *(50, 4),
+    ),
+    no: (
+        "a server says no (400 to 451, 501)",
+        "it is asked once; the line says the status; the old file stays",
+        *(60, 6),
+    ),
+    failing: (
+        "a server fails for a while (500, 502, 503, 504)",
+        "it is asked again until the file comes; one that goes on failing is left",
+        *(80, 6),
+    ),
+    login_page: (
+        "a login page comes instead of a zip",
+        "it is known by its type or its first letters and refused; the old file stays",
+        *(60, 6),
+    ),
+    busy: (
+        "a server says 429 with Retry-After",
+        "it is given that long; one that asks for an hour is left at once; nonsense is passed over",
+        *(60, 12),
+    ),
+}
+
+
+@pytest.mark.parametrize("make", FAULTS)
+def test_what_is_wrong_is_refused_and_what_may_pass_is_waited_out(fault, ask, request, make):
+    name, result, full, few = FAULTS[make]
+    times_asked = request.getfixturevalue("server").times
+    each = fault("downloads", name, result, full=full, few=few)
     for number in each.rounds:
-        wish = wishes[number % len(wishes)]
-        with each.once(wish[:40]):
-            outcome, asked = ask(number, Answer(status=429, headers={"Retry-After": wish}), whole())
-            if wish in long:
-                refused(outcome, "429", "asks to wait")
-                assert asked == 1
+        answers, keys, words, times = make(number, random.Random(number))
+        with each.once(number):
+            outcome, asked = ask(number, *answers, **keys)
+            if words:
+                refused(outcome, *words)
             else:
                 assert not isinstance(outcome, InputError), outcome
-                assert asked == 2
-            if wish == "1":
-                assert server.times[-1] - server.times[-2] >= 1
+            assert times in (None, asked)
+            if answers[0].headers.get("Retry-After") == "1":
+                assert times_asked[-1] - times_asked[-2] >= 1
 
 
 def test_a_circle_of_redirects_is_left(fault, ask, server):  # noqa: F811
@@ -287,33 +283,6 @@ def test_the_body_of_a_redirect_is_not_read(fault, ask, server):  # noqa: F811
             outcome, _ = ask(number, redirect)
             assert not isinstance(outcome, InputError), outcome
             assert server.bytes_sent(f"/{number}") < 20 * MB  # what sockets hold
-
-
-def test_a_login_page_is_no_archive(fault, ask):
-    each = fault(
-        "downloads",
-        "a login page comes instead of a zip",
-        "it is known by its type or its first letters and refused; the old file stays",
-        full=60,
-        few=6,
-    )
-    html = {"Content-Type": "text/html; charset=utf-8"}
-    for number in each.rounds:
-        rng = random.Random(number)
-        padding = bytes(rng.choice(b" \n\t\r") for _ in range(rng.randrange(300)))
-        opening = bytes(rng.choice((c, c ^ 32)) if chr(c).isalpha() else c for c in PAGE[:15])
-        page = padding + opening + PAGE[15:] + rng.randbytes(rng.randrange(5000))
-        answers = [
-            Answer(body=page, headers=html),
-            Answer(body=page),
-            Answer(body=page, chunked=True),
-            Answer(body=b"\xef\xbb\xbf" + page, headers={"Content-Type": "application/zip"}),
-            Answer(body=rng.randbytes(900), headers={"Content-Type": "Text/HTML"}),
-            Answer(body=page, cuts=[len(page) // 2], ranges=False),
-        ]
-        with each.once(number):
-            outcome, _ = ask(number, answers[number % len(answers)])
-            refused(outcome, "web page")
 
 
 # ------------------------------------------------------------------------- certificates

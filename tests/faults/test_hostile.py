@@ -17,7 +17,6 @@ import tarfile
 import threading
 import time
 import zipfile
-import zlib
 
 import papermill
 import pytest
@@ -35,10 +34,9 @@ from training_examples import new_model, train
 from songtitle import cache
 from songtitle.book import reproduce
 from songtitle.config import preset
-from songtitle.corpora import guarded_http, transfer
-from songtitle.corpora.archives import unpack
-from songtitle.corpora.guarded_http import Limits, NotFetchedError, Reason, get
-from songtitle.corpora.transfer import Refused, Transfer
+from songtitle.corpora import guarded_http
+from songtitle.corpora.guarded_http import Limits, NotFetchedError, Reason, Refused, Transfer, get
+from songtitle.corpora.manifest import unpack
 from songtitle.errors import InputError
 from songtitle.figures import findings
 from songtitle.model.weights import read_state
@@ -219,13 +217,12 @@ def test_no_archive_fills_the_disk_or_the_memory(fault, tmp_path, monkeypatch):
             make_tar(tmp_path / "t", [("big", big)], "w:bz2").read_bytes(),
             *(bz2.compress(described(kind, big), 1) for kind in DESCRIPTIONS),
         ],
-        "gz": [zlib.compress(big, wbits=31), zlib.compress(big[: 33 * MB], wbits=31)],
     }
     usage = shutil.disk_usage(tmp_path)
     room = 32 * MB
     for number in each.rounds:
-        packing = list(bombs)[number % 3]
-        body = bombs[packing][number // 3 % len(bombs[packing])]
+        packing = list(bombs)[number % 2]
+        body = bombs[packing][number // 2 % len(bombs[packing])]
         word = "a header of" if body in bombs["tar"][2:] else "disk space"
         place = tmp_path / str(number)
         place.mkdir()
@@ -255,7 +252,6 @@ def test_a_damaged_archive_is_taken_whole_or_named(fault, unpacked, tmp_path):
         (make_tar(tmp_path / "t", members, "w").read_bytes(), "tar"),
         (make_tar(tmp_path / "t", members, "w:gz").read_bytes(), "tar"),
         (make_tar(tmp_path / "t", members, "w:xz").read_bytes(), "tar"),
-        (zlib.compress(members[1][1], wbits=31), "gz"),
     ]
     for number in each.rounds:
         rng = random.Random(number)
@@ -830,16 +826,16 @@ def test_no_redirect_leads_a_download_into_the_readers_network(fault, tmp_path, 
 
         def away(session, url, asked=asked, where=places[number], **_):
             asked.append(url)
-            answer = transfer.requests.Response()
+            answer = guarded_http.requests.Response()
             answer.status_code = 302 if len(asked) == 1 else 200
             answer.headers["Location"] = where
             answer.raw = io.BytesIO()
             return answer
 
-        monkeypatch.setattr(transfer.requests.Session, "get", away)
+        monkeypatch.setattr(guarded_http.requests.Session, "get", away)
         with each.once(places[number]):
             with pytest.raises(Refused):
-                Transfer(config=transfer.TransferConfig(tries=1))(
+                Transfer(config=guarded_http.TransferConfig(tries=1))(
                     "https://example.org/x", tmp_path / "x"
                 )
             inside = [url for url in asked[1:] if not url.startswith("https://example.org/")]
