@@ -7,7 +7,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -31,8 +31,6 @@ WINDOWS: dict[str, Callable[..., Tensor]] = {
     "rectangular": torch.ones,
 }
 
-_HEAD = 27  # bytes of an Ogg page before its segment table (RFC 3533, section 6)
-_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _BLOCK = 46_080  # samples decoded and mixed at a time, about a second
 _SMALL_BLOCK = 4_608  # where the decoder has given up before
 _POINTS_AT_ONCE = 131_072  # of the transform: half a megabyte of samples
@@ -47,41 +45,30 @@ def load_clip(
 ) -> Float[Tensor, " samples"]:
     """Load `duration` seconds of an mp3, ogg, flac or wav file, mono, at `sample_rate` Hz.
 
-    In this order: read no more of the file than `duration` needs, mix to mono (the mean of all
-    channels, or the first or second one; a mono file has one whatever is asked), resample, cut to
-    `duration` (`None` keeps everything), subtract the mean. The range is about [-1, 1]. A file
-    that breaks off, or breaks further on, gives the sound before the break; a clip shorter than
-    `duration` stays short. An mp3 that does not say how long it is is read to its end.
+    In this order: read no more than `duration` needs (`None`: all), mix to mono (a mono file has
+    one channel whatever is asked), resample, cut, subtract the mean. The range is about [-1, 1]. A
+    file that breaks gives the sound before; a short one stays short. An mp3 that does not say how
+    long it is is read to its end.
 
-    Raises `InputError` naming the file when it is missing, a folder, empty or not music, when
-    nothing decodes, or when a sample is not a finite number.
+    Raises `InputError` naming the file when `opened` does, when nothing decodes, or when a sample
+    is not a finite number.
     """
     SpectrogramConfig(sample_rate=sample_rate, channel=channel)  # refuses what it would refuse
     if duration is not None and not 0 < duration < math.inf:
         msg = f"duration: expected seconds above 0 or None for all, got {duration}; try 30"
         raise InputError(msg)
-
     path = Path(path)
-    _check_readable(path)
-    read = partial(_read, path, duration, sample_rate, channel)
-    try:
-        with quiet_decoder():
-            sound = read(_BLOCK)
-            # Again in tenths of a second, to lose no more than one of them.
-            if sound.broke_off:
-                sound = read(_SMALL_BLOCK)
-            elif sound.to_the_last and _announced(path) > sound.samples:
-                sound = read(_SMALL_BLOCK, endless=True)
-    # TypeError: soundfile takes some suffixes for headerless data and asks for a rate.
-    except (soundfile.SoundFileError, TypeError) as error:
-        msg = (
-            f"{path}: expected an mp3, ogg, flac or wav file, got nothing that can be "
-            "decoded; convert it, or fetch it again if it was cut off"
-        )
-        raise InputError(msg) from error
-    clip = sound.clip
-    if duration is not None:
-        clip = clip[: round(duration * sample_rate)]
+    read = partial(_read, path, duration or math.inf, sample_rate, channel)
+    sound = read(_BLOCK)
+    # Again in tenths of a second, to lose no more than one of them.
+    if sound.broke_off:
+        sound = read(_SMALL_BLOCK)
+    elif sound.to_the_last:
+        with opened(path, endless=True) as file:
+            guessed = file.frames > sound.samples  # from the file's length, so too few
+        if guessed:
+            sound = read(_SMALL_BLOCK, endless=True)
+    clip = sound.clip if duration is None else sound.clip[: round(duration * sample_rate)]
     if not sound.samples or not len(clip):
         msg = f"{path}: expected sound, got no samples; the file may be cut off: fetch it again"
         raise InputError(msg)
@@ -98,9 +85,8 @@ def frame_count(samples: int, config: SpectrogramConfig) -> int:
 def log_spectrogram(waveform: Waveform, config: SpectrogramConfig) -> Spectrogram:
     """Compute a power spectrogram in dB below each clip's loudest kept bin, low frequencies first.
 
-    `frames = 1 + (samples - window_length) // hop_length`, without centring or padding; only a
-    clip shorter than one window is padded, with silence to one window. Values lie in
-    [-top_db, 0]; a change of gain leaves them unchanged; silence is -top_db throughout.
+    Frames as `frame_count`, without centring; only a clip shorter than one window is padded, with
+    silence. Values lie in [-top_db, 0], whatever the gain; silence is -top_db throughout.
     """
     missing = config.window_length - waveform.shape[-1]
     if missing > 0:
@@ -108,17 +94,20 @@ def log_spectrogram(waveform: Waveform, config: SpectrogramConfig) -> Spectrogra
     tiny = torch.finfo(waveform.dtype).tiny
     # The square of a very quiet or very loud clip would leave the range of the number type.
     peak = torch.maximum(waveform.amax(-1, keepdim=True), -waveform.amin(-1, keepdim=True))
-    window = WINDOWS[config.window](
-        config.window_length, dtype=waveform.dtype, device=waveform.device
-    )
-    window = (window / peak.clamp_min(tiny)).unsqueeze(-2)
+    like = {"dtype": waveform.dtype, "device": waveform.device}
+    window = WINDOWS[config.window](config.window_length, **like) / peak.clamp_min(tiny)
     frames = waveform.unfold(-1, config.window_length, config.hop_length)
     # A few frames at a time: what lies between sound and decibels stays in the processor's cache.
     # Elsewhere many small steps cost more than memory does.
     at_once = max(1, _POINTS_AT_ONCE // max(1, math.prod(frames.shape[:-2]) * config.n_fft))
     if frames.device.type != "cpu":
         at_once = frames.shape[-2]
-    pieces = [_power(some * window, config) for some in frames.split(at_once, -2)]
+    pieces = []
+    for some in frames.split(at_once, -2):
+        # Zeros on the right of a frame turn its phase only: this is a centred window's power.
+        spectrum = torch.fft.rfft(some * window.unsqueeze(-2), n=config.n_fft)[..., : config.bins]
+        real, imaginary = torch.view_as_real(spectrum).square().unbind(-1)
+        pieces.append(real + imaginary)
     loudest = torch.stack([power.amax((-2, -1)) for power in pieces]).amax(0).clamp_min(tiny)
     offset = loudest.log10().mul(10)[..., None, None]
     pieces = [power.log10().mul_(10).sub_(offset).clamp_(-config.top_db, 0) for power in pieces]
@@ -135,37 +124,23 @@ def spectrogram_image(spectrogram: Spectrogram, config: SpectrogramConfig) -> Im
     return grey.unsqueeze(-3).expand(*grey.shape[:-2], 3, *grey.shape[-2:])
 
 
-def _power(
-    frames: Float[Tensor, "*batch frames window_length"], config: SpectrogramConfig
-) -> Float[Tensor, "*batch frames bins"]:
-    # Zeros on the right of a frame turn its phase only, so this is the power of a centred window.
-    spectrum = torch.fft.rfft(frames, n=config.n_fft)[..., : config.bins]
-    squares = torch.view_as_real(spectrum).square()
-    return squares[..., 0] + squares[..., 1]
-
-
 class _Sound(NamedTuple):
     """What a decoder gave."""
 
-    clip: Float[np.ndarray, " samples"]  # mono, at the rate that was asked for
+    clip: np.ndarray  # mono, at the rate that was asked for
     samples: int  # read of each channel, at the file's own rate
     broke_off: bool  # whether the decoder gave up on the way
     to_the_last: bool  # whether all that an mp3 announced was read and more was wanted
 
 
 def _read(
-    path: Path,
-    duration: float | None,
-    sample_rate: int,
-    channel: Channel,
-    size: int,
-    *,
-    endless: bool = False,
+    path: Path, seconds: float, rate: int, channel: Channel, size: int, *, endless: bool = False
 ) -> _Sound:
     """Decode, mix and resample `size` samples at a time, while the processor's cache holds them."""
-    with _opened(path, endless=endless) as file:
-        wanted = math.inf if duration is None else math.ceil(duration * file.samplerate)
-        stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+    with opened(path, endless=endless) as file:
+        wanted = seconds * file.samplerate
+        wanted = math.ceil(wanted) if wanted < math.inf else wanted
+        stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32", quality="HQ")
         size = int(min(wanted, size))
         buffer = np.empty((size, file.channels), dtype=np.float32)
         checked = file.subtype in ("FLOAT", "DOUBLE")  # other samples are numbers by themselves
@@ -188,43 +163,35 @@ def _read(
         return _Sound(clip, samples, broke_off, to_the_last)
 
 
-def _mono(
-    block: Float[np.ndarray, "samples channels"], channel: Channel
-) -> Float[np.ndarray, " samples"]:
+def _mono(block: Float[np.ndarray, "samples channels"], channel: Channel) -> np.ndarray:
     """The mean of all channels, or one of them."""
     channels = block.shape[1]
-    if channel == "mean" and channels > 1:
-        # numpy's mean over an axis as short as this takes fifty times as long.
+    if channel == "mean" and channels > 1:  # numpy's mean of so few takes fifty times as long
         return block @ np.full(channels, 1 / channels, dtype=np.float32)
     return np.ascontiguousarray(block[:, int(channel == "right" and channels > 1)])
 
 
 def _check_finite(path: Path, samples: Float[np.ndarray, "..."]) -> None:
     if not np.isfinite(samples).all():
-        msg = (
-            f"{path}: expected finite samples, got infinite ones or NaN; "
-            "export it again as 16-bit wav"
-        )
-        raise InputError(msg)
+        msg = f"{path}: expected finite samples, got infinite ones or NaN; "
+        raise InputError(msg + "export it again as 16-bit wav")
 
 
 class _StraightFile(soundfile.SoundFile):
-    """A sound file that is read from beginning to end.
+    """A sound file that says it cannot seek, so that soundfile does not after every read.
 
-    After every read, soundfile seeks the place where the file stands already; in an mp3 that takes
-    longer than decoding a tenth of a second of stereo. It does not in a file that cannot seek.
+    It would seek where the file stands already; in an mp3 that takes longer than decoding does.
     """
 
     def seekable(self) -> bool:
-        """No, so that it is not tried."""
         return False
 
 
 class _Endless(io.FileIO):
     """A file that says it is 1,000 times as long as it is.
 
-    Of an mp3 that does not say how many frames it has, libsndfile takes the number that would fill
-    the file if all were as long as its first, and stops there; bit rates go from 8 to 320 kbit/s.
+    Of an mp3 that does not say how many frames it has, libsndfile takes as many as would fill the
+    file if all were as long as its first, and stops there; bit rates go from 8 to 320 kbit/s.
     """
 
     _at_end = False
@@ -238,63 +205,48 @@ class _Endless(io.FileIO):
 
 
 @contextmanager
-def _opened(path: Path, *, endless: bool) -> Iterator[soundfile.SoundFile]:
-    with ExitStack() as stack:
-        source = stack.enter_context(_Endless(path)) if endless else path
-        yield stack.enter_context(_StraightFile(source))
+def opened(path: Path, *, endless: bool = False) -> Iterator[soundfile.SoundFile]:
+    """Open a music file to be read from beginning to end, without the decoder's own remarks.
 
-
-def _announced(path: Path) -> int:
-    """The samples that libsndfile would expect of a much longer file with the same beginning.
-
-    More than of the file itself only where it has to guess from the file's length.
+    Raises `InputError` naming the file when it is missing, a folder, empty or not music.
     """
-    with _opened(path, endless=True) as file:
-        return int(file.frames)
-
-
-def _check_readable(path: Path) -> None:
-    fault = ""
-    if path.is_dir():
-        fault = "a folder; name the files in it"
-    elif not path.exists():
-        fault = "no such file; check the name"
-    else:
+    with quiet_decoder(), ExitStack() as stack:
         try:
-            with path.open("rb") as file:
-                if not file.read(1):
-                    fault = "an empty one; fetch or export it again"
+            with path.open("rb") as content:
+                came = "" if content.read(1) else "an empty one; fetch or export it again"
+            if not came:
+                source = stack.enter_context(_Endless(path)) if endless else path
+                file = stack.enter_context(_StraightFile(source))
         except OSError as error:
-            fault = f"{error.strerror}; check its permissions"
-    if fault:
-        msg = f"{path}: expected a readable music file, got {fault}"
-        raise InputError(msg)
+            came = f"'{error.strerror}'; check its name and permissions"
+        # TypeError: soundfile takes some suffixes for headerless data and asks for a rate.
+        except (soundfile.SoundFileError, TypeError):
+            came = "nothing that can be decoded; convert it, or fetch it again if it was cut off"
+        if came:
+            msg = f"{path}: expected an mp3, ogg, flac or wav file, got {came}"
+            raise InputError(msg)
+        yield file
 
 
 _quiet_lock = threading.Lock()
-_quiet_users = 0
-_quiet_saved = -1
+_quiet_users, _quiet_saved = 0, -1
 
 
 @contextmanager
 def quiet_decoder() -> Iterator[None]:
     """Keep the decoder's own remarks off the screen.
 
-    libsndfile's mp3 decoder writes its warnings straight to file descriptor 2 and has no switch
-    for that, so the descriptor points at nothing while it works. Threads share it: the first one
-    in turns it away, the last one out turns it back.
+    libsndfile's mp3 decoder writes them straight to file descriptor 2, which so points at nothing
+    while it works. Threads share it: the first one in turns it away, the last one out back.
     """
     global _quiet_users, _quiet_saved
     with _quiet_lock:
         if _quiet_users == 0:
-            try:
+            _quiet_saved = -1
+            with suppress(OSError):  # a windowed program may have no standard error at all
                 _quiet_saved = os.dup(2)
-            except OSError:  # a windowed program may have no standard error at all
-                _quiet_saved = -1
-            else:
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, 2)
-                os.close(nowhere)
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), 2)
         _quiet_users += 1
     try:
         yield
@@ -307,10 +259,7 @@ def quiet_decoder() -> Iterator[None]:
 
 
 def with_serial(stream: bytes, serial: int) -> bytes:
-    """Give the same stream under another serial number, its checksums made anew.
-
-    Raises InputError for bytes that are no whole Ogg stream.
-    """
+    """Give the same Ogg stream under another serial number; InputError for what is none."""
     pages = []
     for page in pages_of(stream):
         plain = page[:14] + struct.pack("<I", serial) + page[18:22] + bytes(4) + page[26:]
@@ -322,14 +271,17 @@ def pages_of(stream: bytes) -> Iterator[bytes]:
     """Give the pages of an Ogg stream, in order."""
     place = 0
     while place < len(stream):
-        segments = stream[place + _HEAD - 1] if place + _HEAD <= len(stream) else 0
-        body = stream[place + _HEAD : place + _HEAD + segments]
-        end = place + _HEAD + segments + sum(body)
+        head = place + 27  # bytes, before the segment table (RFC 3533, section 6)
+        body = stream[head : head + stream[head - 1]] if head <= len(stream) else b""
+        end = head + len(body) + sum(body)
         if stream[place : place + 4] != b"OggS" or end > len(stream):
             msg = f"ogg: expected a page at byte {place} of {len(stream)}, got none; encode again"
             raise InputError(msg)
         yield stream[place:end]
         place = end
+
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def page_checksum(page: bytes) -> int:

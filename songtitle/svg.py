@@ -38,8 +38,7 @@ def draw(path: Path, short_side: int, *, most: int) -> bytes:
         )
     except subprocess.TimeoutExpired as error:
         msg = f"{path}: expected an SVG that is drawn within {_PATIENCE} s, got one that is not; "
-        msg += "leave it out, or make it simpler"
-        raise InputError(msg) from error
+        raise InputError(msg + "leave it out, or make it simpler") from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").splitlines()
         reason = said[0] if len(said) == 1 else "one that ends what draws it"
@@ -48,12 +47,9 @@ def draw(path: Path, short_side: int, *, most: int) -> bytes:
     size, _, drawing = done.stdout.partition(b"\n")
     if not drawing:
         width, height = map(int, size.split())
-        msg = (
-            f"{path}: expected an SVG at most {_PROBE // 2} times as long as wide and a drawing "
-            f"of at most {most} pixels, got {width} by {height} in proportion at {short_side} "
-            "pixels; change its viewBox"
-        )
-        raise InputError(msg)
+        msg = f"{path}: expected an SVG at most {_PROBE // 2} times as long as wide and a drawing "
+        msg += f"of at most {most} pixels, got {width} by {height} in proportion at {short_side} "
+        raise InputError(msg + "pixels; change its viewBox")
     return drawing
 
 

@@ -12,17 +12,18 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from functools import partial
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 from tqdm import tqdm
 
 from songtitle.errors import InputError
 from songtitle.machine import cores, end_with_parent
+from songtitle.schema import check
 
 CHUNK = 500  # titles that a process tags between two reports
 ALONE = 4_000  # distinct titles below which starting processes takes longer than it saves
@@ -45,17 +46,19 @@ _BEFORE_FIRST_WORD = re.compile(r"^[\W_]+")
 _BRACKET = re.compile(r"([()\[\]{}])")
 _NUMBERING = re.compile(r"^\d{1,2}([.)]|\s+-+)\s+(?=[^\W\d])")
 _LAST_ARTICLE = re.compile(r",\s*(the|a|an|na)\W*$", re.IGNORECASE)
-_FEATURING = frozenset({"feat", "ft", "featuring"})
+_GUESTS = re.compile(r" (?:feat|ft|featuring) .*|^(?:0[0-9] )+")  # and "05", a track number
 
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_INSIDE_WORD = [
+    (r"(?<=\d),(?=\d{3}(?!\d))", ""),  # thousands
+    (r"(?<=[^\W\d])[.*$]+(?=[^\W\d])", ""),  # U.S.A., M*A*S*H
+    # a scanner's "Pat:terson"; not "Mercy:The"
+    (r"(?<=[a-z]):(?=[a-z])|(?<=[A-Z]):(?=[A-Z])", ""),
+    (r"(?<=[A-Za-z])=(?=[A-Za-z])", "-"),  # an old printer's hyphen
+]
 _CLITIC = re.compile(r"(?<=[A-Za-z0-9])\s+(?='(?i:s|re|ve|ll|d|m)\b)")  # "a man 's" is "a man's"
 _NOT = re.compile(r"(?<=[A-Za-z]) (?=[Nn]'[Tt](?: |$))")  # "do n't" is "don't"
-_INSIDE_WORD = re.compile(
-    r"(?<=[^\W\d])[.*$]+(?=[^\W\d])"  # U.S.A., M*A*S*H
-    r"|(?<=[a-z]):(?=[a-z])|(?<=[A-Z]):(?=[A-Z])"  # a scanner's "Pat:terson"; not "Mercy:The"
-    r"|(?<=[A-Za-z])=(?=[A-Za-z])"  # an old printer's hyphen
-)
-_UNIT = r"(?:\d+(?:\.\d+)+|[0-9A-Za-z\x80-\U0010ffff]+)"
+# An accent belongs to the letter before it; one without a letter is no word.
+_UNIT = r"(?:\d+(?:\.\d+)+|[^\W_][0-9A-Za-z\x80-\U0010ffff]*)"
 _WORD = re.compile(rf"{_UNIT}(?:['-]{_UNIT})*")
 
 
@@ -71,12 +74,7 @@ class TitleRules:
     duplicates: Literal["keep", "drop"] = "keep"  # "drop": the first of equal clean titles stays
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            known, value = get_args(each.type), getattr(self, each.name)
-            if known and value not in known:
-                msg = f"title rule {each.name}: expected one of {', '.join(known)}, got {value!r}"
-                msg += "; choose one of these"
-                raise InputError(msg)
+        check(self)
 
 
 PLAIN = TitleRules()
@@ -103,15 +101,11 @@ def clean_title(raw: str) -> str:
 
 def title_steps(rules: TitleRules = PLAIN) -> dict[str, Callable[[str], str]]:
     """Give the steps of cleaning a title by name, in order."""
-    steps: dict[str, Callable[[str], str]] = {"signs": _plain_signs}
-    if rules.asides == "drop":
-        steps["asides"] = _without_file_marks
-    if rules.article == "front":
-        steps["article"] = _article_first
-    steps |= {"punctuation": _inner, "lowercase": _lower}
-    if rules.asides == "drop":
-        steps["guests"] = _without_guests
-    return steps
+    return {
+        name: step
+        for name, (field, _, step) in _STEPS.items()
+        if field is None or getattr(rules, field) != "keep"
+    }
 
 
 def clean_caption(raw: str) -> str:
@@ -176,10 +170,10 @@ def _article_first(text: str) -> str:
 
 def _inner(text: str) -> str:
     """The words, one space apart, with the punctuation inside them alone; the letter case kept."""
-    text = _THOUSANDS.sub("", text)
-    text = _INSIDE_WORD.sub(lambda match: "-" if match[0] == "=" else "", text)
+    for pattern, by in _INSIDE_WORD:
+        text = re.sub(pattern, by, text)
     text = unicodedata.normalize("NFKC", text)
-    return _NOT.sub("", " ".join(_WORD.findall(_CLITIC.sub("", text))))
+    return _NOT.sub("", " ".join(tokenize(_CLITIC.sub("", text))))
 
 
 def _lower(text: str) -> str:
@@ -187,24 +181,22 @@ def _lower(text: str) -> str:
     return unicodedata.normalize("NFKC", text.lower())
 
 
-def _without_guests(text: str) -> str:
-    """Without what follows "feat." or its like, and without a track number such as "05"."""
-    words = text.split()
-    while len(words) > 1 and re.fullmatch("0[0-9]", words[0]):
-        del words[0]
-    for i in range(1, len(words) - 1):
-        if words[i].lower().rstrip(".") in _FEATURING:
-            return " ".join(words[:i])
-    return " ".join(words)
-
+# name of a step: the rule that may leave it out, what a funnel calls it, what it does
+_STEPS: dict[str, tuple[str | None, str, Callable[[str], str]]] = {
+    "signs": (None, "inner", _plain_signs),
+    "asides": ("asides", "drop", _without_file_marks),
+    "article": ("article", "front", _article_first),
+    "punctuation": (None, "inner", _inner),
+    "lowercase": (None, "lower", _lower),
+    "guests": ("asides", "drop", partial(_GUESTS.sub, "")),
+}
 
 # -- named entities and the dictionary -----------------------------------------------------------
 
+_WORDS = "corpora/words/"
 _TAGGER = "taggers/averaged_perceptron_tagger_eng/"
 _CHUNKER = "chunkers/maxent_ne_chunker_tab/english_ace_binary/"
-_WORDS = "corpora/words/"
-_TORN = (ValueError, OSError, EOFError, KeyError, BadZipFile, zlib.error)
-_models: dict[tuple[str, ...], tuple[Any, Any]] = {}  # search path -> tagger and chunker
+_TORN = (ValueError, OSError, EOFError, LookupError, BadZipFile, zlib.error)
 
 
 def named_entities(
@@ -218,37 +210,37 @@ def named_entities(
 
     Give titles in their original letter case: on lower-case text the chunker finds next to
     nothing. `data` is a folder of NLTK data to look in before NLTK's own places. Each distinct
-    title is tagged once, by as many processes as there are cores or as `workers` says (a script
-    that calls this with more than one must guard its start by `__name__ == "__main__"`); few
-    titles stay in this process. The answer does not depend on `workers`.
+    title is tagged once, by `workers` processes, by default one a core (a script that calls this
+    with more than one must guard its start by `__name__ == "__main__"`); few titles stay in this
+    process.
 
     Raises TypeError for a lone `str`, InputError for data that are torn or that NLTK refuses
     because others may write to them, and for less than one worker.
     """
-    if isinstance(titles, str):
-        msg = f"expected a list of titles, got the string {titles!r}; put it in a list"
-        raise TypeError(msg)
+    _refuse_string(titles)
     if workers is not None and workers < 1:
         msg = f"expected at least one worker, got {workers}; give 1 or more, or None for all cores"
         raise InputError(msg)
-    with _looking_in(data) as paths:
-        if not _found(_TAGGER, _CHUNKER, _WORDS):
+    distinct = list(dict.fromkeys(titles))
+    chunks = [distinct[i : i + CHUNK] for i in range(0, len(distinct), CHUNK)]
+    workers = min(workers or (cores() if len(distinct) >= ALONE else 1), len(chunks))
+    known: dict[str, bool] = {}
+    with ExitStack() as stack:
+        places = stack.enter_context(_nltk_data(data, _TAGGER, _CHUNKER, _WORDS))
+        if places is None:
             return None
-        distinct = list(dict.fromkeys(titles))
-        chunks = [distinct[i : i + CHUNK] for i in range(0, len(distinct), CHUNK)]
-        if workers is None:
-            workers = cores() if len(distinct) >= ALONE else 1
-        workers = min(workers, len(chunks))
-        known: dict[str, bool] = {}
-        with tqdm(
-            total=len(distinct),
-            desc="named entities",
-            unit="title",
-            disable=None if progress else True,
-        ) as bar:
-            for chunk, flags in zip(chunks, _map(chunks, paths, workers), strict=True):
-                known.update(zip(chunk, flags, strict=True))
-                bar.update(len(chunk))
+        run: Callable[..., Any] = map
+        if workers > 1:
+            # Spawned, not forked: a fork copies locks that threads of this process may hold.
+            spawn = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            run = pool.map
+        told = {"desc": "named entities", "unit": "title", "disable": None if progress else True}
+        bar = stack.enter_context(tqdm(total=len(distinct), **told))
+        for chunk, flags in zip(chunks, run(partial(_flag, places), chunks), strict=True):
+            known.update(zip(chunk, flags, strict=True))
+            bar.update(len(chunk))
     return [known[title] for title in titles]
 
 
@@ -257,59 +249,55 @@ def english_words(*, data: Path | None = None) -> frozenset[str] | None:
 
     `data` and the errors are those of `named_entities`.
     """
-    import nltk  # seconds to import, and only these two filters want it
-
-    with _looking_in(data):
-        if not _found(_WORDS):
+    with _nltk_data(data, _WORDS) as places:
+        if places is None:
             return None
+        import nltk  # seconds to import, and only these two filters want it
+
         try:
-            lists = [
-                nltk.data.load(f"corpora/words/{name}", format="raw", cache=False)
+            lists = (
+                nltk.data.load(f"{_WORDS}{name}", format="raw", cache=False)
                 for name in ("en", "en-basic")
-            ]
+            )
             return frozenset(b"\n".join(lists).decode("utf-8").lower().split())
-        except (*_TORN, LookupError) as error:
+        except _TORN as error:
             raise _torn(error) from error
 
 
+def _refuse_string(titles: Any) -> None:
+    if isinstance(titles, str):
+        msg = f"expected a list of titles, got the string {titles!r}; put it in a list"
+        raise TypeError(msg)
+
+
 @contextmanager
-def _looking_in(data: Path | None) -> Iterator[list[str]]:
-    """NLTK's search path with `data` at its head, as it was before once the block is left."""
+def _nltk_data(data: Path | None, *needed: str) -> Iterator[tuple[str, ...] | None]:
+    """NLTK's search path, with `data` at its head for as long as this lasts; None without all that
+    is needed. From 3.10 on NLTK reads nothing that others may write, as it would be trusted."""
     import nltk
 
-    before = list(nltk.data.path)
-    if data is not None:
-        nltk.data.path.insert(0, str(data))
+    before = nltk.data.path
+    nltk.data.path = [*([] if data is None else [str(data)]), *before]
     try:
-        yield list(nltk.data.path)
+        yield tuple(nltk.data.path) if _is_there(needed) else None
     finally:
-        nltk.data.path[:] = before
+        nltk.data.path = before
 
 
-def _found(*resources: str) -> bool:
-    """Whether NLTK finds all of them. Raises InputError where it does and refuses, or one is torn.
-
-    From 3.10 on NLTK reads nothing that another account could have written: it would be trusted.
-    """
+def _is_there(needed: tuple[str, ...]) -> bool:
     import nltk
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # its refusal is told below
-            for resource in resources:
-                nltk.data.find(resource)
+            for each in needed:
+                nltk.data.find(each)
     except LookupError as error:
-        if type(error) is not LookupError:  # KeyError and IndexError would be bugs, not lacks
-            raise
-        refused = getattr(error, "_nltk_refused_writable", ())
-        if not refused:
-            return False
-        msg = (
-            f"NLTK data {refused[0]}: expected a place that only its owner may write to, got one "
-            "that others may, which NLTK does not trust; take that right away (`chmod -R go-w`) "
-            "or copy the data to a folder of your own"
-        )
-        raise InputError(msg) from error
+        if refused := getattr(error, "_nltk_refused_writable", ()):
+            msg = f"NLTK data {refused[0]}: expected a place that only its owner may write to, got "
+            msg += "one that others may, which NLTK does not trust; take that right away (`chmod "
+            raise InputError(msg + "-R go-w`) or copy the data to a folder of your own") from error
+        return False
     except BadZipFile as error:
         raise _torn(error) from error
     return True
@@ -323,44 +311,30 @@ def _torn(error: Exception) -> InputError:
     )
 
 
-def _map(chunks: list[list[str]], paths: list[str], workers: int) -> Iterator[list[bool]]:
-    """The answers for each chunk in order, from this process or from several."""
-    flag = partial(_flag, paths)
-    if workers <= 1:
-        yield from map(flag, chunks)
-        return
-    # Spawned, not forked: a fork copies locks that threads of this process may hold.
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent)
-    try:
-        yield from pool.map(flag, chunks)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _flag(paths: list[str], titles: list[str]) -> list[bool]:
-    """Whether each title holds an entity, by the models of this process, loaded once."""
+@lru_cache(maxsize=1)
+def _models(places: tuple[str, ...]) -> tuple[Any, Any]:
+    """NLTK's tagger and chunker, which nltk.ne_chunk would load again for each title."""
     import nltk
     from nltk.corpus.reader import WordListCorpusReader
     from nltk.corpus.util import LazyCorpusLoader
 
-    nltk.data.path[:] = paths  # a new process has its own
+    nltk.data.path[:] = places  # a new process has its own
+    # As NLTK makes it; the one that is there may be bound to a folder of an earlier call.
+    reader = partial(LazyCorpusLoader, "words", WordListCorpusReader, r"(?!README|\.).*")
+    nltk.corpus.words = reader(encoding="ascii")
     try:
-        if tuple(paths) not in _models:
-            _models.clear()
-            # As NLTK makes it; the one that is there may be bound to a folder of an earlier call.
-            nltk.corpus.words = LazyCorpusLoader(
-                "words", WordListCorpusReader, r"(?!README|\.).*", encoding="ascii"
-            )
-            # nltk.ne_chunk would load the model again for each title
-            _models[tuple(paths)] = (
-                nltk.tag.PerceptronTagger(),
-                nltk.chunk.ne_chunker(fmt="binary"),
-            )
-        tagger, chunker = _models[tuple(paths)]
+        tagger, chunker = nltk.tag.PerceptronTagger(), nltk.chunk.ne_chunker(fmt="binary")
         list(chunker.parse_sents([[("Georgia", "NNP")]]))  # reads the list of words, too
-    except (*_TORN, LookupError) as error:
+    except _TORN as error:
         raise _torn(error) from error
+    return tagger, chunker
+
+
+def _flag(places: tuple[str, ...], titles: list[str]) -> list[bool]:
+    """Whether each title holds an entity."""
+    import nltk
+
+    tagger, chunker = _models(places)
     tokens = [nltk.word_tokenize(title[:LONGEST], preserve_line=True) for title in titles]
     trees = chunker.parse_sents(tagger.tag_sents(tokens))
     return [any(isinstance(node, nltk.Tree) for node in tree) for tree in trees]
@@ -410,13 +384,12 @@ def funnel(
     *,
     data: Path | None = None,
     progress: bool = False,
-    workers: int | None = None,
 ) -> Funnel:
     """Clean titles by `rules`, each step counted; a title without a word is always dropped.
 
-    A rule that is off has no step. `data`, `progress` and `workers` are those of
-    `named_entities`; where NLTK's data are absent its rules are left out, and their steps say so.
-    Counts do not depend on the order of the titles.
+    A rule that is off has no step. `data` and `progress` are those of `named_entities`; where
+    NLTK's data are absent its rules are left out, and their steps say so. Counts do not depend on
+    the order of the titles.
 
     A funnel of its own output loses nothing and changes nothing, except where entities are looked
     for before lowercasing: the second time that is in lower-case text, where the chunker sees
@@ -425,87 +398,50 @@ def funnel(
     Raises TypeError for a lone `str` and for a title that is none, with its place; InputError as
     `named_entities` does.
     """
-    if isinstance(titles, str):
-        msg = f"expected a list of titles, got the string {titles!r}; put it in a list"
-        raise TypeError(msg)
+    _refuse_string(titles)
     for place, title in enumerate(titles):
         if not isinstance(title, str):
             msg = f"expected titles, got {title!r} at place {place} (from 0); leave it out"
             raise TypeError(msg)
-    line = _Line(titles)
+    line = dict(enumerate(titles))  # place in the list that came in: text by now
+    steps: list[Step] = []
 
-    def drop_entities() -> None:
-        found = named_entities(line.texts(), data=data, progress=progress, workers=workers)
-        line.drop("named entities", rules.named_entities, found)
+    def passed(name: str, rule: str, on: dict[int, str], note: str = "") -> None:
+        nonlocal line
+        lost = [place for place in line if place not in on]
+        changed = [place for place in on if on[place] != line[place]]
+        examples = tuple(titles[place][:120] for place in (lost or changed)[:EXAMPLES])
+        steps.append(Step(name, rule, len(line), len(on), len(changed), examples, note))
+        line = on
 
-    if rules.named_entities == "before_lowercasing":
-        drop_entities()
-    settings = {"asides": "drop", "guests": "drop", "article": "front", "lowercase": "lower"}
+    def drop(name: str, rule: str, flags: Sequence[bool] | None) -> None:
+        """The flagged texts; none where there are no flags, and a note of that."""
+        if flags is None:
+            passed(name, rule, line, LEFT_OUT)
+        else:
+            flagged = zip(line.items(), flags, strict=True)
+            passed(name, rule, dict(each for each, flag in flagged if not flag))
+
+    def drop_entities(when: str) -> None:
+        if rules.named_entities == when:
+            texts = list(line.values())
+            drop("named entities", when, named_entities(texts, data=data, progress=progress))
+
+    drop_entities("before_lowercasing")
     for name, step in title_steps(rules).items():
-        line.change(name, settings.get(name, "inner"), step)
-    line.drop("empty", "drop", [not text for text in line.texts()])
-    if rules.named_entities == "after_lowercasing":
-        drop_entities()
+        passed(name, _STEPS[name][1], {place: step(text) for place, text in line.items()})
+    drop("empty", "drop", [not text for text in line.values()])
+    drop_entities("after_lowercasing")
     if rules.dictionary == "all_words":
         words = english_words(data=data)
-        unknown = None
-        if words is not None:
-            unknown = [_has_unknown_word(text, words) for text in line.texts()]
-        line.drop("dictionary", rules.dictionary, unknown)
+        known = words or frozenset()
+        unknown = [
+            # One of digits alone belongs to no vocabulary.
+            any(w not in known and any(map(str.isalpha, w)) for w in tokenize(text.lower()))
+            for text in line.values()
+        ]
+        drop("dictionary", "all_words", None if words is None else unknown)
     if rules.duplicates == "drop":
-        first: dict[str, int] = {}
-        again = [first.setdefault(text, place) != place for place, text in line.rows]
-        line.drop("duplicates", rules.duplicates, again)
-    return Funnel(
-        steps=tuple(line.steps),
-        titles=tuple(line.texts()),
-        sources=tuple(place for place, _ in line.rows),
-    )
-
-
-class _Line:
-    """Titles on their way, and the steps that they have passed."""
-
-    def __init__(self, titles: Sequence[str]) -> None:
-        self.titles = titles
-        self.rows = list(enumerate(titles))  # place in the list that came in, text by now
-        self.steps: list[Step] = []
-
-    def texts(self) -> list[str]:
-        return [text for _, text in self.rows]
-
-    def change(self, name: str, rule: str, step: Callable[[str], str]) -> None:
-        """Each text as `step` makes it."""
-        rows = [(place, step(text)) for place, text in self.rows]
-        changed = [new[0] for new, old in zip(rows, self.rows, strict=True) if new != old]
-        self._passed(name, rule, rows, len(changed), changed)
-
-    def drop(self, name: str, rule: str, flags: Sequence[bool] | None) -> None:
-        """The texts without a flag; all of them where there are no flags, and a note of that."""
-        if flags is None:
-            self._passed(name, rule, self.rows, 0, [], LEFT_OUT)
-            return
-        flagged = list(zip(self.rows, flags, strict=True))
-        kept = [row for row, flag in flagged if not flag]
-        self._passed(name, rule, kept, 0, [place for (place, _), flag in flagged if flag])
-
-    def _passed(
-        self,
-        name: str,
-        rule: str,
-        rows: list[tuple[int, str]],
-        changed: int,
-        shown: list[int],
-        note: str = "",
-    ) -> None:
-        examples = tuple(self.titles[place][:120] for place in shown[:EXAMPLES])
-        self.steps.append(Step(name, rule, len(self.rows), len(rows), changed, examples, note))
-        self.rows = rows
-
-
-def _has_unknown_word(text: str, words: frozenset[str]) -> bool:
-    """Whether a word is not among `words`; one of digits alone belongs to no vocabulary."""
-    return any(
-        word not in words and any(sign.isalpha() for sign in word)
-        for word in tokenize(text.lower())
-    )
+        first = {text: place for place, text in reversed(line.items())}
+        drop("duplicates", "drop", [first[text] != place for place, text in line.items()])
+    return Funnel(tuple(steps), tuple(line.values()), tuple(line))

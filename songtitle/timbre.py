@@ -16,23 +16,16 @@ _DIAGONALS = np.concatenate(
     [np.arange(COEFFICIENTS - k) * (COEFFICIENTS + 1) + k for k in range(COEFFICIENTS)]
 )
 
-# A window, a hop and a filter bank that are usual.
-WINDOW_LENGTH = 2048  # samples, 93 ms at 22,050 Hz
-HOP_LENGTH = 512  # samples
-MEL_BANDS = 40
+WINDOW_LENGTH = 2048  # samples, 93 ms at 22,050 Hz; as usual as the hop and the bands below
 
 
 def timbre_vector(waveform: Float[Tensor, " samples"], *, sample_rate: int) -> Float[Tensor, " 90"]:
     """Compute 12 means and 78 covariances of a clip's first 12 mel-frequency cepstral coefficients.
 
-    The Million Song Dataset summarises Echo Nest's 12 timbre numbers of each segment of a song.
-    Their maker's code is not public, so MFCCs of the frames of a clip stand in for them here: also
-    12 numbers for the shape of the spectrum, the first of which follows loudness (and so changes
-    with gain), but on another scale. Frames of 2,048 samples every 512, Hann window, uncentred;
-    40 mel bands; dB with librosa's floors. A clip shorter than a frame is extended by silence and
-    has covariances of 0, as has silence.
-
-    Source: Bertin-Mahieux et al. 2011 for the dataset; the UCI set YearPredictionMSD for the form.
+    They stand in for Echo Nest's 12 timbre numbers of a segment (Bertin-Mahieux et al. 2011), whose
+    code is not public: also the shape of the spectrum, the first following loudness, on another
+    scale. Frames of 2,048 samples every 512, Hann window, uncentred; 40 mel bands; dB with
+    librosa's floors. A clip shorter than a frame is extended by silence.
     """
     import librosa  # takes seconds to load, and only this function needs it
 
@@ -43,41 +36,34 @@ def timbre_vector(waveform: Float[Tensor, " samples"], *, sample_rate: int) -> F
         sr=sample_rate,
         n_mfcc=COEFFICIENTS,
         n_fft=WINDOW_LENGTH,
-        hop_length=HOP_LENGTH,
-        n_mels=MEL_BANDS,
+        hop_length=512,
+        n_mels=40,
         center=False,
     )
     return summarise(torch.from_numpy(coefficients.T).to(waveform))
 
 
 def summarise(frames: Float[Tensor, "frames 12"]) -> Float[Tensor, " 90"]:
-    """Compute 12 means, then 78 covariances, of timbre frames or of Million Song segments.
-
-    Covariances are divided by `frames - 1` (0 for a single frame) and stand in the order of UCI's
-    YearPredictionMSD: the diagonals 0, 1, ..., 11 of the covariance matrix, so the 12 variances
-    first. Units are those of the frames, and their squares. Computed in double precision.
-
-    Raises `InputError` without any frame.
-    """
+    """Do as `moments`, for a tensor."""
     return torch.from_numpy(moments(frames.double().cpu().numpy())).to(frames)
 
 
 def moments(frames: Float[np.ndarray, "frames 12"]) -> Float64[np.ndarray, " 90"]:
-    """Do as `summarise`, for an array."""
+    """Compute 12 means, then 78 covariances, of timbre frames or of Million Song segments.
+
+    Covariances are divided by `frames - 1` (0 for a single frame) and stand in UCI's order: the
+    diagonals 0, 1, ..., 11 of their matrix. Raises `InputError` without any frame.
+    """
     count = len(frames)
     if not count:
         msg = "frames: expected at least one timbre frame, got none; use a clip that has sound"
         raise InputError(msg)
     precise = frames.astype(np.float64, copy=False)
-    mean = np.ones(count) @ precise
-    mean /= count
+    mean = np.ones(count) @ precise / count
     # Centred before it is squared: a mean far from 0 would leave few digits of the covariances.
     centred = precise - mean
-    found = np.empty(TIMBRE_SIZE)
-    found[:COEFFICIENTS] = mean
-    np.take((centred.T @ centred).ravel(), _DIAGONALS, out=found[COEFFICIENTS:])
-    found[COEFFICIENTS:] /= max(1, count - 1)
-    return found
+    covariances = (centred.T @ centred).ravel()[_DIAGONALS] / max(1, count - 1)
+    return np.concatenate([mean, covariances])
 
 
 def replicated_order(
@@ -85,9 +71,8 @@ def replicated_order(
 ) -> Int[Tensor, " {width}"]:
     """Draw the indices of `numbers` numbers, repeated to fill `width` places, in random order.
 
-    No index comes twice more often than another: of 90, for 512 places, the first 62 come six times
-    and the other 28 five times. Raises `InputError` for fewer places than numbers, which would lose
-    some.
+    Of 90, for 512 places, the first 62 come six times and the other 28 five times. Raises
+    `InputError` for fewer places than numbers.
     """
     if width < numbers:
         msg = f"width: expected at least {numbers}, one for each number, got {width}; try 512"
@@ -98,25 +83,22 @@ def replicated_order(
 def tile_to_width(
     timbre: Timbre, width: int, *, order: Int[Tensor, " {width}"]
 ) -> Float[Tensor, "*batch {width}"]:
-    """Widen 90 numbers to `width` by copying: place i holds number `order[i]`.
+    """Widen 90 numbers to `width` by copying: place i holds number `order[i]`, for every song.
 
-    Draw the order once by `replicated_order` and use it for every song. Raises `InputError` when
-    the order has another length or lacks one of the 90.
+    Raises `InputError` when the order has another length, lacks one of the 90 or holds a stranger.
     """
-    if len(order) != width:
-        msg = f"order: expected {width} indices, got {len(order)}; draw it by replicated_order()"
-        raise InputError(msg)
-    _first_places(order)
+    if len(order) != width or set(order.tolist()) != set(range(TIMBRE_SIZE)):
+        msg = f"order: expected {width} indices, every one from 0 to {TIMBRE_SIZE - 1} and no "
+        raise InputError(msg + f"other, got {len(order)}; draw it by replicated_order()")
     return timbre[..., order.to(timbre.device)]
 
 
 def fit_standardiser(
     timbre: Float[Tensor, "items numbers"],
 ) -> tuple[Float[Tensor, " numbers"], Float[Tensor, " numbers"]]:
-    """Find mean and standard deviation (divided by `items`) of each column, for `standardise`.
+    """Find mean and standard deviation (divided by `items`) of each column of the training songs.
 
-    A column of equal values gets the deviation 1, so that it becomes 0 and nothing is divided by
-    0. Fit on training songs alone. Raises `InputError` without any item.
+    A column of equal values gets the deviation 1. Raises `InputError` without any item.
     """
     if not len(timbre):
         msg = "timbre: expected at least one song to standardise by, got none; add songs"
@@ -135,15 +117,3 @@ def standardise(
 ) -> Float[Tensor, "items numbers"]:
     """Give columns in units of their deviation from their mean; a deviation of 0 counts as 1."""
     return (timbre - mean) / torch.where(std == 0, torch.ones_like(std), std)
-
-
-def _first_places(order: Int[Tensor, " width"]) -> Int[Tensor, " 90"]:
-    """Where each of the 90 numbers first stands in the order."""
-    found = order.cpu() == torch.arange(TIMBRE_SIZE)[:, None]
-    if not found.any(1).all() or int(found.sum()) != len(order):
-        msg = (
-            f"order: expected every index from 0 to {TIMBRE_SIZE - 1} and no other; "
-            "draw it by replicated_order()"
-        )
-        raise InputError(msg)
-    return found.int().argmax(1)  # ties go to the first

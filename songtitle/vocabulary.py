@@ -18,27 +18,21 @@ class Vocabulary:
     their words are, in order. Raises InputError for a word that comes twice or is a special.
     """
 
-    pad_id: int = 0
-    bos_id: int = 1
-    eos_id: int = 2
-    unk_id: int = 3
+    pad_id, bos_id, eos_id, unk_id = range(len(SPECIALS))
 
     def __init__(self, words: Sequence[str]) -> None:
         _refuse_string(words)
         self.words = tuple(words)
         self._ids = {word: i for i, word in enumerate(self.words, start=len(SPECIALS))}
-        twice = len(self._ids) < len(self.words)
-        if twice or any(word in self._ids for word in SPECIALS):
-            fault = "a word twice" if twice else "a special such as <eos> among the words"
-            msg = f"vocabulary: expected distinct words without the specials, got {fault}"
-            raise InputError(msg)
+        if len(self._ids) < len(self.words) or any(word in self._ids for word in SPECIALS):
+            msg = "vocabulary: expected distinct words without specials such as <eos>, got one of "
+            raise InputError(msg + "these, or a word twice; leave it out")
 
     @classmethod
     def from_tokens(cls, titles: Iterable[Sequence[str]], *, min_count: int = 4) -> "Vocabulary":
         """Take the words that the token lists hold at least `min_count` times.
 
-        The most frequent comes first, equals in alphabetical order, so the order of the titles
-        does not matter. Raises TypeError for a `str` in place of a token list.
+        The most frequent comes first, equals in alphabetical order. Raises TypeError for a `str`.
         """
         counts: Counter[str] = Counter()
         for tokens in titles:
@@ -48,18 +42,14 @@ class Vocabulary:
         return cls(sorted(kept, key=lambda word: (-counts[word], word)))
 
     def encode(self, tokens: Sequence[str]) -> list[int]:
-        """Give `<bos>`, the id of each token (`<unk>` for a word not known), `<eos>`.
-
-        Raises TypeError for a `str` in place of a token list.
-        """
+        """Give `<bos>`, the id of each token (`<unk>` for a word not known), `<eos>`."""
         _refuse_string(tokens)
         return [self.bos_id, *(self._ids.get(word, self.unk_id) for word in tokens), self.eos_id]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Give the words of the ids up to the first `<eos>`, without the specials (and `<unk>`).
+        """Give the words of the ids up to the first `<eos>`, without the specials.
 
-        `decode(encode(tokens)) == tokens` where every token is known. Raises InputError for an
-        id outside the vocabulary.
+        Raises InputError for an id outside the vocabulary.
         """
         tokens = []
         for i in map(int, ids):
@@ -96,20 +86,18 @@ class Vocabulary:
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
         """Read what `save` wrote. Raises InputError, naming the file, for anything else."""
-        came = ""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            words, specials = content["words"], content["specials"]
-            if specials == list(SPECIALS) and all(isinstance(word, str) for word in words):
+            words = [word + "" for word in content["words"]]  # a TypeError for what is no text
+            if content["specials"] == list(SPECIALS):
                 return cls(words)
-            came = f"the specials {specials}, or what is no word"
+            came = f"the specials {content['specials']}"
         except InputError as error:
             came = f"[{error}]"
         except (OSError, ValueError, LookupError, TypeError) as error:
             came = getattr(error, "strerror", None) or "no JSON with words and specials"
         msg = f"{path}: expected what Vocabulary.save wrote, got {came}; check the path, "
-        msg += "or write it anew"
-        raise InputError(msg)
+        raise InputError(msg + "or write it anew")
 
 
 def _refuse_string(tokens: Sequence[str]) -> None:

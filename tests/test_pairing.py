@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from songtitle.corpora.million_song import load_uci, read_h5_folder, read_tracks, timbre_of
-from songtitle.corpora.pairing import (
+from songtitle.corpora.million_song import (
     Anchors,
     agreement,
     aligned,
     as_told,
     find_anchors,
+    load_uci,
+    read_h5_folder,
+    read_tracks,
     shuffled,
     summary,
     synthetic,
+    timbre_of,
     within_year,
 )
 from songtitle.errors import InputError
@@ -181,7 +184,7 @@ def test_an_anchor_ends_the_doubt():
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([(0, 3), (2, 1)], "row 3: expected its anchor after that of row 1, entry 4, got entry 2"),
+        ([(0, 3), (2, 1)], "row 1: expected its anchor further on in the list"),
         ([(0, 4)], "row 1: expected the year of its anchor, entry 5 of the list, got another"),
         ([(2, 0), (0, 1)], "anchors: expected ascending rows"),
         ([(0, 1), (1, 1)], "anchors: expected ascending rows"),

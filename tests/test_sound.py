@@ -355,8 +355,8 @@ def bad_file(folder: Path, kind: str) -> Path:
 @pytest.mark.parametrize(
     ("kind", "came", "advice"),
     [
-        ("missing", "got no such file", "check the name"),
-        ("folder", "got a folder", "name the files in it"),
+        ("missing", "got 'No such file", "check its name"),
+        ("folder", "got 'Is a directory'", "check its name"),
         ("empty", "got an empty one", "fetch or export it again"),
         ("text", "got nothing that can be decoded", "convert it"),
         ("stub", "got nothing that can be decoded", "fetch it again if it was cut off"),

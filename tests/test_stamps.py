@@ -29,17 +29,19 @@ def no_archive_named(monkeypatch):
 
 
 @pytest.fixture
-def collection(tmp_path):
-    """The nine files in a folder, and their list."""
+def collection(tmp_path, monkeypatch):
+    """The nine files in a folder, and their list in place of the real one."""
     folder = tmp_path / "collection" / "stamps"
     for path, content in STAMPS.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
-    return folder, listed(folder)
+    files = listed(folder)
+    monkeypatch.setattr(manifest, "listed", lambda _: files)
+    return folder
 
 
 @pytest.fixture
-def archive(tmp_path):
+def archive(tmp_path, collection):
     """The release archive in small, with a sound and a data file as well."""
     extra = {"animals/owl.ogg": b"hoot", "animals/owl.dat": b"x"}
     root = "tuxpaint-stamps-2022.06.04/stamps/"
@@ -57,25 +59,27 @@ def visible(home):
     return sorted(p.name for p in home.iterdir() if p.name != ".stamps.lock")
 
 
-def test_fetch_puts_the_listed_files_and_nothing_else_into_place(tmp_path, collection, archive):
+def spoil(home):
+    """Cut a fetched file, so that the next fetch has something to do."""
+    (home / "stamps" / "food/pie.svg").write_bytes(b"")
+
+
+def test_fetch_puts_the_listed_files_and_nothing_else_into_place(tmp_path, archive):
     home = tmp_path / "home"
-    assert stamps.fetch(home, archive=archive, files=collection[1]) == home / "stamps"
-    assert tree(home / "stamps") == STAMPS
-    assert visible(home) == ["stamps"]
-
-
-def test_what_a_killed_fetch_left_is_cleared_away(tmp_path, collection, archive):
-    left = tmp_path / "home" / ".stamps.partial" / "stamps" / "animals"
+    left = home / ".stamps.partial" / "stamps" / "animals"  # by a fetch that was killed
     left.mkdir(parents=True)
     (left / "owl.png.part").write_bytes(b"half an o")
-    stamps.fetch(tmp_path / "home", archive=archive, files=collection[1])
-    assert tree(tmp_path / "home" / "stamps") == STAMPS
-    assert visible(tmp_path / "home") == ["stamps"]
+    assert stamps.fetch(home, archive=archive) == home / "stamps"
+    assert tree(home / "stamps") == STAMPS
+    assert visible(home) == ["stamps"]
+    archive.unlink()
+    stamps.fetch(home, archive=archive)  # which opens no archive
+    spoil(home)
+    with pytest.raises(InputError, match="there is no such file"):
+        stamps.fetch(home, archive=archive)
 
 
-def test_of_two_fetches_at_once_one_waits_and_opens_no_archive(
-    tmp_path, collection, archive, monkeypatch
-):
+def test_of_two_fetches_at_once_one_waits_and_opens_no_archive(tmp_path, archive, monkeypatch):
     opened, unpack = [], stamps._unpack
 
     def slowly(*arguments):
@@ -84,106 +88,91 @@ def test_of_two_fetches_at_once_one_waits_and_opens_no_archive(
         unpack(*arguments)
 
     monkeypatch.setattr(stamps, "_unpack", slowly)
+    monkeypatch.setenv(stamps.ARCHIVE_VARIABLE, str(archive))
     with ThreadPoolExecutor(2) as pool:
-        both = [
-            pool.submit(stamps.fetch, tmp_path / "home", archive=archive, files=collection[1])
-            for _ in range(2)
-        ]
+        both = [pool.submit(stamps.fetch, tmp_path / "home") for _ in range(2)]
         assert [each.result() for each in both] == [tmp_path / "home" / "stamps"] * 2
     assert len(opened) == 1
-    assert tree(tmp_path / "home" / "stamps") == STAMPS
-
-
-def test_fetch_takes_the_archive_that_the_environment_names(
-    tmp_path, collection, archive, monkeypatch
-):
-    monkeypatch.setenv(stamps.ARCHIVE_VARIABLE, str(archive))
-    stamps.fetch(tmp_path / "home", files=collection[1])
     assert tree(tmp_path / "home" / "stamps") == STAMPS
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")
 def test_fetch_reads_a_debian_package(tmp_path, collection):
     root = tmp_path / "package"
-    shutil.copytree(collection[0], root / "usr/share/tuxpaint/stamps")
+    shutil.copytree(collection, root / "usr/share/tuxpaint/stamps")
     (root / "DEBIAN").mkdir()
     (root / "DEBIAN/control").write_text(
         "Package: x\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n"
     )
     package = tmp_path / "x.deb"
     subprocess.run(["dpkg-deb", "--build", root, package], check=True, capture_output=True)
-    stamps.fetch(tmp_path / "home", archive=package, files=collection[1])
+    stamps.fetch(tmp_path / "home", archive=package)
     assert tree(tmp_path / "home" / "stamps") == STAMPS
 
 
-def test_a_second_fetch_opens_no_archive(tmp_path, collection, archive):
-    stamps.fetch(tmp_path, archive=archive, files=collection[1])
-    archive.unlink()
-    stamps.fetch(tmp_path, archive=archive, files=collection[1])
-    with pytest.raises(InputError, match="there is no such file"):
-        stamps.fetch(tmp_path, archive=archive, files=collection[1], force=True)
-
-
-def test_a_file_that_differs_is_named_with_both_checksums_and_the_old_data_stay(
-    tmp_path, collection, archive
-):
-    files = collection[1]
+def test_a_file_that_differs_is_named_with_both_checksums_and_the_old_data_stay(tmp_path, archive):
     home = tmp_path / "home"
-    stamps.fetch(home, archive=archive, files=files)
-    other = make_tar(
-        tmp_path / "other.tar.gz",
-        [(f"x/stamps/{p}", c.replace(b"both: svg", b"tampered!")) for p, c in STAMPS.items()],
-    )
-    pattern = r"food/café\.svg in other\.tar\.gz: expected sha256 [0-9a-f]{64}, got [0-9a-f]{64} .*"
-    with pytest.raises(InputError, match=pattern + "fetch again") as caught:
-        stamps.fetch(home, archive=other, files=files, force=True)
-    assert "\n" not in str(caught.value)
-    assert tree(home / "stamps") == STAMPS
-    assert visible(home) == ["stamps"]
+    stamps.fetch(home, archive=archive)
+    spoil(home)
+    before = tree(home / "stamps")
+    members = [(f"x/stamps/{p}", c.replace(b"both: svg", b"tampered!")) for p, c in STAMPS.items()]
+    digits = "[0-9a-f]{64}"
+    for name, kept, pattern in (
+        (
+            "other",
+            9,
+            rf"café\.svg in other\.tar\.gz: expected sha256 {digits}, got {digits}.* 1 of 9",
+        ),
+        ("short", 1, rf"in short\.tar\.gz: expected sha256 {digits}, got no such file.* 8 of 9"),
+    ):
+        other = make_tar(tmp_path / f"{name}.tar.gz", members[:kept])
+        with pytest.raises(InputError, match=pattern + " files are wrong; fetch again") as caught:
+            stamps.fetch(home, archive=other)
+        assert "\n" not in str(caught.value)
+        assert tree(home / "stamps") == before
+        assert visible(home) == ["stamps"]
 
 
-def test_an_archive_without_a_listed_file_is_refused(tmp_path, collection):
-    short = make_tar(tmp_path / "short.tar.gz", [("x/stamps/animals/owl.png", b"owl picture")])
-    with pytest.raises(InputError, match=r"short\.tar\.gz: expected 9 listed files, 8 are not"):
-        stamps.fetch(tmp_path / "home", archive=short, files=collection[1])
-    assert visible(tmp_path / "home") == []
-
-
-def test_a_fetch_killed_while_unpacking_leaves_the_old_data(
-    tmp_path, collection, archive, monkeypatch
-):
+def test_a_fetch_killed_while_unpacking_leaves_the_old_data(tmp_path, archive, monkeypatch):
     home = tmp_path / "home"
-    stamps.fetch(home, archive=archive, files=collection[1])
+    stamps.fetch(home, archive=archive)
+    spoil(home)
+    before = tree(home / "stamps")
 
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(manifest, "verify", killed)
+    monkeypatch.setattr(stamps, "_unpack", killed)
     with pytest.raises(KeyboardInterrupt):
-        stamps.fetch(home, archive=archive, files=collection[1], force=True)
-    assert tree(home / "stamps") == STAMPS
+        stamps.fetch(home, archive=archive)
+    assert tree(home / "stamps") == before
 
 
 def test_a_package_that_is_none_is_refused_in_one_line(tmp_path, collection):
     (tmp_path / "x.deb").write_bytes(b"not a package")
     with pytest.raises(InputError, match=r"expected .*") as caught:
-        stamps.fetch(tmp_path / "home", archive=tmp_path / "x.deb", files=collection[1])
+        stamps.fetch(tmp_path / "home", archive=tmp_path / "x.deb")
     assert "\n" not in str(caught.value)
     assert "x.deb" in str(caught.value)
 
 
+@pytest.fixture
+def apt_that_fails(monkeypatch):
+    failed = subprocess.CompletedProcess([], 100, "", "W: w\nE: Unable to locate package x\n")
+    monkeypatch.setattr(stamps.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(stamps.subprocess, "run", lambda *_, **__: failed)
+
+
+@pytest.mark.usefixtures("apt_that_fails")
 def test_without_a_network_one_line_names_the_sources_and_what_to_do(
     tmp_path, collection, monkeypatch
 ):
     def refused(*_, **__):
         raise ConnectionError("no route")
 
-    failed = subprocess.CompletedProcess([], 100, "", "W: w\nE: Unable to locate package x\n")
-    monkeypatch.setattr(stamps.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(stamps.subprocess, "run", lambda *_, **__: failed)
     monkeypatch.setattr(stamps.pooch, "retrieve", refused)
     with pytest.raises(InputError) as caught:
-        stamps.fetch(tmp_path / "home", files=collection[1])
+        stamps.fetch(tmp_path / "home")
     assert re.fullmatch(
         r"stamps: expected to download .* got \[apt-get download: E: Unable to locate package x; "
         r"downloads\.sourceforge\.net: ConnectionError; .*\]; connect to the network, or "
@@ -193,38 +182,26 @@ def test_without_a_network_one_line_names_the_sources_and_what_to_do(
     assert visible(tmp_path / "home") == []
 
 
-def test_where_apt_fails_the_release_archive_is_taken(tmp_path, collection, archive, monkeypatch):
-    failed = subprocess.CompletedProcess([], 100, "", "")
-    monkeypatch.setattr(stamps.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(stamps.subprocess, "run", lambda *_, **__: failed)
+@pytest.mark.usefixtures("apt_that_fails")
+def test_where_apt_fails_the_release_archive_is_taken(tmp_path, archive, monkeypatch):
     monkeypatch.setattr(stamps.pooch, "retrieve", lambda *_, **__: str(archive))
-    stamps.fetch(tmp_path / "home", files=collection[1])
+    stamps.fetch(tmp_path / "home")
     assert tree(tmp_path / "home" / "stamps") == STAMPS
 
 
-def test_a_stamp_is_a_picture_with_a_caption_and_a_png_goes_before_an_svg(
-    tmp_path, collection, archive
-):
-    stamps.fetch(tmp_path, archive=archive, files=collection[1])
-    pictures = stamps.load(tmp_path, files=collection[1][::-1])
+def test_a_stamp_is_a_picture_with_a_caption_and_a_png_goes_before_an_svg(tmp_path, archive):
+    stamps.fetch(tmp_path, archive=archive)
     folder = tmp_path / "stamps"
-    assert [(p.id, p.path, p.caption) for p in pictures] == [
-        ("animals/owl", folder / "animals/owl.png", "A wise owl."),
-        ("food/café", folder / "food/café.png", "Café, open."),
-        ("food/pie", folder / "food/pie.svg", "A  wise, OWL!"),
+    assert [(p.id, p.path, p.caption, p.group) for p in stamps.load(tmp_path)] == [
+        ("animals/owl", folder / "animals/owl.png", "A wise owl.", "a wise owl"),
+        ("food/café", folder / "food/café.png", "Café, open.", "café open"),
+        ("food/pie", folder / "food/pie.svg", "A  wise, OWL!", "a wise owl"),
     ]
-
-
-def test_captions_that_differ_in_case_and_punctuation_share_a_group(tmp_path, collection, archive):
-    stamps.fetch(tmp_path, archive=archive, files=collection[1])
-    owl, cafe, pie = stamps.load(tmp_path, files=collection[1])
-    assert owl.group == pie.group == "a wise owl"
-    assert cafe.group == "café open"
 
 
 def test_loading_before_fetching_says_what_to_run(tmp_path, collection):
     with pytest.raises(InputError, match=r"owl\.txt: expected .*; run 'python -m songtitle fetch'"):
-        stamps.load(tmp_path, files=collection[1])
+        stamps.load(tmp_path)
 
 
 def test_the_list_holds_every_picture_and_caption_of_the_collection():

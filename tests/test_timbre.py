@@ -154,13 +154,13 @@ def test_a_width_too_small_for_every_number_is_refused():
 def test_an_order_of_another_width_is_refused():
     order = torch.arange(97) % 90
     unchecked = inspect.unwrap(tile_to_width)  # as users call it: without the tests' shape check
-    with pytest.raises(InputError, match="order: expected 101 indices, got 97"):
+    with pytest.raises(InputError, match=r"order: expected 101 indices, .* got 97"):
         unchecked(noise(2, 90), 101, order=order)
 
 
 @pytest.mark.parametrize("order", [torch.arange(101) % 89, torch.arange(101)])
 def test_an_order_that_lacks_a_number_or_holds_a_stranger_is_refused(order):
-    with pytest.raises(InputError, match="order: expected every index from 0 to 89 and no other"):
+    with pytest.raises(InputError, match=r"order: expected .* every one from 0 to 89 and no other"):
         tile_to_width(noise(2, 90), 101, order=order)
 
 

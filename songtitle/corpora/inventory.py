@@ -7,7 +7,7 @@ package or archive of their own, and data inside an installed Python package.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -52,57 +52,58 @@ def fetch(
     tasks: list[Callable[[], str]] = [
         partial(fetch_file, item, config=config, quiet=quiet, stop=stop) for item in wanted
     ]
-    for name, source in asked.items():
-        if name == STAMPS:
-            tasks.append(lambda: str(stamps.fetch(home, archive=archive)))
-        elif not source.files:
-            tasks.append(partial(_packaged, source))
-    if archive is not None and STAMPS not in asked:
+    if STAMPS in asked:
+        tasks.append(lambda: str(stamps.fetch(home, archive=archive)))
+    elif archive is not None:
         msg = f"--archive: expected it with the source {STAMPS}, got {', '.join(names)}; leave it"
         raise InputError(msg)
+    tasks += [partial(_packaged, s) for s in asked.values() if s.name != STAMPS and not s.files]
     total = sum(item.wanted for item in wanted if not item.checked_on)
     check_room(home, total, f"fetch {' '.join(asked)}")
+
+    def outcome(task: Callable[[], str]) -> str | InputError:
+        try:
+            return task()
+        except InputError as error:
+            return error
+
     # Its threads are daemons: one that waits for a silent server does not hold the process.
     with ThreadPool(min(jobs, len(tasks)) or 1) as pool:
         try:
-            yield from (pool.imap_unordered if jobs > 1 else map)(_outcome, tasks)
+            yield from (pool.imap_unordered if jobs > 1 else map)(outcome, tasks)
         finally:
             stop.set()
 
 
-def _outcome(task: Callable[[], str]) -> str | InputError:
-    try:
-        return task()
-    except InputError as error:
-        return error
-
-
 def verify(names: Sequence[str], home: Path) -> Iterator[Verdict]:
     """Compare every file of each source (all of them where none is named) with its checksum."""
-    for name in names or manifest.source_names():
-        source = manifest.read_source(name)
-        every = items(source, home)
-        if not every:
-            yield _verify_list(source, home)
+    for source in map(manifest.read_source, names or manifest.source_names()):
+        if every := items(source, home):
+            problems = Problems([], [])
+            unknown = [item.file.path for item in every if not verify_item(item, problems)]
+            there = any(item.target.is_file() for item in every)
+            yield Verdict(source.name, there, problems, unknown)
             continue
-        problems = Problems([], [])
-        unknown = [item.file.path for item in every if not verify_item(item, problems)]
-        yield Verdict(name, any(item.target.is_file() for item in every), problems, unknown)
+        roots = _listed(source, home)
+        problems = manifest.verify(roots, roots.__getitem__)
+        if roots and not any(problems):
+            hashed = manifest.lists_hash(source.name)
+            Ledger(home, source.name).check("list", _paths(roots), hashed)
+        yield Verdict(source.name, len(problems.missing) < len(roots), problems, [])
 
 
 def plan(names: Sequence[str], home: Path) -> str:
     """Show what `fetch` would bring, as a table; sends nothing and touches nothing."""
     rows: list[tuple[str, str, int | None, int, str, str]] = []
-    for name in dict.fromkeys(names):
-        source = manifest.read_source(name)
-        terms = _clip(source.licence)
+    for source in map(manifest.read_source, dict.fromkeys(names)):
+        name, terms = source.name, _clip(source.licence)
         for item in items(source, home):
             have = length(item.target) or length(item.part)
             rows.append((name, item.file.path, item.size, have, terms, str(item.target)))
         if name == STAMPS:
-            listed = manifest.listed(STAMPS)
-            have = sum(min(length(home / STAMPS / file.path), file.size) for file in listed)
-            what, size = f"{len(listed):,} files", sum(file.size for file in listed)
+            roots = _listed(source, home)
+            have = sum(min(length(root / f.path), f.size) for f, root in roots.items())
+            size, what = sum(f.size for f in roots), f"{len(roots):,} files"
             rows.append((name, what, size, have, terms, str(home / STAMPS)))
         elif not source.files:
             rows.append((name, "-", 0, 0, terms, _packaged(source).partition(": ")[2]))
@@ -127,22 +128,18 @@ def status(home: Path) -> str:
 
 def human(size: int | None) -> str:
     """Write a number of bytes in decimal units, "358.4 MB"; "?" for None."""
-    if size is None:
-        return "?"
-    number, power = float(size), 0
-    while number >= 999.95 and power < 4:
-        number, power = number / 1000, power + 1
-    return f"{number:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else f"{size} B"
+    if size is None or size < 1000:
+        return "?" if size is None else f"{size} B"
+    power = min(4, 1 + sum(size >= 999_950 * 1000**k for k in range(4)))
+    return f"{size / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Set cells in columns of plain text."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    set_ = (map(str.ljust, line, widths) for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in set_)
 
 
 def _clip(cell: str) -> str:
@@ -157,45 +154,34 @@ def _packaged(source: Source) -> str:
     return f"{source.name}: comes with the package {source.package}"
 
 
-def _listed(source: Source, home: Path) -> tuple[list[File], Callable[[File], Path]]:
-    """The listed files of the stamps or of a package, and where the path of each begins.
-
-    A source without a list has no files to look at. Raises InputError for a package that is not
-    installed when the place is asked for.
-    """
-    if source.name == STAMPS:
-        return manifest.listed(STAMPS), lambda _: home / STAMPS
+def _listed(source: Source, home: Path) -> dict[File, Path]:
+    """The listed files of the stamps or of a package, and where the path of each begins."""
     there = (manifest.manifest_folder() / f"{source.name}.csv").is_file()
-    site = cache(lambda package: manifest.package_folder(package).parent)
     files = manifest.listed(source.name) if there else []
-    return files, lambda file: site(file.path.partition("/")[0])
-
-
-def _verify_list(source: Source, home: Path) -> Verdict:
-    files, place = _listed(source, home)
+    packages = {file: file.path.partition("/")[0] for file in files}
     try:
-        problems = manifest.verify(files, place)
-    except InputError:
-        return Verdict(source.name, False, Problems([file.path for file in files], []), [])
-    if files and not any(problems):
-        paths = [place(file) / file.path for file in files]
-        Ledger(home, source.name).check("list", paths, manifest.lists_hash(source.name))
-    return Verdict(source.name, len(problems.missing) < len(files), problems, [])
+        if source.name == STAMPS:
+            return dict.fromkeys(files, home / STAMPS)
+        sites = {each: manifest.package_folder(each).parent for each in set(packages.values())}
+    except InputError:  # none of the kind is installed
+        return dict.fromkeys(files, home / "nowhere")
+    return {file: sites[package] for file, package in packages.items()}
+
+
+def _paths(roots: dict[File, Path]) -> list[Path]:
+    return [root / file.path for file, root in roots.items()]
 
 
 def _account_list(source: Source, home: Path) -> tuple[str, str, str]:
     """`present`, `verified` and `size` of the stamps or a package, as `status` shows them."""
-    files, place = _listed(source, home)
-    try:
-        paths = [place(file) / file.path for file in files]
-    except InputError:
-        return f"no package {source.package}", "-", "-"
-    here = sum(path.is_file() for path in paths)
-    size = human(sum(file.size for file in files) or None)
+    roots = _listed(source, home)
+    here, size = sum(path.is_file() for path in _paths(roots)), sum(file.size for file in roots)
     if not here:
-        return "not fetched", "-", size
-    date = Ledger(home, source.name).checked("list", paths, manifest.lists_hash(source.name))
-    return f"{here:,} of {len(files):,} files", f"{date}, published" if date else "no", size
+        absent = roots and source.package
+        return f"no package {absent}" if absent else "not fetched", "-", human(size or None)
+    hashed = manifest.lists_hash(source.name)
+    date = Ledger(home, source.name).checked("list", _paths(roots), hashed)
+    return f"{here:,} of {len(roots):,} files", f"{date}, published" if date else "no", human(size)
 
 
 def _account_files(source: Source, home: Path) -> tuple[str, str, str]:
@@ -206,14 +192,13 @@ def _account_files(source: Source, home: Path) -> tuple[str, str, str]:
     known = sum(size for size in sizes if size)
     size = human(known) + (" and more" if None in sizes else "") if known else "?"
     begun = sum(length(item.part) for item in every)
-    begun_too = f", {human(begun)} begun" if begun else ""
-    if not here:
-        return f"not fetched{begun_too}", "-", size
     closed = sum(not item.is_unpacked for item in here)
-    present = f"{len(here)} of {len(every)} files" + (f", {closed} to unpack" if closed else "")
+    present = f"{len(here)} of {len(every)} files" if here else "not fetched"
+    present += f", {closed} to unpack" if closed else ""
+    present += f", {human(begun)} begun" if begun else ""
     checked = [(date, item.promise) for item in here if (date := item.checked_on)]
     if not checked:
-        return present + begun_too, "no", size
+        return present, "no" if here else "-", size
     promises = " and ".join(sorted({promise for _, promise in checked}))
     some = f"{len(checked)} of {len(here)}, " if len(checked) < len(here) else ""
-    return present + begun_too, f"{some}{min(checked)[0]}, {promises}", size
+    return present, f"{some}{min(checked)[0]}, {promises}", size

@@ -1,10 +1,8 @@
-"""Million Song: UCI's rows of year and timbre, lists of tracks with titles, and HDF5 files.
+"""Million Song: UCI's rows of year and timbre, lists of tracks with titles, HDF5 files, and joins.
 
-UCI's YearPredictionMSD has the numbers and no titles, the lists have titles and no numbers;
-`pairing` brings the two together. The HDF5 files have both for one track each.
-
-Source: Bertin-Mahieux et al. 2011; the code of its year prediction says in which order the 90
-numbers stand and which tracks are left out.
+UCI's rows have no titles and the lists no numbers: a join tells which track each row is. The HDF5
+files have both. Source: Bertin-Mahieux et al. 2011; the code of its year prediction says in which
+order the 90 numbers stand and which tracks are left out.
 """
 
 import csv
@@ -13,32 +11,39 @@ import re
 import tarfile
 import zipfile
 import zlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
-from jaxtyping import Float32, Float64, Int16, Int64, Num
+import pandas as pd
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int16, Int32, Int64, Num
 
 from songtitle.errors import InputError
 from songtitle.rows import Faults, read_lines, read_table
 from songtitle.timbre import COEFFICIENTS, TIMBRE_SIZE, moments
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # a year outside is none
-SEPARATOR = "<SEP>"
 FEWEST_SEGMENTS = 10  # the year prediction of Million Song's makers leaves out tracks with fewer
 
 _BLOCK = 4_096  # rows parsed at once: a few megabytes
 _LONGEST_ROW = 10_000  # bytes; real ones have about 800
-_SHORTEST_ROW = 2 * (1 + TIMBRE_SIZE)  # bytes: 91 digits, each with a comma or line end
 _TRACK = re.compile(r"TR[A-Z0-9]{16}")
 _LOOK = 20  # first rows by which the kind of a list is recognised
 _MOST_SEGMENTS = 100_000  # the longest track at hand has 3,303
 _LARGEST = 1 << 26  # bytes; no single track is near it
+_NO_YEAR, _ANCHOR = 255, 0x10000  # codes of what is no row's year, and of the first anchor
+
+timbre_of = moments  # gives UCI's 90 numbers of the segments of a track
 
 Segments = Float64[np.ndarray, "segments 12"]
+Years = Int[np.ndarray, " rows"]
+ListYears = Int[np.ndarray, " entries"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,6 @@ class Track:
     title: str  # one may be empty
     artist: str
     year: int | None = None  # None: the source does not say
-    song: str | None = None  # 18 signs, "SOCIWDW12A8C13D406"; several tracks may be one song
 
     @property
     def group(self) -> str:
@@ -65,47 +69,30 @@ def load_uci(
 ) -> tuple[Int16[np.ndarray, " rows"], Float32[np.ndarray, "rows 90"]]:
     """Load years and timbre, 12 means and 78 covariances, of YearPredictionMSD.txt, in its order.
 
-    A row with too few or too many numbers, with NaN, infinity or what is no number, or with a year
-    outside 1900-2100 is counted and skipped. `check_layout` tells whether the numbers stand in
-    UCI's order. Nothing is held twice: memory is that of the result and of one block. Raises
-    InputError when there is no such file, or a web page in its place.
+    A row without 90 finite numbers and a year is counted and skipped; `check_layout` tells whether
+    they stand in UCI's order. Raises InputError for no such file, or a web page in its place.
     """
-    lines = _whole_rows(path, faults)
-    first = list(islice(lines, _BLOCK))  # a missing file is told here
-    # No file has more rows than lines, nor than its bytes give room for.
-    with path.open("rb") as file:
-        ends = sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
-        most = min(1 + ends, 1 + file.tell() // _SHORTEST_ROW)
-    years, timbre = np.empty(most, np.int16), np.empty((most, TIMBRE_SIZE), np.float32)
-    rows = 0
-    for block in chain([first], iter(lambda: list(islice(lines, _BLOCK)), [])):
+    years, timbre = array("h"), array("f")  # which grow in place: nothing is held twice
+    lines = read_lines(path, faults, longest=_LONGEST_ROW)
+    while block := list(islice(lines, _BLOCK)):
         values = _parsed(path, block, faults)
-        end = rows + len(values)
-        years[rows:end], timbre[rows:end] = values[:, 0], values[:, 1:]
-        rows = end
-    return years[:rows], timbre[:rows]
+        years.frombytes(values[:, 0].astype(np.int16).tobytes())
+        timbre.frombytes(values[:, 1:].astype(np.float32).tobytes())
+    return np.asarray(years), np.asarray(timbre).reshape(-1, TIMBRE_SIZE)
 
 
-def _whole_rows(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
-    """The rows of 91 fields with their lines."""
-    for number, text in read_lines(path, faults, longest=_LONGEST_ROW):
-        count = 1 + text.count(",")
-        if count == 1 + TIMBRE_SIZE:
-            yield number, text
-        else:
-            detail = f"expected {1 + TIMBRE_SIZE}, got {count}"
-            faults.add(path, number, "wrong number of numbers", detail=detail)
-
-
-def _parsed(
-    path: Path, block: list[tuple[int, str]], faults: Faults
-) -> Float64[np.ndarray, "rows 91"]:
+def _parsed(path: Path, block: list[tuple[int, str]], faults: Faults) -> np.ndarray:
     """Year and timbre of the good rows of a block."""
-    if not block:
-        return np.empty((0, 1 + TIMBRE_SIZE))
-    import pandas as pd
-
-    text = "\n".join(row for _, row in block)
+    wanted, whole = 1 + TIMBRE_SIZE, []
+    for number, row in block:
+        if (count := 1 + row.count(",")) == wanted:
+            whole.append((number, row))
+        else:
+            detail = f"expected {wanted}, got {count}"
+            faults.add(path, number, "wrong number of numbers", detail=detail)
+    if not whole:
+        return np.empty((0, wanted))
+    text = "\n".join(row for _, row in whole)
     # A carriage return inside a row ends no line.
     read = partial(pd.read_csv, header=None, quoting=csv.QUOTE_NONE, lineterminator="\n")
     try:
@@ -113,18 +100,16 @@ def _parsed(
     except ValueError:  # something that is no number
         words = read(io.StringIO(text), dtype=str, keep_default_na=False)
         values = words.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    years = values[:, 0]
-    finite = np.isfinite(values).all(1)
+    years, finite = values[:, 0], np.isfinite(values)
     dated = (years >= FIRST_YEAR) & (years <= LAST_YEAR) & (np.floor(years) == years)
-    for place in np.flatnonzero(~finite):
-        number, row = block[place]
-        column = int(np.argmin(np.isfinite(values[place])))
-        detail = f"number {column + 1} of {1 + TIMBRE_SIZE} is {row.split(',')[column][:20]!r}"
-        faults.add(path, number, "not a finite number", detail=detail)
-    for place in np.flatnonzero(finite & ~dated):
-        number, row = block[place]
-        faults.add(path, number, "not a year", detail=row.partition(",")[0])
-    return values[finite & dated]
+    good = finite.all(1) & dated
+    for place in np.flatnonzero(~good):
+        number, row = whole[place]
+        column = int(np.argmin(finite[place]))  # the first that is not finite, or else the year
+        kind = "not a year" if finite[place].all() else "not a finite number"
+        detail = f"number {column + 1} of {wanted} is {row.split(',')[column][:20]!r}"
+        faults.add(path, number, kind, detail=detail)
+    return values[good]
 
 
 def covariance_order() -> list[tuple[int, int]]:
@@ -141,17 +126,14 @@ def check_layout(
 ) -> Int64[np.ndarray, " broken"]:
     """Raise InputError unless the numbers stand in UCI's order; give the few rows that are odd.
 
-    In that order numbers 12 to 23 are variances v, so positive, and a covariance of coefficients
-    i and j is at most sqrt(v_i v_j) in size. A row that breaks this law is odd; more than the
-    share `tolerated` of such rows, or a column that repeats another, means another order.
+    In that order numbers 12 to 23 are variances v, so positive, and a covariance of i and j is at
+    most sqrt(v_i v_j) in size. More than the share `tolerated` of rows that break this law, or a
+    column that repeats another, means another order.
     """
     rows, columns = timbre.shape
     if columns != TIMBRE_SIZE or not rows:
-        msg = (
-            f"timbre: expected rows of {TIMBRE_SIZE} numbers, got {rows} of {columns}; "
-            "read them by load_uci()"
-        )
-        raise InputError(msg)
+        msg = f"timbre: expected rows of {TIMBRE_SIZE} numbers, got {rows} of {columns}; "
+        raise InputError(msg + "read them by load_uci()")
     left, right = np.array(covariance_order()).T
     broken = np.zeros(rows, dtype=bool)
     for start in range(0, rows, _BLOCK):
@@ -164,11 +146,9 @@ def check_layout(
     sample = timbre[:: 1 + rows // 1_000]
     copies = TIMBRE_SIZE - len(np.unique(sample, axis=1).T) if len(sample) > 1 else 0
     if copies or broken.mean() > tolerated:
-        msg = (
-            f"timbre: expected UCI's 12 means, 12 variances and 66 other covariances, got {copies} "
-            f"columns that repeat others and {broken.sum():,} of {rows:,} rows whose numbers, so "
-            "read, no covariance matrix has; compute them from HDF5 files by timbre_of()"
-        )
+        msg = "timbre: expected UCI's 12 means, 12 variances and 66 other covariances, got "
+        msg += f"{copies} columns that repeat others and {broken.sum():,} of {rows:,} rows whose "
+        msg += "numbers, so read, no covariance matrix has; compute them from HDF5 files"
         raise InputError(msg)
     return np.flatnonzero(broken)
 
@@ -180,50 +160,42 @@ def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
     """Give the tracks of a Million Song list in its order, titles as they stand.
 
     Two forms are known by their first rows: `track<SEP>song<SEP>artist<SEP>title`
-    (unique_tracks.txt) and `year<SEP>track<SEP>artist<SEP>title` (tracks_per_year.txt, which is
-    sorted by year). Skipped and counted: a row of another number of fields, one without a track's
-    id, a track that came before. Kept and counted: bytes that are not UTF-8 (read as cp1252), an
-    empty title, a year outside 1900-2100 (unknown, as is year 0).
-
-    Raises InputError when no form fits.
+    (unique_tracks.txt) and `year<SEP>track<SEP>artist<SEP>title` (tracks_per_year.txt). Skipped
+    and counted: a row of another number of fields, without a track's id, or of a track that came
+    before. Kept and counted: bytes that are not UTF-8 (read as cp1252), an empty title, a year
+    outside 1900-2100 (unknown, as is year 0). Raises InputError when no form fits.
     """
     lines = read_lines(path, faults)
     first = list(islice(lines, _LOOK))
-    heads = (row[:2] for _, text in first if len(row := text.split(SEPARATOR)) == 4)
-    places = (place for row in heads for place in (0, 1) if _TRACK.fullmatch(row[place]))
-    place = next(places, None)  # of the track's id among the fields
-    if place is None:
+    heads = [row[:2] for _, text in first if len(row := text.split("<SEP>")) == 4]
+    places = [place for row in heads for place in (0, 1) if _TRACK.fullmatch(row[place])]
+    if not places:
         got = repr(first[0][1][:60]) if first else "an empty file"
-        msg = (
-            f"{path}: expected rows of track<SEP>song<SEP>artist<SEP>title or "
-            f"year<SEP>track<SEP>artist<SEP>title, got {got}; name another list"
-        )
+        msg = f"{path}: expected rows of track<SEP>song<SEP>artist<SEP>title or "
+        msg += f"year<SEP>track<SEP>artist<SEP>title, got {got}; name another list"
         raise InputError(msg)
-    seen: set[str] = set()
+    place, seen = places[0], set()  # of the track's id among the fields
     for number, text in chain(first, lines):
-        fields = text.split(SEPARATOR)
+        fields = text.split("<SEP>")
         if len(fields) != 4:
             faults.add(path, number, "not four fields", detail=f"{len(fields)}: {text}")
-        elif not _TRACK.fullmatch(fields[place]):
-            faults.add(path, number, "not a track id", detail=fields[place])
-        elif fields[place] in seen:
-            faults.add(path, number, "track came before", detail=fields[place])
-        else:
-            seen.add(fields[place])
-            yield _track(path, number, fields, place, faults)
+            continue
+        id, said, artist, title = fields[place], fields[0] if place else "0", *fields[2:]
+        if not _TRACK.fullmatch(id) or id in seen:
+            kind = "track came before" if id in seen else "not a track id"
+            faults.add(path, number, kind, detail=id)
+            continue
+        seen.add(id)
+        if not title.strip():
+            faults.add(path, number, "empty title", kept=True, detail=id)
+        year = _year(said) if re.fullmatch("[0-9]{1,9}", said) else None
+        if year is None and said.strip("0"):
+            faults.add(path, number, "not a year", kept=True, detail=said)
+        yield Track(id, title, artist, year)
 
 
-def _track(path: Path, number: int, fields: list[str], place: int, faults: Faults) -> Track:
-    title, artist = fields[3], fields[2]
-    if not title.strip():
-        faults.add(path, number, "empty title", kept=True, detail=fields[place])
-    if place == 0:
-        return Track(fields[0], title, artist, song=fields[1])
-    year = int(fields[0]) if re.fullmatch("[0-9]{1,9}", fields[0]) else -1
-    if year and not FIRST_YEAR <= year <= LAST_YEAR:
-        faults.add(path, number, "not a year", kept=True, detail=fields[0])
-        year = 0
-    return Track(fields[1], title, artist, year=year or None)
+def _year(said: Any) -> int | None:
+    return int(said) if FIRST_YEAR <= int(said) <= LAST_YEAR else None
 
 
 # -- tracks in HDF5 ------------------------------------------------------------------------------
@@ -234,40 +206,27 @@ def read_h5_folder(
 ) -> Iterator[tuple[Track, Segments]]:
     """Give every track under a folder, by path, and the 12 timbre numbers of each of its segments.
 
-    A year of 0, or outside 1900-2100, is None. Counted and skipped: a file that is torn or no
-    HDF5, lacks a dataset, holds another number of songs than one, has fewer than `fewest` segments
-    (their makers' rule) or numbers that are not finite. Raises InputError when there is no such
-    folder.
+    Counted and skipped: a file that is torn or no HDF5, lacks a dataset, holds another number of
+    songs than one, has fewer than `fewest` segments (their makers' rule) or numbers that are not
+    finite. Raises InputError when there is no such folder.
     """
     if not folder.is_dir():
         msg = f"{folder}: expected a folder of HDF5 tracks, there is none; correct the path"
         raise InputError(msg)
     for path in sorted(folder.rglob("*.h5")):
-        if found := _read_h5(path, path, fewest, faults):
-            yield found
+        yield from _read_h5(path, path, fewest, faults)
 
 
-def read_h5_archive(
-    archive: Path, faults: Faults, *, fewest: int = FEWEST_SEGMENTS
-) -> Iterator[tuple[Track, Segments]]:
-    """Give every track of a tar archive such as the 10,000-song subset, in its order, not unpacked.
+def read_h5_archive(archive: Path, faults: Faults) -> Iterator[tuple[Track, Segments]]:
+    """Do as `read_h5_folder` with a tar archive such as the 10,000-song subset, not unpacked.
 
-    What `read_h5_folder` would skip is counted and skipped; an archive that ends early is counted
-    and ends the tracks. Raises InputError when it is missing or no archive.
+    One that ends early is counted; one that is missing or no archive is an InputError.
     """
-    torn = (tarfile.TarError, OSError, EOFError, zlib.error)
+    begun = False
     try:
-        tar = tarfile.open(archive, "r|*")  # noqa: SIM115 - closed below
-    except torn as error:
-        msg = f"{archive}: expected a tar archive of HDF5 tracks, got '{error}'; fetch it again"
-        raise InputError(msg) from error
-    with tar:
-        members = iter(tar)
-        while True:
-            try:
-                member = next(members, None)
-                if member is None:
-                    return
+        with tarfile.open(archive, "r|*") as tar:
+            begun = True
+            for member in tar:
                 name = Path(member.name)
                 if not member.isfile() or name.suffix != ".h5" or name.name.startswith("._"):
                     continue
@@ -276,63 +235,56 @@ def read_h5_archive(
                     continue
                 file = tar.extractfile(member)
                 assert file is not None  # only for what is no file
-                content = io.BytesIO(file.read())
-            except torn as error:
-                faults.add(archive, None, "archive ends early", detail=str(error))
-                return
-            if found := _read_h5(content, name, fewest, faults):
-                yield found
+                yield from _read_h5(io.BytesIO(file.read()), name, FEWEST_SEGMENTS, faults)
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        if not begun:
+            msg = f"{archive}: expected a tar archive of HDF5 tracks, got '{error}'; fetch it again"
+            raise InputError(msg) from error
+        faults.add(archive, None, "archive ends early", detail=str(error))
 
 
-def timbre_of(segments: Segments) -> Float64[np.ndarray, " 90"]:
-    """Compute the 90 numbers that UCI has of a track: 12 means, 78 covariances in its order."""
-    return moments(segments)
+class _Unfit(Exception):
+    """The kind of fault of a track, what was expected, what came."""
 
 
 def _read_h5(
     source: Path | io.BytesIO, name: Path, fewest: int, faults: Faults
-) -> tuple[Track, Segments] | None:
-    """A track and its segments; None, counted, for what is no good."""
-    import h5py
+) -> Iterator[tuple[Track, Segments]]:
+    """A track and its segments; nothing, counted, of what is no good."""
 
-    fault = None
+    def expect(right: object, kind: str, wanted: str, came: object) -> None:
+        if not right:
+            raise _Unfit(kind, wanted, came)
+
     try:
         with h5py.File(source, "r") as file:
             songs = [file[f"{group}/songs"] for group in ("metadata", "musicbrainz", "analysis")]
             timbre = file["analysis/segments_timbre"]
-            if any(table.shape != (1,) for table in songs):
-                fault = "not one song", f"expected one song, got {songs[0].shape}"
-            elif timbre.ndim != 2 or timbre.shape[1] != COEFFICIENTS:
-                wanted = f"expected segments of {COEFFICIENTS} numbers"
-                fault = "segments not 12 wide", f"{wanted}, got {timbre.shape}"
-            elif not fewest <= len(timbre) <= _MOST_SEGMENTS:
-                wanted = f"expected {fewest} to {_MOST_SEGMENTS} segments"
-                kind = "too few segments" if len(timbre) < fewest else "too many segments"
-                fault = kind, f"{wanted}, got {len(timbre)}"
-            else:
-                segments = timbre[:].astype(np.float64)
-                about, date, analysis = (table[0] for table in songs)
-                year = int(date["year"])
-                track = Track(
-                    _text(analysis["track_id"]),
-                    _text(about["title"]),
-                    _text(about["artist_name"]),
-                    year=year if FIRST_YEAR <= year <= LAST_YEAR else None,
-                    song=_text(about["song_id"]),
-                )
-                if bad := int((~np.isfinite(segments).all(1)).sum()):
-                    words = f"expected finite numbers, {bad} segments have others"
-                    fault = "segments not finite", words
+            single = all(table.shape == (1,) for table in songs)
+            expect(single, "not one song", "one song", songs[0].shape)
+            wide = timbre.shape[1:] == (COEFFICIENTS,)
+            expect(wide, "segments not 12 wide", "segments of 12 numbers", timbre.shape)
+            size = len(timbre)
+            expect(size >= fewest, "too few segments", f"{fewest} or more", size)
+            expect(size <= _MOST_SEGMENTS, "too many segments", f"at most {_MOST_SEGMENTS}", size)
+            segments = timbre[:].astype(np.float64)
+            bad = int((~np.isfinite(segments).all(1)).sum())
+            expect(not bad, "segments not finite", "finite numbers", f"others in {bad} segments")
+            about, date, analysis = (table[0] for table in songs)
+            id, title = _text(analysis["track_id"]), _text(about["title"])
+            track = Track(id, title, _text(about["artist_name"]), _year(date["year"]))
+    except _Unfit as unfit:
+        kind, wanted, came = unfit.args
     except (LookupError, OSError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        reason = " ".join(str(error).strip("'\"").split())
+        came = " ".join(str(error).strip("'\"").split())
         # h5py has one error for a name that is not there and for one that cannot be looked up.
-        lacks = "doesn't exist" in reason or "component not found" in reason
+        lacks = "doesn't exist" in came or "component not found" in came
         kind = "dataset missing" if lacks else "not HDF5, or torn"
-        fault = kind, f"expected an HDF5 track of Million Song, got [{reason}]"
-    if fault:
-        faults.add(name, None, fault[0], detail=fault[1])
-        return None
-    return track, segments
+        wanted = "an HDF5 track of Million Song"
+    else:
+        yield track, segments
+        return
+    faults.add(name, None, kind, detail=f"expected {wanted}, got {came}")
 
 
 def _text(value: bytes) -> str:
@@ -358,40 +310,28 @@ def read_timbre_archive(path: Path, listing: Path, faults: Faults) -> TimbreTabl
     """The NumPy archive with its list of the same tracks in the same order, repeats left out.
 
     Columns are its 12 means and, of its 78 covariances, the first of each pair of coefficients.
-    A track whose numbers are not all finite is counted and skipped.
-
-    Raises InputError when the archive is missing or of another form, when the columns of a pair
-    differ, and when the list has other tracks.
+    A track with a number that is not finite is counted and skipped. Raises InputError for another
+    form, columns of a pair that differ, and a list of other tracks.
     """
     try:
         with np.load(path, allow_pickle=False) as content:
             ids, numbers, pairs = (content[name] for name in ("track_id", "X", "cov_pairs"))
+        means, values = np.split(numbers.reshape(len(ids), TIMBRE_SIZE), [COEFFICIENTS], axis=1)
+        named = [tuple(sorted(pair)) for pair in pairs.reshape(values.shape[1], 2).tolist()]
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         msg = f"{path}: expected an archive of track_id, X and cov_pairs, got '{reason}'; fetch it"
         raise InputError(msg) from error
-    wide = (len(ids), TIMBRE_SIZE)
-    if numbers.shape != wide or pairs.shape != (TIMBRE_SIZE - COEFFICIENTS, 2):
-        msg = (
-            f"{path}: expected X of {wide} and 78 cov_pairs, got {numbers.shape} and "
-            f"{pairs.shape}; fetch it again"
-        )
-        raise InputError(msg)
-    named = [(min(pair), max(pair)) for pair in pairs.tolist()]
     first = {pair: named.index(pair) for pair in dict.fromkeys(named)}
-    values = numbers[:, COEFFICIENTS:]
     if not (values == values[:, [first[pair] for pair in named]]).all():
         msg = f"{path}: expected columns of one pair to be equal, got others; fetch it again"
         raise InputError(msg)
     tracks = list(read_tracks(listing, faults))
     if [track.id for track in tracks] != ids.tolist():
-        msg = (
-            f"{listing}: expected the {len(ids):,} tracks of {path.name} in its order, got others; "
-            "fetch both again"
-        )
-        raise InputError(msg)
-    kept = np.concatenate([numbers[:, :COEFFICIENTS], values[:, list(first.values())]], axis=1)
-    return _finite(path, tracks, kept.astype(np.float32), list(first), faults)
+        msg = f"{listing}: expected the {len(ids):,} tracks of {path.name} in its order, got "
+        raise InputError(msg + "others; fetch both again")
+    kept = np.concatenate([means, values[:, list(first.values())]], axis=1)
+    return _finite(path, tracks, kept, list(first), faults)
 
 
 def read_uci_like(path: Path, faults: Faults) -> TimbreTable:
@@ -400,19 +340,17 @@ def read_uci_like(path: Path, faults: Faults) -> TimbreTable:
     A row of numbers that are none, or not finite, is counted and skipped. Raises InputError when
     the file is missing, has other columns, or numbers that do not stand in UCI's order.
     """
-    means = [f"avg{n + 1}" for n in range(COEFFICIENTS)]
-    names = [*means, *(f"cov{n + 1}" for n in range(TIMBRE_SIZE - COEFFICIENTS))]
+    names = [f"avg{n + 1}" for n in range(COEFFICIENTS)]
+    names += [f"cov{n + 1}" for n in range(TIMBRE_SIZE - COEFFICIENTS)]
     columns = {name: name for name in ("track_id", "year", "artist", "title", *names)}
-    tracks: list[Track] = []
-    rows: list[list[float]] = []
+    tracks, rows = [], []
     for line, cells in read_table(path, columns, faults):
         try:
-            rows.append([float(cells[name]) for name in names])
-            year = int(cells["year"])
+            row, year = [float(cells[name]) for name in names], int(cells["year"])
         except ValueError as error:
-            del rows[len(tracks) :]
             faults.add(path, line, "not a number", detail=str(error))
             continue
+        rows.append(row)
         tracks.append(Track(cells["track_id"], cells["title"], cells["artist"], year or None))
     numbers = np.array(rows, np.float32).reshape(-1, TIMBRE_SIZE)
     check_layout(numbers)
@@ -420,14 +358,218 @@ def read_uci_like(path: Path, faults: Faults) -> TimbreTable:
 
 
 def _finite(
-    path: Path,
-    tracks: list[Track],
-    numbers: Float32[np.ndarray, "tracks numbers"],
-    covariances: list[tuple[int, int]],
-    faults: Faults,
+    path: Path, tracks: list[Track], numbers: np.ndarray, pairs: list[Any], faults: Faults
 ) -> TimbreTable:
     good = np.isfinite(numbers).all(1)
     for place in np.flatnonzero(~good):
         faults.add(path, int(place) + 1, "not finite", detail=tracks[place].id)
-    kept = [track for track, right in zip(tracks, good, strict=True) if right]
-    return TimbreTable(kept, numbers[good], covariances)
+    kept = [tracks[place] for place in np.flatnonzero(good)]
+    return TimbreTable(kept, numbers[good].astype(np.float32), pairs)
+
+
+# -- joins of rows with a list -------------------------------------------------------------------
+
+
+class Anchors(NamedTuple):
+    """Rows whose track is known for certain, ascending: its 90 numbers were computed again."""
+
+    rows: Int32[np.ndarray, " anchors"]
+    entries: Int32[np.ndarray, " anchors"]
+
+
+def find_anchors(
+    timbre: Float[np.ndarray, "rows numbers"],
+    known: Float[np.ndarray, "tracks numbers"],
+    entries: Int[np.ndarray, " tracks"],
+    *,
+    decimals: int = 5,
+) -> Anchors:
+    """Find the rows that hold the numbers of known tracks, which are these `entries` of the list.
+
+    Numbers are equal up to the `decimals` that were printed and single precision; any columns will
+    do. A track that fits several rows anchors none (a recording may come twice), nor does a row
+    that fits several tracks.
+    """
+    order = np.argsort(timbre[:, 0], kind="stable")
+    first = timbre[order, 0].astype(np.float64)
+    slack = 0.6 * 10.0**-decimals + 2.5e-7 * np.abs(known)  # half a unit, and some rounding
+    starts = np.searchsorted(first, known[:, 0] - slack[:, 0], side="left")
+    ends = np.searchsorted(first, known[:, 0] + slack[:, 0], side="right")
+    found = []
+    for k in np.flatnonzero(starts < ends):
+        near = order[starts[k] : ends[k]]
+        fits = near[(np.abs(timbre[near] - known[k]) <= slack[k]).all(1)]
+        if len(fits) == 1:
+            found.append((int(fits[0]), int(entries[k])))
+    pairs = pd.DataFrame(sorted(found), columns=["row", "entry"], dtype=np.int32)
+    once = pairs.drop_duplicates("row", keep=False)
+    return Anchors(*once.to_numpy(np.int32).T)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """For each row of timbre an entry of the list (from 0), and how far it can be trusted."""
+
+    partner: Int32[np.ndarray, " rows"]  # no entry twice
+    low: Int32[np.ndarray, " rows"]  # the first entry that the row could be
+    high: Int32[np.ndarray, " rows"]  # the last; those of its year between are the others
+    certain: Bool[np.ndarray, " rows"]  # no other is possible
+
+
+def as_told(row_years: Years, list_years: ListYears) -> Pairing:
+    """Join row i with entry i, as the paper tells it; nothing vouches for any row."""
+    return _unvouched(row_years, list_years, np.arange(len(list_years)))
+
+
+def shuffled(row_years: Years, list_years: ListYears, *, generator: np.random.Generator) -> Pairing:
+    """Join each row with a random entry, none twice: the control, which no title can survive."""
+    return _unvouched(row_years, list_years, generator.permutation(len(list_years)))
+
+
+def _unvouched(row_years: Years, list_years: ListYears, order: np.ndarray) -> Pairing:
+    rows = len(_codes(row_years, list_years)[0])
+    low, high = np.zeros(rows), np.full(rows, len(list_years) - 1)
+    return _pairing(order[:rows], low, high, np.zeros(rows, dtype=bool))
+
+
+def aligned(row_years: Years, list_years: ListYears, anchors: Anchors | None = None) -> Pairing:
+    """Join rows with a list in the same order, of which some entries are missing in the rows.
+
+    Every way to lay the rows' years in order into the list's lies between the one that goes as far
+    left and the one that goes as far right as it can: a row is certain where the two meet, and its
+    partner is the left one. A missing entry leaves in doubt the run of equal years it stood in; an
+    anchor ends the doubt on its side. A list year of 0 is no row's. Linear in the list's length.
+
+    Raises InputError when years and anchors do not fit in order, naming the row where that shows.
+    """
+    low, high = _ends(*_codes(row_years, list_years, anchors))
+    return _pairing(low, low, high, low == high)
+
+
+def within_year(
+    row_years: Years,
+    list_years: ListYears,
+    anchors: Anchors | None = None,
+    *,
+    same_order: bool = False,
+) -> Pairing:
+    """Join rows with entries of their year, whatever the order of either.
+
+    A row is certain when anchored, or when its year has one entry left that is not; else the k-th
+    such row of a year gets its k-th such entry. With `same_order` the entries of a year are taken
+    to be in the rows' order, as in a list that was sorted by year from one in that order: then the
+    rows of a year without a gap are certain, too.
+
+    Raises InputError when a year has more rows than entries, or when anchors contradict.
+    """
+    rows, entries = _codes(row_years, list_years, anchors)
+    if same_order:
+        row_order, entry_order = (np.argsort(y, kind="stable") for y in (row_years, list_years))
+        found = _ends(rows[row_order], entries[entry_order])
+        low, high = (entry_order[side][np.argsort(row_order)] for side in found)
+        return _pairing(low, low, high, low == high)
+    left, right = (pd.DataFrame({"code": side}) for side in (rows, entries))
+    for side in (left, right):
+        side["turn"] = side.groupby("code").cumcount()
+    right = right.reset_index(names="entry")
+    partner = left.merge(right, how="left", on=["code", "turn"])["entry"]
+    if partner.isna().any():
+        code = rows[partner.isna().argmax()]
+        msg = f"year {FIRST_YEAR + code}: expected at least {(rows == code).sum():,} entries of the"
+        msg += f" list, as many as rows, got {(entries == code).sum():,}; "
+        raise InputError(msg + "the list is of other tracks")
+    low, high = right.groupby("code")["entry"].agg(["first", "last"]).loc[rows].to_numpy().T
+    return _pairing(partner, low, high, low == high)
+
+
+def agreement(row_years: Years, list_years: ListYears, pairing: Pairing) -> float:
+    """Give the share of rows whose year is that of their partner, in [0, 1]; NaN without rows.
+
+    It is 1 for `aligned` and `within_year` by construction: their test is that they exist at all.
+    """
+    return float(np.mean(row_years == list_years[pairing.partner])) if len(row_years) else np.nan
+
+
+def summary(row_years: Years, list_years: ListYears, pairing: Pairing) -> dict[str, Any]:
+    """Give what a record keeps of a join: sizes, the share of equal years, the certain rows."""
+    sizes = {"rows": len(row_years), "entries": len(list_years)}
+    right = {"agreement": agreement(row_years, list_years, pairing)}
+    return sizes | right | {"certain": int(pairing.certain.sum())}
+
+
+def synthetic(
+    years: Int[np.ndarray, " songs"],
+    *,
+    entries: int,
+    gaps: int,
+    run: int = 1,
+    generator: np.random.Generator,
+) -> tuple[Int32[np.ndarray, " rows"], Int32[np.ndarray, " entries"], Int32[np.ndarray, " rows"]]:
+    """Make years of rows, years of a list, and the true entry of each row, to try a join on.
+
+    The list has random `years`, each `run` times in a row as the songs of an album have; the rows
+    are the list without `gaps` random entries.
+    """
+    drawn = generator.choice(years, -(-entries // run)).astype(np.int32)
+    list_years = np.repeat(drawn, run)[:entries]
+    truth = np.sort(generator.permutation(entries)[gaps:]).astype(np.int32)
+    return list_years[truth], list_years, truth
+
+
+def _pairing(partner: Any, low: Any, high: Any, certain: np.ndarray) -> Pairing:
+    partner, low, high = (np.asarray(side).astype(np.int32) for side in (partner, low, high))
+    return Pairing(partner, low, high, certain)
+
+
+def _codes(
+    row_years: Years, list_years: ListYears, anchors: Anchors | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Years from 0; an anchored row and its entry have a number that no other has."""
+    odd = np.flatnonzero((row_years < FIRST_YEAR) | (row_years > LAST_YEAR))
+    if len(odd):
+        msg = f"row {odd[0] + 1}: expected a year from {FIRST_YEAR} to {LAST_YEAR}, got "
+        raise InputError(msg + f"{row_years[odd[0]]}; read the rows by load_uci()")
+    if len(list_years) < len(row_years):
+        msg = f"list: expected at least as many entries as rows, {len(row_years):,}, got "
+        raise InputError(msg + f"{len(list_years):,}; use the list of all tracks with a year")
+    known = (list_years >= FIRST_YEAR) & (list_years <= LAST_YEAR)
+    entries = np.where(known, list_years.astype(np.int64) - FIRST_YEAR, _NO_YEAR)
+    rows = row_years.astype(np.int64) - FIRST_YEAR
+    if anchors is None or not len(anchors.rows):
+        return rows, entries
+    at, to = anchors
+    inside = at[0] >= 0 and at[-1] < len(rows) and to.min() >= 0 and to.max() < len(entries)
+    if not inside or (np.diff(at) <= 0).any() or not len(np.unique(to)) == len(to) == len(at):
+        msg = "anchors: expected ascending rows, each with an entry of its own, inside the rows "
+        raise InputError(msg + "and the list, got others; find them by find_anchors()")
+    wrong = np.flatnonzero(rows[at] != entries[to])
+    if len(wrong):
+        msg = f"row {at[wrong[0]] + 1}: expected the year of its anchor, entry {to[wrong[0]] + 1} "
+        raise InputError(msg + "of the list, got another; the list is of other tracks")
+    rows[at] = entries[to] = _ANCHOR + np.arange(len(at))
+    return rows, entries
+
+
+def _ends(rows: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row its first and its last entry, of all ways to lay rows in order into entries."""
+
+    def leftmost(rows: np.ndarray, entries: np.ndarray) -> np.ndarray:
+        # As text, in which C finds the next one fast; cut where they do not fit.
+        wanted, text = (s.astype("<u4").tobytes().decode("utf-32-le") for s in (rows, entries))
+        places, place = [], -1
+        for number, sign in enumerate(wanted):
+            place = text.find(sign, place + 1)
+            if not 0 <= place <= number + spare:
+                break
+            places.append(place)
+        return np.array(places, dtype=np.int64)
+
+    spare = len(entries) - len(rows)  # at most so many can be passed over
+    low = leftmost(rows, entries)
+    if len(low) < len(rows):
+        code = rows[len(low)]
+        wanted = "anchor" if code >= _ANCHOR else f"year {FIRST_YEAR + code}"
+        msg = f"row {len(low) + 1}: expected its {wanted} further on in the list, with at most "
+        msg += f"{spare:,} entries passed over, it is not there; the list is in another order or "
+        raise InputError(msg + "of other tracks, use within_year()")
+    return low, len(entries) - 1 - leftmost(rows[::-1], entries[::-1])[::-1]

@@ -1,8 +1,7 @@
 """Songs with titles: folk tunes from printed books, written in ABC and played by a sound font.
 
-The books are data of the package music21, the sound font of pretty_midi; both are read as files,
-neither package is imported. What `render` gives is a score played by a machine: a real tune under
-its real title, but no recording of a performance.
+The books are data of the package music21, the sound font of pretty_midi; neither is imported. What
+`render` gives is a score played by a machine: a real tune under its real title, no performance.
 """
 
 import errno
@@ -28,7 +27,7 @@ from tqdm import tqdm
 
 from songtitle.corpora import manifest
 from songtitle.errors import InputError
-from songtitle.machine import cores
+from songtitle.machine import cores, write_whole
 
 SAMPLE_RATE = 44_100  # Hz
 LONGEST = 300  # seconds of a tune that is played; the longest of the books takes 295
@@ -43,8 +42,6 @@ PROGRAMS = (
     *(0, 6, 11, 12, 15, 19, 20, 21, 22, 24, 25, 40, 41, 42, 46),
     *(56, 60, 65, 68, 71, 72, 73, 74, 75, 79, 105, 107, 109, 110),
 )
-
-_ADVICE = "install the package versions of requirements.lock again"
 
 log = logging.getLogger(__name__)
 
@@ -70,16 +67,10 @@ def load() -> list[Tune]:
 
     Raises InputError when a book is missing or differs from its sha256 in the manifest.
     """
-    tunes, untitled = [], 0
-    for file in manifest.listed("tunes"):
-        place = PurePosixPath(file.path)
-        if place.suffix == ".abc":
-            sheets = read_book(_content(file), f"{place.parent.name}/{place.stem}")
-            tunes += [tune for tune in sheets if tune.title]
-            untitled += sum(not tune.title for tune in sheets)
-    if untitled:
-        log.info("tunes: %d without a title are left out", untitled)
-    return tunes
+    books = [file for file in manifest.listed("tunes") if file.path.endswith(".abc")]
+    names = ("/".join(PurePosixPath(book.path).with_suffix("").parts[-2:]) for book in books)
+    sheets = map(read_book, map(_content, books), names)
+    return [tune for tunes in sheets for tune in tunes if tune.title]
 
 
 def read_book(content: bytes, name: str) -> list[Tune]:
@@ -100,16 +91,10 @@ def read_book(content: bytes, name: str) -> list[Tune]:
     return tunes
 
 
-def verify() -> manifest.Problems:
-    """Compare the books and the sound font with their listed sha256."""
-    return manifest.verify(manifest.listed("tunes"), _site)
-
-
 def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:
     """Choose `count` playable tunes, no two with the same title up to case and punctuation.
 
-    The choice depends on `seed` and the tunes' ids, not on their order.
-    Raises InputError when there are too few.
+    The choice depends on `seed` and the ids alone. Raises InputError when there are too few.
     """
     chosen: dict[str, Tune] = {}
     for tune in sorted(tunes, key=lambda tune: _hash(seed, "choose", tune.id)):
@@ -119,11 +104,8 @@ def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:
         if key not in chosen and _is_playable(tune):
             chosen[key] = tune
     if len(chosen) < count:
-        msg = (
-            f"count: expected at most {len(chosen)}, the tunes with distinct titles that can be "
-            f"played, got {count}; ask for fewer"
-        )
-        raise InputError(msg)
+        msg = f"count: expected at most {len(chosen)}, the tunes with distinct titles that can be "
+        raise InputError(msg + f"played, got {count}; ask for fewer")
     return list(chosen.values())
 
 
@@ -135,9 +117,9 @@ def instrument(tune_id: str, seed: int) -> int:
 def render(tune: Tune, path: Path, *, program: int, duration: float = 30.0) -> None:
     """Play a tune on a General MIDI instrument into a stereo mp3 of `duration` seconds.
 
-    An mp3 comes in whole frames: up to 0.2 s of silence lie around the sound. A longer tune is
-    cut; a shorter one starts again when its last note has died away. The peak is PEAK before
-    encoding. Raises InputError for a sheet that cannot be played.
+    Up to 0.2 s of silence lie around it, as mp3 has whole frames. A longer tune is cut; a shorter
+    one starts again when its last note has died away. Raises InputError for a sheet that cannot be
+    played.
     """
     score = _score(tune)
     for track in score.tracks:
@@ -152,12 +134,7 @@ def render(tune: Tune, path: Path, *, program: int, duration: float = 30.0) -> N
     samples = round(duration * SAMPLE_RATE)
     sound = np.tile(sound, math.ceil(samples / sound.shape[1]))[:, :samples] * (PEAK / peak)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        _write_mp3(part, sound.T)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, _mp3(sound.T))
 
 
 def clip_path(tune: Tune, folder: Path, *, seed: int) -> Path:
@@ -173,25 +150,25 @@ def render_all(
     duration: float = 30.0,
     workers: int | None = None,
 ) -> list[Path]:
-    """Render each tune on its instrument; the clips' paths, in the order of `tunes`.
+    """Render each tune on its instrument, in `workers` threads (one a core); give the clips' paths.
 
-    Clips that are in `folder` already are kept. `workers` threads share the work, by default one
-    a core. A tune that cannot be played is reported in the log and left out of the result.
+    Clips that are in `folder` already are kept. A tune that cannot be played is reported in the log
+    and left out of the result.
     """
-    paths = [clip_path(tune, folder, seed=seed) for tune in tunes]
-    todo = [(tune, path) for tune, path in zip(tunes, paths, strict=True) if not path.exists()]
+    paths = {tune: clip_path(tune, folder, seed=seed) for tune in tunes}
+    todo = [tune for tune, path in paths.items() if not path.exists()]
 
-    def attempt(tune: Tune, path: Path) -> None:
+    def attempt(tune: Tune) -> None:
         try:
-            render(tune, path, program=instrument(tune.id, seed), duration=duration)
+            render(tune, paths[tune], program=instrument(tune.id, seed), duration=duration)
         except InputError as error:
             log.warning("%s", error)
 
     # Threads will do: synthesiser and encoder let go of the interpreter while they work.
     with ThreadPoolExecutor(workers or cores()) as pool:
-        work = pool.map(lambda item: attempt(*item), todo)
+        work = pool.map(attempt, todo)
         list(tqdm(work, total=len(todo), desc="rendering tunes", unit="tune", disable=None))
-    return [path for path in paths if path.exists()]
+    return [paths[tune] for tune in tunes if paths[tune].exists()]
 
 
 def _score(tune: Tune) -> Any:
@@ -205,19 +182,13 @@ def _score(tune: Tune) -> Any:
         sheet, notes = Path(name, "tune.abc"), Path(name, "tune.mid")
         sheet.write_text(tune.abc, encoding="utf-8")
         score: Any = None
+        unheard: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
         try:
-            subprocess.run(
-                [command, sheet, "-o", notes, "-silent"],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=PATIENCE,
-            )
-            if notes.exists():
-                score = symusic.Score(notes)
+            subprocess.run([command, sheet, "-o", notes, "-silent"], timeout=PATIENCE, **unheard)
+            score = symusic.Score(notes) if notes.exists() else None
         except subprocess.TimeoutExpired as error:
             msg = f"tune {tune.id}: expected an ABC sheet that is read within {PATIENCE} s, got "
-            msg += "one that is not; leave it out"
-            raise InputError(msg) from error
+            raise InputError(msg + "one that is not; leave it out") from error
         except RuntimeError:  # it died while it wrote
             pass
         silent = score is None or not score.note_num()
@@ -230,8 +201,7 @@ def _score(tune: Tune) -> Any:
     seconds = score.to("second").end()
     if not seconds <= LONGEST:
         msg = f"tune {tune.id}: expected at most {LONGEST} s of music, got {seconds:.0f} s; "
-        msg += "leave it out or shorten its longest notes"
-        raise InputError(msg)
+        raise InputError(msg + "leave it out or shorten its longest notes")
     return score
 
 
@@ -246,12 +216,12 @@ def _is_playable(tune: Tune) -> bool:
 @cache
 def _sound_font() -> Path:
     """The sound font's path, its 6 MB compared with the list once a process."""
-    font = next(file for file in manifest.listed("tunes") if file.path.endswith(".sf2"))
+    (font,) = (file for file in manifest.listed("tunes") if file.path.endswith(".sf2"))
     _content(font)
     return _site(font) / font.path
 
 
-def _write_mp3(path: Path, sound: np.ndarray) -> None:
+def _mp3(sound: np.ndarray) -> bytes:
     """128 kbit/s at LAME's quality 7, in a quarter of the time that libsndfile takes."""
     encoder = lameenc.Encoder()
     encoder.silence()
@@ -260,7 +230,7 @@ def _write_mp3(path: Path, sound: np.ndarray) -> None:
     encoder.set_bit_rate(128)
     encoder.set_quality(7)
     samples = np.round(np.clip(sound, -1, 1) * 32767).astype("<i2")
-    path.write_bytes(bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush()))
+    return bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush())
 
 
 def _site(file: manifest.File) -> Path:
@@ -271,15 +241,11 @@ def _site(file: manifest.File) -> Path:
 def _content(file: manifest.File) -> bytes:
     """The bytes of a listed file of an installed package, which must be as listed."""
     path = _site(file) / file.path
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        msg = f"{path}: expected a data file of a package, there is none; {_ADVICE}"
-        raise InputError(msg) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        msg = f"{path}: expected sha256 {file.sha256}, got {found}; {_ADVICE}"
-        raise InputError(msg)
+    content = path.read_bytes() if path.is_file() else None
+    found = "no file" if content is None else hashlib.sha256(content).hexdigest()
+    if content is None or found != file.sha256:
+        msg = f"{path}: expected sha256 {file.sha256}, got {found}; install the package versions "
+        raise InputError(msg + "of requirements.lock again")
     return content
 
 

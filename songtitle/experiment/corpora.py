@@ -19,7 +19,7 @@ from songtitle.cache import Record, Work, pick, read_json, stage, write_json
 from songtitle.config import ExperimentConfig
 from songtitle.corpora import fma, million_song, stamps, tunes
 from songtitle.corpora.captions import Captioned, Titled, load_flickr8k
-from songtitle.corpora.clips import choose_test, clip_path
+from songtitle.corpora.fma import choose_test, clip_path
 from songtitle.corpora.manifest import SAMPLES, lists_hash, sha256, split_by_group
 from songtitle.corpora.million_song import TimbreTable, covariance_order
 from songtitle.errors import InputError

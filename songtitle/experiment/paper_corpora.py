@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from songtitle.cache import Record, results, run_stage
-from songtitle.corpora import clips, fma, link_rot, million_song, pairing
+from songtitle.corpora import fma, link_rot, million_song
 from songtitle.corpora.captions import (
     TABLES,
     Titled,
@@ -119,7 +119,7 @@ def _titles(tracks: Iterable[Titled], *, exclude: Iterable[str] = ()) -> dict[st
     result["sample_titles"] = [track.title for track in tracks[:5]]
     distinct = list({track.id: track for track in tracks}.values())  # a list may repeat a track
     if len(distinct) > TEST:
-        test, rest = clips.choose_test(distinct, TEST, seed=SEED, exclude=set(exclude))
+        test, rest = fma.choose_test(distinct, TEST, seed=SEED, exclude=set(exclude))
         words = Counts.of(tokenize(clean_title(track.title)) for track in test)
         shared = {track.group for track in test} & {track.group for track in rest}
         result["test"] = {
@@ -180,7 +180,7 @@ def _funnels(tracks: Iterable[Titled], nltk_data: Path) -> dict[str, Any]:
 def fma_clips(faults: Faults, folder: Path) -> dict[str, Any]:
     """Rates, channels and lengths of FMA's clips, by decoding every one."""
     paths = sorted(path for path in folder.rglob("*.mp3") if not path.name.startswith("."))
-    return clips.summary(clips.survey(paths, faults, shortest=29.0).values())
+    return fma.summary(fma.survey(paths, faults, shortest=29.0).values())
 
 
 @counting_faults
@@ -257,7 +257,7 @@ def _anchors(
     place: Mapping[str, int],
     *,
     decimals: int,
-) -> pairing.Anchors:
+) -> million_song.Anchors:
     """The rows of the tracks in HDF5 files; `place` has each track's entry in the list."""
     known = {
         place[track.id]: million_song.timbre_of(segments)[: timbre.shape[1]]
@@ -265,21 +265,21 @@ def _anchors(
         if track.id in place
     }
     numbers, entries = np.stack(list(known.values())), np.array(list(known))
-    return pairing.find_anchors(timbre, numbers, entries, decimals=decimals)
+    return million_song.find_anchors(timbre, numbers, entries, decimals=decimals)
 
 
 def _joins(
     row_years: np.ndarray,
     list_years: np.ndarray,
-    found: pairing.Anchors | None = None,
+    found: million_song.Anchors | None = None,
     truth: np.ndarray | None = None,
 ) -> dict[str, Any]:
     generator = np.random.default_rng(SEED)
     every = 1 + len(list_years) // DRAWN
-    by_year = partial(pairing.within_year, row_years, list_years)
+    by_year = partial(million_song.within_year, row_years, list_years)
     pairings = {
-        "as told": pairing.as_told(row_years, list_years),
-        "shuffled": pairing.shuffled(row_years, list_years, generator=generator),
+        "as told": million_song.as_told(row_years, list_years),
+        "shuffled": million_song.shuffled(row_years, list_years, generator=generator),
         "repaired": by_year(),
         **({} if found is None else {"repaired, anchored": by_year(found)}),
         "repaired, if each year is in the rows' order": by_year(found, same_order=True),
@@ -300,13 +300,15 @@ def _joins(
 def _made_up(years: np.ndarray) -> dict[str, Any]:
     """A catalogue as large as the paper's, with real years and known truth, and its repair."""
     generator = np.random.default_rng(SEED)
-    rows, listed, truth = pairing.synthetic(years, entries=ENTRIES, gaps=GAPS, generator=generator)
+    rows, listed, truth = million_song.synthetic(
+        years, entries=ENTRIES, gaps=GAPS, generator=generator
+    )
     some = np.sort(generator.permutation(len(rows))[: round(ANCHORED * len(rows))])
-    known = pairing.Anchors(some.astype(np.int32), truth[some])
+    known = million_song.Anchors(some.astype(np.int32), truth[some])
     pairings = {
-        "as told": pairing.as_told(rows, listed),
-        "aligned": pairing.aligned(rows, listed),
-        "aligned, 1 % anchored": pairing.aligned(rows, listed, known),
+        "as told": million_song.as_told(rows, listed),
+        "aligned": million_song.aligned(rows, listed),
+        "aligned, 1 % anchored": million_song.aligned(rows, listed, known),
     }
     return _judged(rows, listed, pairings, truth)
 
@@ -314,13 +316,13 @@ def _made_up(years: np.ndarray) -> dict[str, Any]:
 def _judged(
     rows: np.ndarray,
     listed: np.ndarray,
-    pairings: Mapping[str, pairing.Pairing],
+    pairings: Mapping[str, million_song.Pairing],
     truth: np.ndarray | None,
 ) -> dict[str, dict[str, Any]]:
     """What is to say of each join, by name; where the truth is known, how often it is right."""
     judged = {}
     for name, found in pairings.items():
-        judged[name] = pairing.summary(rows, listed, found)
+        judged[name] = million_song.summary(rows, listed, found)
         if truth is not None:
             right = found.partner == truth
             judged[name] |= {
