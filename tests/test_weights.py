@@ -69,7 +69,7 @@ class Trap:
 def test_a_pickle_that_would_run_code_is_refused_and_runs_none(tmp_path):
     torch.save({"a": Trap(tmp_path / "sprung")}, tmp_path / "w.pth")
     with pytest.raises(
-        InputError, match=r"w\.pth: expected tensors alone, got a pickle that would"
+        InputError, match=r"w\.pth: expected .* tensors alone, got a pickle that would"
     ):
         read_state(str(tmp_path / "w.pth"))
     assert not (tmp_path / "sprung").exists()

@@ -81,10 +81,10 @@ def build_captioner(
 ) -> Captioner:
     """Build a captioner for `vocab` words, freshly initialised.
 
-    What its encoder reads follows from the settings: features, `features` of them at each
-    position; timbre, with `encoder="timbre"`; or pictures, with `fine_tune` or where a `backbone`
-    is given (a frozen one serves pictures that come once). `words` is the vocabulary in id order,
-    specials first, which `word_vectors` needs. Raises InputError where these do not go together.
+    Its encoder reads features, `features` of them at each position; timbre, with
+    `encoder="timbre"`; or pictures, with `fine_tune` or a `backbone` (a frozen one serves pictures
+    that come once). `words` is the vocabulary in id order, which `word_vectors` needs. Raises
+    InputError where these do not go together.
     """
     embed = None
     if config.word_vectors != "none":
@@ -121,13 +121,11 @@ def build_captioner(
 
 
 class Searcher:
-    """A decoder as the step of a search with `logits=True`.
+    """A decoder, which must not change meanwhile, as the step of a search with `logits=True`.
 
-    The product with the vocabulary is nearly all the work of a search, which takes it in parts.
     `never` are ids that `search` does not choose (they keep their share of the probability). With
-    `head="bf16"` the product is taken in bfloat16, which is faster where the machine multiplies in
-    it and changes hypotheses whose scores are close; the benchmark of beam search says how many.
-    The decoder must not change while the searcher is in use.
+    `head="bf16"` the product with the vocabulary, nearly all the work, is taken in bfloat16, which
+    is faster where the machine multiplies in it and changes hypotheses whose scores are close.
     """
 
     def __init__(
@@ -161,13 +159,10 @@ def log_likelihoods(
 ) -> Float[Tensor, "songs titles"]:
     """Compute the log-probability, in nats, of every title for every row of `memory`.
 
-    A title is the ids of its words, with or without the `<bos>` and `<eos>` that
-    `Vocabulary.encode` puts around them; entry (i, j), the sum over its words and `<eos>`, is minus
-    the summed cross entropy of `decoder` under teacher forcing. Equal titles are computed once, and
-    so is, for each song, a beginning that several titles share.
-
-    In float32, on the memory's device. Put the decoder into evaluation mode first. Raises
-    InputError for a decoder in training mode and for ids that are not those of words.
+    A title is the ids of its words, with or without `<bos>` and `<eos>` around them; entry (i, j),
+    the sum over its words and `<eos>`, is minus the summed cross entropy under teacher forcing, in
+    float32, on the memory's device. Of each song, a beginning that several titles share is computed
+    once. Raises InputError for a decoder in training mode and for ids that are not those of words.
     """
     if decoder.training:
         msg = "decoder: expected one in evaluation mode, got training mode; call eval() first"
@@ -188,9 +183,9 @@ def log_likelihoods(
     ) -> None:
         """Step through some nodes of one length, and all that go on from them.
 
-        `found` is written to: the log-probability of ending at each node. `reached` holds that of
-        the nodes' beginnings, `state` what the decoder knew before their last token: that of their
-        parents, from node `above` on. Rows of a state are node by node, all songs of one together.
+        Writes to `found` the log-probability of ending at each node. `reached` holds that of the
+        nodes' beginnings, `state` what the decoder knew at their parents, from node `above` on,
+        node by node, all songs of one together.
         """
         songs = found.shape[1]
         for part in _ranges(nodes, max(1, _rows_at_once(state, vocab) // songs)):
@@ -221,10 +216,8 @@ def log_likelihoods(
 
 
 class _Trie:
-    """All beginnings of the titles, each once: shorter ones first, those with one parent together.
-
-    Node 0 is the empty beginning.
-    """
+    """All beginnings of the titles, each once, the empty one first: shorter ones before longer,
+    those with one parent together."""
 
     def __init__(self, titles: Sequence[tuple[int, ...]], bos_id: int, device: torch.device):
         beginnings = {title[:length] for title in titles for length in range(len(title) + 1)}
@@ -245,11 +238,8 @@ class _Trie:
 def _advance(
     decoder: Decoder, tokens: Int[Tensor, " nodes"], state: State, songs: int
 ) -> tuple[Float[Tensor, "group dim"], State]:
-    """`decoder.advance` with one token for all songs of a node.
-
-    What the paper's LSTM makes of a word is then the same for all of them: half its products are
-    taken once a node, not once a song.
-    """
+    """`decoder.advance` with one token for all songs of a node; half the products of the paper's
+    LSTM, those with the word, are then taken once a node, not once a song."""
     if not isinstance(decoder, LSTMDecoder) or decoder.lstm.num_layers > 1:
         return decoder.advance(tokens.repeat_interleave(songs), state)
     lstm, cell = decoder.lstm, state["cell"][:, 0]

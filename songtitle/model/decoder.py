@@ -167,11 +167,8 @@ class AttentionDecoder(Decoder):
     def teach(
         self, memory: Memory, tokens: Tokens
     ) -> tuple[Float[Tensor, "batch steps vocab"], Float[Tensor, ""]]:
-        """Logits, and the doubly stochastic penalty (eq. 14), summed over the examples.
-
-        Over a caption each position should get a sum of weights near 1. Steps whose input is
-        padding do not count.
-        """
+        """Logits, and the doubly stochastic penalty (eq. 14), summed over the examples: over a
+        caption, padding left out, each position should get a sum of weights near 1."""
         logits, weights = self.attend(memory, tokens)
         given = (weights * (tokens != self.pad_id).unsqueeze(-1)).sum(1)
         return logits, self.penalty * (1 - given).square().sum()
@@ -215,10 +212,9 @@ class AttentionDecoder(Decoder):
 class TransformerDecoder(Decoder):
     """Vaswani et al. 2017, over the parameters of `torch.nn.TransformerDecoderLayer`.
 
-    Normalisation stands before each part (`norm_first`, Xiong et al. 2020: it trains without
-    warm-up). Positions are sinusoids; embeddings are not scaled, since PyTorch draws them at unit
-    scale already. The hidden layer is four times as wide. `forward` and `advance` run the same
-    code; `advance` keeps the keys and values of the words before in its state.
+    Normalisation stands before each part (Xiong et al. 2020: it trains without warm-up). Positions
+    are sinusoids; embeddings are not scaled, since PyTorch draws them at unit scale already. The
+    state keeps the keys and values of the words before.
     """
 
     def _build(self, dim: int, num_layers: int, num_heads: int, dropout: float) -> None:
@@ -235,11 +231,8 @@ class TransformerDecoder(Decoder):
         return self.output(self._run(tokens, self.start(memory))[0])
 
     def start(self, memory: Memory) -> State:
-        """The state before `<bos>`: keys and values, of the memory and of no words yet.
-
-        For each layer, `seen.0` and on, `(batch, 2, heads, positions, head_dim)`, computed once,
-        and `past.0` and on, the same with a `steps` axis of length 0 for `positions`.
-        """
+        """The state before `<bos>`: keys and values, `(batch, 2, heads, positions, head_dim)`, of
+        the memory, `seen.0` and on for each layer, and of no words yet, `past.0` and on."""
         state: dict[str, Tensor] = {}
         for number, layer in enumerate(self.layers):
             seen = _project(layer.multihead_attn, memory, 1, 3)
@@ -266,9 +259,9 @@ class TransformerDecoder(Decoder):
             if before:
                 known = torch.cat([state[f"past.{number}"].to(known.dtype), known], dim=-2)
             after[f"past.{number}"] = known
-            x = x + own.dropout1(_attend(own.self_attn, mixed[:, 0], known, causal=not before))
+            x = x + own.dropout1(_attend(own.self_attn, mixed[:, 0], known, not before))
             query = _project(own.multihead_attn, own.norm2(x), 0, 1)[:, 0]
-            x = x + own.dropout2(_attend(own.multihead_attn, query, state[f"seen.{number}"]))
+            x = x + own.dropout2(_attend(own.multihead_attn, query, state[f"seen.{number}"], False))
             inner = own.dropout(own.activation(own.linear1(own.norm3(x))))
             x = x + own.dropout3(own.linear2(inner))
         return self.dropout(self.norm(x)), after
@@ -286,10 +279,8 @@ def sinusoids(start: int, stop: int, dim: int, *, like: Tensor) -> Float[Tensor,
 def _project(
     attention: Any, x: Float[Tensor, "group steps dim"], first: int, last: int
 ) -> Float[Tensor, "group parts heads steps head_dim"]:
-    """Of queries (0), keys (1) and values (2), the parts `first` to `last - 1`, head by head.
-
-    `attention` is an `nn.MultiheadAttention`, whose weights hold the three one after the other.
-    """
+    """Of queries (0), keys (1) and values (2), the parts `first` to `last - 1`, head by head, by
+    the weights of an `nn.MultiheadAttention`, which hold the three one after the other."""
     rows = slice(first * attention.embed_dim, last * attention.embed_dim)
     mixed = linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
     split = mixed.unflatten(-1, (last - first, attention.num_heads, attention.head_dim))
@@ -297,11 +288,7 @@ def _project(
 
 
 def _attend(
-    attention: Any,
-    query: Float[Tensor, "group heads steps head_dim"],
-    known: Known,
-    *,
-    causal: bool = False,
+    attention: Any, query: Float[Tensor, "group heads steps head_dim"], known: Known, causal: bool
 ) -> Float[Tensor, "group steps dim"]:
     """What the queries find among keys and values; causal where those are of the same words."""
     keys, values = known.to(query.dtype).unbind(1)

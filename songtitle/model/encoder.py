@@ -25,11 +25,11 @@ SCALES |= dict.fromkeys(RESNETS, ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 class Backbone(nn.Module):
     """A picture network without its pooling and classifier: `Image -> Features`.
 
-    Features are the last map's `height x width` positions, row by row (`memory="map"`: 64 of them
-    for 256 pixels a side, one for 32), or their mean, one position (`"pooled"`). Frozen, the
-    network stays in evaluation mode, without gradients, its normalisations folded into its
-    convolutions (paper 4.2 trains only what comes after). Otherwise every parameter trains, but the
-    statistics of batch normalisations stay those of ImageNet: ten pictures would give poor ones.
+    Features are the last map's positions, row by row (`memory="map"`: 64 of them for 256 pixels a
+    side, one for 32), or their mean, one position (`"pooled"`). Frozen, it stays in evaluation
+    mode, its normalisations folded into its convolutions (paper 4.2 trains only what comes after).
+    Else every parameter trains, but batch normalisations keep the statistics of ImageNet: ten
+    pictures would give poor ones.
     """
 
     mean: Tensor
@@ -63,10 +63,7 @@ class Backbone(nn.Module):
         return self
 
     def forward(self, image: Image, trunk: nn.Module | None = None) -> Features:
-        """`(batch, 3, height, width)` in [0, 1] -> `(batch, positions, features)`.
-
-        `trunk` is the network in another form, perhaps a faster one.
-        """
+        """Pictures in [0, 1] to features; `trunk` is the network in another form, a faster one."""
         normal = (image - self.mean) / self.std
         grid = (trunk or self.trunk)(normal.contiguous(memory_format=torch.channels_last))
         if self.memory == "pooled":
@@ -75,10 +72,8 @@ class Backbone(nn.Module):
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """Move each batch normalisation into the convolution before it: the same function, faster.
-
-    For evaluation mode. Half of EfficientNet-Lite0's time on a CPU goes into normalising.
-    """
+    """Move each batch normalisation into the convolution before it, for evaluation mode: half of
+    EfficientNet-Lite0's time on a CPU goes into normalising."""
     for parent in list(network.modules()):
         for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
@@ -94,19 +89,19 @@ def build_backbone(
     """Build a picture network by name, `efficientnet_lite0` to `2` or `resnet18` to `152`.
 
     The paper's is ResNet-152 (section 2); it pools to 2,048 numbers, not to the 512 of the text.
-    `weights` is `"imagenet"`, `"imagenet_v2"`, `"none"` (as initialised) or the path of a state
-    dict, with or without a classifier (see `songtitle.model.weights`). Raises InputError for
-    another name and for weights that cannot be had, are damaged, or are of another network.
+    `weights` are as in `songtitle.model.weights`, with or without a classifier. Raises InputError
+    for another name and for weights that cannot be had, are damaged, or are of another network.
     """
     if name not in WIDTHS:
         msg = f"encoder: expected one of {', '.join(WIDTHS)}, got {name!r}"
         raise InputError(msg)
     import timm  # seconds to load
 
-    # Every block of a ResNet begins as torchvision's does, not as one that passes its input on.
-    made: dict[str, Any] = {"zero_init_last": False} if name in RESNETS else {}
-    full = f"tf_{name}" if name in LITES else name
-    network: Any = timm.create_model(full, pretrained=False, **made)
+    network: Any
+    if name in LITES:
+        network = timm.create_model(f"tf_{name}", pretrained=False)
+    else:  # its blocks begin as torchvision's do, not as such that pass their input on
+        network = timm.create_model(name, pretrained=False, zero_init_last=False)
     state = network_state(name, weights, network)
     network.reset_classifier(0, "")
     if state is not None:

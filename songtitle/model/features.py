@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -28,19 +27,15 @@ from songtitle.shapes import Features, Image
 
 Precision = Literal["fp32", "bf16"]
 
-# Pixels of a batch. On a CPU four pictures of 256 x 256, or as many tiles as have their area:
-# EfficientNet-Lite0 takes 1.6 times as long over sixteen, whose activations a cache of 32 MB does
-# not hold (ResNet-152 does not mind).
+# Pixels of a batch. On a CPU EfficientNet-Lite0 takes 1.6 times as long over sixteen pictures,
+# whose activations a cache of 32 MB does not hold.
 PIXELS = {"cpu": 4 * 256**2, "cuda": 256 * 256**2, "mps": 32 * 256**2}
 # Pictures of 256 x 256 from which compiling pays. For ResNet-152 it takes half a minute on two
-# cores, and saves 7 % of the time in fp32, 60 % in bf16 on a CPU with AMX. A graphics card needs
-# more pictures before half a minute matters.
+# cores, and saves 7 % of the time in fp32, 60 % in bf16 on a CPU with AMX.
 COMPILED_FROM = {("cpu", "fp32"): 100_000, ("cpu", "bf16"): 10_000}
 COMPILED_FROM_ELSEWHERE = 1_000_000
-
 GROUP = 32  # items whose pictures are in memory together, or as many as make a batch
-# Maps are 64 times as large as pooled features; the half of that is worth an error of at most one
-# part in 2,048.
+# Maps are 64 times as large as pooled features: half of that is worth an error of 1 in 2,048.
 DTYPES = {"pooled": torch.float32, "map": torch.float16, "timbre": torch.float32}
 # The names of types are those of the safetensors format.
 NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -61,16 +56,14 @@ def plan_for(backbone: Backbone, *, pictures: int, height: int, width: int) -> P
     device = backbone.mean.device
     precision = native_precision(device)
     batch = max(1, min(PIXELS[device.type] // (height * width), pictures))
-    enough = COMPILED_FROM.get((device.type, precision), COMPILED_FROM_ELSEWHERE)
-    compiled = pictures * height * width >= enough * 256**2
+    enough = 256**2 * COMPILED_FROM.get((device.type, precision), COMPILED_FROM_ELSEWHERE)
+    compiled = pictures * height * width >= enough
     return Plan(precision=precision, batch=batch, compiled=compiled)
 
 
 def native_precision(device: torch.device) -> Precision:
-    """Give bf16 where the device multiplies matrices of it faster than of fp32, else fp32.
-
-    On a CPU that takes AMX or AVX512-BF16; without them bf16 is emulated, and slower than fp32.
-    """
+    """Give bf16 where the device multiplies matrices of it faster than of fp32, else fp32: on a CPU
+    that takes AMX or AVX512-BF16, without which bf16 is emulated."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     # No public name tells yet; a PyTorch without these asks for fp32.
@@ -82,12 +75,10 @@ def native_precision(device: torch.device) -> Precision:
 class Encoder:
     """A frozen backbone in a faster form: `Image -> Features`, for any number of pictures.
 
-    The network sees batches of `plan.batch`, the last one filled up with black, so that a picture's
-    features do not depend on the pictures beside it, not in the last bit. Each has a cosine of at
-    least 0.999 to what the backbone itself gives in fp32.
-
-    A compiled plan needs a C++ compiler (on CUDA Triton); without one the network runs uncompiled
-    and warns. Compiling happens with the first pictures and takes `compile_seconds`.
+    Batches are of `plan.batch`, the last one filled up with black, so that a picture's features do
+    not depend on those beside it, not in the last bit. Each has a cosine of at least 0.999 to what
+    the backbone gives in fp32. A compiled plan needs a C++ compiler (on CUDA Triton), and goes on
+    without, with a warning; compiling comes with the first pictures and takes `compile_seconds`.
     """
 
     def __init__(self, backbone: Backbone, plan: Plan):
@@ -144,7 +135,6 @@ class FeatureWriter:
     `shapes` gives each tensor's name and whole shape, items first; `done` how many of its rows are
     written. The file is of the safetensors format and is called `PATH.partial` until it is whole.
     It only grows, so its length tells a later writer with these very arguments where to go on.
-
     Raises InputError when the disk cannot hold the file, when rows do not fit, are too many or too
     few, and when they hold a number that is not finite or beyond the range of `dtype`.
     """
@@ -156,12 +146,13 @@ class FeatureWriter:
         self._partial = path.with_name(f"{path.name}.partial")
         # The format: eight bytes of length (little endian), then JSON, padded with spaces; offsets
         # count from the end of the header.
-        sizes = [math.prod(shape) * dtype.itemsize for shape in self.shapes.values()]
-        ends = list(accumulate(sizes))
+        rows = {n: (shape[0], math.prod(shape[1:]) * dtype.itemsize) for n, shape in shapes.items()}
         entries: dict[str, Any] = {"__metadata__": {"sha256": UNSIGNED}}
-        for (name, shape), size, end in zip(self.shapes.items(), sizes, ends, strict=True):
-            offsets = [end - size, end]
-            entries[name] = {"dtype": NAMES[dtype], "shape": list(shape), "data_offsets": offsets}
+        end = 0
+        for name, (count, size) in rows.items():
+            offsets = [end, end := end + count * size]
+            entry = {"dtype": NAMES[dtype], "shape": list(shapes[name]), "data_offsets": offsets}
+            entries[name] = entry
         text = json.dumps(entries).encode()
         text += b" " * (-len(text) % 8)
         self._header = len(text).to_bytes(8, "little") + text
@@ -170,19 +161,16 @@ class FeatureWriter:
             with self._partial.open("rb") as file:
                 if file.read(len(self._header)) == self._header:
                     there = file.seek(0, os.SEEK_END) - len(self._header)
-        self.done, kept = {}, len(self._header)
-        for (name, shape), size, end in zip(self.shapes.items(), sizes, ends, strict=True):
-            row = math.prod(shape[1:]) * dtype.itemsize
-            self.done[name] = min(shape[0], max(0, there - end + size) // row)
-            kept += self.done[name] * row
-        room = len(self._header) + ends[-1] - kept
+        self.done, kept, left = {}, len(self._header), there
+        for name, (count, size) in rows.items():
+            self.done[name] = min(count, left // size)
+            kept += self.done[name] * size
+            left = left - count * size if self.done[name] == count else 0
+        room = len(self._header) + end - kept
         if room > shutil.disk_usage(path.parent).free:
             # Said now, rather than when the disk is full after hours.
-            raise _refusal(
-                self.path,
-                f"expected room for {room / 2**20:.0f} MB, got less; free some, or choose another "
-                "folder",
-            )
+            problem = f"expected room for {room / 2**20:.0f} MB, got less; free some, or choose "
+            raise _refusal(path, problem + "another folder")
         # Unbuffered: a kill would lose what waits in a buffer.
         self._file = self._partial.open("r+b" if there else "w+b", buffering=0)
         self._file.write(self._header)
@@ -298,17 +286,16 @@ def run_jobs(
     shapes: dict[str, dict[str, tuple[int, ...]]] = {memory: {} for memory in memories}
     encoders = []
     for job in jobs:  # one item tells the shapes
-        images, timbre = job.look(job.items[0])
+        (images, timbre), items = job.look(job.items[0]), len(job.items)
         views, _, height, width = images.shape
-        pictures = len(job.items) * views
-        plan = plan_for(backbone, pictures=pictures, height=height, width=width)
+        plan = plan_for(backbone, pictures=items * views, height=height, width=width)
         encoders.append(Encoder(backbone, plan))
         positions, features = backbone(images[:1].to(backbone.mean.device)).shape[1:]
         for memory in memories:
             kept = 1 if memory == "pooled" else positions
-            shapes[memory][job.name] = (len(job.items), views, kept, features)
+            shapes[memory][job.name] = (items, views, kept, features)
         if timbre is not None:
-            shapes.setdefault("timbre", {})[job.name] = (len(job.items), 1, 1, len(timbre))
+            shapes.setdefault("timbre", {})[job.name] = (items, 1, 1, len(timbre))
     encoded = 0
     with ExitStack() as stack:
         writers = {
@@ -331,7 +318,7 @@ def run_jobs(
             for start, looks in _looks(job, first, pool, group=group, ahead=ahead):
                 images = torch.stack([look.images for look in looks])
                 maps = encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-                encoded += images.shape[0] * images.shape[1]
+                encoded += len(images) * images.shape[1]
                 rows = {"pooled": maps.mean(2, keepdim=True), "map": maps}
                 if "timbre" in writers:
                     heard = [look.timbre for look in looks if look.timbre is not None]

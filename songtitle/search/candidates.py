@@ -82,26 +82,22 @@ def best_tokens(
     """
     # Each banned id can take one place among the best, no more.
     wanted = min(width + banned.shape[-1], scores.shape[-1])
-    if isinstance(scores, Product) and not logits:
-        msg = "search: expected log-probabilities from the step, got a product; pass logits=True"
-        raise InputError(msg)
-    if logits and not _compiled_reads(scores):
-        scores = scores.whole() if isinstance(scores, Product) else scores
-        # A sum over the vocabulary wants more than bfloat16.
+    if isinstance(scores, Product):
+        if not logits:
+            msg = "search: expected log-probabilities from the step, got a product; pass "
+            raise InputError(msg + "logits=True")
+        if not _compiled_reads(scores.hidden):
+            scores = scores.whole()
+    if isinstance(scores, Tensor):  # a sum over the vocabulary wants more than bfloat16
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    if logits and _compiled_reads(scores):
+    if isinstance(scores, Product) or _compiled_reads(scores):
         values, ids, total = row_top(scores, wanted)
-        values = values - total[:, None]
     else:
-        assert isinstance(scores, Tensor)
-        values, ids = _top(scores, wanted)
-        values = values - scores.logsumexp(dim=-1)[:, None] if logits else values
-    if values[:, 0].isnan().any():
-        msg = (
-            "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
-            "model's weights and inputs"
-        )
-        raise InputError(msg)
+        values, ids, total = *_top(scores, wanted), scores.logsumexp(dim=-1)
+    values = values - total[:, None] if logits else values
+    if (values[:, 0].isnan() | total.isnan()).any():
+        msg = "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
+        raise InputError(msg + "model's weights and inputs")
     if banned.shape[-1]:
         values = values.masked_fill((ids[..., None] == banned[:, None]).any(-1), -torch.inf)
         order = values.argsort(dim=-1, descending=True, stable=True)
@@ -124,10 +120,8 @@ def banned_tokens(
     return torch.cat([always, grams[..., -1].where(said, -1)], dim=1)
 
 
-def _compiled_reads(scores: Tensor | Product) -> bool:
-    """Whether scores are what `row_top` takes: float32 on the CPU."""
-    kind = scores.hidden if isinstance(scores, Product) else scores
-    return kind.device.type == "cpu" and kind.dtype == torch.float32
+def _compiled_reads(scores: Tensor) -> bool:
+    return scores.device.type == "cpu" and scores.dtype == torch.float32
 
 
 def _top(

@@ -212,12 +212,14 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     return None
 
 
-def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
-    """Fill `model` from a checkpoint, on the model's device, and return the checkpoint's details.
+def load_weights(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None
+) -> dict[str, Any]:
+    """Fill `model`, and the optimiser if given, from a checkpoint, and return its details.
 
     Raises InputError, with the model as it was, for a damaged checkpoint or one of another model.
     """
-    found = read_checkpoint(path, check=(MODEL,))
+    found = read_checkpoint(path, check=(MODEL, OPTIMIZER) if optimizer else (MODEL,))
     tensors = load_file(path / MODEL)
     if fault := state_mismatch(model, tensors):
         msg = (
@@ -226,21 +228,17 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
         )
         raise InputError(msg)
     model.load_state_dict(tensors)
+    if optimizer:
+        trained = [name for name, each in model.named_parameters() if each.requires_grad]
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in load_file(path / OPTIMIZER).items():
+            parameter, _, key = name.rpartition(".")
+            if parameter not in trained:
+                msg = f"optimizer: the checkpoint trained {parameter}, which is frozen here; train "
+                raise InputError(msg + "it")
+            state.setdefault(trained.index(parameter), {})[key] = value
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     return found.details
-
-
-def restore(found: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Fill model and optimiser from a checkpoint whose files were checked."""
-    load_weights(found.path, model)
-    trained = [name for name, each in model.named_parameters() if each.requires_grad]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in load_file(found.path / OPTIMIZER).items():
-        parameter, _, key = name.rpartition(".")
-        if parameter not in trained:
-            msg = f"optimizer: the checkpoint trained {parameter}, which is frozen here; train it"
-            raise InputError(msg)
-        state.setdefault(trained.index(parameter), {})[key] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
 
 
 def _names(home: Path) -> list[str]:

@@ -34,7 +34,6 @@ from songtitle.training.checkpoints import (
     load_weights,
     newest_checkpoint,
     read_checkpoint,
-    restore,
     save_checkpoint,
 )
 
@@ -43,11 +42,8 @@ Value = TypeVar("Value")
 
 
 class CaptionLoss(nn.Module):
-    """What training differentiates: a captioner and its loss as one module.
-
-    Distributed training only adds up gradients that come through its own wrapper's `forward`, so
-    the loss has to be inside.
-    """
+    """A captioner and its loss as one module: distributed training only adds up gradients that come
+    through its own wrapper's `forward`."""
 
     def __init__(self, model: nn.Module, *, pad_id: int, bf16: bool = False):
         super().__init__()
@@ -122,12 +118,10 @@ def fit(
     """Train with Adam, and leave the model at the epoch with the lowest validation loss.
 
     `batches(epoch, start=, rank=, world=)` gives one epoch's batches for process `rank` of `world`,
-    equally many for each, without the first `start`; its `len`, where it has one, is the examples
-    of an epoch. The loss is cross-entropy in nats per token of the global batch (the batches of the
-    same number in all processes), plus the model's penalty per example. `validate(model)` gives
-    nats per token; of several processes each runs it, and the main one's counts. Returns one row
-    per epoch: `epoch, train_perplexity, valid_perplexity, seconds`. A terminal shows a progress
-    bar.
+    equally many for each, without the first `start`; its `len` is the examples of an epoch. The
+    loss is cross-entropy in nats per token of the global batch, plus the model's penalty per
+    example. `validate(model)` gives nats per token; the main process's counts. Returns one row per
+    epoch: `epoch, train_perplexity, valid_perplexity, seconds`. A terminal shows a progress bar.
 
     `folder`, which all processes share, receives checkpoints (with `details`, plain JSON values),
     TensorBoard's curves in `logs` and seconds in `timing.json`. Called again on the same folder,
@@ -136,8 +130,7 @@ def fit(
     `checkpoint_every` may be other than before.
 
     Raises Interrupted after SIGTERM, and InputError for settings, checkpoints, batches and losses
-    that are not as they should be, memory that does not suffice and a source of batches that
-    fails. What was checkpointed stays good, and a later call goes on from it.
+    that are not as they should be, too little memory and a source of batches that fails.
     """
     if config.schedule == "cosine" and not isinstance(batches, Sized):
         msg = (
@@ -170,11 +163,8 @@ def fit(
 
 
 def _join(model: nn.Module) -> PartialState:
-    """Join the processes that a launcher started, if any did.
-
-    One process trains where the model lies. Of several, each has a device of that kind for
-    itself, and the model is moved there.
-    """
+    """Join the processes that a launcher started, if any did: each then has a device of the kind
+    that the model lies on, and the model is moved there."""
     launched = "LOCAL_RANK" in os.environ
     processes = PartialState(cpu=launched and next(model.parameters()).device.type == "cpu")
     if processes.use_distributed:
@@ -184,13 +174,10 @@ def _join(model: nn.Module) -> PartialState:
 
 @contextmanager
 def _listening() -> Iterator[list[int]]:
-    """Collect the SIGTERMs that come within the block; the handler before it is put back after.
-
-    Only the main thread may set handlers; in another nothing is listened to.
-    """
+    """Collect the SIGTERMs that come within the block; the handler before it is put back after."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield came  # no other may set handlers
         return
     before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
     try:
@@ -232,9 +219,9 @@ class _Run:
         """Where the folder's last checkpoint stood, with model and optimiser as they were then."""
         name, progress = self._from_main(self._choose_checkpoint), Progress()
         if name:
-            found = read_checkpoint(self.folder / "checkpoints" / name)
-            restore(found, self.model, self.adam)
-            progress, self.saved = found.progress, name
+            path, self.saved = self.folder / "checkpoints" / name, name
+            load_weights(path, self.model, self.adam)
+            progress = read_checkpoint(path).progress
         loss = CaptionLoss(self.model, pad_id=self.pad_id, bf16=self.config.precision == "bf16")
         self.module: Any = loss
         if self.world > 1:
@@ -285,8 +272,8 @@ class _Run:
             if every and progress.step % every == 0:
                 self._save(progress)
         if progress.tokens == 0:
-            msg = f"epoch {progress.epoch}: expected batches with captions, got none"
-            msg += f"; look at what batches({progress.epoch}) gives"
+            msg = f"epoch {progress.epoch}: expected batches with captions, got none; look at what "
+            msg += f"batches({progress.epoch}) gives"
             raise InputError(msg)
         return progress
 
@@ -306,11 +293,8 @@ class _Run:
         return progress
 
     def _choose_checkpoint(self) -> str:
-        """The name of the checkpoint to go on from; "" without any.
-
-        Removes what a killed write left. Raises InputError, and changes nothing else, for a damaged
-        folder, or settings that are not those training began with.
-        """
+        """The name of the checkpoint to go on from; "" without any. Raises InputError for a damaged
+        folder, or settings that are not those training began with."""
         self.folder.mkdir(parents=True, exist_ok=True)
         found = newest_checkpoint(self.folder)
         if found is None:
@@ -335,12 +319,9 @@ class _Run:
     def _update(
         self, before: Progress, window: list[Batch], *, tokens: int, examples: int
     ) -> Progress:
-        """One update: the gradient of cross-entropy per token plus penalty per example.
-
-        Both means are over `tokens` and `examples` of all processes and all batches of the window:
-        so neither accumulating nor distributing changes the gradient. Raises InputError, before
-        the weights change, where the loss is not finite or memory runs out.
-        """
+        """One update: the gradient of cross-entropy per token plus penalty per example, means over
+        all processes and all batches of the window, so that neither accumulating nor distributing
+        changes it. Raises InputError, before the weights change, where it cannot be had."""
         # Dropout's seed is a function of seed, step and process, never of history: a resumed run
         # draws what the straight run drew, and a checkpoint needs no generator's state.
         name = f"{self.config.seed} {before.step} {self.rank}"
@@ -460,10 +441,9 @@ class _Run:
 
 
 def rate_at(config: TrainingConfig, *, step: int, progress: float) -> float:
-    """The learning rate of update number `step` (from 0), with a share `progress` of all epochs
-    behind it.
+    """The learning rate of update `step` (from 0), with a share `progress` of all epochs behind it.
 
-    The rate rises in a straight line over `warmup_steps`; a cosine multiplies it by
+    It rises in a straight line over `warmup_steps`; a cosine multiplies it by
     (1 + cos(pi * progress)) / 2 (Loshchilov and Hutter 2017, eq. 5, without restarts).
     """
     rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
@@ -475,8 +455,7 @@ def rate_at(config: TrainingConfig, *, step: int, progress: float) -> float:
 class _Reporter:
     """What a person sees of a run, by the main process alone; nothing of it enters a checkpoint.
 
-    Curves are written at once, as TensorBoard reads them: `torch.utils.tensorboard` writes from a
-    thread, where a full disk ends the thread, not the run.
+    Not by `torch.utils.tensorboard`, which writes from a thread: a full disk would end that alone.
     """
 
     def __init__(self, folder: Path, progress: Progress, *, epochs: int, total: int | None):
