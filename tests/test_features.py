@@ -60,18 +60,15 @@ def one_compilation():
 def test_a_plan_changes_how_features_are_made_but_not_what_they_are(
     backbone, images, precision, batch
 ):
-    found = Encoder(backbone, Plan(precision=precision, batch=batch))(images)
     plain = backbone(images)
+    found = Encoder(backbone, Plan(precision=precision, batch=batch))(images)
+    assert torch.equal(backbone(images), plain)  # left as it was
+    torch.nn.Linear(512, 3)(found).sum().backward()  # features can be trained upon
     assert found.shape == plain.shape == (5, 6, 512)
     assert found.dtype == torch.float32
     assert cosine_similarity(found, plain, dim=-1).min() >= 0.999
-    assert (found - plain).abs().max() <= (1e-4 if precision == "fp32" else 0.03) * plain.max()
-
-
-def test_bf16_does_round(backbone, images):
-    exact = Encoder(backbone, Plan(precision="fp32", batch=5))(images)
-    rounded = Encoder(backbone, Plan(precision="bf16", batch=5))(images)
-    assert not torch.allclose(exact, rounded, rtol=1e-5)
+    off = (found - plain).abs().max() / plain.max()
+    assert off <= 1e-4 if precision == "fp32" else 1e-4 < off <= 0.03
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -82,18 +79,6 @@ def test_a_picture_has_the_same_features_to_the_last_bit_whatever_comes_with_it(
     together = encoder(images)
     for cuts in ([1, 4], [2, 3], [4, 1]):
         assert torch.equal(torch.cat([encoder(part) for part in images.split(cuts)]), together)
-
-
-def test_an_encoder_leaves_its_backbone_as_it_was(backbone, images):
-    before = backbone(images)
-    Encoder(backbone, Plan(precision="bf16", batch=2))(images)
-    assert torch.equal(backbone(images), before)
-    assert {p.dtype for p in backbone.parameters()} == {torch.float32}
-
-
-def test_features_can_be_trained_upon(backbone, images):
-    found = Encoder(backbone, Plan(precision="fp32", batch=2))(images)
-    torch.nn.Linear(512, 3)(found).sum().backward()
 
 
 slow = pytest.mark.skipif(not os.environ.get("SONGTITLE_SLOW"), reason="SONGTITLE_SLOW is not set")
@@ -210,16 +195,6 @@ def test_what_is_written_is_read_again(tmp_path, rows, dtype):
         assert found[name].dtype == dtype
         assert torch.equal(found[name], tensor.to(dtype))
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-def test_half_precision_is_off_by_at_most_one_part_in_2048(tmp_path):
-    wide = torch.logspace(-4, 4, 1300).reshape(13, 100)
-    path = tmp_path / "features.safetensors"
-    with FeatureWriter(path, {"map": (13, 100)}, torch.float16) as writer:
-        writer.append("map", wide)
-        writer.finish()
-    found = read_features(path)["map"].float()
-    assert ((found - wide).abs() / wide).max() <= 2**-11
 
 
 @pytest.mark.parametrize("stop_after", range(7))
@@ -345,11 +320,9 @@ def test_a_torn_or_changed_file_is_refused_by_name(tmp_path, rows, how):
     spoil(path, how)
     with pytest.raises(InputError, match=r"features\.safetensors: expected .*, got .*; delete it"):
         read_features(path)
-
-
-def test_a_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(InputError, match=r"gone\.safetensors: expected a feature file, got no"):
-        read_features(tmp_path / "gone.safetensors")
+    path.unlink()
+    with pytest.raises(InputError, match=r"features\.safetensors: expected a feature file, got no"):
+        read_features(path)
 
 
 def test_rows_that_do_not_fit_are_refused_and_nothing_is_lost(tmp_path, rows):
@@ -410,7 +383,14 @@ def test_each_item_has_its_views_in_both_files_as_the_backbone_alone_sees_them(
     backbone, tmp_path, small_groups, monkeypatch
 ):
     monkeypatch.setattr(features, "native_precision", lambda device: "fp32")  # as it is alone
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
     result = run_jobs(jobs(), backbone, tmp_path, memories=BOTH)
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
+    assert json.loads(json.dumps(result))["shapes"]["pooled"]["valid"] == [5, 1, 1, 512]
+    assert result["timing"]["pictures_per_second"] > 0
+    assert result["parameters"] > 11e6
     pooled, maps = (read_features(tmp_path / f"{memory}.safetensors") for memory in BOTH)
     assert pooled["train"].shape == (11, 2, 1, 512)
     assert maps["train"].shape == (11, 2, 6, 512)
@@ -472,21 +452,6 @@ def test_timbre_lies_in_a_file_of_its_own_and_survives_a_kill(backbone, tmp_path
     assert timbre.shape == (8, 1, 1, 90)
     assert timbre[:, 0, 0, 5].tolist() == list(range(8))
     assert not (tmp_path / "map.safetensors").exists()
-
-
-def test_torch_has_as_many_threads_after_a_job_as_before(backbone, tmp_path):
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    run_jobs(jobs()[1:], backbone, tmp_path, memories=("pooled",))
-    assert torch.get_num_threads() == 3
-    torch.set_num_threads(before)
-
-
-def test_findings_are_plain_values(backbone, tmp_path):
-    result = run_jobs(jobs()[1:], backbone, tmp_path, memories=("pooled",))
-    assert json.loads(json.dumps(result))["shapes"] == {"pooled": {"valid": [5, 1, 1, 512]}}
-    assert result["timing"]["pictures_per_second"] > 0
-    assert result["parameters"] > 11e6
 
 
 def test_maps_are_kept_only_where_a_decoder_looks_at_them():

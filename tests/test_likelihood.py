@@ -1,5 +1,3 @@
-import random
-
 import pytest
 import torch
 from torch import nn
@@ -67,15 +65,10 @@ def test_a_song_scores_the_same_in_small_portions_and_alone(decoder, memory, bud
     assert torch.allclose(likelihoods(decoder, memory[3:4]), whole[3:4], atol=1e-5)
 
 
-def test_the_order_of_titles_is_the_order_of_columns(decoder, memory):
-    order = list(range(len(TITLES)))
-    random.Random(2).shuffle(order)
-    shuffled = likelihoods(decoder, memory, [ENCODED[i] for i in order])
-    assert torch.allclose(shuffled, likelihoods(decoder, memory)[:, order], atol=1e-6)
-
-
 def test_a_title_scores_the_same_whatever_other_titles_there_are(decoder, memory):
     whole = likelihoods(decoder, memory)
+    assert likelihoods(decoder, memory[:0]).shape == (0, len(TITLES))
+    assert likelihoods(decoder, memory, []).shape == (SONGS, 0)
     for column in range(len(TITLES)):
         alone = likelihoods(decoder, memory, [ENCODED[column]])
         assert torch.allclose(alone[:, 0], whole[:, column], atol=1e-5)
@@ -107,17 +100,9 @@ def test_each_shared_beginning_is_stepped_once_for_each_song(decoder, memory, mo
     assert sum(rows) == SONGS * len(beginnings)
 
 
-def test_no_songs_or_no_titles_give_an_empty_matrix(decoder, memory):
-    assert likelihoods(decoder, memory[:0]).shape == (0, len(TITLES))
-    assert likelihoods(decoder, memory, []).shape == (SONGS, 0)
-
-
 @pytest.mark.parametrize("title", [[4, VOCAB], [-1], [4, EOS, 5], [4, BOS]])
 def test_ids_that_are_not_those_of_words_are_refused(decoder, memory, title):
     with pytest.raises(InputError, match="titles: expected the ids of words, below 29, got"):
         likelihoods(decoder, memory, [title])
-
-
-def test_a_decoder_in_training_mode_is_refused(decoder, memory):
     with pytest.raises(InputError, match="decoder: expected one in evaluation mode"):
         likelihoods(decoder.train(), memory)

