@@ -13,7 +13,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from benchmarks.harness import Growth, Row, interleaved, named
 from songtitle.config import SearchConfig
 from songtitle.model.captioner import Searcher
-from songtitle.model.lstm import LSTMDecoder
+from songtitle.model.decoder import LSTMDecoder
 from songtitle.search.beam import beam_search, greedy_search
 from songtitle.search.candidates import Hypotheses
 from songtitle.shapes import State

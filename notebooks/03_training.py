@@ -143,7 +143,7 @@ print(f"logits {tuple(logits.shape)}: pictures, steps, words of the vocabulary")
 # words that the model hesitates between; one that knows nothing hesitates between all of them.
 
 # %%
-from songtitle.training.steps import token_loss
+from songtitle.training.loop import token_loss
 
 def loss_of(logits, targets):
     """Mean of -log p(true word), in nats; padding does not count."""

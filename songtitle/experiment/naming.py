@@ -27,9 +27,8 @@ from songtitle.experiment.inputs import (
     timbre_of,
 )
 from songtitle.experiment.learning import load_trained, training
-from songtitle.model.captioner import Captioner, Searcher
+from songtitle.model.captioner import Captioner, Searcher, log_likelihoods
 from songtitle.model.encoder import TimbreDoor
-from songtitle.model.likelihood import log_likelihoods
 from songtitle.search.candidates import Hypotheses
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory

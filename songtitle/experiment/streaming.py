@@ -25,8 +25,7 @@ from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.model.encoder import build_backbone
 from songtitle.text import clean_caption, tokenize
 from songtitle.training.checkpoints import best_checkpoint
-from songtitle.training.loop import fit
-from songtitle.training.steps import evaluate
+from songtitle.training.loop import evaluate, fit
 from songtitle.vocabulary import SPECIALS, Vocabulary
 
 INDEXES = "shard_indexes"  # below the data home

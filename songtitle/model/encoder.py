@@ -1,6 +1,5 @@
 """Encoders: what makes memory of pictures and of timbre, frozen or trained with the decoder."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -18,19 +17,19 @@ from songtitle.shapes import Features, Image, Memory, Timbre
 from songtitle.timbre import TIMBRE_SIZE, standardise, tile_to_width
 
 WIDTHS = dict.fromkeys(LITES, 1280) | dict(zip(RESNETS, (512, 512, 2048, 2048, 2048), strict=True))
+# Inputs in [-1, 1] are the TensorFlow convention that the packaged EfficientNets were trained with.
+SCALES = dict.fromkeys(LITES, ([0.5] * 3, [0.5] * 3))
+SCALES |= dict.fromkeys(RESNETS, ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 
 
 class Backbone(nn.Module):
     """A picture network without its pooling and classifier: `Image -> Features`.
 
-    `forward` takes RGB in [0, 1] of any size. Features are the last map's `height x width`
-    positions, row by row (`memory="map"`: 64 of them for 256 pixels a side, one for 32), or their
-    mean, one position (`"pooled"`).
-
-    Frozen, the network computes in evaluation mode whatever `train()` says, without gradients, its
-    normalisations folded into its convolutions (paper 4.2 trains only what comes after). Otherwise
-    every parameter trains, but the statistics of the batch normalisations stay those of ImageNet:
-    a batch of some ten pictures would give poor ones.
+    Features are the last map's positions, row by row (`memory="map"`: 64 of them for 256 pixels a
+    side, one for 32), or their mean, one position (`"pooled"`). Frozen, it stays in evaluation
+    mode, its normalisations folded into its convolutions (paper 4.2 trains only what comes after).
+    Else every parameter trains, but batch normalisations keep the statistics of ImageNet: ten
+    pictures would give poor ones.
     """
 
     mean: Tensor
@@ -50,9 +49,7 @@ class Backbone(nn.Module):
         if frozen:
             trunk = fold_batch_norm(trunk.eval()).requires_grad_(False)
         self.trunk = trunk.to(memory_format=torch.channels_last)
-        self.width = width
-        self.memory = memory
-        self.frozen = frozen
+        self.width, self.memory, self.frozen = width, memory, frozen
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
         self.train(self.training)
@@ -65,28 +62,18 @@ class Backbone(nn.Module):
                 module.eval()
         return self
 
-    def forward(self, image: Image) -> Features:
-        """`(batch, 3, height, width)` in [0, 1] -> `(batch, positions, features)`."""
-        if not self.frozen:
-            return self._features(image)
-        with torch.inference_mode():
-            features = self._features(image)
-        return features.clone()  # a plain tensor, so that what comes after can be trained
-
-    def _features(self, image: Image) -> Features:
+    def forward(self, image: Image, trunk: nn.Module | None = None) -> Features:
+        """Pictures in [0, 1] to features; `trunk` is the network in another form, a faster one."""
         normal = (image - self.mean) / self.std
-        grid = self.trunk(normal.contiguous(memory_format=torch.channels_last))
+        grid = (trunk or self.trunk)(normal.contiguous(memory_format=torch.channels_last))
         if self.memory == "pooled":
             grid = adaptive_avg_pool2d(grid, 1)
         return grid.flatten(2).transpose(1, 2)
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """Move each batch normalisation into the convolution before it: the same function, faster.
-
-    For networks in evaluation mode. Half the time of EfficientNet-Lite0 on a CPU goes into
-    normalising.
-    """
+    """Move each batch normalisation into the convolution before it, for evaluation mode: half of
+    EfficientNet-Lite0's time on a CPU goes into normalising."""
     for parent in list(network.modules()):
         for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
@@ -101,48 +88,37 @@ def build_backbone(
 ) -> Backbone:
     """Build a picture network by name, `efficientnet_lite0` to `2` or `resnet18` to `152`.
 
-    `weights` is `"imagenet"`, `"imagenet_v2"`, `"none"` (as initialised, for tests and for the
-    question what ImageNet contributes) or the path of a state dict, with or without a classifier
-    (`songtitle.model.weights` says more). Raises InputError for another name and for weights that
-    cannot be had, have another hash, or belong to another network.
+    The paper's is ResNet-152 (section 2); it pools to 2,048 numbers, not to the 512 of the text.
+    `weights` are as in `songtitle.model.weights`, with or without a classifier. Raises InputError
+    for another name and for weights that cannot be had, are damaged, or are of another network.
     """
-    if name in LITES:
-        import timm  # seconds to load, as torchvision below
-
-        network: Any = timm.create_model(f"tf_{name}", pretrained=False)
-        state = network_state(name, weights, network)
-        network.reset_classifier(0, "")
-        # Inputs in [-1, 1]: the TensorFlow convention these weights were trained with.
-        mean, std = [0.5] * 3, [0.5] * 3
-    elif name in RESNETS:
-        # The paper's network is ResNet-152 (section 2). It pools to 2,048 numbers, not to the 512
-        # of the text: `Projection` makes up for the layer that is missing there.
-        import torchvision
-
-        network = torchvision.models.get_model(name, weights=None)
-        state = network_state(name, weights, network)
-        children = [each for each in network.named_children() if each[0] not in ("avgpool", "fc")]
-        network = nn.Sequential(OrderedDict(children))
-        mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    else:
-        msg = f"encoder: expected one of {', '.join(LITES + RESNETS)}, got {name!r}"
+    if name not in WIDTHS:
+        msg = f"encoder: expected one of {', '.join(WIDTHS)}, got {name!r}"
         raise InputError(msg)
+    import timm  # seconds to load
+
+    network: Any
+    if name in LITES:
+        network = timm.create_model(f"tf_{name}", pretrained=False)
+    else:  # its blocks begin as torchvision's do, not as such that pass their input on
+        network = timm.create_model(name, pretrained=False, zero_init_last=False)
+    state = network_state(name, weights, network)
+    network.reset_classifier(0, "")
     if state is not None:
         state = {k: v for k, v in state.items() if not k.startswith(("fc.", "classifier."))}
-        fault = state_mismatch(network, state)
-        if fault:
+        if fault := state_mismatch(network, state):
             msg = f"weights: {weights} does not fit the encoder {name}; {fault}"
             raise InputError(msg)
         network.load_state_dict(state)
+    mean, std = SCALES[name]
     return Backbone(network, width=WIDTHS[name], mean=mean, std=std, memory=memory, frozen=frozen)
 
 
 class Projection(nn.Module):
     """Features to the decoder's width: linear, then batch normalisation, at each position.
 
-    The linear layer is missing from the paper's text, which lets ResNet pool to 512; it is what
-    turns 2,048 (or 1,280) numbers into the 512 that the LSTM reads. The batch normalisation after
-    it is that of paper section 2; its batch is every position of every example, in all processes.
+    The linear layer is missing from the paper's text, which lets ResNet pool to 512. The batch
+    normalisation is that of section 2; its batch is all positions of all examples and processes.
     """
 
     def __init__(self, features: int, dim: int):
@@ -157,11 +133,9 @@ class Projection(nn.Module):
 
 
 class PictureEncoder(Projection):
-    """A picture network and its projection: `Image -> Memory`.
+    """A picture network, fine-tuned or frozen, and its projection: `Image -> Memory`.
 
-    For a network that is fine-tuned, or frozen and run over pictures as they come. Features that
-    such a network made already are taken too. A frozen network is left out of the state dict: it
-    is known by name and digest, so that a checkpoint holds what was trained.
+    A frozen one is left out of the state dict, which holds what was trained.
     """
 
     def __init__(self, backbone: Backbone, dim: int):
@@ -186,10 +160,9 @@ def _miss_no_backbone(module: nn.Module, keys: Any) -> None:
 
 
 class TimbreEncoder(Projection):
-    """A trained door for timbre: 90 numbers, standardised, to one position of memory.
+    """A trained door for timbre: 90 numbers, by running statistics standardised, to one position.
 
-    Running statistics standardise: covariances are in the square of the means' unit, and one
-    learning rate has to fit both.
+    Covariances are in the square of the means' unit, and one learning rate has to fit both.
     """
 
     def __init__(self, dim: int):
@@ -205,9 +178,8 @@ class TimbreEncoder(Projection):
 class TimbreDoor(nn.Module):
     """The back door of the paper's Fig. 3: 90 timbre numbers, replicated to the decoder's width.
 
-    Nothing here is learned. `order` holds each of the 90 indices five or six times in random
-    order. `mean` and `std` standardise first; with 0 and 1 the numbers enter raw, as the paper's
-    text has it.
+    Nothing is learned. `order` holds each of the 90 indices five or six times, shuffled; `mean` 0
+    and `std` 1 let the numbers enter raw, as the paper's text has it.
     """
 
     order: Tensor
@@ -215,15 +187,11 @@ class TimbreDoor(nn.Module):
     std: Tensor
 
     def __init__(
-        self,
-        order: Int[Tensor, " dim"],
-        mean: Float[Tensor, " 90"],
-        std: Float[Tensor, " 90"],
+        self, order: Int[Tensor, " dim"], mean: Float[Tensor, " 90"], std: Float[Tensor, " 90"]
     ):
         super().__init__()
-        self.register_buffer("order", order)
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
+        for name, value in {"order": order, "mean": mean, "std": std}.items():
+            self.register_buffer(name, value)
 
     def forward(self, timbre: Timbre) -> Memory:
         """`(batch, 90)` or `(batch, 1, 90) -> (batch, 1, dim)`."""
@@ -234,10 +202,8 @@ class TimbreDoor(nn.Module):
 class BatchNorm(nn.BatchNorm1d):
     """`nn.BatchNorm1d` over `(items, dim)`, whose batch is the union of all processes' batches.
 
-    In training under `torch.distributed` with more than one process, mean and variance are those
-    of all rows in all processes (which may hold different numbers of rows), and gradients flow
-    through them: two processes compute what one with the joined batch would. In every other case
-    it is `nn.BatchNorm1d`. PyTorch's own SyncBatchNorm runs on GPUs alone.
+    In training with several processes, mean and variance are of all rows, of which each may hold
+    another number, and gradients flow through them. PyTorch's SyncBatchNorm runs on GPUs alone.
     """
 
     def forward(self, input: Float[Tensor, "items dim"]) -> Float[Tensor, "items dim"]:
@@ -252,13 +218,10 @@ class BatchNorm(nn.BatchNorm1d):
         centred = rows - mean  # the mean first: a difference of squares would lose digits
         variance = _AllSum.apply(centred.square().sum(0)) / count
         with torch.no_grad():
-            assert self.running_mean is not None
-            assert self.running_var is not None
-            assert self.num_batches_tracked is not None
-            assert self.momentum is not None
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)  # unbiased
+            own: Any = self  # buffers that `nn.BatchNorm1d` declares as perhaps missing
+            own.num_batches_tracked += 1
+            own.running_mean.lerp_(mean, own.momentum)
+            own.running_var.lerp_(variance * count / (count - 1), own.momentum)  # unbiased
         normal = centred * torch.rsqrt(variance + self.eps)
         if self.affine:
             normal = normal * self.weight + self.bias

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import time
 import warnings
 from collections import deque
@@ -21,27 +22,20 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from songtitle.errors import InputError
-from songtitle.machine import write_whole
 from songtitle.model.encoder import Backbone
 from songtitle.shapes import Features, Image
 
 Precision = Literal["fp32", "bf16"]
 
-# Pixels of a batch. On a CPU four pictures of 256 x 256, or as many tiles as have their area:
-# EfficientNet-Lite0 takes 1.6 times as long over sixteen, whose activations a cache of 32 MB does
-# not hold (ResNet-152 does not mind).
+# Pixels of a batch. On a CPU EfficientNet-Lite0 takes 1.6 times as long over sixteen pictures,
+# whose activations a cache of 32 MB does not hold.
 PIXELS = {"cpu": 4 * 256**2, "cuda": 256 * 256**2, "mps": 32 * 256**2}
-
 # Pictures of 256 x 256 from which compiling pays. For ResNet-152 it takes half a minute on two
-# cores, and saves 7 % of the time in fp32, 60 % in bf16 on a CPU with AMX. A graphics card needs
-# more pictures before half a minute matters.
+# cores, and saves 7 % of the time in fp32, 60 % in bf16 on a CPU with AMX.
 COMPILED_FROM = {("cpu", "fp32"): 100_000, ("cpu", "bf16"): 10_000}
 COMPILED_FROM_ELSEWHERE = 1_000_000
-
 GROUP = 32  # items whose pictures are in memory together, or as many as make a batch
-FLUSH_SECONDS = 2.0  # between promises that rows are safe: what a kill can cost
-# Maps are 64 times as large as pooled features; the half of that is worth an error of at most one
-# part in 2,048.
+# Maps are 64 times as large as pooled features: half of that is worth an error of 1 in 2,048.
 DTYPES = {"pooled": torch.float32, "map": torch.float16, "timbre": torch.float32}
 # The names of types are those of the safetensors format.
 NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -62,16 +56,14 @@ def plan_for(backbone: Backbone, *, pictures: int, height: int, width: int) -> P
     device = backbone.mean.device
     precision = native_precision(device)
     batch = max(1, min(PIXELS[device.type] // (height * width), pictures))
-    enough = COMPILED_FROM.get((device.type, precision), COMPILED_FROM_ELSEWHERE)
-    compiled = pictures * height * width >= enough * 256**2
+    enough = 256**2 * COMPILED_FROM.get((device.type, precision), COMPILED_FROM_ELSEWHERE)
+    compiled = pictures * height * width >= enough
     return Plan(precision=precision, batch=batch, compiled=compiled)
 
 
 def native_precision(device: torch.device) -> Precision:
-    """Give bf16 where the device multiplies matrices of it faster than of fp32, else fp32.
-
-    On a CPU that takes AMX or AVX512-BF16; without them bf16 is emulated, and slower than fp32.
-    """
+    """Give bf16 where the device multiplies matrices of it faster than of fp32, else fp32: on a CPU
+    that takes AMX or AVX512-BF16, without which bf16 is emulated."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     # No public name tells yet; a PyTorch without these asks for fp32.
@@ -83,12 +75,10 @@ def native_precision(device: torch.device) -> Precision:
 class Encoder:
     """A frozen backbone in a faster form: `Image -> Features`, for any number of pictures.
 
-    Whatever number comes, the network sees batches of `plan.batch` (the last one filled up with
-    black), so that a picture's features do not depend on the pictures beside it, not in the last
-    bit. Each has a cosine of at least 0.999 to what the backbone itself gives in fp32.
-
-    A compiled plan needs a C++ compiler (on CUDA Triton); without one the network runs uncompiled
-    and warns. Compiling happens with the first pictures and takes `compile_seconds`.
+    Batches are of `plan.batch`, the last one filled up with black, so that a picture's features do
+    not depend on those beside it, not in the last bit. Each has a cosine of at least 0.999 to what
+    the backbone gives in fp32. A compiled plan needs a C++ compiler (on CUDA Triton), and goes on
+    without, with a warning; compiling comes with the first pictures and takes `compile_seconds`.
     """
 
     def __init__(self, backbone: Backbone, plan: Plan):
@@ -96,8 +86,8 @@ class Encoder:
         self.compile_seconds = 0.0
         self._compiles = plan.compiled
         self._backbone = backbone
-        if plan.precision == "bf16":
-            self._backbone = _with_trunk(backbone, _InBfloat16(backbone.trunk))
+        bf16 = plan.precision == "bf16"
+        self._trunk = _InBfloat16(backbone.trunk) if bf16 else backbone.trunk
 
     @torch.no_grad()
     def __call__(self, images: Image) -> Features:
@@ -111,22 +101,20 @@ class Encoder:
 
     def _run(self, images: Image) -> Features:
         if not self._compiles:
-            return self._backbone(images)
+            return self._backbone(images, self._trunk)
         import torch._inductor.config as inductor  # takes seconds
 
         self._compiles = False
         started = time.perf_counter()
-        trunk: Any = torch.compile(copy.deepcopy(self._backbone.trunk), dynamic=False)
-        backbone = _with_trunk(self._backbone, trunk)
+        trunk: Any = torch.compile(copy.deepcopy(self._trunk), dynamic=False)
         try:
             with inductor.patch(freezing=True):  # weights as constants, laid out for the kernels
-                features = backbone(images)
+                features = self._backbone(images, trunk)
         except RuntimeError as error:  # dynamo's errors are; so is one of the network itself
             reason = str(error).strip().splitlines()[0]
             warnings.warn(f"encoding: goes on uncompiled; compiling failed: {reason}", stacklevel=2)
-            return self._backbone(images)
-        self._backbone = backbone
-        self.compile_seconds = time.perf_counter() - started
+            return self._backbone(images, self._trunk)
+        self._trunk, self.compile_seconds = trunk, time.perf_counter() - started
         return features
 
 
@@ -141,157 +129,105 @@ class _InBfloat16(nn.Module):
         return self.trunk(images.to(torch.bfloat16)).float()
 
 
-def _with_trunk(backbone: Backbone, trunk: nn.Module) -> Backbone:
-    """Make a backbone that shares all but its network with another."""
-    other = copy.copy(backbone)
-    other._modules = {**backbone._modules, "trunk": trunk}
-    return other
-
-
 class FeatureWriter:
-    """A feature file in the making: `append` rows of each tensor in order, then `finish`.
+    """A feature file in the making: `append` rows tensor by tensor, in order, then `finish`.
 
-    `shapes` gives each tensor's name and whole shape, items first. The file is of the safetensors
-    format. Until it is whole it is called `PATH.partial`; beside it, `PATH.progress.json` says how
-    many rows of each tensor are on the disk. If both are there and were begun with these very
-    arguments, writing goes on from that row, `done(name)`; else it begins anew.
-
+    `shapes` gives each tensor's name and whole shape, items first; `done` how many of its rows are
+    written. The file is of the safetensors format and is called `PATH.partial` until it is whole.
+    It only grows, so its length tells a later writer with these very arguments where to go on.
     Raises InputError when the disk cannot hold the file, when rows do not fit, are too many or too
     few, and when they hold a number that is not finite or beyond the range of `dtype`.
     """
 
     def __init__(
-        self,
-        path: Path,
-        shapes: Mapping[str, tuple[int, ...]],
-        dtype: torch.dtype = torch.float32,
+        self, path: Path, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype = torch.float32
     ):
         self.path, self.shapes, self.dtype = path, dict(shapes), dtype
         self._partial = path.with_name(f"{path.name}.partial")
-        self._progress = path.with_name(f"{path.name}.progress.json")
-        self._header, self._starts, size = self._layout()
-        self._rows = self._promised(size) or self._create(size)
-        self._file = self._partial.open("r+b")
-        self._flushed = time.monotonic()
+        # The format: eight bytes of length (little endian), then JSON, padded with spaces; offsets
+        # count from the end of the header.
+        rows = {n: (shape[0], math.prod(shape[1:]) * dtype.itemsize) for n, shape in shapes.items()}
+        entries: dict[str, Any] = {"__metadata__": {"sha256": UNSIGNED}}
+        end = 0
+        for name, (count, size) in rows.items():
+            offsets = [end, end := end + count * size]
+            entry = {"dtype": NAMES[dtype], "shape": list(shapes[name]), "data_offsets": offsets}
+            entries[name] = entry
+        text = json.dumps(entries).encode()
+        text += b" " * (-len(text) % 8)
+        self._header = len(text).to_bytes(8, "little") + text
+        there = 0
+        if self._partial.exists():
+            with self._partial.open("rb") as file:
+                if file.read(len(self._header)) == self._header:
+                    there = file.seek(0, os.SEEK_END) - len(self._header)
+        self.done, kept, left = {}, len(self._header), there
+        for name, (count, size) in rows.items():
+            self.done[name] = min(count, left // size)
+            kept += self.done[name] * size
+            left = left - count * size if self.done[name] == count else 0
+        room = len(self._header) + end - kept
+        if room > shutil.disk_usage(path.parent).free:
+            # Said now, rather than when the disk is full after hours.
+            problem = f"expected room for {room / 2**20:.0f} MB, got less; free some, or choose "
+            raise _refusal(path, problem + "another folder")
+        # Unbuffered: a kill would lose what waits in a buffer.
+        self._file = self._partial.open("r+b" if there else "w+b", buffering=0)
+        self._file.write(self._header)
+        self._file.truncate(kept)
 
     def __enter__(self) -> "FeatureWriter":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        if not self._file.closed:
-            self.flush()
-            self._file.close()
-
-    def done(self, name: str) -> int:
-        """Give the number of rows of a tensor that are written."""
-        return self._rows[name]
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def append(self, name: str, rows: Tensor) -> None:
         """Write the next rows of a tensor, `(rows, ...)` as its shape says."""
-        shape, first = self.shapes[name], self._rows[name]
-        if rows.shape[1:] != shape[1:] or first + len(rows) > shape[0]:
+        shape, first = self.shapes[name], self.done[name]
+        begun = next((each for each in self.shapes if self.done[each] < self.shapes[each][0]), name)
+        left = shape[0] - first if name == begun else 0
+        if rows.shape[1:] != shape[1:] or len(rows) > left:
             wanted, got = (" x ".join(map(str, each[1:])) for each in (shape, rows.shape))
-            msg = (
-                f"{self.path}: {name}: expected at most {shape[0] - first} more rows of "
-                f"{wanted}, got {len(rows)} of {got}; state the shape of what is encoded"
+            raise _refusal(
+                self.path,
+                f"{name}: expected at most {left} more rows of {wanted}, got {len(rows)} of {got}; "
+                "state the shape of what is encoded, and write one tensor after another",
             )
-            raise InputError(msg)
         stored = rows.detach().to("cpu", self.dtype).flatten(1)
         finite = torch.isfinite(stored).all(dim=1)
         if not finite.all():
             bad = first + int((~finite).nonzero()[0])
-            msg = (
-                f"{self.path}: {name}: expected finite numbers that {NAMES[self.dtype]} can hold, "
-                f"got others in row {bad}; check that picture and the encoder's weights"
+            raise _refusal(
+                self.path,
+                f"{name}: expected finite numbers that {NAMES[self.dtype]} can hold, got others in "
+                f"row {bad}; check that picture and the encoder's weights",
             )
-            raise InputError(msg)
-        row_bytes = math.prod(shape[1:]) * self.dtype.itemsize
-        self._file.seek(self._starts[name] + first * row_bytes)
-        self._file.write(stored.view(torch.uint8).numpy().data)
-        self._rows[name] = first + len(rows)
-        if time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Bring all rows to the disk, then promise them in the progress file."""
-        self._sync()
-        write_whole(self._progress, json.dumps({"rows": self._rows}))
-        self._flushed = time.monotonic()
+        self._file.seek(0, os.SEEK_END)
+        content = stored.view(torch.uint8).flatten().numpy()
+        while len(content):  # unbuffered, a file may take a part
+            content = content[self._file.write(content.data) :]
+        self.done[name] = first + len(rows)
 
     def finish(self) -> None:
         """Sign the file and give it its name; every row has to be there."""
         for name, shape in self.shapes.items():
-            if self._rows[name] != shape[0]:
-                msg = (
-                    f"{self.path}: {name}: expected {shape[0]} rows, got {self._rows[name]}; "
-                    "append the rest first"
+            if self.done[name] != shape[0]:
+                raise _refusal(
+                    self.path,
+                    f"{name}: expected {shape[0]} rows, got {self.done[name]}; append the rest",
                 )
-                raise InputError(msg)
-        self.flush()
         self._file.seek(len(self._header))
         signature = hashlib.file_digest(self._file, "sha256").hexdigest()
         self._file.seek(0)
         self._file.write(self._header.replace(UNSIGNED.encode(), signature.encode(), 1))
-        self._sync()
+        os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self._partial, self.path)
-        self._progress.unlink(missing_ok=True)
 
-    def _layout(self) -> tuple[bytes, dict[str, int], int]:
-        """The header, where in the file each tensor starts, and the file's size in bytes.
 
-        The format: eight bytes of length (little endian), then JSON, padded with spaces; offsets
-        count from the end of the header.
-        """
-        entries: dict[str, Any] = {"__metadata__": {"sha256": UNSIGNED}}
-        offsets, end = {}, 0
-        for name, shape in self.shapes.items():
-            offsets[name], end = end, end + math.prod(shape) * self.dtype.itemsize
-            entries[name] = {
-                "dtype": NAMES[self.dtype],
-                "shape": list(shape),
-                "data_offsets": [offsets[name], end],
-            }
-        text = json.dumps(entries).encode()
-        text += b" " * (-len(text) % 8)
-        header = len(text).to_bytes(8, "little") + text
-        starts = {name: len(header) + offset for name, offset in offsets.items()}
-        return header, starts, len(header) + end
-
-    def _promised(self, size: int) -> dict[str, int] | None:
-        """The promised rows of an interrupted writer, if it wrote the same file."""
-        try:
-            found = json.loads(self._progress.read_bytes())["rows"]
-            rows = {name: found[name] for name in self.shapes}
-            fits = all(0 <= rows[name] <= shape[0] for name, shape in self.shapes.items())
-            with self._partial.open("rb") as file:
-                same = file.read(len(self._header)) == self._header
-            same &= self._partial.stat().st_size == size
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return rows if fits and same else None
-
-    def _create(self, size: int) -> dict[str, int]:
-        self._progress.unlink(missing_ok=True)
-        try:
-            with self._partial.open("wb") as file:
-                file.write(self._header)
-                # Ask for all the room now, rather than find the disk full after hours.
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, size)
-                file.truncate(size)
-        except OSError as error:
-            self._partial.unlink(missing_ok=True)
-            msg = (
-                f"{self.path}: expected room for {size / 2**20:.0f} MB, got "
-                f"{error.strerror or error}; free some, or choose another folder"
-            )
-            raise InputError(msg) from error
-        return dict.fromkeys(self.shapes, 0)
-
-    def _sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
+def _refusal(path: Path, problem: str) -> InputError:
+    return InputError(f"{path}: {problem}")
 
 
 def read_features(path: Path) -> dict[str, Tensor]:
@@ -303,20 +239,20 @@ def read_features(path: Path) -> dict[str, Tensor]:
     """
     advice = "delete it, and it is computed again"
     if not path.is_file():
-        msg = f"{path}: expected a feature file, got no such file; run the stage that writes it"
-        raise InputError(msg)
+        raise _refusal(
+            path, "expected a feature file, got no such file; run the stage that writes it"
+        )
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
-        msg = f"{path}: expected a whole feature file, got a torn one or none ({reason}); {advice}"
-        raise InputError(msg) from error
+        problem = f"expected a whole feature file, got a torn one or none ({reason}); {advice}"
+        raise _refusal(path, problem) from error
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if header.get("__metadata__", {}).get("sha256") != found:
-        msg = f"{path}: expected the content that was signed, got another; {advice}"
-        raise InputError(msg)
+        raise _refusal(path, f"expected the content that was signed, got another; {advice}")
     return tensors
 
 
@@ -348,19 +284,19 @@ def run_jobs(
     """
     clock = time.perf_counter()
     shapes: dict[str, dict[str, tuple[int, ...]]] = {memory: {} for memory in memories}
-    plans = {}
+    encoders = []
     for job in jobs:  # one item tells the shapes
-        images, timbre = job.look(job.items[0])
+        (images, timbre), items = job.look(job.items[0]), len(job.items)
         views, _, height, width = images.shape
-        pictures = len(job.items) * views
-        plans[job.name] = plan_for(backbone, pictures=pictures, height=height, width=width)
+        plan = plan_for(backbone, pictures=items * views, height=height, width=width)
+        encoders.append(Encoder(backbone, plan))
         positions, features = backbone(images[:1].to(backbone.mean.device)).shape[1:]
         for memory in memories:
             kept = 1 if memory == "pooled" else positions
-            shapes[memory][job.name] = (len(job.items), views, kept, features)
+            shapes[memory][job.name] = (items, views, kept, features)
         if timbre is not None:
-            shapes.setdefault("timbre", {})[job.name] = (len(job.items), 1, 1, len(timbre))
-    encoded, compiling = 0, 0.0
+            shapes.setdefault("timbre", {})[job.name] = (items, 1, 1, len(timbre))
+    encoded = 0
     with ExitStack() as stack:
         writers = {
             memory: stack.enter_context(
@@ -374,24 +310,21 @@ def run_jobs(
         pool = stack.enter_context(
             ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
         )
-        for job in jobs:
-            encoder = Encoder(backbone, plans[job.name])
-            first = min(writer.done(job.name) for writer in writers.values())
-            views = next(iter(shapes.values()))[job.name][1]
-            group = max(GROUP, -(-encoder.plan.batch // views))
+        for job, encoder in zip(jobs, encoders, strict=True):
+            first = min(writer.done[job.name] for writer in writers.values())
+            group = max(GROUP, -(-encoder.plan.batch // shapes[memories[0]][job.name][1]))
             # A graphics card gets the next group prepared while it works on one.
             ahead = encoder.device.type != "cpu"
-            for start, looks in _looks(job, first, group=group, ahead=ahead, pool=pool):
+            for start, looks in _looks(job, first, pool, group=group, ahead=ahead):
                 images = torch.stack([look.images for look in looks])
                 maps = encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-                encoded += images.shape[0] * images.shape[1]
+                encoded += len(images) * images.shape[1]
                 rows = {"pooled": maps.mean(2, keepdim=True), "map": maps}
                 if "timbre" in writers:
                     heard = [look.timbre for look in looks if look.timbre is not None]
                     rows["timbre"] = torch.stack(heard)[:, None, None]
                 for memory, writer in writers.items():
-                    writer.append(job.name, rows[memory][writer.done(job.name) - start :])
-            compiling += encoder.compile_seconds
+                    writer.append(job.name, rows[memory][writer.done[job.name] - start :])
         for writer in writers.values():
             writer.finish()
     seconds = time.perf_counter() - clock
@@ -400,20 +333,18 @@ def run_jobs(
         "parameters": sum(parameter.numel() for parameter in backbone.parameters()),
         "timing": {
             "encode_seconds": round(seconds, 3),
-            "compile_seconds": round(compiling, 3),
+            "compile_seconds": round(sum(encoder.compile_seconds for encoder in encoders), 3),
             "pictures_per_second": round(encoded / seconds, 2),
         },
     }
 
 
 def _looks(
-    job: Job, first: int, *, group: int, ahead: bool, pool: ThreadPoolExecutor
+    job: Job, first: int, pool: ThreadPoolExecutor, *, group: int, ahead: bool
 ) -> Iterator[tuple[int, list[Look]]]:
-    """Groups of items, looked at by several threads, from the group that holds item `first`."""
-    if first == len(job.items):
-        return
+    """Groups of items from `first` on, looked at by several threads, each with its place."""
     begun: deque[tuple[int, Iterator[Look]]] = deque()
-    for start in range(first - first % group, len(job.items), group):
+    for start in range(first, len(job.items), group):
         begun.append((start, pool.map(job.look, job.items[start : start + group])))
         if len(begun) > ahead:
             ready, looks = begun.popleft()

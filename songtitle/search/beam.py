@@ -5,16 +5,10 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import pad
 
 from songtitle.config import SearchConfig
 from songtitle.errors import InputError
-from songtitle.search.candidates import (
-    Hypotheses,
-    Step,
-    banned_tokens,
-    best_tokens,
-)
+from songtitle.search.candidates import Hypotheses, Step, banned_tokens, best_tokens
 from songtitle.shapes import State
 
 
@@ -59,69 +53,58 @@ def beam_search(
     After every step an example keeps the `beam_size` candidates of the highest score
     `log_prob / length ** length_penalty`, length counting `<eos>`. Each unfinished hypothesis
     gives one candidate a token; a finished one (it ends in `<eos>`) stays a single candidate
-    with its final score, holding its place until better ones push it out. One that is pushed out
-    is set aside, and ranked with the rest at the end: what is better now may come to less. The
-    search ends when all are finished, or after `max_steps` tokens, unfinished hypotheses then
-    being returned as they stand (`unfinished="drop"` leaves them out). Equal scores: the
-    better-placed parent first, then the likelier token, then the smaller id; those set aside last.
+    until better ones push it out, and is then ranked with the rest at the end: what is better now
+    may come to less. The search ends when all are finished, or after `max_steps` tokens (what is
+    unfinished then is returned too, unless `unfinished="drop"`). Equal scores: the better-placed
+    parent first, then the likelier token, then the smaller id; those pushed out last.
 
-    Tokens in `never` are not chosen, nor what `min_length` and `no_repeat_ngram` forbid. They keep
-    their share of the probability: a log-probability is the model's, whatever the rules. With
-    `logits`, the step returns scores from which each row's log-sum-exp is still to be taken, or a
-    `Product` that gives them.
+    Tokens in `never` are not chosen, nor what `min_length` and `no_repeat_ngram` forbid; they keep
+    their share of the probability. With `logits`, the step returns scores from which each row's
+    log-sum-exp is still to be taken, or a `Product` that gives them.
 
-    An example's result does not depend on the rest of its batch. A beam as wide as the number
-    of possible hypotheses finds what exhaustive search finds. With a length penalty the
-    hypotheses are in the order of their penalised scores. Without one, the first hypothesis is
-    that of a search which always continues `beam_size` unfinished hypotheses beside the finished.
+    An example's result does not depend on the rest of its batch. A beam as wide as the number of
+    possible hypotheses finds what exhaustive search finds. Without a length penalty, the first
+    hypothesis is that of a search which always continues `beam_size` unfinished ones.
     """
     width, penalty = config.beam_size, config.length_penalty
     if not state:
         msg = "search: expected a state with at least one tensor led by the batch axis, got none"
         raise InputError(msg)
     batch, device = next((len(value), value.device) for value in state.values())
-    tokens = torch.full((batch, 1, config.max_steps), eos_id, device=device)
-    total = torch.zeros(batch, 1, device=device)
-    lengths = torch.zeros(batch, 1, device=device)
+    tokens = torch.full((batch, width, config.max_steps), eos_id, device=device)
+    # All begin with `<bos>`, so of each example one place is taken and the others are empty.
+    total = torch.full((batch, width), -torch.inf, device=device)
+    total[:, 0] = 0.0
+    finished = total.isneginf()
+    lengths = torch.zeros(batch, width, device=device)
     last = torch.full((batch,), bos_id, device=device)
-    finished = torch.zeros(batch, 1, dtype=torch.bool, device=device)
     aside = tokens[:, :0], total[:, :0], lengths[:, :0]  # finished, then pushed out of the beam
-    first_row = torch.arange(batch, device=device)[:, None]
-    live = torch.arange(batch, device=device)  # the rows that go on: a finished one costs no step
+    first_row = torch.arange(batch, device=device)[:, None] * width
+    live = first_row.flatten()  # the rows that go on: a finished one costs no step
     for position in range(config.max_steps):
-        beams = total.shape[1]
         scores, state = step(last, state)
-        banned = banned_tokens(
-            tokens.flatten(0, 1)[live, :position],
-            eos_id=eos_id,
-            never=never,
-            min_length=config.min_length,
-            no_repeat_ngram=config.no_repeat_ngram,
-        )
+        history = tokens.flatten(0, 1)[live, :position]
+        banned = banned_tokens(history, eos_id=eos_id, never=never, config=config)
         # No parent can send more than `width` children into the next beam, so ranking the best
         # few of each row is ranking all of them, and the vocabulary axis is read only once.
         best, ids = best_tokens(scores, width, banned, logits=logits)
-        gains = best.new_full((batch * beams, best.shape[-1]), -torch.inf)
+        gains = best.new_full((batch * width, best.shape[-1]), -torch.inf)
         gains[:, 0] = 0.0  # a finished row stays as it is: one <eos> more, at no cost
         choices = ids.new_full(gains.shape, eos_id)
         gains[live], choices[live] = best, ids
-        gains = gains.unflatten(0, (batch, beams))
-        choices = choices.unflatten(0, (batch, beams))
-
-        candidates = total[..., None] + gains
+        candidates = total[..., None] + gains.unflatten(0, (batch, width))
         lengths = lengths + ~finished
         ranks = (candidates / (lengths**penalty)[..., None]).flatten(1)
-        order = _fill(ranks, width, -torch.inf).argsort(dim=-1, descending=True, stable=True)
-        order = order[:, :width]
-        parents = (order // gains.shape[-1]).clamp(max=beams - 1)
+        order = ranks.argsort(dim=-1, descending=True, stable=True)[:, :width]
+        parents = order // gains.shape[-1]
         gone = finished & total.isfinite()
         gone &= ~torch.zeros_like(finished).scatter(1, parents, True)
         if gone.any():
             leaving = tokens, total.where(gone, -torch.inf), lengths
             aside = _best_of(aside, leaving, penalty, width)
 
-        total = _fill(candidates.flatten(1), width, -torch.inf).gather(1, order)
-        chosen = _fill(choices.flatten(1), width, eos_id).gather(1, order)
+        total = candidates.flatten(1).gather(1, order)
+        chosen = choices.view(batch, -1).gather(1, order)
         lengths = lengths.gather(1, parents)
         finished = finished.gather(1, parents) | (chosen == eos_id) | total.isneginf()
         tokens = tokens.gather(1, parents[..., None].expand(-1, -1, config.max_steps))
@@ -132,11 +115,10 @@ def beam_search(
             finished = finished | hopeless
         if finished.all() or position + 1 == config.max_steps:
             break
-        place = torch.zeros(batch * beams, dtype=torch.long, device=device)
+        place = torch.zeros(batch * width, dtype=torch.long, device=device)
         place[live] = torch.arange(len(live), device=device)  # of each row in the state
-        parent_rows = (first_row * beams + parents).flatten()
         live = (~finished).flatten().nonzero().flatten()
-        came_from = place[parent_rows[live]]
+        came_from = place[(first_row + parents).flatten()[live]]
         state = {name: value.index_select(0, came_from) for name, value in state.items()}
         last = chosen.flatten()[live]
     if config.unfinished == "drop":
@@ -152,8 +134,6 @@ Ranked = tuple[Tensor, Tensor, Tensor]
 
 def _best_of(first: Ranked, second: Ranked, penalty: int | float, width: int) -> Ranked:
     """The `width` best by penalised score, of equals those of `first` before those of `second`."""
-    if not second[1].shape[1] and not penalty and (first[1].diff(dim=1) <= 0).all():
-        return first
     tokens, total, lengths = (torch.cat(pair, dim=1) for pair in zip(first, second, strict=True))
     order = (total / lengths**penalty).argsort(dim=-1, descending=True, stable=True)[:, :width]
     rows = torch.arange(len(tokens), device=tokens.device)[:, None]
@@ -180,7 +160,3 @@ def _hopeless(
         # One without hope may still push out one with hope, so an example is over as a whole.
         hopeless &= (hopeless | finished).all(dim=1, keepdim=True)
     return hopeless
-
-
-def _fill(candidates: Tensor, width: int, value: int | float) -> Tensor:
-    return pad(candidates, (0, max(0, width - candidates.shape[1])), value=value)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from numba import njit
 from torch import Tensor
 
+from songtitle.config import SearchConfig
 from songtitle.errors import InputError
 from songtitle.shapes import State
 
@@ -25,7 +26,7 @@ ROWS_PER_THREAD = 4  # below that, starting a thread costs more than it saves
 class Product:
     """Logits that are not computed yet: `hidden @ weight.T + bias`, one row for each hypothesis.
 
-    A step may return this in place of logits; search then computes them in the way that is fastest.
+    A step may return this in place of logits; search computes them in the way that is fastest.
     """
 
     hidden: Float[Tensor, "group dim"]
@@ -75,36 +76,28 @@ def best_tokens(
 ) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"]]:
     """Find the log-probabilities and ids of the `width` likeliest tokens that are not banned.
 
-    The best comes first, of equals the smaller id; `kept = min(width, vocab)`. `scores` are
-    log-probabilities or, with `logits`, scores from which each row's log-sum-exp is still to be
-    taken: it is taken from the few that win. `banned` holds ids, or -1 for none. A banned token is
-    left out after the fact: it counts among the probabilities, which still add up to one with it.
+    The best comes first, of equals the smaller id. `scores` are log-probabilities or, with
+    `logits`, scores from which each row's log-sum-exp is still to be taken: it is taken from the
+    few that win. `banned` holds ids, or -1 for none; they keep their share of the probability.
     """
     # Each banned id can take one place among the best, no more.
     wanted = min(width + banned.shape[-1], scores.shape[-1])
-    if logits:
-        if not _compiled_reads(scores):
-            scores = scores.whole() if isinstance(scores, Product) else scores
-            # A sum over the vocabulary wants more than bfloat16.
-            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        if _compiled_reads(scores):
-            values, ids, total = row_top(scores, wanted)
-        else:
-            assert isinstance(scores, Tensor)
-            values, ids = _top(scores, wanted)
-            total = scores.logsumexp(dim=-1)
-        values = values - total[:, None]
-    elif isinstance(scores, Product):
-        msg = "search: expected log-probabilities from the step, got a product; pass logits=True"
-        raise InputError(msg)
+    if isinstance(scores, Product):
+        if not logits:
+            msg = "search: expected log-probabilities from the step, got a product; pass "
+            raise InputError(msg + "logits=True")
+        if not _compiled_reads(scores.hidden):
+            scores = scores.whole()
+    if isinstance(scores, Tensor):  # a sum over the vocabulary wants more than bfloat16
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    if isinstance(scores, Product) or _compiled_reads(scores):
+        values, ids, total = row_top(scores, wanted)
     else:
-        values, ids = _top(scores, wanted)
-    if values[:, 0].isnan().any():
-        msg = (
-            "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
-            "model's weights and inputs"
-        )
-        raise InputError(msg)
+        values, ids, total = *_top(scores, wanted), scores.logsumexp(dim=-1)
+    values = values - total[:, None] if logits else values
+    if (values[:, 0].isnan() | total.isnan()).any():
+        msg = "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
+        raise InputError(msg + "model's weights and inputs")
     if banned.shape[-1]:
         values = values.masked_fill((ids[..., None] == banned[:, None]).any(-1), -torch.inf)
         order = values.argsort(dim=-1, descending=True, stable=True)
@@ -113,29 +106,22 @@ def best_tokens(
 
 
 def banned_tokens(
-    history: Int[Tensor, "rows steps"],
-    *,
-    eos_id: int,
-    never: Sequence[int],
-    min_length: int,
-    no_repeat_ngram: int,
+    history: Int[Tensor, "rows steps"], *, eos_id: int, never: Sequence[int], config: SearchConfig
 ) -> Int[Tensor, "rows bans"]:
     """List what may not come after each row's tokens so far: ids, -1 where a place bans nothing."""
-    rows, length = history.shape
-    fixed = [*never, *([eos_id] if length < min_length else [])]
+    (rows, length), size = history.shape, config.no_repeat_ngram
+    fixed = [*never, *([eos_id] if length < config.min_length else [])]
     always = history.new_tensor(fixed, dtype=torch.long).expand(rows, -1)
-    if not no_repeat_ngram or length < no_repeat_ngram:
+    if not size or length < size:
         return always
-    grams = history.unfold(1, no_repeat_ngram, 1)  # every n-gram of the row
-    begun = history[:, None, length - no_repeat_ngram + 1 :]  # the one that the next token ends
+    grams = history.unfold(1, size, 1)  # every n-gram of the row
+    begun = history[:, None, length - size + 1 :]  # the one that the next token ends
     said = (grams[..., :-1] == begun).all(-1)
     return torch.cat([always, grams[..., -1].where(said, -1)], dim=1)
 
 
-def _compiled_reads(scores: Tensor | Product) -> bool:
-    """Whether scores are what `row_top` takes: float32 on the CPU."""
-    kind = scores.hidden if isinstance(scores, Product) else scores
-    return kind.device.type == "cpu" and kind.dtype == torch.float32
+def _compiled_reads(scores: Tensor) -> bool:
+    return scores.device.type == "cpu" and scores.dtype == torch.float32
 
 
 def _top(
@@ -146,27 +132,24 @@ def _top(
     `topk` does not say which of equal values it takes. Within its choice a stable sort settles
     that; a tie across the edge of the choice needs the row's full order, and is rare.
     """
-    kept = min(width, scores.shape[-1])
-    values, ids = scores.topk(min(kept + 1, scores.shape[-1]), dim=-1)
-    ids = ids[:, :kept].sort(dim=-1).values
-    order = scores.gather(1, ids).argsort(dim=-1, descending=True, stable=True)
-    ids = ids.gather(1, order)
-    if values.shape[-1] > kept:
-        edge = values[:, kept - 1]
-        tied = ((edge == values[:, kept]) & edge.isfinite()).nonzero().flatten()
+    values, ids = scores.topk(min(width + 1, scores.shape[-1]), dim=-1)
+    ids = ids[:, :width].sort(dim=-1).values
+    ids = ids.gather(1, scores.gather(1, ids).argsort(dim=-1, descending=True, stable=True))
+    if values.shape[-1] > width:
+        edge = values[:, width - 1]
+        tied = ((edge == values[:, width]) & edge.isfinite()).nonzero().flatten()
         if len(tied):
-            full = scores[tied].argsort(dim=-1, descending=True, stable=True)
-            ids[tied] = full[:, :kept]
+            ids[tied] = scores[tied].argsort(dim=-1, descending=True, stable=True)[:, :width]
     return scores.gather(1, ids), ids
 
 
 def row_top(scores: Tensor | Product, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Find the `width` highest of each row, of equals the smaller id first, and the log-sum-exp.
 
-    Gives values and ids `(rows, kept)`, highest first, and totals `(rows)`. `scores (rows, vocab)`
-    are float32 on the CPU. A row with NaN or plus infinity has NaN for its
-    log-sum-exp. A `Product` is taken in parts that stay in the processor's cache and are read there
-    at once: nothing as wide as the vocabulary is written to memory.
+    Gives values and ids `(rows, kept)`, highest first, and totals `(rows)`, NaN for a row with NaN
+    or plus infinity. `scores (rows, vocab)` are float32 on the CPU. A `Product` is taken in parts
+    that are read at once, while they are in the processor's cache; `topk` and `logsumexp` would
+    write and read all of it several times.
     """
     rows, vocab = scores.shape
     kept = min(width, vocab)
@@ -177,26 +160,19 @@ def row_top(scores: Tensor | Product, width: int) -> tuple[Tensor, Tensor, Tenso
     # torch's or must not be entered twice at a time. A pool of its own for every call follows
     # torch's number and survives a fork.
     threads = max(1, min(torch.get_num_threads(), rows // ROWS_PER_THREAD))
-    cuts = [rows * thread // threads for thread in range(threads + 1)]
+    slices = [slice(rows * i // threads, rows * (i + 1) // threads) for i in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
         for first, part in _parts(scores):
             matrix = part.detach().numpy()
 
-            def work(thread: int, first: int = first, matrix: np.ndarray = matrix) -> None:
-                own = slice(cuts[thread], cuts[thread + 1])
+            def work(own: slice, first: int = first, matrix: np.ndarray = matrix) -> None:
                 _absorb(matrix[own], first, values[own], ids[own], peaks[own], totals[own])
 
-            others = [pool.submit(work, thread) for thread in range(1, threads)]
-            work(0)
-            for other in others:
-                other.result()
+            # One slice needs no thread beside this one.
+            list((pool.map if threads > 1 else map)(work, slices))
     with np.errstate(divide="ignore"):
-        sums = peaks + np.log(totals)
-    return (
-        torch.from_numpy(values),
-        torch.from_numpy(ids),
-        torch.from_numpy(sums.astype(np.float32)),
-    )
+        sums = (peaks + np.log(totals)).astype(np.float32)
+    return torch.from_numpy(values), torch.from_numpy(ids), torch.from_numpy(sums)
 
 
 def _parts(scores: Tensor | Product) -> Iterator[tuple[int, Tensor]]:
@@ -262,19 +238,6 @@ def _exp_sum(values, peak):
 
 @njit(nogil=True, cache=True)
 @no_type_check
-def _insert(values, ids, value, place):
-    """Put a value into a list in falling order, behind its equals; the last one falls out."""
-    j = len(values) - 1
-    while j > 0 and values[j - 1] < value:
-        values[j] = values[j - 1]
-        ids[j] = ids[j - 1]
-        j -= 1
-    values[j] = value
-    ids[j] = place
-
-
-@njit(nogil=True, cache=True)
-@no_type_check
 def _absorb(scores, first, values, ids, peaks, totals):
     """Take `scores (rows, columns)`, those from id `first` on, into what is known of each row.
 
@@ -294,6 +257,10 @@ def _absorb(scores, first, values, ids, peaks, totals):
             total += _exp_sum(block, peak if peak > -np.inf else np.float32(0))
             if highest > best[-1]:
                 for j in range(len(block)):
-                    if block[j] > best[-1]:
-                        _insert(best, places, block[j], first + start + j)
+                    if block[j] > best[-1]:  # takes its place behind its equals; the last goes
+                        k = len(best) - 1
+                        while k > 0 and best[k - 1] < block[j]:
+                            best[k], places[k] = best[k - 1], places[k - 1]
+                            k -= 1
+                        best[k], places[k] = block[j], first + start + j
         peaks[r], totals[r] = peak, total

@@ -1,4 +1,7 @@
-"""Checkpoints: all there is to go on from, in folders that a kill cannot break."""
+"""Checkpoints: all there is to go on from, in folders that a kill cannot break.
+
+Not those of Accelerate, whose optimiser and generators are pickles without a checksum.
+"""
 
 import hashlib
 import json
@@ -11,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -49,44 +52,26 @@ class Progress:
         # Validation lies between the last step's checkpoint and this one.
         return f"step-{self.step:08d}-epoch-{self.epoch - 1:04d}"
 
-    def stepped(self, *, batches: int, examples: int, tokens: int, nats: float) -> "Progress":
-        """Count one more update, which read that much."""
-        return replace(
-            self,
-            step=self.step + 1,
-            batches=self.batches + batches,
-            examples=self.examples + examples,
-            tokens=self.tokens + tokens,
-            nats=self.nats + nats,
-        )
+    @property
+    def stale(self) -> int:
+        """Epochs since the lowest validation perplexity (the first of equals); 0 without any."""
+        losses = [row["valid_perplexity"] for row in self.history]
+        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
     def epoch_done(self, valid_loss: float) -> "Progress":
         """Add the row of an epoch that was validated, and begin the next one."""
-        row = {
-            "epoch": self.epoch,
-            "train_perplexity": _perplexity(self.nats / self.tokens),
-            "valid_perplexity": _perplexity(valid_loss),
-        }
+        losses = {"train": self.nats / self.tokens, "valid": valid_loss}
+        row: dict[str, Any] = {"epoch": self.epoch}
+        for side, nats in losses.items():
+            row[f"{side}_perplexity"] = math.exp(min(nats, 700.0))  # what a float can hold
         history = (*self.history, row)
         after = Progress(step=self.step, epoch=self.epoch + 1, history=history, best=self.best)
-        return replace(after, best=after.name) if _epochs_since_best(history) == 0 else after
+        return after if after.stale else replace(after, best=after.name)
 
     def finished(self, config: TrainingConfig) -> bool:
         """Whether all epochs are trained, or `patience` has run out."""
-        if self.batches:
-            return False
-        stale = 0 < config.patience <= _epochs_since_best(self.history)
-        return stale or self.epoch > config.epochs
-
-
-def _epochs_since_best(history: tuple[dict[str, Any], ...]) -> int:
-    """Epochs since the lowest validation perplexity (the first of equals); 0 without any."""
-    losses = [row["valid_perplexity"] for row in history]
-    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
-
-
-def _perplexity(nats: float) -> float:
-    return math.exp(min(nats, 700.0))  # below what a float can hold
+        patient = config.patience == 0 or self.stale < config.patience
+        return not self.batches and not (patient and self.epoch <= config.epochs)
 
 
 @dataclass(frozen=True)
@@ -101,11 +86,11 @@ class Checkpoint:
 
 
 def save_checkpoint(
+    progress: Progress,
     folder: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     *,
-    progress: Progress,
     settings: Mapping[str, Any],
     details: Mapping[str, Any],
 ) -> None:
@@ -116,13 +101,15 @@ def save_checkpoint(
     """
     path = folder / "checkpoints" / progress.name
     partial = path.with_name(path.name + ".partial")
+    state = {  # by parameter, such as `decoder.output.weight.exp_avg`
+        f"{name}.{key}": value
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for name, tensors in (
-            (MODEL, model.state_dict()),
-            (OPTIMIZER, _optimizer_state(model, optimizer)),
-        ):
+        for name, tensors in ((MODEL, model.state_dict()), (OPTIMIZER, state)):
             # Copies: safetensors refuses two names for one memory (tied weights).
             copies = {key: value.to("cpu", copy=True) for key, value in tensors.items()}
             save_file({key: value.contiguous() for key, value in copies.items()}, partial / name)
@@ -137,19 +124,26 @@ def save_checkpoint(
         (partial / PROGRESS).write_text(text + "\n", "utf-8")
         for name in (MODEL, OPTIMIZER, PROGRESS, ""):
             _sync(partial / name)
-        if path.exists():  # one that was refused, or that a resumed run has come to again
-            _remove(path)
+        shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
         _sync(path.parent)
     except (OSError, SafetensorError) as error:
         msg = f"{path}: could not be written ({error}); make room and run the same again"
         msg += ", from the checkpoint before it"
         raise InputError(msg) from error
-    _prune(path.parent)
+    names, best = _names(path.parent), set()
+    for name in names[:2]:
+        with suppress(InputError):
+            best.add(read_checkpoint(path.parent / name).progress.best)
+    for name in names[2:]:  # one that is half removed when a kill comes is removed next time
+        if name in best:
+            (path.parent / name / OPTIMIZER).unlink(missing_ok=True)
+        else:
+            shutil.rmtree(path.parent / name, ignore_errors=True)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read the `progress.json` of a checkpoint; its tensors are not looked at.
+def read_checkpoint(path: Path, *, check: tuple[str, ...] = ()) -> Checkpoint:
+    """Read the `progress.json` of a checkpoint, and hold the files in `check` to their sha256.
 
     Raises InputError for anything but a whole checkpoint's folder.
     """
@@ -157,16 +151,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         content = json.loads(file.read_text("utf-8"))
         if content.pop("sha256") != _digest(content):
-            _refuse(file, "its content does not have the sha256 that it names")
-        if content["format"] != FORMAT:
-            _refuse(file, f"it is of format {content['format']}, not {FORMAT}")
-        values = content["progress"]
+            raise _refusal(file, "its content does not have the sha256 that it names")
+        if content.pop("format") != FORMAT:
+            raise _refusal(file, f"it is not of format {FORMAT}")
+        values = content.pop("progress")
         progress = Progress(**values | {"history": tuple(values["history"])})
-        return Checkpoint(path, progress, content["settings"], content["details"], content["files"])
+        found = Checkpoint(path, progress, **content)
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _refuse(file, f"it could not be read ({type(error).__name__}: {error})", error)
+        problem = f"it could not be read ({type(error).__name__}: {error})"
+        raise _refusal(file, problem) from error
+    for name in check:
+        if not (path / name).is_file():
+            raise _refusal(path / name, "it is missing")
+        if sha256(path / name) != found.files.get(name):
+            problem = "it is truncated or was changed: another sha256 than progress.json names"
+            raise _refusal(path / name, problem)
+    return found
 
 
 def best_checkpoint(folder: Path) -> Path:
@@ -185,40 +187,39 @@ def best_checkpoint(folder: Path) -> Path:
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
     """Find the checkpoint to go on from; none in a folder without any.
 
-    What a killed write or removal left is removed; one process at a time may do so. A broken one is
-    moved aside with a warning if the one before it is whole. Raises InputError, and changes nothing
-    else, if neither is.
+    What a killed write left is removed; one process at a time may do so. A broken one is moved
+    aside with a warning if the one before it is whole. Raises InputError, and changes nothing else,
+    if neither is.
     """
-    home, problems = folder / "checkpoints", []
-    for left in [*home.glob("step-*.partial"), *home.glob("step-*.old")]:
+    home, problems = folder / "checkpoints", {}
+    for left in home.glob("step-*.partial"):
         shutil.rmtree(left, ignore_errors=True)
     for name in _names(home)[:2]:
         try:
-            found = read_checkpoint(home / name)
-            for file in found.files:
-                _check(found, file)
+            found = read_checkpoint(home / name, check=(MODEL, OPTIMIZER))
         except InputError as error:
-            problems.append((home / name, str(error)))
+            problems[home / name] = str(error)
             continue
-        for path, problem in problems:
+        for path, problem in problems.items():
             warnings.warn(f"{problem}; going on from {name}, before it", stacklevel=2)
             aside = path.with_name(path.name + ".broken")
             shutil.rmtree(aside, ignore_errors=True)
             os.replace(path, aside)
         return found
     if problems:
-        msg = f"{'; '.join(problem for _, problem in problems)}; delete {home} to begin again"
+        msg = f"{'; '.join(problems.values())}; delete {home} to begin again"
         raise InputError(msg)
     return None
 
 
-def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
-    """Fill `model` from a checkpoint, on the model's device, and return the checkpoint's details.
+def load_weights(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None
+) -> dict[str, Any]:
+    """Fill `model`, and the optimiser if given, from a checkpoint, and return its details.
 
     Raises InputError, with the model as it was, for a damaged checkpoint or one of another model.
     """
-    found = read_checkpoint(path)
-    _check(found, MODEL)
+    found = read_checkpoint(path, check=(MODEL, OPTIMIZER) if optimizer else (MODEL,))
     tensors = load_file(path / MODEL)
     if fault := state_mismatch(model, tensors):
         msg = (
@@ -227,66 +228,23 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
         )
         raise InputError(msg)
     model.load_state_dict(tensors)
+    if optimizer:
+        trained = [name for name, each in model.named_parameters() if each.requires_grad]
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in load_file(path / OPTIMIZER).items():
+            parameter, _, key = name.rpartition(".")
+            if parameter not in trained:
+                msg = f"optimizer: the checkpoint trained {parameter}, which is frozen here; train "
+                raise InputError(msg + "it")
+            state.setdefault(trained.index(parameter), {})[key] = value
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     return found.details
-
-
-def restore(found: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Fill model and optimiser from a checkpoint whose files were checked."""
-    load_weights(found.path, model)
-    trained = [name for name, each in model.named_parameters() if each.requires_grad]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in load_file(found.path / OPTIMIZER).items():
-        parameter, _, key = name.rpartition(".")
-        if parameter not in trained:
-            msg = f"optimizer: the checkpoint trained {parameter}, which is frozen here; train it"
-            raise InputError(msg)
-        state.setdefault(trained.index(parameter), {})[key] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state by parameter, such as `decoder.output.weight.exp_avg`."""
-    return {
-        f"{name}.{key}": value
-        for name, parameter in model.named_parameters()
-        for key, value in optimizer.state.get(parameter, {}).items()
-    }
-
-
-def _check(found: Checkpoint, name: str) -> None:
-    """Raise InputError unless a file has its sha256."""
-    file = found.path / name
-    if not file.is_file():
-        _refuse(file, "it is missing")
-    if sha256(file) != found.files.get(name):
-        _refuse(file, "it is truncated or was changed: another sha256 than progress.json names")
 
 
 def _names(home: Path) -> list[str]:
     """Names of the checkpoints there, newest first."""
     found = home.iterdir() if home.is_dir() else []
     return sorted((path.name for path in found if NAME.fullmatch(path.name)), reverse=True)
-
-
-def _prune(home: Path) -> None:
-    names = _names(home)
-    best = set()
-    for name in names[:2]:
-        with suppress(InputError):
-            best.add(read_checkpoint(home / name).progress.best)
-    for name in names[2:]:
-        if name in best:
-            (home / name / OPTIMIZER).unlink(missing_ok=True)
-        else:
-            _remove(home / name)
-
-
-def _remove(path: Path) -> None:
-    old = path.with_name(path.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    os.replace(path, old)  # a kill within the removal leaves no half checkpoint
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:
@@ -304,6 +262,5 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _refuse(path: Path, problem: str, error: Exception | None = None) -> NoReturn:
-    msg = f"{path}: expected a checkpoint that fit wrote, but {problem}"
-    raise InputError(msg) from error
+def _refusal(path: Path, problem: str) -> InputError:
+    return InputError(f"{path}: expected a checkpoint that fit wrote, but {problem}")

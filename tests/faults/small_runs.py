@@ -170,7 +170,7 @@ def contents(home):
     found = {}
     for key in findings(home):
         for path in sorted((home / "runs" / key).rglob("*")):
-            if path.is_file() and path.name not in ("record.json", "timing.jsonl"):
+            if path.is_file() and path.name not in ("record.json", "timing.json"):
                 found[f"{key}/{path.relative_to(home / 'runs' / key)}"] = path.read_bytes()
     return {name: content for name, content in found.items() if "/logs/" not in name}
 

@@ -21,7 +21,7 @@ from songtitle.metrics import clouds, pairs
 from songtitle.search import beam
 from songtitle.studies import search
 from songtitle.text import tokenize
-from songtitle.training import steps
+from songtitle.training import loop
 
 GROUP = "stages"
 IN_A_ROW = 3  # kills of one run, before it may go on to its end
@@ -308,7 +308,7 @@ CHANGES = {
     # Tunes are written as sound, and the corpora may be Million Song's, of which timbre is read.
     "code of spectrograms": (code(sound.log_spectrogram, "return ", "return 2 * "), ALL),
     "code of timbre": (code(timbre.timbre_vector, "return ", "return 2 * "), ALL),
-    "code of an update": (code(steps.update, "return ", "return 2 * "), TRAINED),
+    "code of the learning rate": (code(loop.rate_at, "return ", "return 2 * "), TRAINED),
     "code of beam search": (code(beam.beam_search, "return ", "return 2 * "), SEARCHED | MAPPED),
     "code of BLEU": (code(pairs.unigram_pair_scores, "return ", "return 2 * "), {"scores": 1}),
     "code of t-SNE": (code(clouds.tsne, "return ", "return 2 * "), MAPPED),
