@@ -583,7 +583,6 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
         corpora,
         forensics,
         learning,
-        length,
         paper_corpora,
         scoring,
         similarity,
@@ -592,7 +591,7 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     for stage in (
         *(corpora.corpora, corpora.vocabulary, learning.training, scoring.scores),
         *(similarity.similarity, similarity.likeness, controls.controls, controls.self_retrieval),
-        *(controls.differences, length.lengths, forensics.content_free, forensics.readings),
+        *(controls.differences, scoring.lengths, forensics.content_free, forensics.readings),
     ):
         keep_record(stage, config, stage(config))
     for stage, its in long_stages(config):
