@@ -148,10 +148,10 @@ def _title_as_long(case: Case) -> tuple[Scores, np.ndarray]:
     apart = np.abs(lengths[:, None] - lengths).astype(float)
     np.fill_diagonal(apart, np.inf)
     nearest = apart == apart.min(axis=1, keepdims=True)
+    places = np.argsort(lengths, kind="stable")
     orders = np.empty((PERMUTATIONS, len(lengths)), dtype=np.int64)
     for order in orders:
-        drawn = np.lexsort((case.draw.random(len(lengths)), lengths))
-        order[np.argsort(lengths, kind="stable")] = drawn
+        order[places] = np.lexsort((case.draw.random(len(lengths)), lengths))
     return (case.pairs * nearest).sum(axis=1) / nearest.sum(axis=1), orders
 
 

@@ -164,10 +164,8 @@ def printed_cells(config: ExperimentConfig) -> dict[Cell, float]:
             cells |= {(name, k): float(table.loc[row, k]) / 100 for k in beams}
     if not cells:
         known = ", ".join(str(k) for k in table.columns if isinstance(k, int))
-        msg = (
-            f"beam_sizes: expected one that the paper's Table 4 has ({known}), got "
-            f"{', '.join(map(str, config.beam_sizes))}; add one"
-        )
+        got = ", ".join(map(str, config.beam_sizes))
+        msg = f"beam_sizes: expected one that the paper's Table 4 has ({known}), got {got}; add one"
         raise InputError(msg)
     return cells
 
@@ -214,11 +212,10 @@ def scores_by_way(
             weights = one / one.sum(1, keepdims=True)
             if definition.average == "corpus":
                 weighted = (weights[..., None] * counts[0], *(weights * c for c in counts[1:]))
-                result[name, choice] = float(
-                    mean_bleu(definition, *(part.sum(1) for part in weighted))
-                )
+                score = mean_bleu(definition, *(part.sum(1) for part in weighted))
             else:
-                result[name, choice] = float((weights * sentences).sum(1).mean())
+                score = (weights * sentences).sum(1).mean()
+            result[name, choice] = float(score)
     return result
 
 
@@ -238,13 +235,11 @@ def caption_ways(
         for words in (*LENGTHS, None):
             choice = "whole" if words is None else f"first {words}"
             yield (name, definition, choice), {cell: side[words] for cell, side in sides.items()}
-        yield (
-            (name, definition, AS_LONG),
-            {
-                cell: float(np.interp(lengths[cell], LENGTHS, [side[n] for n in LENGTHS]))
-                for cell, side in sides.items()
-            },
-        )
+        between = {
+            cell: float(np.interp(lengths[cell], LENGTHS, [side[n] for n in LENGTHS]))
+            for cell, side in sides.items()
+        }
+        yield (name, definition, AS_LONG), between
 
 
 def measured(ways: Mapping[Way, Cells], printed: Cells, *, seed: int) -> dict[str, Any]:

@@ -43,10 +43,8 @@ def content_free_rows(
     """
     distinct = [list(words) for words in dict.fromkeys(map(tuple, captions)) if words]
     sides = {**titles, OTHERS: distinct}
-    for name, count in {
-        "draws": draws,
-        **{side: len(each) for side, each in sides.items()},
-    }.items():
+    counted = {"draws": draws} | {side: len(each) for side, each in sides.items()}
+    for name, count in counted.items():
         if count < 2:
             msg = f"{name}: expected at least two to tell one from another, got {count}; give more"
             raise InputError(msg)
@@ -199,11 +197,8 @@ def audio_references(test: Path, valid: Path, train: Path) -> dict[str, Any]:
             yield [constant] * len(clips), circle(one, count)
 
     rows = []
-    for who, trials, most in (
-        ("human", human, many - 1),
-        ("random", random, many),
-        ("constant", always, many),
-    ):
+    asked = {"human": (human, many - 1), "random": (random, many), "constant": (always, many)}
+    for who, (trials, most) in asked.items():
         generator = np.random.default_rng(SEED)
         for count in range(1, most + 1):
             each, whole = [], []
