@@ -27,14 +27,14 @@ from myst_nb import glue
 
 from songtitle import config as presets
 from songtitle import tables
-from songtitle.experiment import corpora, length, naming, scoring
+from songtitle.experiment import corpora, naming, scoring
 from songtitle.figures import findings, style
 from songtitle.metrics import bleu
 from songtitle.studies import length as study
 
 style.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-scored, record = scoring.scores(config), length.lengths(config)
+scored, record = scoring.scores(config), scoring.lengths(config)
 scores = scoring.score_table(config)
 tables.made_by([scored, record], config)
 

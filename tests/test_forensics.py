@@ -48,12 +48,6 @@ def made_up(count, seed, words=11):
 # -- pairs ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", DEFINITIONS)
-def test_a_text_against_itself_scores_one_under_every_definition(name):
-    texts = [["a"], ["a", "a", "b"], ["the", "lark", "in", "the", "morning"]]
-    assert scored(texts, texts, DEFINITIONS[name]) == pytest.approx(1)
-
-
 @settings(max_examples=40, deadline=None)
 @given(hypotheses=TEXTS, references=TEXTS, words=st.sampled_from([None, 1, 2, 3, 5]))
 def test_pairs_score_what_the_metrics_score_whole_and_cut(hypotheses, references, words):
@@ -90,27 +84,19 @@ def rows_of(**changes):
     return list(content_free_rows(made_up(67, 0), {"msd": made_up(53, 1, words=7)}, **options))
 
 
-def test_a_seed_repeats_its_draws_another_draws_anew_and_every_cell_is_there():
-    first = rows_of()
-    assert rows_of() == first
-    assert [row["mean"] for row in rows_of(seed=1)] != [row["mean"] for row in first]
-    assert min(row["spread"] for row in first if row["definition"] == "letters") > 0
-    cells = {(row["against"], row["words"], row["definition"]) for row in first}
-    assert len(cells) == len(first) == 2 * (len(LENGTHS) + 1) * len(DEFINITIONS)
-
-
-def test_intervals_shrink_with_draws_and_the_spread_of_single_draws_does_not():
+def test_draws_follow_the_seed_every_cell_is_there_and_intervals_shrink_with_draws_alone():
     few, many = rows_of(draws=5), rows_of(draws=80)
-
-    def mean(rows, value):
-        return np.mean([value(row) for row in rows if row["definition"] == "letters"])
-
-    def width(row):
-        return row["high"] - row["low"]
-
-    assert mean(many, width) < 0.4 * mean(few, width)  # sqrt(5 / 80) = 0.25, and Student's t
-    assert 0.5 < mean(many, lambda r: r["spread"]) / mean(few, lambda r: r["spread"]) < 2
+    assert rows_of() == few
+    assert [row["mean"] for row in rows_of(seed=1)] != [row["mean"] for row in few]
+    cells = {(row["against"], row["words"], row["definition"]) for row in few}
+    assert len(cells) == len(few) == 2 * (len(LENGTHS) + 1) * len(DEFINITIONS)
     assert all(row["low"] <= row["mean"] <= row["high"] for row in few + many)
+    letters = [pd.DataFrame(rows).query("definition == 'letters'") for rows in (few, many)]
+    assert min(letters[0]["spread"]) > 0
+    width, wide = ((each["high"] - each["low"]).mean() for each in letters[::-1])
+    assert width < 0.4 * wide  # sqrt(5 / 80) = 0.25, and Student's t
+    spread, once = (each["spread"].mean() for each in letters[::-1])
+    assert 0.5 < spread / once < 2
 
 
 def test_equal_captions_are_drawn_once_so_that_no_copy_passes_for_another():
@@ -173,7 +159,7 @@ def test_scores_made_in_a_planted_way_are_nearest_to_that_way(name, choice):
         printed[cell] = float(np.diagonal(pairs).mean())
         for way, value in forensics.scores_by_way(found, references).items():
             ways.setdefault(way, {})[cell] = value
-    listed = [(forensics.OURS, *way, guess) for way, guess in ways.items()]
+    listed = {(forensics.OURS, *way): guess for way, guess in ways.items()}
     result = forensics.measured(listed, printed, seed=0)
     best = min(result["distances"], key=lambda row: row["all"])
     assert (best["definition"], best["choice"]) == (name, choice)
@@ -196,7 +182,7 @@ def test_captions_as_long_as_outputs_lie_between_those_of_whole_words():
         for words in (*LENGTHS, None)
     ]
     lengths = {(TIMBRE, 1): 2.5, (TILED, 5): 12.5}
-    ways = {choice: guess for *_, choice, guess in forensics.caption_ways(rows, lengths, "x")}
+    ways = {choice: guess for (*_, choice), guess in forensics.caption_ways(rows, lengths, "x")}
     assert ways["first 4"] == {(TIMBRE, 1): 0.04, (TILED, 5): 0.08}
     assert ways["whole"] == {(TIMBRE, 1): 0.2, (TILED, 5): 0.4}
     assert ways[forensics.AS_LONG] == pytest.approx({(TIMBRE, 1): 0.025, (TILED, 5): 0.25})
@@ -207,24 +193,19 @@ def test_captions_as_long_as_outputs_lie_between_those_of_whole_words():
 PRINTED = {(TILED, 1): 0.5, (TILED, 5): 0.6, (TIMBRE, 1): 0.25}
 
 
-def test_distances_are_means_over_the_cells_of_each_part():
+def test_distances_are_means_over_the_cells_of_each_part_and_one_number_is_the_nearest():
     guess = {(TILED, 1): 0.4, (TILED, 5): 0.9, (TIMBRE, 1): 0.3}
     expected = {"all": 0.15, "songs": 0.05, "greedy": 0.075, "msd": 0.05, "rest": 0.2}
     assert distances(guess, PRINTED) == pytest.approx(expected)
+    best = one_number(PRINTED)["all"]
+    tried = [distances(dict.fromkeys(PRINTED, x), PRINTED)["all"] for x in np.linspace(0, 1, 101)]
+    assert best == pytest.approx(min(tried))
 
 
 def test_a_way_is_chosen_on_one_part_and_ranked_on_another():
     rows = [{"rest": 0.3, "msd": 0.1}, {"rest": 0.1, "msd": 0.4}, {"rest": 0.2, "msd": 0.2}]
     found = left_out(rows, on="rest", judged="msd")
-    assert found == {
-        "rest": 0.1, "msd": 0.4, "tried": 3, "rank": 3, "typical": 0.2, "least": 0.1
-    }  # fmt: skip
-
-
-def test_no_single_number_lies_nearer_than_the_one_given():
-    best = one_number(PRINTED)["all"]
-    tried = [distances(dict.fromkeys(PRINTED, x), PRINTED)["all"] for x in np.linspace(0, 1, 101)]
-    assert best == pytest.approx(min(tried))
+    assert found == rows[1] | {"tried": 3, "rank": 3, "typical": 0.2, "least": 0.1}
 
 
 def test_the_more_blind_guesses_the_nearer_the_best_of_them():
@@ -235,15 +216,12 @@ def test_the_more_blind_guesses_the_nearer_the_best_of_them():
 # -- a whole run, and what is shown of it --------------------------------------------------------
 
 
-@pytest.fixture
-def without_samples(in_tiny_home, tmp_path, monkeypatch):
-    """A tiny data home with neither samples nor published answers."""
-    monkeypatch.delenv(manifest.SAMPLES, raising=False)
+def test_a_tiny_run_measures_every_way_and_the_note_follows_the_numbers(
+    in_tiny_home, tmp_path, monkeypatch
+):
+    monkeypatch.delenv(manifest.SAMPLES, raising=False)  # neither samples nor published answers
     monkeypatch.setattr(cache, "OWN", tmp_path)
     monkeypatch.setattr(cache, "PUBLISHED", tmp_path)
-
-
-def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samples):
     config = preset("tiny", draws=2)
     here, record = forensics.content_free(config), forensics.readings(config)
     result = record.result
@@ -251,21 +229,16 @@ def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samp
     assert result["tried"] == {forensics.OURS: 24, forensics.CAPTIONS_HERE: 72, "in all": 96}
     assert len(result["scores"]) == 4 * 24
     assert all(0 <= row[part] <= 1 for row in result["distances"] for part in ("all", "songs"))
-    (table_row,) = [
-        row
-        for row in scoring.scores(config).result["rows"]
-        if (row["input"], row["beam_size"]) == ("pictures 128×128", 1)
-    ]
-    (way,) = [
-        row
-        for row in result["scores"]
-        if (row["input"], row["definition"], row["choice"]) == ("pictures 128×128", "bleu1", "top")
-    ]
-    assert way["score"] == pytest.approx(table_row["score"])
+    table, ways = (
+        pd.DataFrame(rows).query("input == 'pictures 128×128' and beam_size == 1")
+        for rows in (scoring.scores(config).result["rows"], result["scores"])
+    )
+    way = ways.query("definition == 'bleu1' and choice == 'top'")
+    assert way["score"].item() == pytest.approx(table["score"].item())
 
-    table = study.content_free(here, None)
-    assert len(table) == 6
-    assert table["letters, BLEU-1"].str.contains("±").all()
+    shown = study.content_free(here, None)
+    assert len(shown) == 6
+    assert shown["letters, BLEU-1"].str.contains("±").all()
     assert len(study.nearest(record)) == 2 + 2
     assert [len(frame) for _, frame in study.distance_maps(record)] == [6, 6]
     assert [title for title, *_ in study.prefix_panels(here, None)] == [
@@ -275,13 +248,8 @@ def test_a_tiny_run_measures_every_way_and_says_what_they_are_worth(without_samp
     note = study.forensic_note(record, here, None)
     assert "hypothesis" in note.title
     assert "no number here can tell" in note.text
-
-
-def test_the_note_follows_the_numbers(without_samples):
-    config = preset("tiny", draws=2)
-    here, record = forensics.content_free(config), forensics.readings(config)
     for flat, said in ((0.0, "no nearer than"), (1.0, ": nearer than")):
-        record.result["one_number"]["all"]["all"] = flat
+        result["one_number"]["all"]["all"] = flat
         assert said in study.forensic_note(record, here, None).text
     for value, said in ((0.0, "no cell of songs is within"), (0.9, "some cells of songs are")):
         for row in here.result["scores"]:
@@ -294,26 +262,22 @@ def test_beam_sizes_that_the_paper_has_not_are_refused_with_those_it_has():
         forensics.printed_cells(preset("tiny", beam_sizes=[3]))
 
 
-def test_the_map_of_distances_writes_every_number_and_names_every_source():
+def test_the_map_of_distances_writes_every_number_and_names_every_source(fresh_figures):
     columns = pd.MultiIndex.from_tuples([("ours", "top"), ("ours", "best"), ("captions", "whole")])
     frame = pd.DataFrame([[6.4, 20.0, 35.5], [1.0, 2.0, 3.0]], ["letters", "words"], columns)
-    before, (_, axis) = frame.copy(), plt.subplots()
-    assert study.distance_map(frame, ax=axis) is axis
+    axis = study.distance_map(frame, ax=plt.figure().subplots())
     texts = [text.get_text() for text in axis.texts]
     assert texts == ["6.4", "20.0", "35.5", "1.0", "2.0", "3.0", "ours", "captions"]
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["letters", "words"]
-    pd.testing.assert_frame_equal(frame, before)
-    plt.close()
 
 
-def test_curves_of_beginnings_end_with_the_whole_and_the_paper_stands_apart():
+def test_curves_of_beginnings_end_with_the_whole_and_the_paper_stands_apart(fresh_figures):
     curves = pd.DataFrame(
         [["titles", None, 26.0, 25.0, 27.0], ["titles", 4, 36.0, 35.0, 37.0]],
         columns=["against", "words", "mean", "low", "high"],
     ).astype({"words": float})
     cells = pd.DataFrame([["titles", "greedy", 25.8]], columns=["against", "k", "value"])
-    _, axis = plt.subplots()
-    assert study.prefix_curves(curves, cells, axis) is axis
+    axis = study.prefix_curves(curves, cells, plt.figure().subplots())
     line = axis.containers[0].lines[0]
     assert list(line.get_ydata()) == [36.0, 26.0]
     (mark,) = axis.collections[-1].get_offsets()
@@ -321,9 +285,6 @@ def test_curves_of_beginnings_end_with_the_whole_and_the_paper_stands_apart():
     assert mark[1] == 25.8
     assert "words" in axis.get_xlabel()
     assert "percent" in axis.get_ylabel()
-    with pytest.raises(InputError, match="curves: expected rows"):
-        study.prefix_curves(curves.iloc[:0], cells, axis)
-    plt.close()
 
 
 # -- the paper's own kind of text ----------------------------------------------------------------

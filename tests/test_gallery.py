@@ -111,89 +111,63 @@ def content(address):
     return base64.b64decode(address.partition("base64,")[2])
 
 
-def test_the_songs_are_distinct_test_songs_in_an_order_of_the_seed(shown):
+def test_cards_are_of_distinct_test_songs_drawn_by_the_seed_with_what_the_search_found(shown):
     config, record, gallery = shown
     known = json.loads(corpora.clips(config).file("songs.json").read_text("utf-8"))
-    songs = record.result["songs"]
+    found = hypotheses(config, "songs: spectrogram", 5).file("hypotheses.json")
+    stored, songs = json.loads(found.read_text("utf-8")), record.result["songs"]
     assert len({song["id"] for song in songs}) == len(songs) == min(24, len(known))
-    assert len(gallery.cards) == len(songs)
-    for song in songs:
-        assert known[song["place"]]["id"] == song["id"]
-        assert known[song["place"]]["tokens"] == song["tokens"]
     assert [song["place"] for song in songs] != sorted(song["place"] for song in songs)
-
-
-def test_a_player_holds_the_very_clip_within_the_loss_of_vorbis(shown):
-    config, record, gallery = shown
-    folder = corpora.clips(config).file("clips")
-    for song, card in zip(record.result["songs"], gallery.cards, strict=True):
-        (audio,) = Reader(card).every("audio")
-        heard, rate = soundfile.read(io.BytesIO(content(audio["src"])))
-        start, end, begins, ends = song["seconds"]
-        wave = hear(folder / song["clip"], config).numpy()
-        wave = wave[round(start * rate) : round(end * rate)]
-        assert (rate, heard.shape) == (config.spectrogram.sample_rate, wave.shape)
-        assert np.corrcoef(heard, wave)[0, 1] > 0.97
-        assert float(audio["data-from"]) == pytest.approx(begins - start, abs=0.01)
-        assert float(audio["data-to"]) == pytest.approx(ends - start, abs=0.01)
-        assert 0 <= start <= begins < ends <= end <= start + SECONDS + 1e-3
-
-
-def test_a_picture_is_what_the_network_is_shown_of_its_own_song_and_of_no_other(shown):
-    config, record, gallery = shown
-    folder = corpora.clips(config).file("clips")
-    inputs = [
-        clip_picture(hear(folder / s["clip"], config), s["clip"], config)[0]
-        for s in record.result["songs"]
-    ]
-    for place, card in enumerate(gallery.cards):
-        (image,) = Reader(card).every("img")
-        pixels = np.asarray(Image.open(io.BytesIO(content(image["src"]))).convert("L")) / 255
-        away = [float(np.abs(pixels - each.numpy()).mean()) for each in inputs]
-        assert pixels.shape == tuple(inputs[place].shape)
-        assert np.argmin(away) == place
-        assert away[place] < 0.03
-        assert "Spectrogram of song" in image["alt"]
-
-
-def test_the_titles_on_a_card_are_those_that_the_search_found(shown):
-    config, record, gallery = shown
-    found = hypotheses(config, "songs: spectrogram", 5)
-    stored = json.loads(found.file("hypotheses.json").read_text("utf-8"))
-    for song, card in zip(record.result["songs"], gallery.cards, strict=True):
+    for song, card in zip(songs, gallery.cards, strict=True):
+        for key in ("id", "tokens"):
+            assert known[song["place"]][key] == song[key]
         assert song["beams"] == stored[song["place"]][0]
         for words, log_prob in song["beams"]:
             assert f"<bdi>{' '.join(words) or '(nothing)'}</bdi>" in card
             assert f"{log_prob:.1f}".replace("-", "−") in card
-
-
-def test_the_chance_title_is_another_song_s_and_no_choice_of_the_quiz(shown):
-    _, record, _ = shown
-    for song in record.result["songs"]:
         assert song["choices"][song["answer"]] == song["title"]
         every = [title.casefold() for title in [song["chance"], *song["choices"]]]
         assert len(set(every)) == CHOICES + 1
 
 
-def test_equal_titles_never_stand_side_by_side_in_a_quiz():
+def test_a_card_holds_the_very_clip_and_what_the_network_is_shown_of_its_own_song(shown):
+    config, record, gallery = shown
+    folder, songs = corpora.clips(config).file("clips"), record.result["songs"]
+    waves = [hear(folder / song["clip"], config) for song in songs]
+    inputs = [
+        clip_picture(wave, song["clip"], config)[0].numpy()
+        for wave, song in zip(waves, songs, strict=True)
+    ]
+    for place, (song, card) in enumerate(zip(songs, gallery.cards, strict=True)):
+        (audio,), (image,) = Reader(card).every("audio"), Reader(card).every("img")
+        heard, rate = soundfile.read(io.BytesIO(content(audio["src"])))
+        start, end, begins, ends = song["seconds"]
+        wave = waves[place].numpy()[round(start * rate) : round(end * rate)]
+        assert (rate, heard.shape) == (config.spectrogram.sample_rate, wave.shape)
+        assert np.corrcoef(heard, wave)[0, 1] > 0.97  # within the loss of Vorbis
+        assert float(audio["data-from"]) == pytest.approx(begins - start, abs=0.01)
+        assert float(audio["data-to"]) == pytest.approx(ends - start, abs=0.01)
+        assert 0 <= start <= begins < ends <= end <= start + SECONDS + 1e-3
+        pixels = np.asarray(Image.open(io.BytesIO(content(image["src"]))).convert("L")) / 255
+        away = [float(np.abs(pixels - each).mean()) for each in inputs]
+        assert pixels.shape == inputs[place].shape
+        assert np.argmin(away) == place
+        assert away[place] < 0.03
+        assert "Spectrogram of song" in image["alt"]
+
+
+def test_a_quiz_has_no_equal_titles_and_the_own_one_at_every_place_or_says_what_to_do():
     titles = ["Reel", "reel", "REEL", "Jig", "", "Air", "air", "March", "Hymn"]
     for seed, own in itertools.product(range(30), range(len(titles))):
         chance, choices = draw_titles(own, titles, np.random.default_rng(seed))
         read = {titles[place].casefold() for place in [chance, *choices]}
         assert own in choices
         assert len(read) == len(choices) + 1 == CHOICES + 1
-
-
-def test_too_few_songs_are_refused_with_what_to_do():
-    with pytest.raises(InputError, match=r"expected at least 5 songs .* got 3; take a preset"):
-        draw_titles(0, ["a", "b", "c", "A"], np.random.default_rng(0))
-
-
-def test_the_own_title_stands_at_every_place_of_a_quiz_equally_often():
-    titles = [str(number) for number in range(9)]
-    generator = np.random.default_rng(0)
-    places = [draw_titles(4, titles, generator)[1].index(4) for _ in range(2000)]
+    generator, numbers = np.random.default_rng(0), list(map(str, range(9)))
+    places = [draw_titles(4, numbers, generator)[1].index(4) for _ in range(2000)]
     assert np.bincount(places, minlength=CHOICES) == pytest.approx(500, abs=80)
+    with pytest.raises(InputError, match=r"expected at least 5 songs .* got 3; take a preset"):
+        draw_titles(0, ["a", "b", "c", "A"], generator)
 
 
 @pytest.mark.parametrize("levels", [3, 50])
@@ -231,21 +205,13 @@ def test_the_player_holds_all_that_the_network_was_shown(in_tiny_home, tmp_path)
     assert player_span(short, config)[:2] == pytest.approx([0, 30_000 / 22_050], abs=1e-3)
 
 
-def test_a_source_names_book_file_number_and_a_transcriber_without_address():
+def test_a_source_names_book_file_number_terms_and_a_transcriber_without_address():
     found = source_of(tunes.Tune("miscFolk/some/7", "miscFolk", 7, "Licence to Reel", TUNE))
-    assert found == {
-        "book": "miscFolk",
-        "number": 7,
-        "file": "miscFolk/some.abc",
-        "transcriber": "A. Body",
-        "terms": [],
-    }
+    wanted = {"book": "miscFolk", "number": 7, "file": "miscFolk/some.abc", "terms": []}
+    assert found == wanted | {"transcriber": "A. Body"}
     terms = source_of(tunes.Tune("a/b/1", "a", 1, "T", TUNE + "N:no commercial use\n"))["terms"]
     assert terms == ["no commercial use"]
     assert "no commercial use" in card_licence(song_row(terms=terms))
-
-
-def test_no_transcriber_is_shown_with_an_address():
     names = {transcriber(tune.abc.splitlines()) for tune in tunes.load()}
     assert {"Jack Campin", "John Chambers"} <= names
     assert not [name for name in names if re.search(r"[@:/<>]|www|\d", name)]
@@ -280,24 +246,18 @@ def test_every_control_of_a_card_has_a_name_and_every_id_comes_once(shown):
     assert not page.every("script") + page.every("style")
 
 
-def test_the_same_sound_gives_the_same_bytes():
+def test_sound_has_the_same_bytes_and_under_another_serial_its_sound_and_right_checksums():
     sound = np.random.default_rng(0).normal(0, 0.1, 22_050).astype(np.float32)
     assert encode_sound(sound, 22_050, 5) == encode_sound(sound, 22_050, 5)
-
-
-def test_a_stream_under_another_serial_number_keeps_its_sound_and_right_checksums():
-    sound = np.random.default_rng(0).normal(0, 0.1, 22_050)
     file = io.BytesIO()
     soundfile.write(file, sound, 22_050, format="OGG", subtype="VORBIS")
-    changed = with_serial(file.getvalue(), 7)
-    for page in pages_of(changed):
-        assert int.from_bytes(page[14:18], "little") == 7
-        assert int.from_bytes(page[22:26], "little") == checksum(page[:22] + bytes(4) + page[26:])
-    before, after = (soundfile.read(io.BytesIO(each))[0] for each in (file.getvalue(), changed))
-    np.testing.assert_array_equal(before, after)
+    original, changed = file.getvalue(), with_serial(file.getvalue(), 7)
     # The encoder's own pages pass the same check: it is the standard's checksum.
-    page = next(pages_of(file.getvalue()))
-    assert int.from_bytes(page[22:26], "little") == checksum(page[:22] + bytes(4) + page[26:])
+    for page in (next(pages_of(original)), *pages_of(changed)):
+        assert int.from_bytes(page[22:26], "little") == checksum(page[:22] + bytes(4) + page[26:])
+    assert {int.from_bytes(page[14:18], "little") for page in pages_of(changed)} == {7}
+    before, after = (soundfile.read(io.BytesIO(each))[0] for each in (original, changed))
+    np.testing.assert_array_equal(before, after)
 
 
 @pytest.mark.parametrize("stream", [b"RIFF" + bytes(60), b"OggS", b"OggS" + bytes(22) + b"\x03ab"])
@@ -363,18 +323,14 @@ def page_of(html):
     return {"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": [output]}]}
 
 
-def test_another_page_shows_the_first_songs_of_the_executed_gallery(tmp_path):
+def test_another_page_shows_the_first_songs_or_the_build_stops_and_names_the_command(tmp_path):
     path = tmp_path / "15_gallery.ipynb"
+    with pytest.raises(ExtensionError, match=r"expected 3 songs .* got no such page") as stop:
+        first_songs(path, 3)
+    assert COMMAND in str(stop.value)
     songs = [f'<article class="song"><p>{n}</p></article>' for n in range(4)]
     path.write_text(json.dumps(page_of(f'<div class="gallery">{"".join(songs)}</div>')))
     assert first_songs(path, 3) == songs[:3]
-
-
-def test_a_missing_gallery_stops_the_build_and_names_the_command(tmp_path):
-    with pytest.raises(ExtensionError, match=r"expected 3 songs .* got no such page") as stop:
-        first_songs(tmp_path / "none.ipynb", 3)
-    assert COMMAND in str(stop.value)
-    path = tmp_path / "15_gallery.ipynb"
     path.write_text(json.dumps(page_of("<p>nothing</p>")))
     with pytest.raises(ExtensionError, match="got 0 songs"):
         first_songs(path, 1)

@@ -56,8 +56,7 @@ def grid(tmp_path):
                 at = {"reading": reading, "perplexity": perplexity, "start": start}
                 rows.append(at | {"trustworthiness": 0.5 + len(rows) / 100, "mixing": len(rows)})
                 points = np.random.default_rng(len(rows)).normal(size=(5, 2))
-                kinds = ["picture"] * 3 + [reading] * 2
-                frames.append(similarity._points_frame(points, kinds).assign(**at))
+                frames.append(similarity._points_frame(points, 3, reading).assign(**at))
     pd.concat(frames).to_csv(tmp_path / "maps.csv", index=False)
     space = {"timbre_raw": 0.25, "spectrogram": 0.75}
     return record({"maps": rows, "space": space, "items": 5}, tmp_path)
@@ -69,11 +68,11 @@ def _close():
     plt.close("all")
 
 
-def test_the_table_has_a_row_for_each_kind_and_every_number_in_its_column():
-    table = studies_similarity.apart(likeness())
-    assert list(table["Kind"]) == list(studies_similarity.KINDS.values())
-    spectrogram = table.set_index("Kind").loc["spectrogram"]
-    assert list(spectrogram) == [
+def test_table_and_figure_have_every_kind_and_every_number_in_its_place():
+    table = studies_similarity.apart(likeness(noise={"mmd": {"value": -0.002}})).set_index("Kind")
+    assert list(table.index) == list(studies_similarity.KINDS.values())
+    assert table.loc["noise of unit scale", "MMD²"].startswith("−0.002")  # a sign of its own
+    assert list(table.loc["spectrogram"]) == [
         14,
         "0.22 [0.21, 0.23]",
         "0.23 [0.22, 0.24], p = 0.004",
@@ -81,16 +80,6 @@ def test_the_table_has_a_row_for_each_kind_and_every_number_in_its_column():
         "25.0 [24.0, 26.0] %",
         "26.0 [25.0, 27.0] %",
     ]
-
-
-def test_a_discrepancy_below_zero_has_a_sign_of_its_own():
-    cell = studies_similarity.apart(likeness(noise={"mmd": {"value": -0.002}})).set_index("Kind")[
-        "MMD²"
-    ]
-    assert cell["noise of unit scale"].startswith("−0.002")
-
-
-def test_the_figure_s_numbers_are_those_of_the_record():
     frame = studies_similarity.apart_values(likeness())
     assert len(frame) == len(studies_similarity.KINDS) * 4
     one = frame[(frame["kind"] == "spectrogram") & (frame["number"] == "inside the pictures")]
@@ -119,35 +108,22 @@ def test_the_trust_of_maps_is_a_range_over_starts_by_reading_and_perplexity(grid
     table = studies_similarity.map_trust(grid)
     assert len(table) == 6
     assert list(table.iloc[4]) == ["spectrogram", "30", "0.58 to 0.59", "8.00 to 9.00", "0.75"]
-
-
-def test_the_points_of_one_reading_come_with_what_is_known_of_their_map(grid):
-    frame = studies_similarity.maps_of(grid, "spectrogram")
-    assert len(frame) == 6 * 5
-    assert set(frame["kind"]) == {"picture", "spectrogram"}
-    last = frame[(frame["perplexity"] == 60) & (frame["start"] == "random, seed 1")]
-    assert set(last["mixing"]) == {11}
-
-
-def test_an_unknown_reading_is_refused_by_name(grid):
     with pytest.raises(InputError, match=r"maps: expected a reading of timbre_raw, .*got 'chroma'"):
         studies_similarity.maps_of(grid, "chroma")
 
 
 def test_a_grid_draws_each_point_once_in_the_panel_of_its_map(grid):
     frame = studies_similarity.maps_of(grid, "spectrogram")
-    ax = studies_similarity.map_grid(frame)
-    panels = ax.child_axes
+    assert (len(frame), set(frame["kind"])) == (6 * 5, {"picture", "spectrogram"})
+    panels = studies_similarity.map_grid(frame).child_axes
     assert len(panels) == 6
     assert panels[0].get_title() == "principal components"
-    assert [panel.get_ylabel() for panel in panels[::2]] == [
-        "perplexity 5",
-        "perplexity 30",
-        "perplexity 60",
-    ]
+    named = [panel.get_ylabel() for panel in panels[::2]]
+    assert named == ["perplexity 5", "perplexity 30", "perplexity 60"]
     assert "mixing 11.00" in panels[5].get_xlabel()
     assert "trust 0.61" in panels[5].get_xlabel()
     last = frame[(frame["perplexity"] == 60) & (frame["start"] == "random, seed 1")]
+    assert set(last["mixing"]) == {11}
     dots = [each for each in panels[5].collections if isinstance(each, PathCollection)]
     drawn = np.concatenate([each.get_offsets() for each in dots])
     np.testing.assert_array_equal(drawn, last[["x", "y"]])
@@ -165,21 +141,6 @@ def test_numbers_by_kind_stand_at_their_value_and_chance_is_dashed():
     assert [line.get_xdata()[0] for line in inside.lines if line.get_linestyle() == "--"] == [0.5]
 
 
-@pytest.mark.parametrize("draw", [studies_similarity.map_grid, studies_similarity.numbers_by_kind])
-def test_a_figure_gives_back_its_axis_and_refuses_an_empty_frame(draw, grid):
-    frames = {
-        studies_similarity.map_grid: studies_similarity.maps_of(grid, "spectrogram"),
-        studies_similarity.numbers_by_kind: studies_similarity.apart_values(likeness()),
-    }
-    ax = plt.figure().subplots()
-    before = frames[draw].copy()
-    assert draw(frames[draw], ax) is ax
-    pd.testing.assert_frame_equal(frames[draw], before)
-    ax.figure.canvas.draw()
-    with pytest.raises(InputError, match="no rows"):
-        draw(frames[draw].iloc[:0])
-
-
 def test_noise_shaped_like_vectors_has_their_mean_and_covariance():
     vectors = np.random.default_rng(0).normal(size=(31, 3)) @ np.array(
         [[2.0, 1.0, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 0.1]]
@@ -195,14 +156,8 @@ def test_on_small_data_every_reading_is_compared_and_mapped(in_tiny_home):
     assert found["pictures"] == corpora.corpora(config).result["pictures"]["train"]
     assert list(found["kinds"]) == list(studies_similarity.KINDS)
     assert set(similarity.READINGS) < set(found["kinds"])
-    assert (
-        found["kinds"]["timbre_raw"]["mixing"]["value"]
-        == (
-            similarity.similarity(preset("tiny", standardise_timbre=False)).result["mixing"][
-                "timbre"
-            ]
-        )
-    )
+    raw = similarity.similarity(preset("tiny", standardise_timbre=False)).result["mixing"]
+    assert found["kinds"]["timbre_raw"]["mixing"]["value"] == raw["timbre"]
     grid = similarity.map_grid(config, 20)
     assert len(grid.result["maps"]) == 3 * len(similarity.PERPLEXITIES) * len(similarity.STARTS)
     for reading in similarity.READINGS:

@@ -17,12 +17,10 @@ from torch import nn
 from songtitle import tables
 from songtitle.cache import run_stage
 from songtitle.config import SearchConfig, preset
-from songtitle.errors import InputError
 from songtitle.experiment import controls, learning, naming, scoring
-from songtitle.experiment import length as length_effects
 from songtitle.experiment.inputs import features_record
-from songtitle.experiment.length import PairScores, split_change, split_of, steps_of
 from songtitle.experiment.naming import Listener
+from songtitle.experiment.scoring import split_change, split_of, steps_of
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.model.captioner import Captioner
 from songtitle.model.decoder import LSTMDecoder
@@ -58,44 +56,35 @@ def titles(count, seed, lengths=(1, 2, 3, 5)):
 
 
 def split(corners, references):
-    return split_of(corners, PairScores(references, "bleu1"), np.random.default_rng(0))
+    return split_of(corners, references, "bleu1", np.random.default_rng(0))
 
 
-def test_a_length_effect_alone_is_found_as_length_and_not_as_content():
-    references = titles(97, seed=1, lengths=(2, 3))
-    long = [[*words, *WORDS[:4]] for words in references]
+def test_an_effect_of_length_alone_or_of_words_alone_is_found_as_that_and_as_nothing_else():
+    short_titles, mixed_titles = titles(97, seed=1, lengths=(2, 3)), titles(97, seed=2)
+    long = [[*words, *WORDS[:4]] for words in short_titles]
     short = [words[:2] for words in long]  # the same words, stopped sooner
-    row = split((long, short, long, short), references)
-    assert row["change"] > 0.1
-    assert row["length"] == pytest.approx(row["change"])
-    assert row["content"] == pytest.approx(0, abs=1e-12)
-    assert explanation(row) == "length"
+    wrong = [["nothing"] * len(words) for words in mixed_titles]  # as long, other words
+    stopped = split((long, short, long, short), short_titles)
+    reworded = split((wrong, wrong, mixed_titles, mixed_titles), mixed_titles)
+    for row, one, other, said in (
+        (stopped, "length", "content", "length"),
+        (reworded, "content", "length", "words"),
+    ):
+        assert row["change"] > 0.1
+        assert row[one] == pytest.approx(row["change"])
+        assert row[other] == pytest.approx(0, abs=1e-12)
+        assert explanation(row) == said
 
 
-def test_a_content_effect_alone_is_found_as_content_and_not_as_length():
-    references = titles(97, seed=2)
-    wrong = [["nothing"] * len(words) for words in references]  # as long, other words
-    row = split((wrong, wrong, references, references), references)
-    assert row["change"] == pytest.approx(1)
-    assert row["content"] == pytest.approx(row["change"])
-    assert row["length"] == pytest.approx(0, abs=1e-12)
-    assert explanation(row) == "words"
-
-
-def test_the_parts_of_a_change_sum_to_it_for_every_item():
+def test_the_parts_of_a_change_sum_to_it_for_every_item_and_turn_around_with_the_systems():
     first, at_second, at_first, second = np.random.default_rng(3).random((4, 13))
-    parts = split_change(first, at_second, at_first, second)
-    assert np.allclose(parts.length + parts.content, parts.change)
-    assert np.allclose(parts.change, second - first)
-    assert not np.allclose(parts.length, 0)
-
-
-def test_swapping_the_two_systems_turns_both_parts_around():
-    first, at_second, at_first, second = np.random.default_rng(4).random((4, 13))
     there = split_change(first, at_second, at_first, second)
     back = split_change(second, at_first, at_second, first)
-    assert np.allclose(there.length, -back.length)
-    assert np.allclose(there.content, -back.content)
+    assert np.allclose(there["length"] + there["content"], there["change"])
+    assert np.allclose(there["change"], second - first)
+    assert not np.allclose(there["length"], 0)
+    for part in ("length", "content"):
+        assert np.allclose(there[part], -back[part])
 
 
 def test_what_length_does_to_chance_is_told_from_what_it_does_to_the_score():
@@ -131,21 +120,15 @@ def hearing():
     )
 
 
-def test_titles_of_a_given_length_have_that_length(hearing):
-    wanted = [0, 1, 2, 3, 5, 1, 2, 3, 5, 8, 13]
+def test_titles_of_a_given_length_have_it_and_shorter_greedy_ones_are_beginnings(hearing):
+    memory, wanted = hearing.memory(), [0, 1, 2, 3, 5, 1, 2, 3, 5, 8, 13]
     for beam_size in (1, 3):
-        said = hearing.titles_of_length(hearing.memory(), beam_size, wanted)
+        said = hearing.titles_of_length(memory, beam_size, wanted)
         assert [len(words) for words in said] == wanted
-
-
-def test_greedy_titles_of_a_shorter_length_are_beginnings_of_greedy_titles(hearing):
-    memory = hearing.memory()
     whole = hearing.titles(memory, 1)
     assert len({len(words) for words in whole}) > 1
-    wanted = [len(words) // 2 for words in whole]
-    assert hearing.titles_of_length(memory, 1, wanted) == [
-        words[:count] for words, count in zip(whole, wanted, strict=True)
-    ]
+    halves = [words[: len(words) // 2] for words in whole]
+    assert hearing.titles_of_length(memory, 1, list(map(len, halves))) == halves
 
 
 def test_titles_for_shuffled_inputs_are_the_shuffled_titles(hearing):
@@ -176,25 +159,20 @@ class Says(Listener):
         return features
 
 
-def all_controls(said, references, captions, retold, draws=7):
-    constant, draw = controls.constant_titles(references), np.random.default_rng(0)
-    memory = torch.zeros(len(said), 1, 3)
-    hearing = object.__new__(Says)
+def case(said, references, captions=(), retold=(), draws=7):
+    memory, hearing = torch.zeros(len(said), 1, 3), object.__new__(Says)
     vars(hearing).update(vocabulary=retold, features=memory)
-    texts, config = (said, references, captions, constant), preset("tiny", draws=draws)
-    found = controls.controlled(controls.Case(*texts, hearing, hearing, memory, 5, config, draw))
-    return pd.DataFrame(controls.beside(found, seed=0)).set_index("control")
+    constant, config = controls.constant_titles(references), preset("tiny", draws=draws)
+    texts = (said, references, list(captions), constant)
+    return controls.Case(*texts, hearing, hearing, memory, 5, config)
+
+
+def all_controls(*texts, **options):
+    return pd.DataFrame(controls.beside(case(*texts, **options))).set_index("control")
 
 
 def names(*kinds):
     return [control.name for control in controls.CONTROLS if control.replaces in kinds]
-
-
-def test_every_control_is_there_in_the_order_of_the_page():
-    references = titles(31, seed=0)
-    rows = all_controls(titles(31, seed=1), references, references, references)
-    assert list(rows.index) == [controls.REAL, *names("title", "input", "answer")]
-    assert rows.loc[controls.REAL, ["difference", "p"]].isna().all()
 
 
 def test_controls_centre_on_chance_where_titles_have_nothing_to_do_with_their_items():
@@ -211,19 +189,19 @@ def test_controls_centre_on_chance_where_titles_have_nothing_to_do_with_their_it
 
 def test_a_captioner_that_knows_its_titles_clears_every_control():
     references = titles(53, seed=1)
-    shuffled = references[1:] + references[:1]
-    rows = all_controls(references, references, references, shuffled).iloc[1:]
-    assert studies_controls.cleared(rows).all()
-    assert (rows["difference_low"] > 0).all()
+    rows = all_controls(references, references, references, references[1:] + references[:1])
+    assert list(rows.index) == [controls.REAL, *names("title", "input", "answer")]  # of the page
+    assert rows.loc[controls.REAL, ["difference", "p"]].isna().all()
+    assert studies_controls.cleared(rows.iloc[1:]).all()
+    assert (rows["difference_low"].iloc[1:] > 0).all()
 
 
 def test_one_answer_for_all_clears_no_control_that_gives_the_same_answer():
-    references = titles(53, seed=1)
-    said = [["glen", "air"]] * 53
+    references, said = titles(53, seed=1), [["glen", "air"]] * 53
     rows = all_controls(said, references, references, said, draws=1)
-    for name in names("input"):
-        assert rows.loc[name, "difference"] == 0
-        assert rows.loc[name, "p"] == 1
+    same = rows.loc[names("input")]
+    assert (same["difference"] == 0).all()
+    assert (same["p"] == 1).all()
     assert rows.loc[names("title")[0], "difference"] == pytest.approx(0, abs=1e-12)
 
 
@@ -236,10 +214,11 @@ def test_knowing_the_length_of_the_true_title_alone_does_not_clear_titles_of_tha
     assert abs(matched["difference"]) < free["difference"] / 3
 
 
-def test_wrong_titles_of_the_nearest_length_stand_in_where_none_is_as_long():
+def test_wrong_titles_are_others_or_others_as_long_and_of_the_nearest_length_where_none_is():
     references = [["a"], ["b"], ["c", "d", "e"], ["f", "g", "h", "i", "j"]]
-    pairs = np.arange(16.0).reshape(4, 4)
-    others, matched = controls.wrong_titles(pairs, references)
+    planted = case(references, references)
+    vars(planted).update(pairs=np.arange(16.0).reshape(4, 4))
+    (others, _), (matched, _) = (each.test(planted) for each in controls.CONTROLS[:2])
     assert others[0] == pytest.approx((1 + 2 + 3) / 3)
     assert matched.tolist() == [1.0, 4.0, (8 + 9 + 11) / 3, 14.0]
 
@@ -247,7 +226,7 @@ def test_wrong_titles_of_the_nearest_length_stand_in_where_none_is_as_long():
 def test_random_orders_by_length_pair_only_titles_of_one_length():
     references = titles(31, seed=2)
     lengths = np.array([len(words) for words in references])
-    orders = controls._orders_by_length(references, np.random.default_rng(0))
+    _, orders = controls._title_as_long(case(references, references))
     assert (lengths[orders] == lengths).all()
     assert (np.sort(orders, axis=1) == np.arange(31)).all()
     assert len(np.unique(orders, axis=0)) > 900
@@ -264,10 +243,10 @@ def test_a_constant_title_is_chosen_on_titles_that_it_is_not_judged_on():
 def test_a_decoder_that_knows_the_titles_ranks_them_first_and_one_that_does_not_by_chance():
     generator = np.random.default_rng(0)
     noise = generator.normal(size=(53, 53))
-    known = controls.ranked(noise + 9 * np.eye(53), seed=0)
+    known, _ = controls.by_ranking(noise + 9 * np.eye(53), seed=0)
     assert known["mrr_score"] > 0.95
     assert known["recall_p"] < 0.01
-    deaf = controls.ranked(noise, seed=0)
+    deaf, _ = controls.by_ranking(noise, seed=0)
     assert deaf["mrr_p"] > 0.01
     assert deaf["recall_chance"] == pytest.approx(10 / 53, abs=0.01)
 
@@ -276,26 +255,22 @@ def test_a_decoder_that_knows_the_titles_ranks_them_first_and_one_that_does_not_
 
 
 @pytest.mark.parametrize("definition", ["bleu1", "letters"])
-def test_the_scores_of_all_pairs_hold_the_own_scores_and_equal_titles_get_equal_rows(definition):
+def test_all_pairs_hold_the_own_scores_equal_rows_for_equal_titles_and_chance(definition):
     said, references = titles(23, seed=0), titles(23, seed=1)
     said[7] = said[19]
     pairs = scoring.all_scores(said, references, DEFINITIONS[definition])
     own = scoring.own_scores(said, references, DEFINITIONS[definition])
     assert np.allclose(np.diagonal(pairs), own)
     assert (pairs[7] == pairs[19]).all()
-
-
-def test_chance_is_the_mean_over_all_wrong_pairs():
-    pairs = np.random.default_rng(0).random((7, 7))
-    wrong = [pairs[i, j] for i in range(7) for j in range(7) if i != j]
-    assert scoring.chance_of(pairs) == pytest.approx(np.mean(wrong))
+    wrong = pairs[~np.eye(23, dtype=bool)]
+    assert scoring.chance_of(pairs) == pytest.approx(wrong.mean())
 
 
 def test_the_score_of_a_picture_in_tiles_is_the_mean_of_its_tiles(tmp_path):
     record = leave(tmp_path, "hypotheses")
     content = '[[[[["air"], -1.0]], [[["bog"], -1.0]]], [[[["eel"], -1.0]], [[["eel"], -2.0]]]]'
     record.file("hypotheses.json").write_text(content)
-    scores = controls.item_scores(record, [["air"], ["eel"]], BLEU_1)
+    scores = controls.item_scores(record, [["air"], ["eel"]])
     assert scores.tolist() == [0.5, 1.0]
 
 
@@ -320,15 +295,7 @@ def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_n
     assert same["apart_needed"] == pytest.approx(closed, rel=1e-3)
 
 
-# -- replicates ------------------------------------------------------------------------------------
-
-
-def test_replicates_differ_in_the_seed_of_the_training_and_in_nothing_else():
-    config = preset("tiny", seed=3)
-    first, second = (learning.patient(config, seed=seed) for seed in (0, 1))
-    assert (first.seed, second.seed) == (3, 3)
-    assert second.training.seed == first.training.seed + 1
-    assert second.training.patience == first.training.patience > 0
+# -- replicates -------------------------------------------------------------------------------
 
 
 def test_the_interval_over_seeds_knows_nothing_of_the_interval_over_items():
@@ -347,25 +314,21 @@ def test_the_interval_over_seeds_knows_nothing_of_the_interval_over_items():
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def test_a_cell_holds_score_letters_interval_chance_gain_and_p():
+def test_table_4_holds_score_letters_where_there_are_some_interval_chance_gain_and_p(tmp_path):
     row = pd.Series({"score": 0.297, "low": 0.2481, "high": 0.349, "chance": 0.167, "gain": 0.13})
     row["p"] = 0.001
     assert search.score_cell(row, "ab") == "29.7 ab\n[24.8, 34.9]\n(16.7, +13.0, p 0.001)"
     row["gain"] = -0.0004
     assert search.score_cell(row) == "29.7\n[24.8, 34.9]\n(16.7, 0.0, p 0.001)"
-
-
-def test_table_4_shows_letters_where_there_are_some(tmp_path):
-    columns = ["input", "beam_size", "tiles", "score", "low", "high", "chance", "gain", "p"]
-    rows = [("songs: timbre", k, 1, 0.04, 0.03, 0.05, 0.04, 0.0, 0.5) for k in (1, 5)]
-    scores = pd.DataFrame(rows, columns=columns)
+    rows = [pd.Series({"input": "songs: timbre", "beam_size": k, "tiles": 1}) for k in (1, 5)]
+    scores = pd.DataFrame([pd.concat([each, row]) for each in rows])
     letters = [{"input": "songs: timbre", "beam_size": 5, "letters": "ab"}]
     table = search.table_4(scores, leave(tmp_path, "differences", letters=letters))
     assert list(table["What"]) == ["here", "paper"]
-    assert table.loc[0, "k = 1"].split("\n")[0] == "4.0"
-    assert table.loc[0, "k = 5"].split("\n")[0] == "4.0 ab"
+    cells = [table.loc[0, f"k = {k}"].split("\n")[0] for k in (1, 5)]
+    assert cells == ["29.7", "29.7 ab"]
     assert table.loc[1, "k = 5"] == 45.6
-    assert search.table_4(scores).loc[0, "k = 5"].startswith("4.0\n")
+    assert search.table_4(scores).loc[0, "k = 5"].startswith("29.7\n")
 
 
 @pytest.mark.parametrize(
@@ -376,6 +339,7 @@ def test_table_4_shows_letters_where_there_are_some(tmp_path):
         ((0.1, 0.2), (-0.2, -0.1), (0.2, 0.4), "words"),
         ((-0.2, -0.1), (-0.2, -0.1), (-0.3, -0.2), "length and words"),
         ((0.1, 0.2), (-0.1, 0.2), (-0.1, 0.2), "neither alone"),
+        ((1e-10, 1e-8), (1e-10, 1e-8), (1e-10, 1e-8), "no change"),  # too small to print
     ],
 )
 def test_a_change_is_explained_by_the_parts_whose_intervals_leave_out_nothing(
@@ -396,7 +360,7 @@ def test_a_whole_run_leaves_every_control_for_every_input(in_tiny_home):
     assert len(rows) == 3 * 2 * (1 + len(controls.CONTROLS))
     real = rows[rows["control"] == controls.REAL].set_index(["input", "beam_size"])
     table = scoring.score_table(config).set_index(["input", "beam_size"])
-    for name in map(str, naming.controlled_inputs(config)):  # asked again, it says the same
+    for name in map(str, naming.controlled_inputs(config, in_tiny_home)):  # it says it again
         assert real.loc[(name, 1), "score"] == pytest.approx(table.loc[(name, 1), "score"])
         assert real.loc[(name, 1), "words"] == pytest.approx(table.loc[(name, 1), "mean_length"])
 
@@ -416,7 +380,7 @@ def test_a_captioner_trained_without_pictures_says_one_thing(in_tiny_home):
 
 def test_a_whole_run_splits_every_beam_effect_and_finds_letters_for_every_cell(in_tiny_home):
     config = preset("tiny")
-    steps = length_effects.lengths(config).result["steps"]
+    steps = scoring.lengths(config).result["steps"]
     assert len(steps) == 3 * 2
     for row in steps:
         assert row["length"] + row["content"] == pytest.approx(row["change"])
@@ -426,56 +390,43 @@ def test_a_whole_run_splits_every_beam_effect_and_finds_letters_for_every_cell(i
     assert len(found["letters"]) == len(scoring.scores(config).result["rows"])
 
 
-def test_replicates_of_a_whole_run_start_from_other_weights(in_tiny_home):
+def test_replicates_differ_in_the_seed_of_the_training_and_in_nothing_else(in_tiny_home):
+    config = preset("tiny", seed=3)
+    first, second = (learning.patient(config, seed=seed) for seed in (0, 1))
+    assert (first.seed, second.seed) == (3, 3)
+    assert second.training.seed == first.training.seed + 1
+    assert second.training.patience == first.training.patience > 0
     config = preset("tiny")
-    record = controls.replicates(config)
-    assert sorted({row["seed"] for row in record.result["rows"]}) == [0, 1]
-    trained = [
-        learning.training(learning.patient(config, seed=seed)).result["history"][0]
-        for seed in (0, 1)
-    ]
-    assert trained[0]["valid_perplexity"] != trained[1]["valid_perplexity"]
+    rows = controls.replicates(config).result["rows"]
+    assert sorted({row["seed"] for row in rows}) == [0, 1]
+    trained = (learning.training(learning.patient(config, seed=seed)) for seed in (0, 1))
+    one, other = (record.result["history"][0]["valid_perplexity"] for record in trained)
+    assert one != other
 
 
 # -- figures ---------------------------------------------------------------------------------------
 
 
-def forest():
+def test_the_forest_stands_in_the_order_of_its_rows_with_the_real_input_on_top_and_filled():
     held = [controls.REAL, *names("title", "input")[:3]]
     rows = [
         (name, k, 0.1 * place + 0.01 * k, 0.1 * place, 0.1 * place + 0.1)
         for place, name in enumerate(held, start=1)
         for k in (1, 5)
     ]
-    return pd.DataFrame(rows, columns=["control", "beam_size", "score", "low", "high"])
-
-
-def test_the_forest_stands_in_the_order_of_its_rows_with_the_real_input_on_top_and_filled():
-    rows = forest()
-    before = rows.copy()
+    rows = pd.DataFrame(rows, columns=["control", "beam_size", "score", "low", "high"])
     ax = studies_controls.control_forest(rows)
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(
-        dict.fromkeys(rows["control"])
-    )
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == list(dict.fromkeys(rows["control"]))
     top, bottom = ax.get_ylim()[::-1]
     assert top < bottom
-    filled = [
-        mark
-        for mark in ax.collections
-        if isinstance(mark, PathCollection) and mark.get_facecolor()[0][:3].min() < 1
-    ]
-    assert [mark.get_offsets()[0][0] for mark in filled] == pytest.approx([11, 15])
-    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"] == (
-        pytest.approx([11, 15])
-    )
-    assert "(percent points)" in ax.get_xlabel()
-    pd.testing.assert_frame_equal(rows, before)
-
-
-def test_beam_sizes_of_the_forest_differ_in_colour_and_marker():
-    ax = studies_controls.control_forest(forest())
     marks = [mark for mark in ax.collections if isinstance(mark, PathCollection)]
-    first, second = marks[0], marks[2]
+    filled = [mark for mark in marks if mark.get_facecolor()[0][:3].min() < 1]
+    dashed = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"]
+    assert [mark.get_offsets()[0][0] for mark in filled] == pytest.approx([11, 15])
+    assert dashed == pytest.approx([11, 15])
+    assert "(percent points)" in ax.get_xlabel()
+    first, second = marks[0], marks[2]  # beam sizes differ in colour and marker
     assert not np.allclose(first.get_edgecolor(), second.get_edgecolor())
     assert not np.array_equal(first.get_paths()[0].vertices, second.get_paths()[0].vertices)
 
@@ -495,16 +446,6 @@ def test_score_and_length_share_their_beam_sizes_and_colours():
     assert under.lines[0].get_color() == upper.containers[0].lines[0].get_color()
     assert upper.get_legend() is None
     assert under.get_legend() is not None
-
-
-def test_scores_by_prefix_are_drawn_in_percent_points_beside_chance():
-    rows = [("x", kept, 0.1 * kept, 0.05, 0.4, 0.02) for kept in (1, 2, 3)]
-    columns = ["input", "kept", "score", "low", "high", "chance"]
-    ax = studies_length.score_by_prefix(pd.DataFrame(rows, columns=columns))
-    assert list(ax.lines[0].get_ydata()) == pytest.approx([10, 20, 30])
-    assert list(ax.lines[1].get_ydata()) == pytest.approx([2, 2, 2])
-    with pytest.raises(InputError, match=r"prefixes: expected rows with columns.*got no rows"):
-        studies_length.score_by_prefix(pd.DataFrame(columns=columns))
 
 
 # -- notes -----------------------------------------------------------------------------------------
@@ -548,13 +489,6 @@ def test_the_note_on_lengths_counts_what_explains_the_steps(tmp_path):
     text = studies_length.length_note(leave(tmp_path, "lengths", steps=steps)).text
     assert "Of 4 steps 3 change" in text
     assert "2 are length alone, 1 other words alone, 0 both" in text
-
-
-def test_a_change_too_small_to_print_is_no_change():
-    row = {}
-    for part in ("change", "length", "content"):
-        row |= {part: 1e-9, f"{part}_low": 1e-10, f"{part}_high": 1e-8}
-    assert explanation(row) == "no change"
 
 
 def test_a_note_reads_which_bleu_it_was_from_the_record_and_an_earlier_one_does_not_say(tmp_path):

@@ -77,10 +77,9 @@ SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
 STAGES = {
     "corpora": ("corpora", "vocabulary"),
     "learning": ("training",),
-    "scoring": ("scores", "comparison"),
+    "scoring": ("scores", "comparison", "lengths"),
     "similarity": ("similarity", "likeness"),
     "controls": ("controls", "self_retrieval", "differences", "replicates"),
-    "length": ("lengths",),
     "forensics": ("content_free", "readings"),
     "switchboard": ("switchboard",),
     "samples": ("samples",),

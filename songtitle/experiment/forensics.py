@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from songtitle.cache import Work, pick, read_json, stage
 from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input
@@ -14,14 +13,15 @@ from songtitle.experiment.corpora import COLLECTIONS, clips, corpora, true_words
 from songtitle.experiment.naming import hypotheses, table_inputs
 from songtitle.experiment.paper_corpora import answer
 from songtitle.experiment.random_captions import CLEANED, OTHERS, described, orders_by_unit
-from songtitle.metrics.bleu import DEFINITIONS, bleu_of_counts, signatures
+from songtitle.metrics.bleu import DEFINITIONS, bleu_of_counts
 from songtitle.metrics.ceilings import LENGTHS, mean_bleu, pair_up
 from songtitle.metrics.pairs import CHOICES, Found
 from songtitle.paper.printed import paper_table
 
 Cell = tuple[Input, int]  # with the beam size
 Cells = Mapping[Cell, float]  # scores in [0, 1]
-Way = tuple[str, str, str, Cells]  # source, definition, choice, and what it gives for each cell
+Way = tuple[str, str, str]  # source, definition, choice
+Rows = Sequence[Mapping[str, Any]]
 
 OURS, WRONG = "this run's outputs", "the same, wrong references"
 CAPTIONS_HERE, REAL_CAPTIONS = "captions of stamps", "real captions"
@@ -38,33 +38,28 @@ PARTS: dict[str, Callable[[Cell], bool]] = {
 }
 
 
+def kind(cell: Cell) -> str:
+    """Say what a cell is of: pictures of whatever tile size, or one reading of songs."""
+    return str(cell[0]) if cell[0].is_song else cell[0].kind
+
+
 def distances(guess: Cells, printed: Cells) -> dict[str, float | None]:
     """Measure the mean absolute difference, in [0, 1], over each part's cells; None for no cell."""
-    found: dict[str, float | None] = {}
-    for name, belongs in PARTS.items():
-        gaps = [abs(guess[cell] - value) for cell, value in printed.items() if belongs(cell)]
-        found[name] = float(np.mean(gaps)) if gaps else None
-    return found
-
-
-def sizes(printed: Cells) -> dict[str, int]:
-    """Count the cells each part has."""
-    return {name: sum(map(belongs, printed)) for name, belongs in PARTS.items()}
-
-
-def left_out(rows: Sequence[Mapping[str, Any]], *, on: str, judged: str) -> dict[str, Any]:
-    """Find the row of least distance on one part, with its rank (from 1) among all on another.
-
-    `typical` is the middle row's distance on the judged part, `least` the smallest there.
-    """
-    best = min(rows, key=lambda row: row[on])
-    there = sorted(row[judged] for row in rows)
-    return dict(best) | {
-        "tried": len(rows),
-        "rank": 1 + sum(value < best[judged] for value in there),
-        "typical": float(np.median(there)),
-        "least": there[0],
+    gaps = {cell: abs(guess[cell] - value) for cell, value in printed.items()}
+    parts = {name: list(filter(belongs, printed)) for name, belongs in PARTS.items()}
+    return {
+        name: float(np.mean([gaps[cell] for cell in cells])) if cells else None
+        for name, cells in parts.items()
     }
+
+
+def left_out(rows: Rows, *, on: str, judged: str) -> dict[str, Any]:
+    """Find the row of least distance on one part, with its rank (from 1) among all on another;
+    `typical` is the middle row's distance there, `least` the smallest."""
+    best, there = min(rows, key=lambda row: row[on]), np.array([row[judged] for row in rows])
+    rank = 1 + int((there < best[judged]).sum())
+    typical = {"typical": float(np.median(there)), "least": float(there.min())}
+    return dict(best) | {"tried": len(rows), "rank": rank} | typical
 
 
 def one_number(printed: Cells, *, on: str = "all") -> dict[str, float | None]:
@@ -73,34 +68,16 @@ def one_number(printed: Cells, *, on: str = "all") -> dict[str, float | None]:
     return {"value": value} | distances(dict.fromkeys(printed, value), printed)
 
 
-def one_number_a_kind(printed: Cells) -> dict[str, float | None]:
-    """Measure distances where captions, and each reading of songs, have their best one number."""
-    kinds: dict[str, list[float]] = {}
-    for cell, value in printed.items():
-        kinds.setdefault(kind(cell), []).append(value)
-    return distances({cell: float(np.median(kinds[kind(cell)])) for cell in printed}, printed)
-
-
 def by_luck(
     printed: Cells, tried: int, *, generator: np.random.Generator, rounds: int = 500
 ) -> dict[str, float]:
-    """Find the least of `tried` distances of blind guesses over all cells: mean and 5 % point.
-
-    A blind guess has one number for each kind of cell, anywhere between 0 and 1 alike: so the best
-    of many comes near any table, and that alone says nothing.
-    """
-    kinds = sorted({kind(cell) for cell in printed})
+    """Find the least of `tried` distances of blind guesses, one number in [0, 1] for each kind of
+    cell: mean and 5 % point. The best of many comes near any table, which alone says nothing."""
+    kinds = sorted(set(map(kind, printed)))
     blind = generator.random((rounds, tried, len(kinds)))
-    total = np.zeros((rounds, tried))
-    for cell, value in printed.items():
-        total += np.abs(blind[:, :, kinds.index(kind(cell))] - value)
-    least = (total / len(printed)).min(axis=1)
+    gaps = (np.abs(blind[..., kinds.index(kind(cell))] - printed[cell]) for cell in printed)
+    least = np.min(sum(gaps) / len(printed), axis=1)
     return {"mean": float(least.mean()), "low": float(np.quantile(least, 0.05))}
-
-
-def kind(cell: Cell) -> str:
-    """Say what a cell is of: pictures of whatever tile size, or one reading of songs."""
-    return str(cell[0]) if cell[0].is_song else cell[0].kind
 
 
 @stage
@@ -113,15 +90,13 @@ def content_free(config: ExperimentConfig, *, home: Path) -> Work:
     before = corpora(config, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
-        pictures = read_json(before.file("pictures.json"))
-        songs = read_json(before.file("songs.json"))
+        pictures, songs = (read_json(before.file(f"{kind}.json")) for kind in ("pictures", "songs"))
         texts = {OTHERS: [picture["tokens"] for picture in pictures]}
         for name, collection in zip(AGAINST.values(), COLLECTIONS, strict=True):
             texts[name] = [song["tokens"] for song in songs if song["collection"] == collection]
         return described({CLEANED: texts}, draws=config.draws, seed=config.seed)
 
-    settings = pick(config, "seed", "draws") | {"bleu": signatures(*DEFINITIONS)}
-    return Work(compute, settings | {"lengths": LENGTHS}, [before])
+    return Work(compute, pick(config, "seed", "draws"), [before])
 
 
 @stage
@@ -144,42 +119,36 @@ def readings(config: ExperimentConfig, *, home: Path) -> Work:
     found = {cell: hypotheses(config, *cell, home=home) for cell in printed}
     here, real = content_free(config, home=home), answer("content_free", home=home)
 
-    def circle(count: int) -> np.ndarray:
-        """Whose reference each item gets in place of its own: all in a random circle."""
-        order = np.random.default_rng(config.seed).permutation(count)
-        return np.roll(order, -1)[np.argsort(order)]
-
     def compute(_: Path) -> dict[str, Any]:
         references = true_words(words, songs)
-        by_way: dict[tuple[str, str, str], dict[Cell, float]] = {}
+        ways: dict[Way, Any] = {}
         for cell, record in found.items():
             items = read_json(record.file("hypotheses.json"))
             said = [tile for item in items for tile in item]
-            for source, order in ((OURS, np.arange(len(items))), (WRONG, circle(len(items)))):
-                given = [references[cell[0].kind][place] for place in order]
+            # Whose reference each item gets in place of its own: all in a random circle.
+            order = np.random.default_rng(config.seed).permutation(len(items))
+            wrong = np.roll(order, -1)[np.argsort(order)]
+            for source, places in ((OURS, np.arange(len(items))), (WRONG, wrong)):
+                given = [references[cell[0].kind][place] for place in places]
                 wanted = [words for words, item in zip(given, items, strict=True) for _ in item]
                 for way, score in scores_by_way(said, wanted).items():
-                    by_way.setdefault((source, *way), {})[cell] = score
+                    ways.setdefault((source, *way), {})[cell] = score
+        scores = [
+            {"input": cell[0], "beam_size": cell[1], "definition": definition, "choice": choice}
+            | {"score": score, "paper": printed[cell]}
+            for (source, definition, choice), guess in ways.items()
+            if source == OURS
+            for cell, score in guess.items()
+        ]
         lengths = {cell: record.result["mean_length"] for cell, record in found.items()}
-        ways: list[Way] = [(*way, guess) for way, guess in by_way.items()]
-        ways += caption_ways(here.result["scores"], lengths, CAPTIONS_HERE)
-        if real is not None:
-            ways += caption_ways(real.result["scores"], lengths, REAL_CAPTIONS)
-        return {
-            "scores": [
-                {"input": name, "beam_size": size, "definition": definition, "choice": choice}
-                | {"score": score, "paper": printed[name, size]}
-                for (source, definition, choice), guess in by_way.items()
-                if source == OURS
-                for (name, size), score in guess.items()
-            ],
-            "mean_lengths": [[*cell, length] for cell, length in lengths.items()],
-            **measured(ways, printed, seed=config.seed),
-        }
+        for source, captions in ((CAPTIONS_HERE, here), (REAL_CAPTIONS, real)):
+            ways |= caption_ways(captions.result["scores"], lengths, source) if captions else ()
+        mean_lengths = [[*cell, length] for cell, length in lengths.items()]
+        about = {"scores": scores, "mean_lengths": mean_lengths}
+        return about | measured(ways, printed, seed=config.seed)
 
-    settings = pick(config, "seed") | {"bleu": signatures(*DEFINITIONS), "choices": CHOICES}
+    settings = pick(config, "seed") | {"hypotheses": found.values()}
     settings["paper"] = [[*cell, value] for cell, value in printed.items()]
-    settings["hypotheses"] = found.values()
     settings["real"] = real and [real, real.settings["found"]]
     return Work(compute, settings, [words, songs, here])
 
@@ -195,10 +164,8 @@ def printed_cells(config: ExperimentConfig) -> dict[Cell, float]:
             cells |= {(name, k): float(table.loc[row, k]) / 100 for k in beams}
     if not cells:
         known = ", ".join(str(k) for k in table.columns if isinstance(k, int))
-        msg = (
-            f"beam_sizes: expected one that the paper's Table 4 has ({known}), got "
-            f"{', '.join(map(str, config.beam_sizes))}; add one"
-        )
+        got = ", ".join(map(str, config.beam_sizes))
+        msg = f"beam_sizes: expected one that the paper's Table 4 has ({known}), got {got}; add one"
         raise InputError(msg)
     return cells
 
@@ -215,66 +182,49 @@ def scores_by_way(
     if not all(found):
         msg = f"found: expected a hypothesis of each example, example {found.index([])} has none"
         raise InputError(msg)
-    texts: dict[tuple[str, ...], int] = {}
-    titles: dict[tuple[str, ...], int] = {}
-    pairs: dict[tuple[int, int], int] = {}
-    width = max(len(each) for each in found)
-    index = np.full((len(found), width), -1)
-    log_probs = np.full((len(found), width), -np.inf)
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}  # most are said more than once
+    index = np.full((len(found), max(map(len, found))), -1)
+    log_probs = np.full(index.shape, -np.inf)
     for i, (each, reference) in enumerate(zip(found, references, strict=True)):
-        column = titles.setdefault(tuple(reference), len(titles))
         for k, (words, log_prob) in enumerate(each):
-            row = texts.setdefault(tuple(words), len(texts))
-            index[i, k] = pairs.setdefault((row, column), len(pairs))
-            log_probs[i, k] = log_prob
-    rows, columns = np.array(list(pairs), dtype=np.int64).reshape(-1, 2).T
-    tokens = np.array([len(words) + 1 for words in texts])[rows]  # <eos> is one
+            pair = tuple(words), tuple(reference)
+            index[i, k], log_probs[i, k] = known.setdefault(pair, len(known)), log_prob
+    texts, titles = zip(*known, strict=True)
+    order = np.arange(len(known))
     paired = {
-        unit: pair_up(list(texts), list(titles), rows, columns, unit=unit, orders=orders)
+        unit: pair_up(texts, titles, order, order, unit=unit, orders=orders)
         for unit, orders in orders_by_unit().items()
     }
+    there, rows = np.isfinite(log_probs), np.eye(log_probs.shape[1])
+    tokens = np.array([len(words) + 1 for words in texts])[index]  # <eos> is one
     result = {}
     for name, definition in DEFINITIONS.items():
-        pair = paired[definition.tokens]
-        counts = [part[index] for part in (*pair.counts(), pair.wanted)]
+        both = paired[definition.tokens]
+        counts = [part[index] for part in (*both.counts(), both.wanted)]
         sentences = bleu_of_counts(definition, *counts)
-        for choice in CHOICES:
-            weights = _weights(choice, log_probs, tokens[index], sentences)
+        worth = {
+            "top": log_probs,
+            "normalised": log_probs / tokens,
+            "best": np.where(there, sentences, -1.0),
+        }
+        for choice in CHOICES:  # how much each hypothesis counts, 1 for each example
+            one = rows[worth[choice].argmax(1)] if choice in worth else there
+            weights = one / one.sum(1, keepdims=True)
             if definition.average == "corpus":
                 weighted = (weights[..., None] * counts[0], *(weights * c for c in counts[1:]))
-                score = float(mean_bleu(definition, *(part.sum(1) for part in weighted)))
+                score = mean_bleu(definition, *(part.sum(1) for part in weighted))
             else:
-                score = float((weights * sentences).sum(1).mean())
-            result[name, choice] = score
+                score = (weights * sentences).sum(1).mean()
+            result[name, choice] = float(score)
     return result
 
 
-def _weights(
-    choice: str,
-    log_probs: Float[np.ndarray, "examples hypotheses"],
-    tokens: Int[np.ndarray, "examples hypotheses"],
-    sentences: Float[np.ndarray, "examples hypotheses"],
-) -> Float[np.ndarray, "examples hypotheses"]:
-    """How much each hypothesis counts, 1 for each example; one of log-probability -inf is none."""
-    there = np.isfinite(log_probs)
-    if choice == "mean":
-        return there / there.sum(1, keepdims=True)
-    worth = {
-        "top": log_probs,
-        "normalised": log_probs / tokens,
-        "best": np.where(there, sentences, -1.0),
-    }[choice]
-    return np.eye(there.shape[1])[worth.argmax(1)]
-
-
 def caption_ways(
-    rows: Iterable[Mapping[str, Any]], lengths: Mapping[Cell, float], source: str
-) -> Iterator[Way]:
-    """Give what captions alone score for each cell, by how much of them is kept.
-
-    Each row of `content_free_rows` with all its words or the first few; and, between those, as
-    many words as `lengths` says for each cell, on a straight line from length to length.
-    """
+    rows: Iterable[Mapping[str, Any]], lengths: Cells, source: str
+) -> Iterator[tuple[Way, Cells]]:
+    """Give what captions alone score for each cell, by how much of them is kept: by the rows of
+    `content_free_rows` all words or the first few, and, on a straight line between those, as many
+    as `lengths` says for each cell."""
     curves: dict[tuple[str, str], dict[str, dict[int | None, float]]] = {}
     for row in rows:
         curve = curves.setdefault((row["wording"], row["definition"]), {})
@@ -284,23 +234,20 @@ def caption_ways(
         sides = {cell: by_side[AGAINST.get(kind(cell), OTHERS)] for cell in lengths}
         for words in (*LENGTHS, None):
             choice = "whole" if words is None else f"first {words}"
-            yield name, definition, choice, {cell: side[words] for cell, side in sides.items()}
+            yield (name, definition, choice), {cell: side[words] for cell, side in sides.items()}
         between = {
             cell: float(np.interp(lengths[cell], LENGTHS, [side[n] for n in LENGTHS]))
             for cell, side in sides.items()
         }
-        yield name, definition, AS_LONG, between
+        yield (name, definition, AS_LONG), between
 
 
-def measured(ways: Iterable[Way], printed: Cells, *, seed: int) -> dict[str, Any]:
-    """Measure how far all ways are from print, and how much of the best fit is the choosing.
-
-    Outputs beside wrong references, and captions as long as outputs, are there to compare with:
-    no way is chosen among them.
-    """
+def measured(ways: Mapping[Way, Cells], printed: Cells, *, seed: int) -> dict[str, Any]:
+    """Measure how far all ways are from print, and how much of the best fit is the choosing; among
+    outputs beside wrong references, and captions as long as outputs, no way is chosen."""
     rows: list[dict[str, Any]] = [
-        {"source": source, "definition": definition, "choice": choice} | distances(guess, printed)
-        for source, definition, choice, guess in ways
+        dict(zip(("source", "definition", "choice"), way, strict=True)) | distances(guess, printed)
+        for way, guess in ways.items()
     ]
     sources: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -308,13 +255,19 @@ def measured(ways: Iterable[Way], printed: Cells, *, seed: int) -> dict[str, Any
             sources.setdefault(row["source"], []).append(row)
     tried = {source: len(found) for source, found in sources.items()}
     tried["in all"] = sum(tried.values())
+    kinds: dict[str, list[float]] = {}
+    for cell, value in printed.items():
+        kinds.setdefault(kind(cell), []).append(value)
+    middle = {cell: float(np.median(kinds[kind(cell)])) for cell in printed}
     return {
-        "cells": sizes(printed),
+        "cells": {name: sum(map(belongs, printed)) for name, belongs in PARTS.items()},
         "distances": rows,
         "tried": tried,
         "left_out": [left_out(found, on="rest", judged="msd") for found in sources.values()],
         "one_number": {part: one_number(printed, on=part) for part in ("all", "songs", "rest")},
-        "one_number_a_kind": one_number_a_kind(printed),
+        "one_number_a_kind": distances(
+            middle, printed
+        ),  # captions and readings have each their own
         "luck": {
             source: by_luck(printed, count, generator=np.random.default_rng(seed))
             for source, count in tried.items()

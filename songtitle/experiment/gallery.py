@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.special import comb
+from scipy.stats import rankdata
 from torch import Tensor
 
 from songtitle.cache import Work, pick, read_json, stage
@@ -22,7 +23,7 @@ from songtitle.experiment.learning import training
 from songtitle.experiment.naming import BEAM_SIZE, hypotheses, listener, whole_items
 from songtitle.metrics.chance import bootstrap_interval
 from songtitle.metrics.retrieval import prior_free
-from songtitle.model.captioner import Captioner, Searcher
+from songtitle.model.captioner import Captioner
 from songtitle.shapes import Memory
 from songtitle.sound import frame_count
 from songtitle.vocabulary import Vocabulary
@@ -35,7 +36,6 @@ READING = str(SPECTROGRAM)  # what can be heard is what was seen
 RANKINGS = ("likelihood", "likelihood, less what a title gets from all songs")
 
 _TERMS = re.compile(r"copyright|licen[cs]e|permission|commercial|public domain|©", re.IGNORECASE)
-_FIELD = re.compile(r"^[A-Z]:")
 _CREDIT = re.compile(r"^(transcribed|contributed|edited|abc)?\s*(by\b)?\s*", re.IGNORECASE)
 
 
@@ -45,16 +45,13 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
 
     Result `songs`, one row each: `place` among the test songs, `id`, `clip`, `title` as its book
     prints it, `tokens` as it is scored, those of them that the model can say at all as `known`,
-    `beams` (`[words, log-probability in nats]`, best first),
-    `chance` (another song's title, drawn at random), `choices` (four titles, one of them true, all
-    different and none of them `chance`), `answer` and `pick` (the places in `choices` of the true
-    title and of the one that the model finds likeliest, ties broken by lot), `seconds` (where in
-    the clip the player begins and ends, and where the network's part does), and of the source
-    `book`, `number`, `file`, `transcriber` and `terms` (what the sheet says of its own).
+    `beams` (`[words, log-probability in nats]`, best first), `chance` and `choices` of
+    `draw_titles`, `answer` and `pick` (the places in `choices` of the true title and of the one
+    that the model finds likeliest), `seconds` of `player_span`, and what `source_of` says.
 
     Result `quiz`: over all `items` test songs, how often the model would pick the true title from
-    `choices` of them, the others drawn at random: `share`, `low`, `high` (95 %, bootstrap over
-    songs) for each of RANKINGS. Blind guessing gets 1 / `choices`, whatever the titles.
+    `choices` of them, the others drawn at random: `share, low, high` (95 %, bootstrap over songs)
+    for each of RANKINGS. Blind guessing gets 1 / `choices`, whatever the titles.
     """
     songs, trained = clips(config, home=home), training(config, home=home)
     seen = song_features(config, home=home)
@@ -66,39 +63,29 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
         titles = [sheets[row["id"]].title for row in rows]
         hearing = listener(config, READING, trained, seen)
         likely = hearing.log_likelihoods(hearing.memory(), song_titles(songs))
-        found = whole_items(said)
-        drawn = seeded_order([row["id"] for row in rows], seed=config.seed)[:SHOWN]
-        order = {row["id"]: place for place, row in enumerate(rows)}
+        found, order = whole_items(said), {row["id"]: place for place, row in enumerate(rows)}
         generator = np.random.default_rng(config.seed)
         cards = []
-        for place in (order[id] for id in drawn):
+        for id in seeded_order(list(order), seed=config.seed)[:SHOWN]:
+            place, row = order[id], rows[order[id]]
             chance, choices = draw_titles(place, titles, generator)
+            card = {"place": place, "id": id, "clip": row["clip"], "tokens": row["tokens"]}
+            card |= {"title": titles[place], "beams": found[place], "chance": titles[chance]}
+            card["known"] = [word for word in row["tokens"] if word in hearing.vocabulary]
+            card |= {"choices": [titles[each] for each in choices], "answer": choices.index(place)}
             # Equally likely titles are told apart by lot: `choices` are in random order.
-            values = likely[place, choices]
-            path = songs.file("clips") / rows[place]["clip"]
-            cards.append(
-                {
-                    "place": place,
-                    **{key: rows[place][key] for key in ("id", "clip", "tokens")},
-                    "title": titles[place],
-                    "known": [w for w in rows[place]["tokens"] if w in hearing.vocabulary],
-                    "beams": found[place],
-                    "chance": titles[chance],
-                    "choices": [titles[each] for each in choices],
-                    "answer": choices.index(place),
-                    "pick": int(values.argmax()),
-                    "seconds": player_span(path, config),
-                    **source_of(sheets[rows[place]["id"]]),
-                }
-            )
-        quiz = [
-            {"ranking": name, "choices": CHOICES, "items": len(rows)} | share_right(values, config)
-            for name, values in zip(RANKINGS, (likely, prior_free(likely)), strict=True)
-        ]
+            card["pick"] = int(likely[place, choices].argmax())
+            card["seconds"] = player_span(songs.file("clips") / row["clip"], config)
+            cards.append(card | source_of(sheets[id]))
+        quiz = []
+        for name, values in zip(RANKINGS, (likely, prior_free(likely)), strict=True):
+            wins = np.diagonal(quiz_wins(values, CHOICES)).copy()
+            low, high = bootstrap_interval(wins, generator=np.random.default_rng(config.seed))
+            row = {"ranking": name, "choices": CHOICES, "items": len(rows)}
+            quiz.append(row | {"share": float(wins.mean()), "low": low, "high": high})
         return {"songs": cards, "quiz": quiz}
 
     settings = pick(config, "seed", "clip_seconds", "spectrogram_fit", "crop", "spectrogram")
-    settings |= {"input": READING, "shown": SHOWN, "choices": CHOICES, "beams": BEAM_SIZE}
     return Work(compute, settings, [songs, trained, seen, said])
 
 
@@ -106,10 +93,7 @@ def draw_titles(
     own: int, titles: Sequence[str], generator: np.random.Generator
 ) -> tuple[int, list[int]]:
     """Draw the place of a chance title, and those of CHOICES titles in random order, `own` among
-    them. All of them read differently.
-
-    Raises InputError where there are too few titles.
-    """
+    them, all of which read differently; InputError where there are too few."""
     distinct = {titles[own].casefold(): own}
     for place in generator.permutation(len(titles)).tolist():
         distinct.setdefault(titles[place].casefold(), place)
@@ -122,15 +106,6 @@ def draw_titles(
     return others[0], [choices[place] for place in generator.permutation(CHOICES)]
 
 
-def share_right(
-    likely: Float[np.ndarray, "songs titles"], config: ExperimentConfig
-) -> dict[str, float]:
-    """Tell how often the true title is picked, with its 95 % interval: `share, low, high`."""
-    wins = np.diagonal(quiz_wins(likely, CHOICES)).copy()
-    low, high = bootstrap_interval(wins, generator=np.random.default_rng(config.seed))
-    return {"share": float(wins.mean()), "low": low, "high": high}
-
-
 def quiz_wins(
     likely: Float[np.ndarray, "songs titles"], choices: int
 ) -> Float[np.ndarray, "songs titles"]:
@@ -140,11 +115,8 @@ def quiz_wins(
     lot among equals. The mean of each row is 1 / `choices`: what blind guessing gets.
     """
     others = likely.shape[1] - 1
-    ordered = np.sort(likely, axis=1)
-    pairs = list(zip(ordered, likely, strict=True))
-    below = np.stack([np.searchsorted(row, values, side="left") for row, values in pairs])
-    up_to = np.stack([np.searchsorted(row, values, side="right") for row, values in pairs])
-    tied = up_to - below - 1  # without the title itself
+    below = rankdata(likely, "min", axis=1).astype(int) - 1
+    tied = rankdata(likely, "max", axis=1).astype(int) - below - 1  # without the title itself
     return sum(
         comb(tied, equals) * comb(below, choices - 1 - equals) / (equals + 1)
         for equals in range(choices)
@@ -178,7 +150,7 @@ def source_of(tune: tunes.Tune) -> dict[str, Any]:
         "number": tune.number,
         "file": f"{book}/{file}.abc",
         "transcriber": transcriber(lines),
-        "terms": [_FIELD.sub("", line).strip() for line in stated],
+        "terms": [re.sub(r"^[A-Z]:", "", line).strip() for line in stated],
     }
 
 
@@ -206,26 +178,27 @@ def branches(config: ExperimentConfig, place: int, *, home: Path) -> Work:
     def compute(_: Path) -> dict[str, Any]:
         hearing = listener(config, READING, trained, seen)
         memory = hearing.memory(hearing.features[place : place + 1])
+        decode = hearing.vocabulary.decode
         beams: dict[str, Any] = {}
         for width in WIDTHS:
             found = hearing.search(memory, width)
             alive = found.log_probs[0].isfinite()
             ids, sums = found.tokens[0][alive], found.log_probs[0][alive]
             steps = token_log_probs(hearing.model, memory, ids, hearing.vocabulary)
-            lengths = found.lengths(hearing.vocabulary.eos_id)[0][alive]
-            rows = zip(ids, steps, lengths.tolist(), sums.tolist(), strict=True)
+            ends = found.lengths(hearing.vocabulary.eos_id)[0][alive]
+            each = (part.tolist() for part in (ids, steps, ends, sums))
             beams[str(width)] = [
                 {
-                    "tokens": spell(row[:length], hearing.vocabulary),
-                    "log_probs": gains[:length].tolist(),
+                    "tokens": [(decode([id]) or ["<eos>"])[0] for id in row[:end]],
+                    "log_probs": gains[:end],
                     "log_prob": total,
                 }
-                for row, gains, length, total in rows
+                for row, gains, end, total in zip(*each, strict=True)
             ]
         return {"place": place, "beams": beams}
 
-    settings = pick(config, "seed", "search") | {"place": place, "input": READING}
-    settings |= {"widths": WIDTHS, "device": check_device(config.device).type}
+    settings = pick(config, "seed", "search") | {"place": place}
+    settings["device"] = check_device(config.device).type
     return Work(compute, settings, [trained, seen])
 
 
@@ -234,18 +207,6 @@ def token_log_probs(
     model: Captioner, memory: Memory, ids: Int[Tensor, "beams steps"], vocabulary: Vocabulary
 ) -> Float[Tensor, "beams steps"]:
     """Give the log-probability of each token, in nats, after those before it, for one memory."""
-    step = Searcher(model.decoder)
-    state = model.decoder.start(memory.repeat(len(ids), *[1] * (memory.ndim - 1)))
-    last = torch.full((len(ids),), vocabulary.bos_id, device=ids.device)
-    gains = []
-    for token in ids.unbind(1):
-        scores, state = step(last, state)
-        gains.append(scores.whole().log_softmax(-1).gather(1, token[:, None]).squeeze(1))
-        last = token
-    return torch.stack(gains, dim=1)
-
-
-def spell(ids: Int[Tensor, " steps"], vocabulary: Vocabulary) -> list[str]:
-    """Spell the tokens of some ids: words, and `<eos>` as it is."""
-    names = [vocabulary.decode([each]) or ["<eos>"] for each in ids.tolist()]
-    return [name for (name,) in names]
+    before = torch.cat([torch.full_like(ids[:, :1], vocabulary.bos_id), ids[:, :-1]], dim=1)
+    logits = model.decoder(memory.expand(len(ids), *memory.shape[1:]), before)
+    return logits.log_softmax(-1).gather(2, ids[..., None]).squeeze(2)

@@ -1,11 +1,10 @@
 """The inputs: what the frozen backbone makes of pictures, and the two readings of a song."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from songtitle.cache import Record, Work, pick, read_json, stage
@@ -23,22 +22,15 @@ from songtitle.timbre import timbre_vector
 
 @stage
 def picture_features(config: ExperimentConfig, *, home: Path) -> Work:
-    """What the frozen backbone makes of the pictures to learn from: see `features_of`.
-
-    `train` has `views` random crops of each picture, `valid` one.
-    """
-    before, memories = corpora(config, home=home), _memories(config)
+    """What the frozen backbone makes of the pictures to learn from: see `features_of`; `train` has
+    `views` random crops of each picture, `valid` one."""
+    before = corpora(config, home=home)
 
     def look(picture: dict[str, Any]) -> Look:
         count = config.views if picture["split"] == "train" else 1
-        return Look(_crops(picture, config, home, count=count))
+        return Look(_crops(picture, config, home, count))
 
-    def compute(folder: Path) -> dict[str, Any]:
-        jobs = [Job(name, _of_split(before, name), look) for name in ("train", "valid")]
-        return run_jobs(jobs, frozen_backbone(config, "map"), folder, memories=memories)
-
-    settings = pick(config, "seed", "crop", "views") | encoder_settings(config)
-    return Work(compute, settings | {"memories": memories}, [before])
+    return _encoded(config, before, look, ("train", "valid"), pick(config, "crop", "views"))
 
 
 @stage
@@ -48,78 +40,76 @@ def tile_features(config: ExperimentConfig, size: int, *, home: Path) -> Work:
     `test (items, tiles, positions, features)`: one seeded crop of each picture in tiles of `size`
     pixels a side; `size=config.crop` leaves it whole.
     """
-    before, memories = corpora(config, home=home), _memories(config)
+    before = corpora(config, home=home)
 
     def look(picture: dict[str, Any]) -> Look:
-        return Look(tiles(_crops(picture, config, home, count=1)[0], size))
+        return Look(tiles(_crops(picture, config, home)[0], size))
 
-    def compute(folder: Path) -> dict[str, Any]:
-        jobs = [Job("test", _of_split(before, "test"), look)]
-        return run_jobs(jobs, frozen_backbone(config, "map"), folder, memories=memories)
-
-    settings = pick(config, "seed", "crop") | encoder_settings(config)
-    return Work(compute, settings | {"size": size, "memories": memories}, [before])
+    return _encoded(config, before, look, ("test",), pick(config, "crop") | {"size": size})
 
 
 @stage
 def song_features(config: ExperimentConfig, *, home: Path) -> Work:
     """Both readings of each clip, as `songs`: the spectrogram through the frozen backbone (see
     `features_of`), and in `timbre.safetensors` `(items, 1, 1, 90)`."""
-    before, memories = clips(config, home=home), _memories(config, compared=())
+    before = clips(config, home=home)
 
-    def look(name: str) -> Look:
-        wave = hear(before.file("clips") / name, config)
+    def look(song: dict[str, Any]) -> Look:
+        wave = hear(before.file("clips") / song["clip"], config)
         timbre = timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
-        return Look(clip_picture(wave, name, config).unsqueeze(0), timbre)
+        return Look(clip_picture(wave, song["clip"], config).unsqueeze(0), timbre)
+
+    settings = pick(config, "crop", "clip_seconds", "spectrogram_fit", "spectrogram")
+    return _encoded(config, before, look, ("songs",), settings)
+
+
+def _encoded(
+    config: ExperimentConfig,
+    before: Record,
+    look: Callable[[Any], Look],
+    names: Sequence[str],
+    settings: dict[str, Any],
+) -> Work:
+    """The work of a stage that leads songs, or pictures of some splits, through the backbone."""
+    memories = _memories(config, () if names == ("songs",) else None)
 
     def compute(folder: Path) -> dict[str, Any]:
-        names = [song["clip"] for song in read_json(before.file("songs.json"))]
-        jobs = [Job("songs", names, look)]
+        jobs = [Job(name, _items(before, name), look) for name in names]
         return run_jobs(jobs, frozen_backbone(config, "map"), folder, memories=memories)
 
-    settings = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit", "spectrogram")
-    settings |= encoder_settings(config)
-    return Work(compute, settings | {"memories": memories}, [before])
+    settings |= pick(config, "seed") | encoder_settings(config) | {"memories": memories}
+    return Work(compute, settings, [before])
 
 
 def features_record(config: ExperimentConfig, name: Input | str, *, home: Path) -> Record:
     """Give the record that holds the features of an input."""
-    wanted = Input.of(name)
-    if wanted.tile is None:
-        return song_features(config, home=home)
-    return tile_features(config, wanted.tile, home=home)
+    size = Input.of(name).tile
+    return tile_features(config, size, home=home) if size else song_features(config, home=home)
 
 
 def features_of(record: Record, config: ExperimentConfig) -> dict[str, Tensor]:
-    """Map the features of one of the stages above that the model of `config` reads, by name.
-
-    Each is `(items, views, positions, features)`. Maps are float16: `.float()` what you index.
-    """
+    """Map the features of one of the stages above that the model of `config` reads, by name: each
+    `(items, views, positions, features)`. Maps are float16: `.float()` what you index."""
     return read_features(record.file(f"{config.model.positions}.safetensors"))
 
 
-def timbre_of(record: Record) -> Float[Tensor, "items 90"]:
-    """Map the timbre vectors of `song_features`."""
-    return read_features(record.file("timbre.safetensors"))["songs"].flatten(1)
-
-
 def _memories(config: ExperimentConfig, compared: Sequence[str] | None = None) -> list[str]:
-    """What is kept of each picture: pooled features, which are small; maps if a decoder looks.
-
-    That of the experiment or one that it is compared with, so that the network runs once for all.
-    """
+    """What is kept of each picture: pooled features, which are small; maps if a decoder looks, of
+    the experiment or one that it is compared with, so that the network runs once for all."""
     compared = config.compared_decoders if compared is None else compared
     looks = config.model.memory == "auto" and any(name != "lstm" for name in compared)
     return ["pooled", "map"] if looks or config.model.positions == "map" else ["pooled"]
 
 
-def _of_split(words: Record, split: str) -> list[dict[str, Any]]:
-    pictures = read_json(words.file("pictures.json"))
-    return [picture for picture in pictures if picture["split"] == split]
+def _items(before: Record, name: str) -> list[dict[str, Any]]:
+    """The songs, or the pictures of a split."""
+    if name == "songs":
+        return list(read_json(before.file("songs.json")))
+    return [each for each in read_json(before.file("pictures.json")) if each["split"] == name]
 
 
-def _crops(picture: dict[str, Any], config: ExperimentConfig, home: Path, *, count: int) -> Tensor:
-    """`(count, 3, crop, crop)`: the seeded random views of one picture."""
+def _crops(picture: dict[str, Any], config: ExperimentConfig, home: Path, count: int = 1) -> Tensor:
+    """The seeded random views of one picture, `(count, 3, crop, crop)`."""
     image = load_picture(locate(home, picture["path"]))
     generator = generator_for(config.seed, picture["id"])
     return torch.stack([random_view(image, config.crop, generator=generator) for _ in range(count)])
@@ -158,9 +148,8 @@ def crop_of(path: Path, config: ExperimentConfig, frames: int) -> tuple[int, int
 def example_picture(config: ExperimentConfig, home: Path | None = None) -> tuple[Tensor, Tensor]:
     """Load a test picture and the crop that was made of it, `(3, height, width)` in [0, 1]."""
     home = home or data_home()
-    chosen = _of_split(corpora(config, home=home), "test")[0]
-    image = load_picture(locate(home, chosen["path"]))
-    return image, _crops(chosen, config, home, count=1)[0]
+    chosen = _items(corpora(config, home=home), "test")[0]
+    return load_picture(locate(home, chosen["path"])), _crops(chosen, config, home)[0]
 
 
 def frozen_backbone(config: ExperimentConfig, memory: str | None = None) -> Backbone:
@@ -173,11 +162,10 @@ def frozen_backbone(config: ExperimentConfig, memory: str | None = None) -> Back
 
 
 def encoder_settings(config: ExperimentConfig) -> dict[str, Any]:
-    """Name what features depend on, beside the pictures."""
+    """Name what features depend on, beside the pictures; weights by content, as files move."""
     device, model = check_device(config.device), config.model
     return {
         "encoder": model.encoder,
-        # By content: a file may move, and a name may come to mean another file.
         "weights": weights_digest(model.encoder, model.weights),
         "device": device.type,
         "precision": native_precision(device),

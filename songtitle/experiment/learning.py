@@ -29,15 +29,12 @@ PATIENCE = 2  # epochs without a better validation loss after which a training b
 def training(config: ExperimentConfig, *, home: Path) -> Work:
     """The trained captioner (`checkpoints`, `vocabulary.json`), its perplexity by epoch, and
     two controls: a unigram model, and the same captioner shown the wrong pictures."""
-    return _training(config, home, blind=False)
+    return _training(config, home)
 
 
 @stage
 def blind_training(config: ExperimentConfig, *, home: Path) -> Work:
-    """The captioner trained on zeros in place of pictures: what captions alone can teach.
-
-    Files and findings are those of `training`.
-    """
+    """As `training`, on zeros in place of pictures: what captions alone can teach."""
     return _training(patient(config), home, blind=True)
 
 
@@ -52,9 +49,9 @@ def patient(config: ExperimentConfig, *, seed: int = 0) -> ExperimentConfig:
     return replace(config, training=settings)
 
 
-def _training(config: ExperimentConfig, home: Path, *, blind: bool) -> Work:
+def _training(config: ExperimentConfig, home: Path, *, blind: bool = False) -> Work:
     words, seen = corpora(config, home=home), picture_features(config, home=home)
-    known = vocabulary(config, home=home)
+    known, device = vocabulary(config, home=home), check_device(config.device)
 
     def compute(folder: Path) -> dict[str, Any]:
         features = features_of(seen, config)
@@ -63,70 +60,54 @@ def _training(config: ExperimentConfig, home: Path, *, blind: bool) -> Work:
                 name: torch.zeros((), dtype=each.dtype).expand(each.shape)
                 for name, each in features.items()
             }
-        return learn(config, words, known, features, folder)
+        words_known = Vocabulary.load(known.file("vocabulary.json"))
+        words_known.save(folder / "vocabulary.json")
+        pictures = read_json(words.file("pictures.json"))
+        ids: dict[str, list[list[int]]] = {}
+        rows: dict[str, list[int]] = {}  # which picture each caption is of: some have several
+        for side in ("train", "valid"):
+            captions = [p["captions"] for p in pictures if p["split"] == side]
+            ids[side] = [words_known.encode(each) for those in captions for each in those]
+            rows[side] = [row for row, those in enumerate(captions) for _ in those]
+        width, held_out = features["train"].shape[-1], features["valid"]
+        with torch.random.fork_rng():
+            # Replicates differ in training.seed: they begin elsewhere and take another order.
+            torch.manual_seed(config.seed + config.training.seed)
+            model = captioner(config, words_known, features=width).to(device)
+        pad_id, settings = words_known.pad_id, config.training
 
-    settings = pick(config, "model", "training", "seed")
-    settings["device"] = check_device(config.device).type
+        def loader(side: str, views: Tensor) -> Loader:
+            sizes = {"batch_size": settings.batch_size, "seed": settings.seed}
+            return Loader(views, ids[side], rows=rows[side], pad_id=pad_id, **sizes)
+
+        def loss(model: torch.nn.Module, views: Tensor = held_out) -> float:
+            return evaluate(model, loader("valid", views).in_order(), pad_id=pad_id)
+
+        history = fit(
+            model,
+            loader("train", features["train"]),
+            config=settings,
+            pad_id=pad_id,
+            validate=loss,
+            folder=folder,
+            details={"config": config.as_dict(), "features": width},
+        )
+        generator = generator_for(config.seed, "wrong pictures")
+        orders = [torch.randperm(len(held_out), generator=generator) for _ in range(10)]
+        permuted = float(np.mean([loss(model, held_out[order]) for order in orders]))
+        predicted = [[caption[1:] for caption in ids[side]] for side in ("train", "valid")]
+        seconds = float(np.median([row["seconds"] for row in history]))
+        return {
+            "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
+            "valid_perplexity": math.exp(loss(model)),
+            "permuted_pictures_perplexity": math.exp(permuted),
+            "unigram_perplexity": unigram_perplexity(*predicted, vocab_size=len(words_known)),
+            "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "timing": {"epoch_seconds": round(seconds, 3)},
+        }
+
+    settings = pick(config, "model", "training", "seed") | {"device": device.type}
     return Work(compute, settings, [words, known, seen])
-
-
-def learn(
-    config: ExperimentConfig,
-    words: Record,
-    known: Record,
-    features: dict[str, Tensor],
-    folder: Path,
-) -> dict[str, Any]:
-    """Train a captioner on `features` of the pictures in `words`; what `training` finds."""
-    device = check_device(config.device)
-    vocabulary = Vocabulary.load(known.file("vocabulary.json"))
-    vocabulary.save(folder / "vocabulary.json")
-    pictures = read_json(words.file("pictures.json"))
-    ids: dict[str, list[list[int]]] = {}
-    rows: dict[str, list[int]] = {}  # which picture each caption is of: some have several
-    for side in ("train", "valid"):
-        captions = [p["captions"] for p in pictures if p["split"] == side]
-        ids[side] = [vocabulary.encode(each) for those in captions for each in those]
-        rows[side] = [row for row, those in enumerate(captions) for _ in those]
-    width = features["train"].shape[-1]
-    with torch.random.fork_rng():
-        # Replicates differ in training.seed: they begin elsewhere and take another order.
-        torch.manual_seed(config.seed + config.training.seed)
-        model = captioner(config, vocabulary, features=width).to(device)
-    pad_id, held_out, settings = vocabulary.pad_id, features["valid"], config.training
-
-    def loader(side: str, views: Tensor) -> Loader:
-        sizes = {"batch_size": settings.batch_size, "seed": settings.seed}
-        return Loader(views, ids[side], rows=rows[side], pad_id=pad_id, **sizes)
-
-    def loss(model: torch.nn.Module, views: Tensor = held_out) -> float:
-        return evaluate(model, loader("valid", views).in_order(), pad_id=pad_id)
-
-    history = fit(
-        model,
-        loader("train", features["train"]),
-        config=settings,
-        pad_id=pad_id,
-        validate=loss,
-        folder=folder,
-        details={"config": config.as_dict(), "features": width},
-    )
-    generator = generator_for(config.seed, "wrong pictures")
-    permuted = [
-        loss(model, held_out[torch.randperm(len(held_out), generator=generator)]) for _ in range(10)
-    ]
-    targets = {side: [caption[1:] for caption in captions] for side, captions in ids.items()}
-    seconds = [row["seconds"] for row in history]
-    return {
-        "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
-        "valid_perplexity": math.exp(loss(model)),
-        "permuted_pictures_perplexity": math.exp(float(np.mean(permuted))),
-        "unigram_perplexity": unigram_perplexity(
-            targets["train"], targets["valid"], vocab_size=len(vocabulary)
-        ),
-        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "timing": {"epoch_seconds": round(float(np.median(seconds)), 3)},
-    }
 
 
 def captioner(config: ExperimentConfig, vocabulary: Vocabulary, *, features: int) -> Captioner:

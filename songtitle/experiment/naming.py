@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -24,11 +24,11 @@ from songtitle.experiment.inputs import (
     features_record,
     frozen_backbone,
     hear,
-    timbre_of,
 )
 from songtitle.experiment.learning import load_trained, training
 from songtitle.model.captioner import Captioner, Searcher, log_likelihoods
 from songtitle.model.encoder import TimbreDoor
+from songtitle.model.features import read_features
 from songtitle.search.candidates import Hypotheses
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
@@ -53,17 +53,16 @@ def table_inputs(config: ExperimentConfig) -> list[Input]:
     return [*(Input("pictures", tile=size) for size in config.tile_sizes), *SONGS]
 
 
-def controlled_inputs(config: ExperimentConfig) -> list[Input]:
-    """List the rows of Table 4 that have controls: both readings of songs, and whole pictures."""
-    return [*SONGS, whole_pictures(config)]
+def controlled_inputs(config: ExperimentConfig, home: Path) -> dict[Input, Record]:
+    """Give the features of what has controls: both readings of songs, and whole pictures."""
+    inputs = (*SONGS, whole_pictures(config))
+    return {each: features_record(config, each, home=home) for each in inputs}
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A trained captioner, its vocabulary, and what it is asked about: `features`, a row an item.
-
-    `door` leads from features to what the decoder reads.
-    """
+    """A trained captioner, its vocabulary, and what it is asked about: `features`, a row an item,
+    which `door` leads to what the decoder reads."""
 
     model: Captioner
     vocabulary: Vocabulary
@@ -74,12 +73,9 @@ class Listener:
 
     def memory(self, features: Tensor | None = None) -> Memory:
         """Give what the decoder reads of its own features, or of others of their shape."""
-        given = self.features if features is None else features
+        given = (self.features if features is None else features).split(AT_ONCE)
         with torch.inference_mode():
-            parts = [
-                self.door(part.to(self.device, torch.float32)) for part in given.split(AT_ONCE)
-            ]
-        return torch.cat(parts)
+            return torch.cat([self.door(part.to(self.device, torch.float32)) for part in given])
 
     def search(self, memory: Memory, beam_size: int, **others: Any) -> Hypotheses:
         """Search over all rows of `memory` at once, with `others` in place of some settings."""
@@ -116,9 +112,9 @@ class Listener:
 
     def log_likelihoods(self, memory: Memory, titles: Words) -> Float[np.ndarray, "items titles"]:
         """Give the log-probability of every title for every row of `memory`, in nats."""
-        bos_id, eos_id = self.vocabulary.bos_id, self.vocabulary.eos_id
+        special = {"bos_id": self.vocabulary.bos_id, "eos_id": self.vocabulary.eos_id}
         ids = [self.vocabulary.encode(words) for words in titles]
-        found = log_likelihoods(self.model.decoder, memory, ids, bos_id=bos_id, eos_id=eos_id)
+        found = log_likelihoods(self.model.decoder, memory, ids, **special)
         return found.double().cpu().numpy()
 
 
@@ -131,36 +127,39 @@ def trained_listener(config: ExperimentConfig, trained: Record) -> Listener:
 def listener(
     config: ExperimentConfig, name: Input | str, trained: Record, seen: Record
 ) -> Listener:
-    """Set the captioner of a training record before an input, with the features of `seen`."""
+    """Set the captioner of a training record before an input, with the features of `seen`; timbre
+    has a back door, where it is standardised over these songs or raw, as settings say."""
     wanted, hearing = Input.of(name), trained_listener(config, trained)
-    if wanted == TIMBRE:
-        timbre = timbre_of(seen)
-        door = timbre_door(config, timbre).to(hearing.device)
-        return replace(hearing, door=door, features=timbre)
-    features = features_of(seen, config)["songs" if wanted.is_song else "test"]
-    return replace(hearing, features=features.flatten(0, 1))
+    if wanted != TIMBRE:
+        features = features_of(seen, config)["songs" if wanted.is_song else "test"]
+        return replace(hearing, features=features.flatten(0, 1))
+    timbre = read_features(seen.file("timbre.safetensors"))["songs"].flatten(1)
+    order = replicated_order(config.model.dim, generator=generator_for(config.seed, "timbre order"))
+    raw = (torch.zeros(90), torch.ones(90))
+    scale = fit_standardiser(timbre) if config.standardise_timbre else raw
+    return replace(hearing, door=TimbreDoor(order, *scale).to(hearing.device), features=timbre)
+
+
+def listeners(
+    config: ExperimentConfig, trained: Record, seen: Mapping[Input, Record]
+) -> Iterator[tuple[Input, Listener, Memory]]:
+    """Set a captioner before each input in turn, with what its decoder reads of it."""
+    for name, features in seen.items():
+        hearing = listener(config, name, trained, features)
+        yield name, hearing, hearing.memory()
 
 
 def search(
     model: Captioner, memory: Tensor, vocabulary: Vocabulary, settings: SearchConfig
 ) -> Hypotheses:
-    """Search greedily at beam size 1 (as the paper has it), by beam above.
-
-    A title is made of words: the unknown word, padding and `<bos>` are never said.
-    """
-    never = [vocabulary.pad_id, vocabulary.bos_id, vocabulary.unk_id]
+    """Search greedily at beam size 1 (as the paper has it), by beam above; the unknown word,
+    padding and `<bos>` are never said."""
+    searcher = Searcher(
+        model.decoder, never=[vocabulary.pad_id, vocabulary.bos_id, vocabulary.unk_id]
+    )
+    special = {"bos_id": vocabulary.bos_id, "eos_id": vocabulary.eos_id}
     with torch.inference_mode():
-        return Searcher(model.decoder, never=never).search(
-            memory, bos_id=vocabulary.bos_id, eos_id=vocabulary.eos_id, config=settings
-        )
-
-
-def timbre_door(config: ExperimentConfig, timbre: Tensor) -> TimbreDoor:
-    """Build the back door for timbre, standardised over these songs or raw, as settings say."""
-    order = replicated_order(config.model.dim, generator=generator_for(config.seed, "timbre order"))
-    if not config.standardise_timbre:
-        return TimbreDoor(order, torch.zeros(90), torch.ones(90))
-    return TimbreDoor(order, *fit_standardiser(timbre))
+        return searcher.search(memory, config=settings, **special)
 
 
 def as_words(found: Hypotheses, vocabulary: Vocabulary) -> Found:
@@ -177,11 +176,9 @@ def as_words(found: Hypotheses, vocabulary: Vocabulary) -> Found:
 
 @stage
 def hypotheses(config: ExperimentConfig, name: Input | str, beam_size: int, *, home: Path) -> Work:
-    """Search over one row of Table 4 at one beam size: `hypotheses.json`.
-
-    The file holds, per item and tile, up to KEPT hypotheses as `[words, log-probability in nats]`,
-    best first. Timing is of search alone, features at hand, in batches.
-    """
+    """Search over one row of Table 4 at one beam size: `hypotheses.json` holds, per item and tile,
+    up to KEPT hypotheses as `[words, log-probability in nats]`, best first. Timing is of search
+    alone, features at hand, in batches."""
     wanted, trained = Input.of(name), training(config, home=home)
     seen = features_record(config, wanted, home=home)
 
@@ -198,14 +195,15 @@ def hypotheses(config: ExperimentConfig, name: Input | str, beam_size: int, *, h
         tiles = (config.crop // wanted.tile) ** 2 if wanted.tile else 1
         items = [found[first : first + tiles] for first in range(0, len(found), tiles)]
         write_json(folder / "hypotheses.json", items)
+        said = [each[0][0] for each in found]
         return {
-            "mean_length": float(np.mean([len(each[0][0]) for each in found])),
-            "distinct_best": len({" ".join(each[0][0]) for each in found}),
+            "mean_length": float(np.mean(list(map(len, said)))),
+            "distinct_best": len(set(map(tuple, said))),
             "timing": {"search_seconds": round(seconds, 4), "per_example": seconds / len(found)},
         }
 
-    settings = {"input": wanted, "search": replace(config.search, beam_size=beam_size)}
-    settings |= pick(config, "seed", "standardise_timbre")
+    settings = pick(config, "seed", "standardise_timbre") | {"input": wanted}
+    settings |= {"search": replace(config.search, beam_size=beam_size)}
     settings["device"] = check_device(config.device).type
     return Work(compute, settings, [trained, seen])
 
@@ -236,14 +234,11 @@ def best_of(record: Record) -> Words:
 def name_songs(
     paths: Iterable[Path], *, beam_size: int = BEAM_SIZE, home: Path | None = None
 ) -> Iterator[tuple[Path, list[tuple[str, float]] | InputError]]:
-    """Title audio files by the last trained captioner, best first, with log-probabilities.
-
-    A file that cannot be read yields its `InputError` in place of titles, and the rest go on.
-    """
+    """Title audio files by the last trained captioner, best first, with log-probabilities. A file
+    that cannot be read yields its `InputError` in place of titles, and the rest go on."""
     record = last_captioner(home or data_home())
-    config = ExperimentConfig.from_dict(
-        read_checkpoint(best_checkpoint(record.folder)).details["config"]
-    )
+    kept = read_checkpoint(best_checkpoint(record.folder)).details["config"]
+    config = ExperimentConfig.from_dict(kept)
     hearing, backbone = trained_listener(config, record), frozen_backbone(config)
     for path in paths:
         try:
@@ -258,10 +253,8 @@ def name_songs(
 
 
 def last_captioner(home: Path) -> Record:
-    """Find the captioner that named songs last, else the last one trained.
-
-    Those trained for comparison alone name no songs. Raises InputError where none is trained.
-    """
+    """Find the captioner that named songs last, as those trained for comparison do not, else the
+    last one trained; InputError where none is."""
     trained = {record.key: record for record in finished(home, "training")}
     named = [
         trained[record.inputs["training"]]

@@ -6,20 +6,18 @@ other captions, under every definition of BLEU. Whatever they score, no input is
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from songtitle.corpora import fma, million_song
 from songtitle.corpora.captions import read_audiocaps, read_conceptual_captions
 from songtitle.errors import InputError
-from songtitle.metrics import ceilings
 from songtitle.metrics.bleu import DEFINITIONS, Unit, score, sentence_scores
-from songtitle.metrics.ceilings import best_constant
+from songtitle.metrics.ceilings import LENGTHS, best_constant, mean_bleu, pair_up
 from songtitle.metrics.chance import bootstrap_interval, replicate_interval
 from songtitle.rows import Faults
 from songtitle.text import clean_caption, clean_title, tokenize
@@ -30,9 +28,7 @@ DRAWS, SEED = 10, 0  # of captions for clips
 LONGEST = 15  # words of the one answer for every clip
 
 Words = Sequence[Sequence[str]]
-Clips = Sequence[Sequence[list[str]]]  # the captions of each clip, as words
 Trial = tuple[list[list[str]], list[list[list[str]]]]  # hypotheses, and the references of each
-Trials = Callable[[Clips, int], Iterator[Trial]]  # for so many references
 
 
 def content_free_rows(
@@ -46,47 +42,34 @@ def content_free_rows(
     copy is no other caption. Raises InputError for fewer than two draws, captions or titles.
     """
     distinct = [list(words) for words in dict.fromkeys(map(tuple, captions)) if words]
-    generator = np.random.default_rng(seed)
     sides = {**titles, OTHERS: distinct}
-    counted = {"draws": draws} | {name: len(found) for name, found in sides.items()}
+    counted = {"draws": draws} | {side: len(each) for side, each in sides.items()}
     for name, count in counted.items():
         if count < 2:
             msg = f"{name}: expected at least two to tell one from another, got {count}; give more"
             raise InputError(msg)
-    drawn = {
-        against: random_pairs(
-            len(distinct),
-            None if against == OTHERS else len(texts),
-            pairs=pairs,
-            draws=draws,
-            generator=generator,
-        )
-        for against, texts in sides.items()
-    }
-    # All sides at once, one after another: each text is read once.
-    firsts = np.cumsum([0, *map(len, sides.values())])
-    rows = np.concatenate([rows.ravel() for rows, _ in drawn.values()])
-    columns = np.concatenate(
-        [
-            first + columns.ravel()
-            for first, (_, columns) in zip(firsts, drawn.values(), strict=False)
-        ]
-    )
-    every = list(chain.from_iterable(sides.values()))
-    ends = pairwise(np.cumsum([0, *(rows.size for rows, _ in drawn.values())]))
-    parts_of = dict(zip(sides, (slice(*pair) for pair in ends), strict=True))
+    generator = np.random.default_rng(seed)
+    drawn: dict[str, tuple[Words, Words]] = {}  # both sides of all pairs
+    for against, texts in sides.items():
+        sizes = (len(distinct), None if against == OTHERS else len(texts))
+        rows, columns = random_pairs(*sizes, pairs=pairs, draws=draws, generator=generator)
+        drawn[against] = [distinct[i] for i in rows.flat], [texts[i] for i in columns.flat]
     for unit, orders in orders_by_unit().items():
-        paired = ceilings.pair_up(distinct, every, rows, columns, unit=unit, orders=orders)
-        for words in (*ceilings.LENGTHS, None):
-            counts = (*paired.counts(words), paired.wanted)
-            for against, part in parts_of.items():
-                shape = drawn[against][0].shape
-                own = [count[part].reshape(*shape, *count.shape[1:]) for count in counts]
+        paired = {}
+        for against, (said, wanted) in drawn.items():
+            each = np.arange(len(said))
+            paired[against] = pair_up(said, wanted, each, each, unit=unit, orders=orders)
+        for words in (*LENGTHS, None):
+            for against, found in paired.items():
+                parts = (*found.counts(words), found.wanted)
+                counts = [part.reshape(draws, -1, *part.shape[1:]) for part in parts]
                 for name, definition in DEFINITIONS.items():
                     if definition.tokens == unit:
-                        scores = ceilings.mean_bleu(definition, *own)
-                        lead = {"against": against, "words": words, "definition": name}
-                        yield lead | {"pairs": shape[1]} | _summary(scores)
+                        scores = mean_bleu(definition, *counts)
+                        low, high = replicate_interval(scores)
+                        row = {"against": against, "words": words, "definition": name}
+                        row |= {"pairs": counts[1].shape[1], "mean": float(scores.mean())}
+                        yield row | {"low": low, "high": high, "spread": float(scores.std(ddof=1))}
 
 
 def random_pairs(
@@ -98,20 +81,21 @@ def random_pairs(
     random circle and each stands against the next, so none against itself.
     """
     size = min(pairs, captions, others or captions)
-    sides = []
+    rows, columns = [], []
     for _ in range(draws):
         order = generator.permutation(captions)
         other = np.roll(order, -1) if others is None else generator.permutation(others)
-        sides.append((order[:size], other[:size]))
-    rows, columns = zip(*sides, strict=True)
+        rows.append(order[:size])
+        columns.append(other[:size])
     return np.array(rows), np.array(columns)
 
 
-def _summary(scores: Float[np.ndarray, " draws"]) -> dict[str, float]:
-    """Mean over draws, its 95 % interval, and the standard deviation of single draws."""
-    low, high = replicate_interval(scores)
-    mean, spread = float(scores.mean()), float(scores.std(ddof=1))
-    return {"mean": mean, "low": low, "high": high, "spread": spread}
+def orders_by_unit() -> dict[Unit, int]:
+    """What the definitions count, and up to which order."""
+    orders: dict[Unit, int] = {}
+    for each in DEFINITIONS.values():
+        orders[each.tokens] = max(len(each.weights), orders.get(each.tokens, 0))
+    return orders
 
 
 # -- the paper's own kind of text -----------------------------------------------------------------
@@ -137,15 +121,19 @@ def _of_files(captions: Path, songs: Path, tracks: Iterable[str], faults: Faults
         "msd": [track.title for track in million_song.read_tracks(songs, faults)],
         "fma": list(tracks),
     }
+
+    def worded(text: str, name: str, wording: str) -> list[str]:
+        if wording == WRITTEN:
+            return text.lower().split()
+        return tokenize(clean_caption(text) if name == OTHERS else clean_title(text))
+
     # How the paper split its titles is not told, and the score of letters depends on it.
     wordings = {
-        WRITTEN: {
-            name: _words(lambda text: text.lower().split(), texts) for name, texts in raw.items()
-        },
-        CLEANED: {
-            name: _words(_caption if name == OTHERS else _title, texts)
+        wording: {
+            name: [words for text in texts if (words := worded(text, name, wording))]
             for name, texts in raw.items()
-        },
+        }
+        for wording in (WRITTEN, CLEANED)
     }
     return described(wordings, draws=20, seed=0) | {"faults": faults.as_dict()}
 
@@ -157,47 +145,17 @@ def described(
 
     A wording has the "captions" and the collections of titles, as words.
     """
-    return {
-        "rows": len(next(iter(wordings.values()))[OTHERS]),
-        "draws": draws,
-        "texts": {
-            wording: {
-                name: {"texts": len(found), "mean_words": sum(map(len, found)) / len(found)}
-                for name, found in texts.items()
-            }
-            for wording, texts in wordings.items()
-        },
-        "scores": [
-            {"wording": wording} | row
-            for wording, texts in wordings.items()
-            for row in content_free_rows(
-                texts[OTHERS],
-                {name: found for name, found in texts.items() if name != OTHERS},
-                draws=draws,
-                seed=seed,
-            )
-        ],
-    }
-
-
-def _words(split: Callable[[str], list[str]], raw: Iterable[str]) -> list[list[str]]:
-    return [words for words in map(split, raw) if words]
-
-
-def _caption(text: str) -> list[str]:
-    return tokenize(clean_caption(text))
-
-
-def _title(text: str) -> list[str]:
-    return tokenize(clean_title(text))
-
-
-def orders_by_unit() -> dict[Unit, int]:
-    """What the definitions count, and up to which order."""
-    orders: dict[Unit, int] = {}
-    for each in DEFINITIONS.values():
-        orders[each.tokens] = max(len(each.weights), orders.get(each.tokens, 0))
-    return orders
+    about, scores = {}, []
+    for wording, texts in wordings.items():
+        about[wording] = {
+            name: {"texts": len(found), "mean_words": sum(map(len, found)) / len(found)}
+            for name, found in texts.items()
+        }
+        titles = {name: found for name, found in texts.items() if name != OTHERS}
+        rows = content_free_rows(texts[OTHERS], titles, draws=draws, seed=seed)
+        scores += [{"wording": wording} | row for row in rows]
+    first = next(iter(about.values()))
+    return {"rows": first[OTHERS]["texts"], "draws": draws, "texts": about, "scores": scores}
 
 
 def audio_references(test: Path, valid: Path, train: Path) -> dict[str, Any]:
@@ -208,7 +166,7 @@ def audio_references(test: Path, valid: Path, train: Path) -> dict[str, Any]:
 
     - `human`: each caption of a clip in turn, against the next ones of the same clip, in a circle;
     - `random`: a training caption drawn at random, which is retrieval by a neighbour that cannot
-      hear, over 10 draws;
+      hear, over 10 draws, against captions of the clip drawn at random;
     - `constant`: the one answer that fits the captions of validation best, given to every clip.
     """
     faults = Faults()
@@ -218,17 +176,46 @@ def audio_references(test: Path, valid: Path, train: Path) -> dict[str, Any]:
     learnt = [row.caption for row in read_audiocaps(train, faults)]
     judged = [words for captions in _by_clip(valid, faults) for words in captions]
     constant = best_constant(judged, words_at_most=LONGEST)
+
+    def circle(first: int, count: int) -> list[list[list[str]]]:
+        return [[each[(first + i) % many] for i in range(count)] for each in clips]
+
+    def human(count: int) -> Iterator[Trial]:
+        for one in range(many):
+            yield [captions[one] for captions in clips], circle(one + 1, count)
+
+    def random(count: int) -> Iterator[Trial]:
+        generator = np.random.default_rng(SEED)
+        for _ in range(DRAWS):
+            said = generator.integers(len(learnt), size=len(clips))
+            kept = [generator.permutation(many)[:count] for _ in clips]
+            wanted = [[each[i] for i in own] for each, own in zip(clips, kept, strict=True)]
+            yield [tokenize(clean_caption(learnt[i])) for i in said], wanted
+
+    def always(count: int) -> Iterator[Trial]:
+        for one in range(many):
+            yield [constant] * len(clips), circle(one, count)
+
+    rows = []
+    asked = {"human": (human, many - 1), "random": (random, many), "constant": (always, many)}
+    for who, (trials, most) in asked.items():
+        generator = np.random.default_rng(SEED)
+        for count in range(1, most + 1):
+            each, whole = [], []
+            for said, wanted in trials(count):
+                each.append(sentence_scores(said, wanted, DEFINITIONS["bleu1"]))
+                whole.append(score(said, wanted, DEFINITIONS["corpus"]).score)
+            scores = np.mean(each, axis=0)
+            low, high = bootstrap_interval(scores, generator=generator)
+            row = {"who": who, "references": count, "mean": float(scores.mean())}
+            rows.append(row | {"low": low, "high": high, "corpus": float(np.mean(whole))})
     return {
         "clips": len(clips),
         "captions_a_clip": many,
         "rows": sum(map(len, clips)) + len(learnt) + len(judged),
         "mean_length": float(np.mean([len(words) for captions in clips for words in captions])),
         "constant": " ".join(constant),
-        "scores": [
-            *_scores("human", clips, range(1, many), _human),
-            *_scores("random", clips, range(1, many + 1), _drawn_from(learnt)),
-            *_scores("constant", clips, range(1, many + 1), _always(constant)),
-        ],
+        "scores": rows,
         "faults": faults.as_dict(),
     }
 
@@ -240,55 +227,3 @@ def _by_clip(table: Path, faults: Faults) -> list[list[list[str]]]:
         if words := tokenize(clean_caption(row.caption)):
             clips[row.youtube_id].append(words)
     return list(clips.values())
-
-
-def _scores(who: str, clips: Clips, counts: range, trials: Trials) -> Iterator[dict[str, Any]]:
-    """A row for each number of references; `trials(clips, count)` gives hypotheses with them."""
-    generator = np.random.default_rng(SEED)
-    for count in counts:
-        each, whole = [], []
-        for hypotheses, references in trials(clips, count):
-            each.append(sentence_scores(hypotheses, references, DEFINITIONS["bleu1"]))
-            whole.append(score(hypotheses, references, DEFINITIONS["corpus"]).score)
-        scores = np.mean(each, axis=0)
-        low, high = bootstrap_interval(scores, generator=generator)
-        found = {"mean": float(scores.mean()), "low": low, "high": high}
-        yield {"who": who, "references": count} | found | {"corpus": float(np.mean(whole))}
-
-
-def _human(clips: Clips, count: int) -> Iterator[Trial]:
-    """Each caption of a clip in turn, against the `count` that follow it, in a circle."""
-    for one in range(len(clips[0])):
-        said = [captions[one] for captions in clips]
-        yield said, [_circle(captions, one + 1, count) for captions in clips]
-
-
-def _drawn_from(learnt: list[str]) -> Trials:
-    """A caption of `learnt` at random for each clip, against `count` of its own, at random."""
-
-    def trials(clips: Clips, count: int) -> Iterator[Trial]:
-        generator = np.random.default_rng(SEED)
-        many = len(clips[0])
-        for _ in range(DRAWS):
-            said = generator.integers(len(learnt), size=len(clips))
-            kept = [generator.permutation(many)[:count] for _ in clips]
-            yield (
-                [tokenize(clean_caption(learnt[i])) for i in said],
-                [[captions[i] for i in own] for captions, own in zip(clips, kept, strict=True)],
-            )
-
-    return trials
-
-
-def _always(answer: list[str]) -> Trials:
-    """One answer for every clip, against `count` of its captions, in a circle from each."""
-
-    def trials(clips: Clips, count: int) -> Iterator[Trial]:
-        for one in range(len(clips[0])):
-            yield [answer] * len(clips), [_circle(captions, one, count) for captions in clips]
-
-    return trials
-
-
-def _circle(captions: Sequence[list[str]], first: int, count: int) -> list[list[str]]:
-    return [captions[(first + i) % len(captions)] for i in range(count)]

@@ -1,4 +1,4 @@
-"""Scoring: what every input, encoder and decoder scores, beside what chance scores."""
+"""Scoring: what every input, encoder and decoder scores beside chance, and what length does."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -19,19 +19,24 @@ from songtitle.experiment.learning import patient, training
 from songtitle.experiment.naming import (
     BEAM_SIZE,
     best_by_tile,
+    best_of,
+    controlled_inputs,
     hypotheses,
+    listeners,
     search_cells,
     table_inputs,
     whole_pictures,
 )
 from songtitle.metrics.bleu import DEFINITIONS, Definition, sentence_scores, signatures
-from songtitle.metrics.chance import against_chance
+from songtitle.metrics.chance import against_chance, bootstrap_interval, paired_difference
 from songtitle.metrics.pairs import pair_scores
 
 Scores = Float[np.ndarray, " items"]
 
-PERMUTATIONS = 1000  # random pairings behind each p value
+PERMUTATIONS = 1000  # random pairings or signs behind each p value
 BLEU = "bleu1"  # which BLEU, a key of `metrics.DEFINITIONS`
+BOTH = ("bleu1", "letters")  # by which effects are looked at
+PREFIXES = range(1, 11)  # words kept of a title
 
 
 @stage
@@ -43,8 +48,7 @@ def scores(config: ExperimentConfig, *, home: Path) -> Work:
     is the mean score over all wrong pairings of the same hypotheses and references.
     """
     words, songs = corpora(config, home=home), clips(config, home=home)
-    inputs = table_inputs(config)
-    found = search_cells(config, inputs, config.beam_sizes, home=home)
+    found = search_cells(config, table_inputs(config), config.beam_sizes, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
         references = true_words(words, songs)
@@ -55,28 +59,21 @@ def scores(config: ExperimentConfig, *, home: Path) -> Work:
         ]
         return {"rows": rows}
 
-    settings = pick(config, "seed") | {"bleu": signatures(BLEU), "beams": config.beam_sizes}
-    settings |= {"inputs": inputs, "hypotheses": found.values()}
+    settings = pick(config, "seed") | {"bleu": signatures(BLEU), "hypotheses": found.values()}
     return Work(compute, settings, [words, songs])
 
 
 def scored(record: Record, references: Words, *, seed: int) -> dict[str, Any]:
-    """Score the best hypotheses of a record against `references`, beside chance.
-
-    `tiles, items, mean_length`, and the fields of `Chance`.
-    """
+    """Score the best hypotheses of a record: `tiles, items` and what `beside_chance` gives."""
     best = best_by_tile(record)
-    return {"tiles": len(best), "items": len(references)} | beside_chance(
-        best, references, seed=seed
-    )
+    found = beside_chance(best, references, seed=seed)
+    return {"tiles": len(best), "items": len(references)} | found
 
 
 def beside_chance(by_tile: Sequence[Words], references: Words, *, seed: int) -> dict[str, Any]:
-    """Score titles, or of each place of tiles its titles, beside chance.
-
-    `mean_length` in words and the fields of `Chance`. A picture's pair score is its tiles' mean.
-    """
-    pairs = np.mean([all_scores(said, references, DEFINITIONS[BLEU]) for said in by_tile], axis=0)
+    """Score titles, or of each place of tiles its titles, beside chance: `mean_length` in words and
+    the fields of `Chance`. A picture's pair score is its tiles' mean."""
+    pairs = np.mean([all_scores(said, references) for said in by_tile], axis=0)
     generator = np.random.default_rng(seed)
     chance = against_chance(pairs, rounds=PERMUTATIONS, generator=generator)
     said = [words for tile in by_tile for words in tile]
@@ -88,24 +85,21 @@ def score_table(config: ExperimentConfig, home: Path | None = None) -> pd.DataFr
     home = home or data_home()
     frame = pd.DataFrame(scores(config, home=home).result["rows"])
     frame["seconds"] = [
-        hypotheses(config, row.input, row.beam_size, home=home).timing["per_example"]
-        for row in frame.itertuples()
+        hypotheses(config, *cell, home=home).timing["per_example"]
+        for cell in zip(frame["input"], frame["beam_size"], strict=True)
     ]
-    frame["bleu_per_second"] = frame["score"] / frame["seconds"]
-    return frame
+    return frame.assign(bleu_per_second=frame["score"] / frame["seconds"])
 
 
 def variants(config: ExperimentConfig) -> list[ExperimentConfig]:
-    """List the experiment with each encoder and each decoder to compare.
-
-    Its own pair, where it is named, stays as it is; the others stop early.
-    """
+    """List the experiment with each encoder and decoder to compare; all but its own pair, where it
+    is named, stop early."""
     found = []
     for encoder, decoder in product(config.compared_encoders, config.compared_decoders):
         penalty = config.model.attention_penalty if decoder == "attention" else 0.0
         model = replace(config.model, encoder=encoder, decoder=decoder, attention_penalty=penalty)
-        same = model == config.model
-        found.append(config if same else patient(replace(config, model=model)))
+        other = patient(replace(config, model=model))
+        found.append(config if model == config.model else other)
     return found
 
 
@@ -123,16 +117,11 @@ def comparison(config: ExperimentConfig, *, home: Path) -> Work:
     found = [hypotheses(each, whole_pictures(each), BEAM_SIZE, home=home) for each in chosen]
 
     def compute(_: Path) -> dict[str, Any]:
-        captions = held_out_captions(words)
-        rows, times = [], []
+        captions, rows, times = held_out_captions(words), [], []
         for each, pictures, learnt, said in zip(chosen, seen, trained, found, strict=True):
             kept = ("valid_perplexity", "permuted_pictures_perplexity", "parameters")
-            row = {
-                "encoder": each.model.encoder,
-                "decoder": each.model.decoder,
-                "epoch": best_epoch(learnt),
-                "backbone_parameters": pictures.result["parameters"],
-            }
+            row = pick(each.model, "encoder", "decoder") | {"epoch": best_epoch(learnt)}
+            row["backbone_parameters"] = pictures.result["parameters"]
             row |= {name: learnt.result[name] for name in kept}
             rows.append(row | scored(said, captions, seed=config.seed))
             seconds = {"encode_seconds": pictures.timing["encode_seconds"]}
@@ -145,8 +134,7 @@ def comparison(config: ExperimentConfig, *, home: Path) -> Work:
 
 def best_epoch(trained: Record) -> int:
     """Tell the epoch of least validation perplexity, whose weights were kept."""
-    history = trained.result["history"]
-    return min(history, key=lambda row: row["valid_perplexity"])["epoch"]
+    return min(trained.result["history"], key=lambda row: row["valid_perplexity"])["epoch"]
 
 
 def mean_length(said: Words) -> float:
@@ -174,3 +162,104 @@ def chance_of(pairs: Float[np.ndarray, "items items"]) -> float:
     """Average over all wrong pairs, exactly."""
     items = len(pairs)
     return float((pairs.sum() - np.trace(pairs)) / (items * (items - 1)))
+
+
+# -- what a beam changes by making titles shorter, and what by choosing words ----------------------
+
+
+def steps_of(beam_sizes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """List the steps between beam sizes: 1 to 5, where the paper peaks, and 5 to the largest."""
+    last = max(beam_sizes)
+    return [(1, BEAM_SIZE), (BEAM_SIZE, last)] if last > BEAM_SIZE else [(1, BEAM_SIZE)]
+
+
+@stage
+def lengths(config: ExperimentConfig, *, home: Path) -> Work:
+    """Every beam effect of both song inputs and whole pictures, split into length and content.
+
+    Result `steps`, one per input, definition and step `first` to `second` (beam sizes): what
+    `split_of` gives. `curves`, per input, definition and beam size: `score, low, high` (bootstrap),
+    `chance, words`. `prefixes`, the same for greedy hypotheses cut to their first `kept` words.
+    """
+    trained, steps = training(config, home=home), steps_of(config.beam_sizes)
+    words, songs = corpora(config, home=home), clips(config, home=home)
+    beams = sorted({*config.beam_sizes, *(size for step in steps for size in step)})
+    seen = controlled_inputs(config, home)
+    found = search_cells(config, seen, beams, home=home)
+
+    def compute(_: Path) -> dict[str, Any]:
+        result: dict[str, list[dict[str, Any]]] = {"steps": [], "curves": [], "prefixes": []}
+        generator, references = np.random.default_rng(config.seed), true_words(words, songs)
+        for name, hearing, memory in listeners(config, trained, seen):
+            wanted, said = references[name.kind], {k: best_of(found[name, k]) for k in beams}
+            swapped = {
+                (size, other): hearing.titles_of_length(memory, size, list(map(len, said[other])))
+                for step in steps
+                for size, other in (step, step[::-1])
+            }
+            cut = {kept: [title[:kept] for title in said[1]] for kept in PREFIXES}
+            for key in BOTH:
+                lead = {"input": name, "definition": key}
+                for first, second in steps:
+                    swap = swapped[first, second], swapped[second, first]
+                    row = split_of((said[first], *swap, said[second]), wanted, key, generator)
+                    result["steps"].append(lead | {"first": first, "second": second} | row)
+                for part, by, every in (("curves", "beam_size", said), ("prefixes", "kept", cut)):
+                    for value, titles in every.items():
+                        own, chance = _judged(titles, wanted, key)
+                        low, high = bootstrap_interval(own, generator=generator)
+                        row = {"score": float(own.mean()), "low": low, "high": high}
+                        row |= {"chance": chance, "words": mean_length(titles)}
+                        result[part].append(lead | {by: value} | row)
+        return result
+
+    settings = pick(config, "seed") | {"steps": steps, "bleu": signatures(*BOTH)}
+    settings["records"] = [*found.values(), *seen.values()]
+    return Work(compute, settings, [trained])
+
+
+def _judged(said: Words, references: Words, key: str) -> tuple[Scores, float]:
+    """The items' scores by a definition, and exact chance."""
+    pairs = all_scores(said, references, DEFINITIONS[key])
+    return np.diagonal(pairs), chance_of(pairs)
+
+
+def split_of(
+    corners: tuple[Words, ...], references: Words, key: str, generator: np.random.Generator
+) -> dict[str, float]:
+    """Split a change in two, given what is said at the first beam size, at it with the second's
+    lengths, at the second with the first's lengths, and at the second.
+
+    Gives `first_score, second_score, first_chance, second_chance, first_words, second_words` (mean
+    lengths), and for each part of the change (`change, length, content`) its mean with `_low,
+    _high` (bootstrap) and `_p` (random signs), and `_chance`, the same part of the change in
+    chance.
+    """
+    own, chance = zip(*(_judged(said, references, key) for said in corners), strict=True)
+    row: dict[str, float] = {}
+    for name, place in (("first", 0), ("second", -1)):
+        row |= {f"{name}_score": float(own[place].mean()), f"{name}_chance": chance[place]}
+        row[f"{name}_words"] = mean_length(corners[place])
+    by_chance = split_change(*chance)
+    for part, values in split_change(*own).items():
+        nothing = np.zeros(len(values))
+        found = paired_difference(values, nothing, rounds=PERMUTATIONS, generator=generator)
+        row |= {part: found.mean, f"{part}_low": found.low, f"{part}_high": found.high}
+        row |= {f"{part}_p": found.p, f"{part}_chance": by_chance[part]}
+    return row
+
+
+def split_change(first: Any, first_at_second: Any, second_at_first: Any, second: Any) -> Any:
+    """Split `second - first`, scores or arrays of them, into length and content, given each system
+    at the other's lengths: `change` is the sum of `length` and `content`.
+
+    Lengths may change before the words or after them. Both orders are as good, so each part is
+    the mean over the two: of `first` giving up its lengths and of `second` keeping those of
+    `first`. Systems that say the same words but stop elsewhere differ by length alone; systems
+    of equal lengths by content alone.
+
+    Source: Shapley 1953, for two players.
+    """
+    length = (first_at_second - first + second - second_at_first) / 2
+    content = (second_at_first - first + second - first_at_second) / 2
+    return {"change": second - first, "length": length, "content": content}

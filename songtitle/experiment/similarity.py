@@ -1,8 +1,9 @@
 """Maps: where songs lie among pictures, as the decoder receives them, and numbers that say it."""
 
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,16 +16,7 @@ from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig
 from songtitle.experiment.inputs import features_of, picture_features, song_features
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import Listener, listener
-from songtitle.metrics.clouds import (
-    classifier_auc,
-    contained,
-    effective_perplexity,
-    mixing,
-    mixing_test,
-    mmd,
-    trustworthiness,
-    tsne,
-)
+from songtitle.metrics import clouds
 from songtitle.schema import SEEDS
 
 READINGS = ("timbre_raw", "timbre_standardised", "spectrogram")
@@ -34,27 +26,23 @@ STARTS = (None, 1, 2)  # seeds of a random start; None starts from the principal
 
 @stage
 def similarity(config: ExperimentConfig, *, home: Path) -> Work:
-    """Fig. 7: maps of pictures with timbre and with spectrograms, as the decoder receives them.
-
-    Files: `timbre.csv` and `spectrogram.csv` (x, y, kind). Result: how far songs mix into pictures
-    (1: as if drawn from one population, 0: apart), and how far each map's neighbourhoods are those
-    of the full space (`trustworthiness`).
+    """Fig. 7: maps of pictures with either reading of songs, `timbre.csv` and `spectrogram.csv` (x,
+    y, kind). Result: how far songs mix into pictures (`mixing`; 1: as if drawn from one population,
+    0: apart), and how far a map's neighbourhoods are those of the full space (`trustworthiness`).
     """
     before = _before(config, home)
 
     def compute(folder: Path) -> dict[str, Any]:
         vectors = received(config, *before)
         scale = "standardised" if config.standardise_timbre else "raw"
-        sounds = {"timbre": vectors[f"timbre_{scale}"], "spectrogram": vectors["spectrogram"]}
-        seen = vectors["pictures"]
-        mixed = {"held-out pictures": mixing(seen, vectors["held_out"])}
-        trust = {}
-        for name, heard in sounds.items():
-            both = np.concatenate([seen, heard])
-            points = tsne(both, seed=config.seed)
-            kinds = ["picture"] * len(seen) + [name] * len(heard)
-            _points_frame(points, kinds).to_csv(folder / f"{name}.csv", index=False)
-            mixed[name], trust[name] = mixing(seen, heard), trustworthiness(both, points)
+        seen, vectors["timbre"] = vectors["pictures"], vectors[f"timbre_{scale}"]
+        mixed, trust = {"held-out pictures": clouds.mixing(seen, vectors["held_out"])}, {}
+        for name in ("timbre", "spectrogram"):
+            both = np.concatenate([seen, vectors[name]])
+            points = clouds.tsne(both, seed=config.seed)
+            _points_frame(points, len(seen), name).to_csv(folder / f"{name}.csv", index=False)
+            mixed[name] = clouds.mixing(seen, vectors[name])
+            trust[name] = clouds.trustworthiness(both, points)
         return {"mixing": mixed, "trustworthiness": trust}
 
     return Work(compute, pick(config, "seed", "standardise_timbre"), before)
@@ -64,27 +52,33 @@ def similarity(config: ExperimentConfig, *, home: Path) -> Work:
 def likeness(config: ExperimentConfig, *, home: Path) -> Work:
     """Four numbers on whether songs lie where the training pictures lie.
 
-    Result `kinds`: for held-out pictures, each reading of a song and two kinds of noise, the fields
-    of `Measured` under `mixing`, `auc`, `mmd`, `inside` (the kind in the pictures) and `around`
-    (the pictures in the kind), and `items`. `noise` has unit scale, as batch normalisation leaves
-    pictures; `gaussian` has the mean and covariance of the pictures themselves.
+    Result `kinds`: for held-out pictures, each of `READINGS` and two kinds of noise `items` and the
+    fields of `Measured` under `mixing`, `auc`, `mmd`, `inside` (the kind in the pictures), `around`
+    (the pictures in the kind). `noise` has unit scale, as batch normalisation leaves pictures;
+    `gaussian` has their own mean and covariance.
     """
     before = _before(config, home)
 
     def compute(_: Path) -> dict[str, Any]:
         vectors = received(config, *before)
-        seen = vectors.pop("pictures")
-        generator = np.random.default_rng(config.seed)
-        drawn = (len(vectors["spectrogram"]), seen.shape[1])
-        vectors["noise"] = generator.normal(size=drawn).astype(np.float32)
-        vectors["gaussian"] = _gaussian_like(seen, drawn[0], generator)
-        return {
-            "pictures": len(seen),
-            "kinds": {
-                name: {"items": len(found)} | compared(seen, found, seed=config.seed)
-                for name, found in vectors.items()
-            },
-        }
+        seen, draw = vectors.pop("pictures"), np.random.default_rng
+        generator, songs = draw(config.seed), len(vectors["spectrogram"])
+        vectors["noise"] = generator.normal(size=(songs, seen.shape[1])).astype(np.float32)
+        vectors["gaussian"] = _gaussian_like(seen, songs, generator)
+        kinds = {}
+        for name, other in vectors.items():
+            least = min(len(seen), len(other))
+            k, folds = min(5, least - 1), min(5, least)
+            numbers = {
+                "mixing": clouds.mixing_test(seen, other, generator=draw(config.seed)),
+                "auc": clouds.classifier_auc(seen, other, folds=folds, generator=draw(config.seed)),
+                "mmd": clouds.mmd(seen, other, generator=draw(config.seed)),
+                "inside": clouds.contained(seen, other, k=k),
+                "around": clouds.contained(other, seen, k=k),
+            }
+            found = {number: asdict(measured) for number, measured in numbers.items()}
+            kinds[name] = {"items": len(other)} | found
+        return {"pictures": len(seen), "kinds": kinds}
 
     return Work(compute, pick(config, "seed"), before)
 
@@ -93,34 +87,40 @@ def likeness(config: ExperimentConfig, *, home: Path) -> Work:
 def map_grid(config: ExperimentConfig, items: int, *, home: Path) -> Work:
     """t-SNE over `PERPLEXITIES` and `STARTS` for each of `READINGS`, of up to `items` points each.
 
-    Half of the points are pictures, half songs, the first of each. File: `maps.csv` (x, y, kind,
-    reading, perplexity, start). Result `maps`, a row for each: trustworthiness, and how far songs
-    mix into pictures *on the map*, by Euclidean distance there; `space` has the same mixing in the
-    full space, on the same items.
+    Half of the points are pictures, half songs, the first of each: `maps.csv` (x, y, kind, reading,
+    perplexity, start). Result `maps`, a row for each: trustworthiness, and how far songs mix into
+    pictures *on the map*, by Euclidean distance; `space` has that of the full space.
     """
     before = _before(config, home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        vectors = received(config, *before)
-        seen = vectors["pictures"][: items // 2]
-        frames, rows, space = [], [], {}
-        for reading in READINGS:
-            heard = vectors[reading][: items // 2]
-            both = np.concatenate([seen, heard])
-            kinds = ["picture"] * len(seen) + [reading] * len(heard)
-            space[reading] = _map_mixing(both, len(seen))
-            for perplexity in PERPLEXITIES:
-                for start in STARTS:
-                    points = _map(both, perplexity, start, config.seed)
-                    at = {"reading": reading, "perplexity": perplexity, "start": _named(start)}
-                    frames.append(_points_frame(points, kinds).assign(**at))
-                    row = {
-                        "used_perplexity": effective_perplexity(float(perplexity), len(both)),
-                        "trustworthiness": trustworthiness(both, points),
-                        "mixing": _map_mixing(points, len(seen)),
-                    }
-                    rows.append(at | row)
+        vectors = {name: each[: items // 2] for name, each in received(config, *before).items()}
+        seen = vectors["pictures"]
+
+        def mixed(points: np.ndarray) -> float:
+            return clouds.mixing(points[: len(seen)], points[len(seen) :], distance="euclidean")
+
+        both = {name: np.concatenate([seen, vectors[name]]) for name in READINGS}
+        frames, rows = [], []
+        for reading, perplexity, start in product(READINGS, PERPLEXITIES, STARTS):
+            # So few points: a second thread costs more than it gives, and with one alone a map is
+            # the same on every number of cores.
+            with threadpool_limits(1):
+                points = clouds.tsne(
+                    both[reading],
+                    perplexity=float(perplexity),
+                    seed=(config.seed + (start or 0)) % SEEDS,
+                    start="random" if start else "pca",
+                )
+            begun = f"random, seed {start}" if start else "principal components"
+            at = {"reading": reading, "perplexity": perplexity, "start": begun}
+            frames.append(_points_frame(points, len(seen), reading).assign(**at))
+            used = clouds.effective_perplexity(float(perplexity), len(points))
+            trust = clouds.trustworthiness(both[reading], points)
+            row = {"used_perplexity": used, "trustworthiness": trust, "mixing": mixed(points)}
+            rows.append(at | row)
         pd.concat(frames).to_csv(folder / "maps.csv", index=False)
+        space = {name: mixed(both[name]) for name in READINGS}
         return {"maps": rows, "space": space, "items": len(frames[0])}
 
     return Work(compute, pick(config, "seed") | {"items": items}, before)
@@ -151,25 +151,8 @@ def received(
     }
 
 
-def compared(seen: np.ndarray, other: np.ndarray, *, seed: int) -> dict[str, Any]:
-    """Measure `other` in every way beside the pictures `seen`, each with its own generator."""
-    least, draw = min(len(seen), len(other)), np.random.default_rng
-    numbers = {
-        "mixing": mixing_test(seen, other, generator=draw(seed)),
-        "auc": classifier_auc(seen, other, folds=min(5, least), generator=draw(seed)),
-        "mmd": mmd(seen, other, generator=draw(seed)),
-        "inside": contained(seen, other, k=min(5, least - 1)),
-        "around": contained(other, seen, k=min(5, least - 1)),
-    }
-    return {name: asdict(number) for name, number in numbers.items()}
-
-
-def _before(config: ExperimentConfig, home: Path) -> tuple[Record, Record, Record]:
-    return (
-        training(config, home=home),
-        picture_features(config, home=home),
-        song_features(config, home=home),
-    )
+def _before(config: ExperimentConfig, home: Path) -> list[Record]:
+    return [make(config, home=home) for make in (training, picture_features, song_features)]
 
 
 def _gaussian_like(vectors: np.ndarray, items: int, generator: np.random.Generator) -> np.ndarray:
@@ -179,23 +162,6 @@ def _gaussian_like(vectors: np.ndarray, items: int, generator: np.random.Generat
     return (vectors.mean(axis=0) + weights @ centred).astype(np.float32)
 
 
-def _map(both: np.ndarray, perplexity: int, start: int | None, seed: int) -> np.ndarray:
-    # So few points: a second thread costs more than it gives, and with one alone a map is the
-    # same on every number of cores.
-    begin: Literal["pca", "random"] = "pca" if start is None else "random"
-    seed = (seed + (start or 0)) % SEEDS
-    with threadpool_limits(1):
-        return tsne(both, perplexity=float(perplexity), seed=seed, start=begin)
-
-
-def _map_mixing(points: np.ndarray, pictures: int) -> float:
-    """Mixing by Euclidean distance, which a map and the full space both have."""
-    return mixing(points[:pictures], points[pictures:], distance="euclidean")
-
-
-def _named(start: int | None) -> str:
-    return "principal components" if start is None else f"random, seed {start}"
-
-
-def _points_frame(points: np.ndarray, kinds: list[str]) -> pd.DataFrame:
+def _points_frame(points: np.ndarray, pictures: int, songs: str) -> pd.DataFrame:
+    kinds = np.repeat(["picture", songs], [pictures, len(points) - pictures])
     return pd.DataFrame(points, columns=["x", "y"]).assign(kind=kinds)
