@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from songtitle.cache import Record, Work, pick, stage
 from songtitle.config import SONGS, SPECTROGRAM, TIMBRE, ExperimentConfig, Input, check_device
 from songtitle.errors import InputError
-from songtitle.experiment.assumptions import BOOK, Reading
 from songtitle.experiment.corpora import Words, clips, corpora, true_words
 from songtitle.experiment.inputs import features_record
 from songtitle.experiment.learning import training
@@ -25,7 +24,7 @@ from songtitle.experiment.naming import (
     whole_pictures,
 )
 from songtitle.experiment.scoring import Scores
-from songtitle.experiment.switchboard import changes, own_and_gains
+from songtitle.experiment.switchboard import BOOK, Reading, changes, own_and_gains
 from songtitle.metrics.bleu import DEFINITIONS, signatures
 from songtitle.metrics.chance import bootstrap_interval
 from songtitle.metrics.pairs import chosen, chosen_pair_scores
