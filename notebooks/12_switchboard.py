@@ -149,7 +149,7 @@ tables.Table(
 # ```{exercise} All at once
 # :label: ex-12-2
 #
-# One switch at a time misses those that matter only *together*. `songtitle.experiment.assumptions.ASSUMPTIONS`
+# One switch at a time misses those that matter only *together*. `songtitle.experiment.switchboard.ASSUMPTIONS`
 # lists the questions, each with one `default` and some `alternatives`. Compute `one_at_a_time`, the
 # number of runs that throw one switch each, and `all_at_once`, the number of ways to answer all
 # questions.
@@ -165,7 +165,7 @@ tables.Table(
 # %% tags=["solution"]
 import math
 
-from songtitle.experiment.assumptions import ASSUMPTIONS
+from songtitle.experiment.switchboard import ASSUMPTIONS
 
 one_at_a_time = sum(len(question.alternatives) for question in ASSUMPTIONS)
 all_at_once = math.prod(1 + len(question.alternatives) for question in ASSUMPTIONS)

@@ -18,7 +18,7 @@ import sys
 import textwrap
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from functools import cache, wraps
@@ -80,16 +80,20 @@ def stage(plan: Callable[..., Work]) -> Callable[..., Record]:
     """Make a stage of `plan(config, *arguments, home=...)`, which says what there is to do.
 
     The stage is named as the function. `home` defaults to the data home, and equal arguments get
-    the same record again in a process (see `once`).
+    the same record again in a process, unless the code was reloaded meanwhile.
     """
+    known: dict[Any, Record] = {}
 
-    @once
     @wraps(plan)
-    def ask(config: Any, *arguments: Any, home: Path) -> Record:
-        work = plan(config, *arguments, home=home)
-        return run_stage(
-            plan.__name__, work.compute, settings=work.settings, inputs=work.inputs, home=home
-        )
+    def ask(config: Any, *arguments: Any, home: Path | None = None) -> Record:
+        home = home or data_home()
+        key = (config, *map(str, arguments), home, *code_of(plan).values())
+        if key not in known:
+            work = plan(config, *arguments, home=home)
+            known[key] = run_stage(
+                plan.__name__, work.compute, settings=work.settings, inputs=work.inputs, home=home
+            )
+        return known[key]
 
     return ask
 
@@ -104,47 +108,33 @@ def run_stage(
 ) -> Record:
     """The record of a stage: read if it was computed before, else computed now.
 
-    `compute(folder)` writes its files into `folder` and returns its findings; a key `timing` among
-    them holds what differs from run to run. It may find files of an interrupted run there, and may
-    go on from them. In settings and findings a record stands for its key, a dataclass for its
-    fields, or for its text where it has one.
-
-    A stage whose record is torn, or whose files are not as it left them, is computed anew. Raises
-    InputError where the disk is full, read-only or gone.
+    `compute(folder)` writes its files into `folder`, where those of an interrupted run may lie, and
+    returns its findings; a key `timing` among them holds what differs from run to run. In settings
+    and findings a record stands for its key, a dataclass for its text where it has one, or for its
+    fields. A stage whose record is torn, or whose files are not as it left them, is computed anew.
+    Raises InputError where the disk is full, read-only or gone.
     """
     settings = _plain_values(settings)
     keys = {record.stage: record.key for record in inputs}
     code = code_of(compute)
     key = digest([stage, settings, keys, code])
-    runs = home / "runs" / stage
-    folder = runs / key
-    record = _whole(folder)
-    if record is not None:
+    folder = home / "runs" / stage / key
+    if record := _whole(folder):
         return record
     with clear_disk_errors(f"stage {stage}", home):
-        runs.mkdir(parents=True, exist_ok=True)
-        with FileLock(runs / f"{key}.lock"):
-            record = _whole(folder)  # another process may have been quicker
-            if record is not None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{key}.lock")):
+            if record := _whole(folder):  # another process may have been quicker
                 return record
-            partial = runs / f"{key}.partial"
+            partial = folder.with_name(f"{key}.partial")
             partial.mkdir(exist_ok=True)
             started, clock = datetime.now(UTC), time.perf_counter()
             result = _plain_values(compute(partial))
-            timing = {"seconds": round(time.perf_counter() - clock, 3)}
-            timing |= result.pop("timing", {})
+            timing = {"seconds": round(time.perf_counter() - clock, 3)} | result.pop("timing", {})
             made = {"started": started.isoformat(timespec="seconds"), "files": _extent(partial)}
-            content = {
-                "stage": stage,
-                "key": key,
-                "settings": settings,
-                "inputs": keys,
-                "code": code,
-                "result": result,
-                "timing": timing,
-                "provenance": provenance() | made,
-            }
-            (partial / RECORD).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+            made = provenance() | made
+            content = Record(stage, key, settings, keys, code, result, timing, made, folder)
+            (partial / RECORD).write_text(json.dumps(content.as_dict(), indent=1) + "\n", "utf-8")
             shutil.rmtree(folder, ignore_errors=True)  # a folder without a whole record is no stage
             os.replace(partial, folder)
             return read_record(folder)
@@ -164,27 +154,8 @@ def _plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(dict(values), default=default)))
 
 
-def once(stage: Callable[..., Record]) -> Callable[..., Record]:
-    """Ask a stage for its record once a process: later calls with equal arguments get it again.
-
-    `home` defaults to the data home. A stage whose code was reloaded meanwhile is asked again.
-    """
-    known: dict[Any, Record] = {}
-
-    @wraps(stage)
-    def call(config: Any, *arguments: Any, home: Path | None = None) -> Record:
-        home = home or data_home()
-        key = (config, *map(str, arguments), home, *code_of(stage).values())
-        if key not in known:
-            known[key] = stage(config, *arguments, home=home)
-        return known[key]
-
-    return call
-
-
 def _whole(folder: Path) -> Record | None:
-    """The record of a finished stage; None where it is not there or torn, or files are not as they
-    were left."""
+    """A finished stage's record; None where it is not there or torn, or files are not as left."""
     try:
         record = read_record(folder)
         left = record.provenance.get("files")  # earlier records do not say
@@ -199,16 +170,13 @@ def _extent(folder: Path) -> dict[str, Any]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     ours = [path for path in paths if path.name != RECORD and not path.name.startswith(".")]
     read = b"".join(path.read_bytes() for path in ours if path.suffix == ".json")
-    return {
-        "number": len(ours),
-        "bytes": sum(path.stat().st_size for path in ours),
-        "json": hashlib.sha256(read).hexdigest()[:16],
-    }
+    size = sum(path.stat().st_size for path in ours)
+    return {"number": len(ours), "bytes": size, "json": hashlib.sha256(read).hexdigest()[:16]}
 
 
 def read_record(folder: Path) -> Record:
     """The record that lies in a finished stage's folder."""
-    return Record(**json.loads((folder / RECORD).read_text("utf-8")), folder=folder)
+    return Record(**read_json(folder / RECORD), folder=folder)
 
 
 def finished(home: Path, stage: str = "*") -> list[Record]:
@@ -216,7 +184,7 @@ def finished(home: Path, stage: str = "*") -> list[Record]:
     paths = (home / "runs").glob(f"{stage}/*/{RECORD}")
     ended = [path for path in paths if path.parent.suffix != ".partial"]
     records = [_whole(path.parent) for path in sorted(ended, key=lambda p: p.stat().st_mtime)]
-    return [record for record in records if record is not None]
+    return [record for record in records if record]
 
 
 def provenance() -> dict[str, Any]:
@@ -254,8 +222,8 @@ def results() -> dict[str, Path]:
     for own in OWN.glob("*/*.json"):
         name = own.relative_to(OWN).as_posix()
         try:
-            code = _json(own).get("code")
-        except (OSError, ValueError):  # torn, so not there
+            code = read_json(own).get("code")
+        except (OSError, ValueError, AttributeError):  # torn, so not there
             continue
         if name not in found or not changed_code(code):
             found[name] = own
@@ -277,11 +245,18 @@ def published(
     has findings and no files: its folder is that of the results. Raises InputError for one that
     cannot be read.
     """
-    if not again:
-        found = _published(stage.__name__, config, roots)
-        if found:
-            return min(found, key=lambda record: bool(record.changed))
-    return stage(config)
+    found = []
+    for root in () if again else roots or (OWN, PUBLISHED):
+        path = root / config.name / f"{stage.__name__}.json"
+        try:
+            content = read_json(path) if path.is_file() else {}
+            if content.pop("config", None) == _comparable(config):
+                found.append(Record(**content, folder=path.parent))
+        except (ValueError, TypeError, AttributeError) as error:
+            msg = f"{path}: expected a published record, got a torn file or another; restore it "
+            msg += "from the repository, or delete it, and the stage runs here"
+            raise InputError(msg) from error
+    return min(found, key=lambda record: bool(record.changed)) if found else stage(config)
 
 
 def publish(stage: Callable[..., Record], config: Any, record: Record, *, root: Path = OWN) -> Path:
@@ -298,29 +273,8 @@ def publish(stage: Callable[..., Record], config: Any, record: Record, *, root: 
     return path
 
 
-def _published(stage: str, config: Any, roots: Iterable[Path] | None) -> list[Record]:
-    found = []
-    for root in (OWN, PUBLISHED) if roots is None else roots:
-        path = root / config.name / f"{stage}.json"
-        try:
-            if path.is_file():
-                content = _json(path)
-                if content.pop("config", None) == _comparable(config):
-                    found.append(Record(**content, folder=path.parent))
-        except (ValueError, TypeError, AttributeError) as error:
-            msg = f"{path}: expected a published record, got a torn file or another; restore it "
-            msg += "from the repository, or delete it, and the stage runs here"
-            raise InputError(msg) from error
-    return found
-
-
 def _comparable(config: Any) -> dict[str, Any]:
     return {name: value for name, value in config.as_dict().items() if name != "device"}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text("utf-8"))
-    return content if isinstance(content, dict) else {}
 
 
 # --- the code that a record rests on
@@ -349,25 +303,21 @@ def code_of(function: Callable[..., Any]) -> dict[str, str]:
 def code_of_text(text: str, name: str = "__main__") -> dict[str, str]:
     """What `code_of` says of a module with this source, such as the cells of a notebook."""
     found: dict[str, str] = {}
-    waiting: list[tuple[str, str]] = [(name, text)]
+    waiting = [(name, text)]
     while waiting:
         name, text = waiting.pop()
-        if name in found:
-            continue
-        meaning, imports, tables = _parsed(text)
-        found[name] = meaning
-        found |= {table: _table(table) for table in tables if (ROOT / table).is_file()}
-        for module in (each for wanted in imports for each in _modules(*wanted)):
-            if module not in found:
-                waiting.append((module, _source(module) or ""))
+        if name not in found:
+            found[name], imports, named = _parsed(text)
+            found |= {table: _table(table) for table in named if (ROOT / table).is_file()}
+            ours = (module for wanted in imports for module in _modules(*wanted))
+            waiting += [(module, _source(module) or "") for module in ours]
     return dict(sorted(found.items()))
 
 
 def tables() -> dict[str, str]:
     """Every table of `data_manifest/` -> its hash."""
-    files = sorted((ROOT / "data_manifest").glob("*.*"))
-    names = [f"data_manifest/{file.name}" for file in files if file.suffix in (".toml", ".csv")]
-    return {name: _table(name) for name in names}
+    names = sorted(path.name for path in (ROOT / "data_manifest").glob("*.*"))
+    return {name: _table(name) for name in map(_as_table, names) if name}
 
 
 def changed_code(code: Any) -> list[str]:
@@ -402,49 +352,37 @@ def _source(module: str) -> str | None:
     """
     loaded = getattr(sys.modules.get(module), "__spec__", None)
     if module not in _sources or _sources[module][0] is not loaded:
-        file = _file(module)
-        _sources[module] = (loaded, file.read_text("utf-8") if file else None)
+        stem = ROOT.joinpath(*module.split("."))
+        places = (stem.with_suffix(".py"), stem / "__init__.py") if _is_ours(module) else ()
+        texts = (place.read_text("utf-8") for place in places if place.is_file())
+        _sources[module] = (loaded, next(texts, None))
     return _sources[module][1]
 
 
-def _file(module: str) -> Path | None:
-    parts = module.split(".")
-    if parts[0] not in PACKAGES:
-        return None
-    stem = ROOT.joinpath(*parts)
-    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] in PACKAGES
 
 
 def _modules(module: str, name: str | None) -> list[str]:
     """Our modules behind `import module`, or behind `from module import name`."""
     text = _source(module)
-    if text is None:
-        return []
-    if name is None:
-        return [module]
+    if text is None or name is None:
+        return [] if text is None else [module]
     if _source(f"{module}.{name}") is not None:
         return [f"{module}.{name}"]
     passed_on = _passed_on(text)
-    return _modules(*passed_on[name]) if passed_on and name in passed_on else [module]
+    return _modules(*passed_on[name]) if name in passed_on else [module]
 
 
 @cache
-def _passed_on(text: str) -> dict[str, tuple[str, str]] | None:
-    """Name -> where it comes from, of a package that does nothing but pass names on."""
+def _passed_on(text: str) -> dict[str, tuple[str, str]]:
+    """Name -> where it comes from, of a package that does nothing but pass names on; else none."""
     body = _without_prose(ast.parse(text)).body
-    if not all(isinstance(node, ast.ImportFrom) or _names_all(node) for node in body):
-        return None
-    nodes = [node for node in body if isinstance(node, ast.ImportFrom)]
-    return {
-        alias.asname or alias.name: (str(node.module), alias.name)
-        for node in nodes
-        for alias in node.names
-    }
-
-
-def _names_all(node: ast.stmt) -> bool:
-    names = node.targets if isinstance(node, ast.Assign) else []
-    return [name.id for name in names if isinstance(name, ast.Name)] == ["__all__"]
+    imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+    rest = [ast.unparse(node) for node in body if node not in imports]
+    pairs = [(str(node.module), alias) for node in imports for alias in node.names]
+    only = all(line.startswith("__all__ = ") for line in rest)
+    return {alias.asname or alias.name: (it, alias.name) for it, alias in pairs if only}
 
 
 @cache
@@ -459,10 +397,9 @@ def _parsed(text: str) -> tuple[str, list[tuple[str, str | None]], list[str]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             imports |= dict.fromkeys((node.module, alias.name) for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            named.add(node.value)
-    ours = [wanted for wanted in imports if wanted[0].split(".")[0] in PACKAGES]
-    tables = sorted(name for name in named if name.endswith((".toml", ".csv")))
-    return digest(_plain(tree))[:8], ours, [f"data_manifest/{name}" for name in tables]
+            named.add(_as_table(node.value))
+    ours = [wanted for wanted in imports if _is_ours(wanted[0])]
+    return digest([*_plain(tree)])[:8], ours, sorted(filter(None, named))
 
 
 def _without_prose(tree: ast.Module) -> ast.Module:
@@ -475,30 +412,33 @@ def _without_prose(tree: ast.Module) -> ast.Module:
 
 
 def _is_prose(node: ast.stmt) -> bool:
-    value = node.value if isinstance(node, ast.Expr) else None
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+    match node:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+    return False
 
 
-def _plain(tree: ast.AST) -> list[Any]:
+def _plain(node: Any) -> Iterator[Any]:
     """A syntax tree as plain values in prefix order, the same in every version of Python.
 
     `ast.dump` is not: what is empty is written by some versions, and left out by others.
     """
-    said: list[Any] = []
-    waiting: list[Any] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.AST):
-            fields = {name: getattr(node, name, None) for name in node._fields}
-            full = [name for name, value in fields.items() if value is not None and value != []]
-            said.append([type(node).__name__, *full])
-            waiting += [fields[name] for name in reversed(full)]
-        elif isinstance(node, list):
-            said.append(len(node))
-            waiting += reversed(node)
-        else:
-            said.append([type(node).__name__, node if isinstance(node, str) else repr(node)])
-    return said
+    if isinstance(node, ast.AST):
+        full = {k: v for k, v in ast.iter_fields(node) if v is not None and v != []}
+        yield [type(node).__name__, *full]
+        for value in full.values():
+            yield from _plain(value)
+    elif isinstance(node, list):
+        yield len(node)
+        for value in node:
+            yield from _plain(value)
+    else:
+        yield [type(node).__name__, node if isinstance(node, str) else repr(node)]
+
+
+def _as_table(name: str) -> str:
+    """The path of a table of `data_manifest/`, of its name; nothing of other names."""
+    return f"data_manifest/{name}" if name.endswith((".toml", ".csv")) else ""
 
 
 def _table(name: str) -> str:

@@ -1,21 +1,18 @@
 """Settings: all that an experiment depends on, typed and frozen, and the presets by name.
 
 Each setting has a dotted name, such as `seed` or `spectrogram.hop_length`: one way to change any of
-them for papermill, the command line, presets and the switchboard alike.
-
-The presets: `tiny` is for tests and takes seconds; `quick` is what the book shows, minutes on two
-cores; `course` is `quick` with the paper's ResNet-152; `paper_literal` takes its text at its
-word, `best_guess` repairs what cannot have been meant, and `modern` is what one would build of
-the same parts today. All of them run on the corpora of this version (captioned stamps, rendered
-folk tunes); none is the paper's own data.
+them for papermill, the command line, presets and the switchboard alike. The presets are those of
+`data_manifest/presets.toml`, which says what each is for.
 """
 
 import difflib
 import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -24,6 +21,7 @@ from songtitle.errors import InputError
 from songtitle.schema import (
     Above0,
     AtLeastOne,
+    Checked,
     Count,
     CountOr0,
     From0,
@@ -32,9 +30,9 @@ from songtitle.schema import (
     Several,
     Told,
     brief,
-    check,
     fitting,
     plain,
+    refuse,
     told,
 )
 
@@ -44,11 +42,10 @@ if TYPE_CHECKING:
 # -- parts
 
 Channel = Literal["mean", "left", "right"]
-Window = Literal["hann", "hamming", "blackman", "rectangular"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectrogramConfig:
+class SpectrogramConfig(Checked):
     """How a clip becomes a spectrogram.
 
     Raises `InputError` naming the field when a value makes no spectrogram.
@@ -64,7 +61,7 @@ class SpectrogramConfig:
     """Samples from one frame to the next: 256 at 22,050 Hz are 11.6 ms."""
     bins: Count = 256
     """Lowest frequencies kept, DC included; n_fft // 2 leaves out Nyquist alone."""
-    window: Window = "hann"
+    window: Literal["hann", "hamming", "blackman", "rectangular"] = "hann"
     """The window that each frame is multiplied by."""
     top_db: Above0 = 80.0
     """Floor of the spectrogram, dB below the loudest bin."""
@@ -72,32 +69,22 @@ class SpectrogramConfig:
     """How stereo becomes mono: the mean of all channels, or one of them."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         for name, limit, of in (
             ("window_length", self.n_fft, "n_fft"),
             ("bins", self.n_fft // 2 + 1, "n_fft // 2 + 1"),
         ):
-            if getattr(self, name) > limit:
-                msg = (
-                    f"{name}: expected at most {of} = {limit}, "
-                    f"got {getattr(self, name)}; make it smaller or n_fft larger"
-                )
-                raise InputError(msg)
+            if (value := getattr(self, name)) > limit:
+                then = "make it smaller or n_fft larger"
+                refuse(name, f"at most {of} = {limit}", brief(value), then)
 
 
 TRUE_SHAPE = SpectrogramConfig()
 """256 bins by about 2,580 frames for a 30 s clip: the size that the paper states."""
 
-PAPER_LITERAL = SpectrogramConfig(sample_rate=44_100, n_fft=1024)
-"""The paper's own words: 44.1 kHz, 1,024 points, a window of 512 that overlaps by half.
-
-With the 256 lowest bins kept this gives about 5,162 frames for a 30 s clip, twice the 2,580
-stated, and shows the frequencies below 11 kHz only.
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
-class SearchConfig:
+class SearchConfig(Checked):
     """What a beam search keeps and how it ranks."""
 
     beam_size: Count = 5
@@ -117,9 +104,6 @@ class SearchConfig:
     """When an example is over: all its hypotheses are finished, or no unfinished one can overtake
     the best finished; the first hypothesis is then the same, the rest fewer."""
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -129,7 +113,7 @@ MEMORIES = ("auto", "pooled", "map")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """What the captioner is made of (paper 4.2 unless noted)."""
 
     encoder: Annotated[str, OneOf(ENCODERS)] = "efficientnet_lite0"
@@ -156,19 +140,18 @@ class ModelConfig:
     """Weight of doubly stochastic attention, of the attention decoder; Xu et al. 2015 give 1."""
 
     def __post_init__(self) -> None:
-        check(self)
-        penalty = self.attention_penalty
-        _holds(
-            penalty == 0 or self.decoder == "attention",
-            "attention_penalty",
-            f"0 with decoder {self.decoder!r}, which has no such attention",
-            penalty,
-        )
+        super().__post_init__()
+        penalty, timbre = self.attention_penalty, self.encoder == "timbre"
         whole = self.decoder != "transformer" or self.dim % self.num_heads == 0
-        _holds(whole, "num_heads", f"a divisor of dim, {self.dim}", self.num_heads)
-        if self.encoder == "timbre":
-            _holds(not self.fine_tune, "fine_tune", "False with encoder 'timbre'", self.fine_tune)
-            _holds(self.memory != "map", "memory", "'pooled' with encoder 'timbre'", self.memory)
+        no_map = f"0 with decoder {self.decoder!r}, which has no such attention"
+        for name, fits, wanted in (
+            ("attention_penalty", penalty == 0 or self.decoder == "attention", no_map),
+            ("num_heads", whole, f"a divisor of dim, {self.dim}"),
+            ("fine_tune", not (timbre and self.fine_tune), "False with encoder 'timbre'"),
+            ("memory", not timbre or self.memory != "map", "'pooled' with encoder 'timbre'"),
+        ):
+            if not fits:
+                refuse(name, wanted, str(getattr(self, name)), "change the setting")
 
     @property
     def positions(self) -> str:
@@ -179,14 +162,8 @@ class ModelConfig:
         return self.memory
 
 
-def _holds(right: bool, name: str, wanted: str, got: object) -> None:
-    if not right:
-        msg = f"{name}: expected {wanted}, got {got}; change the setting"
-        raise InputError(msg)
-
-
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(Checked):
     """How the captioner is trained (paper 4.2: Adam, rate 0.001, ten epochs shown).
 
     One update reads `batch_size * accumulate` examples in each process. Raises InputError for a
@@ -216,9 +193,6 @@ class TrainingConfig:
     seed: Seed = 0
     """Of the order of batches, of dropout, and with the experiment's seed of the first weights."""
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 # -- inputs, and all of it
 
@@ -246,8 +220,8 @@ class Input:
         for song in SONGS:
             if name == str(song):
                 return song
-        msg = f"input: expected {' or '.join(map(str, SONGS))} or such as pictures 64×64, "
-        raise InputError(msg + f"got {brief(name)}; name one of these")
+        wanted = f"{' or '.join(map(str, SONGS))} or such as pictures 64×64"
+        refuse("input", wanted, brief(name), "name one of these")
 
     @property
     def is_song(self) -> bool:
@@ -263,7 +237,7 @@ SONGS = (TIMBRE, SPECTROGRAM)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExperimentConfig:
+class ExperimentConfig(Checked):
     """All that an experiment depends on; `asdict` of it travels in records and checkpoints.
 
     Raises `InputError` that names the setting where one does not fit.
@@ -328,9 +302,6 @@ class ExperimentConfig:
     switch_songs: Count = 200
     """Test songs that it hears anew where a change needs other spectrograms."""
 
-    def __post_init__(self) -> None:
-        check(self)
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as JSON has them."""
         return json.loads(json.dumps(asdict(self)))
@@ -338,74 +309,8 @@ class ExperimentConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ExperimentConfig":
         """The settings that `as_dict` wrote."""
-        return cls(**{name: _read(cls, name, value) for name, value in values.items()})
-
-
-# -- presets
-
-QUICK = ExperimentConfig()
-COURSE = replace(
-    QUICK,
-    name="course",
-    model=ModelConfig(encoder="resnet152"),
-    compared_encoders=("resnet18", "resnet50", "resnet152"),  # weights must be fetched
-)
-MODERN = replace(
-    COURSE,
-    name="modern",
-    # A map of the picture in place of its mean, and the longer recipe of torchvision's second
-    # weights, of which there are none for ResNet-18.
-    model=ModelConfig(encoder="resnet50", weights="imagenet_v2", decoder="transformer"),
-    training=TrainingConfig(schedule="cosine", warmup_steps=100, patience=3),
-    search=SearchConfig(length_penalty=1.0),  # ranks by log-probability per token
-    compared_encoders=("resnet50", "resnet152"),
-)
-
-PRESETS: dict[str, ExperimentConfig] = {
-    "tiny": replace(
-        QUICK,
-        name="tiny",
-        picture_count=60,
-        song_count=12,
-        clip_seconds=4.0,
-        views=1,
-        tile_sizes=(128, 256),
-        training=TrainingConfig(epochs=2, batch_size=16),
-        model=ModelConfig(dim=96),
-        beam_sizes=(1, 3),
-        compared_encoders=LITES[:1],
-        replicates=2,
-        draws=3,
-        switches=("dropout", "timbre_scale", "decibels", "shortest_title", "bleu", "hypothesis"),
-        switch_songs=7,
-    ),
-    "quick": QUICK,
-    "course": COURSE,
-    "paper_literal": replace(
-        COURSE,
-        name="paper_literal",
-        model=ModelConfig(encoder="resnet152", dropout=0.0),  # nn.LSTM drops nothing with one layer
-        spectrogram=PAPER_LITERAL,
-        standardise_timbre=False,
-    ),
-    "best_guess": replace(COURSE, name="best_guess"),
-    # On real photos and songs: crops and tiles of the side that their copies at hand have. Five
-    # captions a photo make five times as many examples, so that fewer epochs do.
-    "samples": replace(
-        QUICK,
-        name="samples",
-        pictures="photos",
-        picture_count=1500,
-        min_count=3,
-        crop=224,
-        views=1,
-        tile_sizes=(28, 56, 112, 224),
-        training=TrainingConfig(epochs=8, batch_size=64, patience=2),
-        compared_encoders=LITES[:1],
-        compared_decoders=("lstm",),
-    ),
-    "modern": MODERN,
-}
+        name = values.get("name", cls.name)
+        return override(cls(name=name), {k: v for k, v in values.items() if k != "name"})
 
 
 # -- changes by name
@@ -425,9 +330,19 @@ def settings() -> dict[str, Told]:
     return found
 
 
+@cache
+def _parts() -> dict[str, Any]:
+    return {each.name: each.type for each in fields(ExperimentConfig) if is_dataclass(each.type)}
+
+
 def setting(config: ExperimentConfig, name: str) -> Any:
     """The value of a setting; `InputError`, with the nearest there is, for an unknown name."""
     return attrgetter(_known(name))(config)
+
+
+def is_setting(name: str) -> bool:
+    """Whether a setting has this name, dotted where it is one of a part."""
+    return OTHER_NAMES.get(name, name) in settings()
 
 
 def override(config: ExperimentConfig, changes: Mapping[str, Any]) -> ExperimentConfig:
@@ -437,20 +352,24 @@ def override(config: ExperimentConfig, changes: Mapping[str, Any]) -> Experiment
     so that only the result has to go together. Raises `InputError`, in one line that begins with
     the name, for an unknown name and for a value that does not fit.
     """
-    inner: dict[str, dict[str, Any]] = {}
+    parts: dict[str, dict[str, Any]] = {}
     for name, value in flat(changes).items():
         part, _, last = _known(name).rpartition(".")
-        inner.setdefault(part, {})[last] = value
-    outer = {name: fitting(ExperimentConfig, name, v) for name, v in inner.pop("", {}).items()}
-    for part, values in inner.items():
-        kind = _parts()[part]
+        parts.setdefault(part, {})[last] = value
+    whole = _fitted(config, parts.pop("", {}))
+    for part, values in parts.items():
         try:
-            fit = {name: fitting(kind, name, value) for name, value in values.items()}
-            outer[part] = replace(getattr(config, part), **fit)
+            whole |= {
+                part: replace(getattr(config, part), **_fitted(getattr(config, part), values))
+            }
         except InputError as error:  # it begins with the name within the part
             msg = f"{part}.{error}"
             raise InputError(msg) from None
-    return replace(config, **outer)
+    return replace(config, **whole)
+
+
+def _fitted(part: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fitting(type(part), name, value) for name, value in values.items()}
 
 
 def flat(changes: Any) -> dict[str, Any]:
@@ -460,25 +379,19 @@ def flat(changes: Any) -> dict[str, Any]:
     """
     changes = plain(changes)
     if not isinstance(changes, Mapping):
-        msg = f"settings: expected names with values, got {brief(changes)}; "
-        raise InputError(msg + 'try {"spectrogram.hop_length": 128}')
+        then = 'try {"spectrogram.hop_length": 128}'
+        refuse("settings", "names with values", brief(changes), then)
     found: dict[str, Any] = {}
     for name, value in changes.items():
         if name in _parts() and isinstance(value, Mapping):
             within = {f"{name}.{last}": inner for last, inner in value.items()}
         else:
             within = {str(OTHER_NAMES.get(name, name)): value}
-        if twice := within.keys() & found.keys():
-            first = min(twice)
-            msg = f"{first}: expected one value, got {brief(found[first])} and "
-            raise InputError(msg + f"{brief(within[first])}; leave one out")
+        for twice in within.keys() & found.keys():
+            got = f"{brief(found[twice])} and {brief(within[twice])}"
+            refuse(twice, "one value", got, "leave one out")
         found |= within
     return found
-
-
-def is_setting(name: str) -> bool:
-    """Whether a setting has this name, dotted where it is one of a part."""
-    return OTHER_NAMES.get(name, name) in settings()
 
 
 def nearest(name: str, *others: str) -> str:
@@ -492,28 +405,16 @@ def nearest(name: str, *others: str) -> str:
     return f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
 
 
-def _read(kind: Any, name: str, value: Any) -> Any:
-    if part := _parts().get(name):
-        return part(**{last: fitting(part, last, inner) for last, inner in value.items()})
-    return fitting(kind, name, value)
-
-
 def _known(name: str) -> str:
     if name in _parts():
         first = next(each for each in settings() if each.startswith(f"{name}."))
-        msg = f"{name}: expected the name of one setting, got a part of them; try {first}"
-        raise InputError(msg)
+        refuse(name, "the name of one setting", "a part of them", f"try {first}")
     if name not in settings():
         plain_name = len(name) < 80 and name.replace(".", "_").isidentifier()  # else anything
         near = nearest(name) if plain_name else ""
         msg = f"{name if plain_name else brief(name)}: no such setting"
         raise InputError(msg + (near or "; `python -m songtitle settings` lists them"))
     return name
-
-
-@cache
-def _parts() -> dict[str, Any]:
-    return {each.name: each.type for each in fields(ExperimentConfig) if is_dataclass(each.type)}
 
 
 def check_device(name: str) -> "torch.device":
@@ -533,6 +434,23 @@ def check_device(name: str) -> "torch.device":
     return device
 
 
+# -- presets
+
+
+def _presets() -> dict[str, ExperimentConfig]:
+    table = Path(__file__).resolve().parents[1] / "data_manifest" / "presets.toml"
+    made: dict[str, ExperimentConfig] = {}
+    for name, changes in tomllib.loads(table.read_text("utf-8")).items():
+        base = made[changes.pop("from")] if "from" in changes else ExperimentConfig()
+        made[name] = replace(override(base, changes), name=name)
+    return made
+
+
+PRESETS = _presets()
+PAPER_LITERAL = PRESETS["paper_literal"].spectrogram
+"""The paper's own words: 44.1 kHz, 1,024 points, a window of 512 that overlaps by half."""
+
+
 def preset(name: str, settings: Any = None, /, **changes: Any) -> ExperimentConfig:
     """A preset by name, with some of its settings changed.
 
@@ -541,22 +459,18 @@ def preset(name: str, settings: Any = None, /, **changes: Any) -> ExperimentConf
     Anything that does not fit raises `InputError` naming it.
     """
     if name not in PRESETS:
-        msg = f"preset: expected one of {', '.join(PRESETS)}, got {name!r}; choose one of these"
-        raise InputError(msg)
+        refuse("preset", f"one of {', '.join(PRESETS)}", repr(name), "choose one of these")
     asked = flat({key: value for key, value in changes.items() if value is not None})
     named = flat(settings or {})
     for key in asked.keys() & named.keys():
-        msg = f"{key}: expected one value, got {brief(asked[key])} and, in settings, "
-        msg += f"{brief(named[key])}; leave it out there"
-        raise InputError(msg)
+        got = f"{brief(asked[key])} and, in settings, {brief(named[key])}"
+        refuse(key, "one value", got, "leave it out there")
     config = override(PRESETS[name], asked | named)
     cut = (asked | named).keys() & {"crop", "tile_sizes"}
     if cut and any(config.crop % size for size in config.tile_sizes):
-        msg = (
-            f"tile_sizes: expected sizes that divide the {config.crop}-pixel crop, such as "
-            f"{[config.crop // 4, config.crop]}, got {brief(config.tile_sizes)}; change them too"
-        )
-        raise InputError(msg)
+        wanted = f"sizes that divide the {config.crop}-pixel crop, such as "
+        wanted += brief([config.crop // 4, config.crop])
+        refuse("tile_sizes", wanted, brief(config.tile_sizes), "change them too")
     if config.device not in ("auto", "cpu"):  # which every machine has; torch takes seconds to load
         check_device(config.device)
     return config

@@ -7,12 +7,13 @@ whether it kept or skipped them, and goes on.
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from songtitle.errors import InputError
+from songtitle.schema import refuse
 
 LONGEST = 1_000_000  # bytes of a line; the longest real one at hand has 33,000
 
@@ -50,20 +51,13 @@ class Faults:
 
     def as_dict(self) -> dict[str, Any]:
         """What a record keeps: counts by kind, rows kept and skipped, the first examples."""
-        return {
-            "counts": dict(sorted(self.counts.items())),
-            "kept": self.kept,
-            "skipped": self.skipped,
-            "examples": [asdict(fault) for fault in self.examples],
-        }
+        rows = {"kept": self.kept, "skipped": self.skipped}
+        examples = [asdict(fault) for fault in self.examples]
+        return {"counts": dict(sorted(self.counts.items())), **rows, "examples": examples}
 
 
 def read_lines(
-    path: Path,
-    faults: Faults,
-    *,
-    longest: int = LONGEST,
-    blank: bool = False,
+    path: Path, faults: Faults, *, longest: int = LONGEST, blank: bool = False
 ) -> Iterator[tuple[int, str]]:
     """Give the lines of a text file in UTF-8 with their numbers from 1, without their line ends.
 
@@ -78,19 +72,15 @@ def read_lines(
     try:
         file = path.open("rb")
     except OSError as error:
-        msg = f"{path}: expected a text table, got '{error.strerror}'; fetch it again"
-        raise InputError(msg) from error
+        refuse(str(path), "a text table", f"'{error.strerror}'", "fetch it again")
     with file:
-        number, begun = 0, False
-        while line := file.readline(longest + 1):
-            number += 1
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if not begun and line.strip():
+        begun = False
+        for number, line in enumerate(iter(lambda: file.readline(longest + 1), b""), 1):
+            line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if not begun and (start := line.lstrip()[:14].lower()):
                 begun = True
-                if line.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-                    msg = f"{path}: expected a text table, got a web page; fetch it again"
-                    raise InputError(msg)
+                if start.startswith((b"<!doctype html", b"<html")):
+                    refuse(str(path), "a text table", "a web page", "fetch it again")
             if len(line) > longest:
                 length = len(line)
                 while line and not line.endswith(b"\n"):
@@ -101,15 +91,18 @@ def read_lines(
             line = line.rstrip(b"\r\n")
             if b"\0" in line:
                 faults.add(path, number, "NUL byte")
-                continue
-            if not line and not blank:
-                continue
-            try:
-                yield number, line.decode("utf-8")
-            except UnicodeDecodeError:
-                text = _decode(line)
-                faults.add(path, number, "not UTF-8", kept=True, detail=text)
+            elif line or blank:
+                text, encoding = _decoded(line)
+                if encoding != "utf-8":
+                    faults.add(path, number, "not UTF-8", kept=True, detail=text)
                 yield number, text
+
+
+def _decoded(line: bytes) -> tuple[str, str]:
+    for encoding in ("utf-8", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return line.decode(encoding), encoding
+    return line.decode("latin-1"), "latin-1"
 
 
 def read_csv(path: Path, faults: Faults) -> Iterator[tuple[int, list[str]]]:
@@ -135,9 +128,9 @@ def read_csv(path: Path, faults: Faults) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             faults.add(path, last, "broken quotes", detail=str(error))
-            continue
-        if row:
-            yield last, row
+        else:
+            if row:
+                yield last, row
 
 
 def read_table(
@@ -160,16 +153,13 @@ def records(
     A row of more or fewer fields than the header is counted and skipped. Raises InputError when a
     column is missing or there twice.
     """
-    wrong = [name for name in columns.values() if header.count(name) != 1]
-    if wrong:
-        msg = (
-            f"{path}: expected the columns {', '.join(columns.values())} once each, got "
-            f"{on_one_line(header)}, so none or several of {', '.join(wrong)}; rename them"
-        )
-        raise InputError(msg)
-    places = {field: header.index(name) for field, name in columns.items()}
+    names = columns.values()
+    if wrong := [name for name in names if header.count(name) != 1]:
+        got = f"{on_one_line(header)}, so none or several of {', '.join(wrong)}"
+        refuse(str(path), f"the columns {', '.join(names)} once each", got, "rename them")
 
     def cells() -> Iterator[tuple[int, dict[str, str]]]:
+        places = {field: header.index(name) for field, name in columns.items()}
         for line, row in rows:
             if len(row) == len(header):
                 yield line, {field: row[place] for field, place in places.items()}
@@ -183,13 +173,6 @@ def records(
 def on_one_line(header: Sequence[str]) -> str:
     """Write a header in a message, on one line."""
     return " ".join(", ".join(header).split())[:80] or "no columns"
-
-
-def _decode(line: bytes) -> str:
-    try:
-        return line.decode("cp1252")
-    except UnicodeDecodeError:
-        return line.decode("latin-1")
 
 
 @dataclass
@@ -220,25 +203,25 @@ class Counts:
         """How many texts were added."""
         return self.lengths.total()
 
+    def _mean(self, value: Callable[[int], float]) -> float:
+        """The mean over texts of a value of their length; NaN without any text."""
+        values = (times * value(length) for length, times in self.lengths.items())
+        return math.fsum(values) / (self.texts or math.nan)  # exact: the order changes nothing
+
     @property
     def mean(self) -> float:
         """Mean length in words; NaN without any text."""
-        total = sum(length * times for length, times in self.lengths.items())  # whole numbers
-        return total / self.texts if self.texts else math.nan
+        return self._mean(float)
 
     @property
     def deviation(self) -> float:
         """Standard deviation of the length in words (divided by the number of texts)."""
-        if not self.texts:
-            return math.nan
         mean = self.mean
-        squares = (times * (length - mean) ** 2 for length, times in self.lengths.items())
-        return math.sqrt(math.fsum(squares) / self.texts)  # exact: the order changes nothing
+        return math.sqrt(self._mean(lambda length: (length - mean) ** 2))
 
     def share_up_to(self, length: int) -> float:
         """The share of texts of at most `length` words; NaN without any text."""
-        short = sum(times for words, times in self.lengths.items() if words <= length)
-        return short / self.texts if self.texts else math.nan
+        return self._mean(lambda words: words <= length)
 
     def as_dict(self) -> dict[str, Any]:
         """What a record keeps; means and deviations can be computed again from `lengths`."""

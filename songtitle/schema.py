@@ -1,17 +1,14 @@
 """Schema: the types and ranges of settings, held to by pydantic and told in words.
 
-A setting is a field of a frozen dataclass. Its annotation is its type and range, and the string
-under it is its help; nothing else says either.
+A setting is a field of a frozen dataclass that begins with `Checked`. Its annotation is its type
+and range, and the string under it is its help; nothing else says either.
 """
 
 import ast
 import contextlib
-import inspect
-import textwrap
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from itertools import pairwise
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, NoReturn, TypeVar, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -29,8 +26,13 @@ from songtitle.errors import InputError
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)  # True is no int, "3" neither
 LARGEST = 10**9  # more than any run can take, and a thousand times less than what overflows
 SEEDS = 2**32  # as many as NumPy and scikit-learn take; torch takes more
-ENDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")  # of ranges, in JSON schema
 LONGEST = 200  # characters of a wrong value that an error shows
+
+TYPES = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+TYPES |= {"string": "text", "null": "None"}
+ENDS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to"}
+ENDS |= {"exclusiveMaximum": "to below"}
+FIGURES = {LARGEST: "10^9", SEEDS: "2^32"}
 
 
 def plain(value: Any) -> Any:
@@ -45,15 +47,8 @@ def plain(value: Any) -> Any:
 
 def _as_tuple(value: Any) -> Any:
     value = plain(value)
-    return (value,) if isinstance(value, str | int) else _frozen(value)
-
-
-def _frozen(value: Any) -> Any:
+    value = (value,) if isinstance(value, str | int) else value
     return tuple(value) if isinstance(value, list) else value
-
-
-def _once_each(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(value))
 
 
 @dataclass(frozen=True)
@@ -74,13 +69,9 @@ Above0 = Annotated[float, Field(gt=0)]
 From0 = Annotated[float, Field(ge=0)]
 # A list may come as text or as one thing alone, for papermill's `-p` knows no lists; what comes
 # twice counts once.
-Several = Annotated[tuple[Each, ...], BeforeValidator(_as_tuple), AfterValidator(_once_each)]
-AtLeastOne = Annotated[
-    tuple[Each, ...],
-    Field(min_length=1),
-    BeforeValidator(_as_tuple),
-    AfterValidator(_once_each),
-]
+ONCE_EACH = AfterValidator(lambda values: tuple(dict.fromkeys(values)))
+Several = Annotated[tuple[Each, ...], BeforeValidator(_as_tuple), ONCE_EACH]
+AtLeastOne = Annotated[tuple[Each, ...], Field(min_length=1), BeforeValidator(_as_tuple), ONCE_EACH]
 
 
 @dataclass(frozen=True)
@@ -92,14 +83,24 @@ class Told:
     example: str
 
 
-def check(settings: Any) -> None:
-    """Hold every field of a frozen dataclass to its annotation; called in its `__post_init__`.
+class Checked:
+    """What a dataclass of settings begins with: each field is held to its annotation.
 
     Fields become what `fitting` makes of them. Raises `InputError` for the first that does not fit.
     """
-    kind: Any = type(settings)
-    for name in _adapters(kind):
-        object.__setattr__(settings, name, fitting(kind, name, getattr(settings, name)))
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        for name in _adapters(kind):
+            object.__setattr__(self, name, fitting(kind, name, getattr(self, name)))
+
+
+def refuse(name: str, expected: str, got: str, then: str) -> NoReturn:
+    """Raise `InputError` for a value: what was expected, what came, what to do."""
+    msg = f"{name}: expected {expected}, got {got}; {then}"
+    raise InputError(msg) from None
 
 
 def fitting(kind: Any, name: str, value: Any) -> Any:
@@ -107,15 +108,11 @@ def fitting(kind: Any, name: str, value: Any) -> Any:
 
     Raises `InputError` that begins with the name of the field where the value does not fit.
     """
-    if name not in _adapters(kind):
-        msg = f"{name}: no such setting; expected one of {', '.join(_adapters(kind))}"
-        raise InputError(msg)
     try:
         return _adapters(kind)[name].validate_python(value)
     except ValidationError:
         about = told(kind)[name]
-        msg = f"{name}: expected {about.expected}, got {brief(value)}; try {about.example}"
-        raise InputError(msg) from None
+        refuse(name, about.expected, brief(value), f"try {about.example}")
 
 
 def brief(value: Any) -> str:
@@ -129,12 +126,12 @@ def brief(value: Any) -> str:
 
 @cache
 def told(kind: Any) -> dict[str, Told]:
-    """What there is to say of each field of a dataclass, by name."""
-    help_of, adapters = _docstrings(kind), _adapters(kind)
+    """What there is to say of each field of a dataclass that is no dataclass itself, by name."""
+    found = TypeAdapter(kind).json_schema()["properties"]
     return {
         each.name: Told(
-            _in_words(adapters[each.name].json_schema()),
-            help_of.get(each.name, ""),
+            _in_words(found[each.name]),
+            " ".join(found[each.name].get("description", "").split()),
             brief(each.default),
         )
         for each in fields(kind)
@@ -145,27 +142,11 @@ def told(kind: Any) -> dict[str, Told]:
 @cache
 def _adapters(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind, include_extras=True)
-    found = {each.name: hints[each.name] for each in fields(kind)}
     return {
-        name: TypeAdapter(InstanceOf.__class_getitem__(hint))
-        if is_dataclass(hint)
-        else TypeAdapter(hint, config=STRICT)
-        for name, hint in found.items()
-    }
-
-
-def _docstrings(kind: Any) -> dict[str, str]:
-    """The string under each field: Python leaves it in the source only."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(tree, ast.ClassDef)
-    return {
-        field.target.id: " ".join(said.value.value.split())
-        for field, said in pairwise(tree.body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(said, ast.Expr)
-        and isinstance(said.value, ast.Constant)
-        and isinstance(said.value.value, str)
+        name: TypeAdapter(InstanceOf.__class_getitem__(hints[name]))
+        if is_dataclass(hints[name])
+        else TypeAdapter(hints[name], config=STRICT)
+        for name in (each.name for each in fields(kind))
     }
 
 
@@ -179,17 +160,9 @@ def _in_words(schema: dict[str, Any]) -> str:
         each = _in_words(schema["items"]).replace("text", "names").replace("number", "numbers")
         several = "one or more " if schema.get("minItems") else ""
         return f"a list of {several}{each.removeprefix('a ').removeprefix('one ')}"
-    names = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
-    names |= {"string": "text", "null": "None"}
-    return f"{names[schema['type']]}{_range(schema)}"
-
-
-def _range(schema: dict[str, Any]) -> str:
-    words = {"minimum": "from", "exclusiveMinimum": "above", "exclusiveMaximum": "to below"}
-    words["maximum"] = "to" if "minimum" in schema else "up to"
-    ends = [f" {words[key]} {_figure(schema[key])}" for key in ENDS if key in schema]
-    return "".join(ends) + (" up" if len(ends) == 1 and "minimum" in schema else "")
-
-
-def _figure(value: int | float) -> str:
-    return {LARGEST: "10^9", SEEDS: "2^32"}.get(int(value)) or f"{value:g}"
+    said = TYPES[schema["type"]]
+    ends = [key for key in ENDS if key in schema]
+    for key in ends:
+        word = "up to" if key == "maximum" and "minimum" not in schema else ENDS[key]
+        said += f" {word} {FIGURES.get(schema[key], format(schema[key], 'g'))}"
+    return f"{said} up" if ends == ["minimum"] else said

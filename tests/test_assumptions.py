@@ -9,7 +9,7 @@ import pytest
 
 from songtitle.config import PAPER_LITERAL, PRESETS, ExperimentConfig, preset
 from songtitle.errors import InputError
-from songtitle.experiment.assumptions import (
+from songtitle.experiment.switchboard import (
     ASSUMPTIONS,
     BOOK,
     Answer,
@@ -46,9 +46,7 @@ def flat(values, head=""):
 def sized(field, value):
     """A question whose answer "a" gives a field this value."""
     answer = Answer("a", Settings(((field, value),)))
-    return Assumption(
-        name="size", place=("table 1",), question="?", default=answer, alternatives=()
-    )
+    return Assumption(name="size", place=("table 1",), question="?", answers=(answer,))
 
 
 @pytest.mark.parametrize(("question", "answer"), ANSWERS)

@@ -14,7 +14,6 @@ from songtitle.cache import (
     Record,
     Work,
     finished,
-    once,
     provenance,
     publish,
     published,
@@ -291,17 +290,17 @@ def test_a_stage_is_asked_once_a_process_and_again_when_its_code_was_reloaded(
 ):
     asked = []
 
-    @once
-    def growing(config, *, home) -> Record:
+    @stage
+    def growing(config, *, home):
         asked.append(config)
-        return run_stage("growing", lambda _: {}, settings={"c": config}, home=home)
+        return Work(lambda _: {}, {"c": config})
 
     for _ in range(2):
         growing("a", home=tmp_path)
     assert asked == ["a"]
     growing("b", home=tmp_path)
     assert asked == ["a", "b"]
-    monkeypatch.setattr(cache, "code_of", lambda stage: {"songtitle.x": "1"})
+    monkeypatch.setattr(cache, "code_of", lambda _: {"songtitle.x": "1"})
     growing("a", home=tmp_path)
     assert asked == ["a", "b", "a"]
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from songtitle.config import QUICK, ModelConfig
+from songtitle.config import PRESETS, ModelConfig
 from songtitle.errors import InputError
 from songtitle.experiment.inputs import _memories, encoder_settings
 from songtitle.model import features
@@ -29,6 +29,8 @@ from songtitle.model.features import (
     read_features,
     run_jobs,
 )
+
+QUICK = PRESETS["quick"]
 
 CPU = torch.device("cpu")
 

@@ -15,8 +15,9 @@ from songtitle.corpora import manifest
 from songtitle.errors import InputError
 
 MANIFEST = Path(__file__).resolve().parents[1] / "data_manifest"
+OTHERS = ("assumptions", "census", "claims", "presets")  # tables that describe no source
 README = (MANIFEST / "README.md").read_text(encoding="utf-8")
-NAMES = sorted(p.stem for p in MANIFEST.glob("*.toml") if p.stem != "claims")
+NAMES = sorted(p.stem for p in MANIFEST.glob("*.toml") if p.stem not in OTHERS)
 TABLES = {
     name: tomllib.loads((MANIFEST / f"{name}.toml").read_text(encoding="utf-8")) for name in NAMES
 }

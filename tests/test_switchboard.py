@@ -11,21 +11,19 @@ from matplotlib import pyplot as plt
 from songtitle.config import PRESETS, SPECTROGRAM, TIMBRE, preset
 from songtitle.errors import InputError
 from songtitle.experiment import inputs, learning, scoring, switchboard
-from songtitle.experiment.assumptions import (
+from songtitle.experiment.switchboard import (
     ASSUMPTIONS,
     BOOK,
+    KINDS,
+    YARDSTICK,
     Reading,
     Settings,
     apply,
-    open_answers,
-)
-from songtitle.experiment.switchboard import (
-    KINDS,
-    YARDSTICK,
     compare,
     inputs_of,
     kind,
     mark_clear,
+    open_answers,
     own_and_gains,
     spread,
     stand,
@@ -63,7 +61,7 @@ def generator():
 @pytest.mark.parametrize("choice", CHOICES)
 def test_which_hypothesis_is_scored_cannot_matter_where_there_is_one(choice, generator):
     found, wanted = searched(23, generator, beams=1), titles(23, generator)
-    row = compare(found, found, wanted, BOOK, Reading(choice=choice), seed=3)
+    row = compare(found, found, wanted, Reading(choice=choice), seed=3)
     for measure in ("score", "gain"):
         ends = [row[f"{measure}_change{end}"] for end in ("", "_low", "_high")]
         assert (ends, row[f"{measure}_p"]) == ([0.0, 0.0, 0.0], 1.0)
@@ -71,7 +69,7 @@ def test_which_hypothesis_is_scored_cannot_matter_where_there_is_one(choice, gen
 
 def test_the_best_of_several_hypotheses_only_ever_lifts_a_score(generator):
     found, wanted = searched(23, generator, beams=5), titles(23, generator)
-    row = compare(found, found, wanted, BOOK, Reading(choice="best"), seed=3)
+    row = compare(found, found, wanted, Reading(choice="best"), seed=3)
     assert row["score_change"] > 0
     # A wrong title finds its best hypothesis, too: what is gained is no gain.
     assert abs(row["gain_change"]) < row["score_change"]
@@ -93,10 +91,10 @@ def test_the_gain_is_that_over_chance_of_all_wrong_pairings(generator):
 def test_a_change_is_the_mean_difference_of_the_same_items(generator):
     before, after = (searched(17, generator, beams=2) for _ in range(2))
     wanted = titles(17, generator)
-    row = compare(before, after, wanted, BOOK, BOOK, seed=3)
+    row = compare(before, after, wanted, BOOK, seed=3)
     was, now = (own_and_gains(found, wanted, BOOK)[0] for found in (before, after))
     assert row["score_change"] == pytest.approx((now - was).mean())
-    back = compare(after, before, wanted, BOOK, BOOK, seed=3)
+    back = compare(after, before, wanted, BOOK, seed=3)
     assert back["score_change"] == pytest.approx(-row["score_change"])
     assert row["score_change_low"] <= row["score_change"] <= row["score_change_high"]
 
@@ -106,8 +104,8 @@ def test_a_planted_change_of_a_score_is_found_and_a_planted_nothing_is_not(gener
     deaf = searched(40, generator, beams=1)
     hearing = [[[title, -1.0]] for title in wanted]
     names = {"question": "dropout", "kind": "training"}
-    heard = {"input": "songs"} | compare(deaf, hearing, wanted, BOOK, BOOK, seed=3)
-    same = {"input": "songs"} | compare(deaf, deaf, wanted, BOOK, BOOK, seed=3)
+    heard = {"input": "songs"} | compare(deaf, hearing, wanted, BOOK, seed=3)
+    same = {"input": "songs"} | compare(deaf, deaf, wanted, BOOK, seed=3)
     changes = [names | {"rows": [heard]}, names | {"rows": [same]}]
     mark_clear(changes)
     assert (heard["score_clear"], heard["gain_clear"]) == (True, True)

@@ -38,8 +38,8 @@ from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.naming import BEAM_SIZE, as_words, hypotheses
 from songtitle.experiment.scoring import scores
 from songtitle.model.captioner import Captioner
-from songtitle.model.encoder import Backbone, Projection
 from songtitle.model.decoder import LSTMDecoder
+from songtitle.model.encoder import Backbone, Projection
 from songtitle.search.beam import beam_search
 from songtitle.shapes import Image, State
 from songtitle.sound import load_clip, with_serial

@@ -81,6 +81,12 @@ def named_home() -> Path:
     return Path(named).expanduser() if named else user_data_path("songtitle", appauthor=False)
 
 
+def roots(home: Path) -> list[Path]:
+    """List where a reader's corpora are looked for: the data home, then the samples if any."""
+    named = os.environ.get(SAMPLES)
+    return [home, Path(named)] if named else [home]
+
+
 def data_home() -> Path:
     """Give `named_home()`, made on demand; InputError when it cannot be made or written to."""
     home = named_home()

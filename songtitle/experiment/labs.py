@@ -19,12 +19,11 @@ from songtitle.config import (
 )
 from songtitle.errors import InputError
 from songtitle.experiment import naming
-from songtitle.experiment.assumptions import BOOK
 from songtitle.experiment.corpora import Words, clips, corpora, true_words
 from songtitle.experiment.inputs import features_record
 from songtitle.experiment.learning import training
 from songtitle.experiment.scoring import Scores
-from songtitle.experiment.switchboard import changes
+from songtitle.experiment.switchboard import BOOK, changes
 from songtitle.metrics.bleu import DEFINITIONS, signatures
 from songtitle.metrics.chance import bootstrap_interval
 from songtitle.metrics.pairs import chosen, chosen_pair_scores

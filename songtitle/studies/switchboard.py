@@ -12,8 +12,14 @@ from matplotlib.ticker import MaxNLocator
 
 from songtitle.cache import Record
 from songtitle.config import PRESETS, ExperimentConfig, setting
-from songtitle.experiment.assumptions import ASSUMPTIONS, Assumption, Settings, taken
-from songtitle.experiment.switchboard import BEAM_SIZE, YARDSTICK
+from songtitle.experiment.switchboard import (
+    ASSUMPTIONS,
+    BEAM_SIZE,
+    YARDSTICK,
+    Assumption,
+    Settings,
+    taken,
+)
 from songtitle.figures.findings import amount, hand_on, one_line
 from songtitle.figures.style import COLOURS, GREY, name_rows, own_axes, reach, require
 from songtitle.fmt import interval, points
