@@ -24,13 +24,12 @@ import matplotlib.pyplot as plt
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, tables
 from songtitle.experiment import corpora, paper_corpora
-from songtitle.figures import style
 from songtitle.paper import printed
 from songtitle.studies import corpora as study
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, words = corpora.corpora(config), corpora.vocabulary(config)
 answers = paper_corpora.answers()
@@ -121,7 +120,17 @@ tables.Table(
 )
 
 # %% tags=["hide-input"]
-tables.Table(study.table_2(record), name="tab-2", caption="Table 2. Titles after cleaning.")
+of_test = pd.read_json(record.file("songs.json"), dtype=False)
+columns = {
+    f"{name} (here)": of_test.loc[of_test["collection"] == name, "title"].map(tables.shown)
+    for name in corpora.COLLECTIONS
+}
+columns |= {f"{name} (paper)": each for name, each in printed.paper_table(2).items()}
+tables.Table(
+    pd.DataFrame({name: pd.Series(list(each)[:5]) for name, each in columns.items()}),
+    name="tab-2",
+    caption="Table 2. Titles after cleaning.",
+)
 
 # %% [markdown]
 # Cleaning lowercases, moves a trailing article to the front ("Garden of Daisies, The") and drops
@@ -131,8 +140,19 @@ tables.Table(study.table_2(record), name="tab-2", caption="Table 2. Titles after
 # and what it cannot have done to the paper's, is on {doc}`07_paper_corpora`.
 
 # %% tags=["hide-input"]
+here, theirs = record.result["title_words"], printed.paper_table(3)
+rows = [["here", name, None, here["total"][name], here["test"][name]] for name in here["total"]]
+for name, row in study.SAME_AS.items():
+    if row != "cc" and name in answers:
+        about, counted = answers[name].settings, answers[name].result
+        distinct = [counted[part]["distinct_words"] for part in ("cleaned", "test") if part in counted]
+        rows.append([about["found"], about["corpus"], counted["rows"], *distinct])
+for dataset, row in (("Million Songs", "msd"), ("Free Music Archive", "fma")):
+    size = int(printed.paper(f"table1.{row}.examples"))
+    rows.append(["paper", dataset, size, theirs[row]["total"], theirs[row]["test"]])
+columns = ["Counted", "Titles of", "Titles", "Words in all", "Words in the test set"]
 tables.Table(
-    study.table_3(record, answers),
+    pd.DataFrame(rows, columns=columns, dtype=object),
     name="tab-3",
     caption="Table 3. Distinct words in cleaned titles: all songs, and the test songs.",
     note="For its Million Song test set the paper prints "
@@ -181,7 +201,10 @@ pd.Series(reached).round(3)
 
 # %% tags=["hide-input"]
 tables.Table(
-    study.reach(words),
+    tables.tabulate(
+        [{"of": name, "share": share} for name, share in words.result["known"].items()],
+        {"Of the test titles": "of", "Known": "{share:percent}"},
+    ),
     name="tab-reach",
     caption="Words of the test titles that the decoder knows.",
     note="A title all of whose words are unknown scores zero, whatever the model hears.",

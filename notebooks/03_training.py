@@ -32,14 +32,13 @@ again: bool = False  # True: train the compared models here; False: show what wa
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import cache, tables
+from songtitle import cache, figures, tables
 from songtitle import config as presets
 from songtitle.experiment import corpora, learning, scoring
 from songtitle.experiment.inputs import picture_features
-from songtitle.figures import style
 from songtitle.studies import training as study
 
-style.use_house_style()
+figures.use_house_style()
 changes = {"encoder": encoder, "decoder": decoder}
 changes |= {"compared_encoders": compared_encoders, "compared_decoders": compared_decoders}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)

@@ -29,14 +29,13 @@ import pandas as pd
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, tables
 from songtitle.experiment import controls, inputs, learning, scoring
-from songtitle.figures import style
 from songtitle.paper import printed
 from songtitle.studies import gallery
 from songtitle.studies import search as study
 
-style.use_house_style()
+figures.use_house_style()
 changes = {"beam_sizes": beam_sizes, "tile_sizes": tile_sizes}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record, pairs = scoring.scores(config), controls.differences(config)
@@ -238,7 +237,7 @@ study.bleu_per_second(scores);
 
 # %% tags=["hide-input"]
 tables.Table(
-    study.mean_lengths(scores),
+    tables.by_beam(scores, "input", "mean_length").rename(columns={"input": "Input"}),
     name="tab-lengths",
     caption="Mean length of the best hypothesis, in words.",
 )

@@ -22,29 +22,40 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 beam_size: int = 5  # hypotheses that search keeps for each song
 
 # %% tags=["hide-input"]
+import json
+from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, fmt, tables
 from songtitle.experiment import corpora, naming, paper_corpora, scoring
-from songtitle.figures import style
 from songtitle.paper import printed
 from songtitle.studies import search
 from songtitle.studies import titles as study
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 config = replace(config, beam_sizes=(1, beam_size))
 record = scoring.scores(config)
 scores = scoring.score_table(config)
+titles = {name: study.titles_said(config, name, beam_size) for name in map(str, presets.SONGS)}
 tables.made_by([record], config)
 
 # %% tags=["hide-input"]
+songs = json.loads(corpora.clips(config).file("songs.json").read_text("utf-8"))
+shift = np.random.default_rng(config.seed).integers(1, len(songs))
+columns = {"True title": [tables.shown(song["title"]) for song in songs[:12]]}
+for name, found in titles.items():
+    best = [item[0] for item in found]  # (title, title with its log-probability) of each song
+    columns[f"From {tables.short_name(name)}"] = [said for _, said in best[:12]]
+others = [best[(place + shift) % len(best)] for place in range(len(best[:12]))]
+columns["Chance title"] = [title for title, _ in others]
 tables.Table(
-    study.named_songs(config, beam_size, count=12),
+    pd.DataFrame(columns),
     name="tab-songs",
     caption=f"Twelve test songs, and what they are called at k = {beam_size}.",
     note="In brackets: log-probability in nats. The chance title is another song's, at random.",
@@ -57,8 +68,14 @@ tables.Table(
 # first song by either reading.
 
 # %% tags=["hide-input"]
+columns = {
+    f"From {tables.short_name(name)}": pd.Series([said for _, said in found[0]], dtype=object)
+    for name, found in titles.items()
+}
+five = pd.DataFrame(columns)
+five.insert(0, "Rank", range(1, len(five) + 1))
 tables.Table(
-    study.five_best(config, beam_size, song=0),
+    five,
     name="tab-five",
     caption="The five best titles of one song by either reading.",
 )
@@ -67,8 +84,14 @@ tables.Table(
 # ## How many different titles?
 
 # %% tags=["hide-input"]
+rows = []
+for name, found in titles.items():
+    best = pd.Series([item[0][0] for item in found])
+    (often, count), *_ = Counter(best).most_common(1)
+    rows.append([name, len(best), best.nunique(), often, fmt.percent(count / len(best))])
+columns = ["Input", "Songs", "Different titles", "Most frequent", "Its share"]
 tables.Table(
-    study.variety(config, beam_size),
+    pd.DataFrame(rows, columns=columns),
     name="tab-variety",
     caption="Distinct best titles over all test songs, and the most frequent one.",
 )
@@ -81,9 +104,6 @@ tables.Table(
 
 # %%
 import math
-from collections import Counter
-
-import numpy as np
 
 from songtitle.experiment.corpora import song_titles
 from songtitle.experiment.naming import best_of

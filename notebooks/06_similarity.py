@@ -28,12 +28,11 @@ import pandas as pd
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, tables
 from songtitle.experiment import inputs, learning, similarity
-from songtitle.figures import style
 from songtitle.studies import similarity as study
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = similarity.similarity(config)
 likeness = similarity.likeness(config)

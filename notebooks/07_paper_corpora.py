@@ -22,12 +22,11 @@ preset: str = "quick"  # any will do: nothing here is trained
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import tables
+from songtitle import figures, tables
 from songtitle.experiment import paper_corpora
-from songtitle.figures import style
 from songtitle.studies import paper_corpora as study
 
-style.use_house_style()
+figures.use_house_style()
 answers = paper_corpora.answers()
 study.census_note(answers)
 

@@ -17,11 +17,10 @@
 preset: str = "quick"  # any will do: nothing is measured here, the page shows what `make bench` left
 
 # %% tags=["hide-input"]
-from songtitle import tables
-from songtitle.figures import style
+from songtitle import figures, tables
 from songtitle.studies import software as study
 
-style.use_house_style()
+figures.use_house_style()
 found = study.benchmarks()
 study.speed_note(found)
 

@@ -26,13 +26,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import cache, tables
+from songtitle import cache, figures, fmt, tables
 from songtitle import config as presets
 from songtitle.experiment import controls, corpora, naming
-from songtitle.figures import findings, style
+from songtitle.metrics import bleu
 from songtitle.studies import controls as study
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, ranks = controls.controls(config), controls.self_retrieval(config)
 pairs = controls.differences(config)
@@ -150,7 +150,7 @@ for (name, (score, chance, p_here, shuffled)), ax in zip(results.items(), axes):
     ax.axvline(100 * score, color="C0", label="true titles")
     ax.axvline(100 * chance, color="C1", linestyle="--", label="chance")
     ax.set(title=name, xlabel="BLEU-1 (percent points)", ylabel="shuffles")
-    findings.hand_on(
+    figures.hand_on(
         ax,
         pd.DataFrame({"BLEU-1 (percent points), from": edges[:-1], "shuffles": counts}),
         f"true titles score {100 * score:.1f} points, chance {100 * chance:.1f}; "
@@ -175,8 +175,12 @@ figure.tight_layout();
 # same to it, and tie.
 
 # %% tags=["hide-input"]
+cell = "{M_score:z.4f} [{M_low:z.4f}, {M_high:z.4f}]\n({M_chance:.4f}, {M_gain:signed.4x1}, p {M_p:p})"
+columns = {"Input": "input", "Ranked by": "ranking"}
+columns |= {"Titles (distinct)": "{items:,} ({distinct:,})", "MRR": cell.replace("M", "mrr")}
+columns[f"R@{ranks.result['rows'][0]['k']}"] = cell.replace("M", "recall")
 tables.Table(
-    study.retrieval(ranks),
+    tables.tabulate(ranks.result["rows"], columns),
     name="tab-retrieval",
     caption="Rank of the true title by the decoder's likelihood: value with 95 % interval, and "
     "below it (chance, gain, p). Chance is exact.",
@@ -191,8 +195,18 @@ tables.Table(
 # as a difference that is being argued about, one training cannot settle the argument.
 
 # %% tags=["hide-input"]
+columns = {
+    "Input": "input",
+    "k": "{beam_size}",
+    "Seeds": "seeds",
+    "Mean": "{score:points}",
+    "Spread over seeds": "{score_spread:points}",
+    "Interval over seeds": "± {half:points}",
+    "Interval over items": "± {within:points}",
+    "Gain over chance [over seeds]": "{gain:signed} [{gain_low:points}, {gain_high:points}]",
+}
 tables.Table(
-    study.replicates(seeds),
+    tables.tabulate(study.over_seeds(seeds), columns),
     name="tab-replicates",
     caption="BLEU-1 in percent points over whole trainings from several seeds; intervals are 95 %.",
     note=f"Over seeds: Student's t; over items: mean half width of the bootstrap intervals. "
@@ -213,16 +227,34 @@ study.seeds_note(seeds)
 # means as little.)
 
 # %% tags=["hide-input"]
+lead = {"BLEU of": lambda row: bleu.DEFINITIONS[row["definition"]].name, "k": "{beam_size}"}
+columns = lead | {
+    "Timbre less spectrogram": "{mean:signed.2} [{low:points.2}, {high:points.2}]",
+    "p": "{p:p}",
+    "Spread of songs": "{spread:points}",
+}
 tables.Table(
-    study.paired(pairs),
+    tables.tabulate(pairs.result["paired"], columns),
     name="tab-paired",
     caption="Timbre less spectrogram on the same songs, in percent points, with 95 % intervals.",
     note=tables.definition_note(pairs),
 )
 
 # %% tags=["hide-input"]
+def needed(songs):
+    """Writes how many titles it takes, and how often as many as here would do."""
+    cell = "{W_needed:,} ({W_power:percent.0})".replace("W", songs)
+    return lambda row: None if row[f"{songs}_needed"] is None else fmt.write(cell, row)
+
+
+claimed = f"for {100 * pairs.result['paired'][0]['paper_difference']:g} points"
+columns = lead | {
+    "For the difference here": lambda row: row["needed"] or "no number",
+    f"{claimed}, same songs": needed("paper"),
+    f"{claimed}, different songs": needed("apart"),
+}
 tables.Table(
-    study.power(pairs),
+    tables.tabulate(pairs.result["paired"], columns),
     name="tab-power",
     caption="Titles needed to tell the two readings apart in four of five trials, at 5 %; in "
     "brackets how often as many as here would do.",
@@ -310,5 +342,5 @@ assert abs(p - 1 / 6) < 1e-9
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in study.beaten(record).items():
-    glue(f"controls.{name}", value, display=False)
+for name, value in study.controls_facts(record).items():
+    glue(name, value, display=False)

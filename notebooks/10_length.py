@@ -26,13 +26,12 @@ import pandas as pd
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, tables
 from songtitle.experiment import corpora, naming, scoring
-from songtitle.figures import findings, style
 from songtitle.metrics import bleu
 from songtitle.studies import length as study
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 scored, record = scoring.scores(config), scoring.lengths(config)
 scores = scoring.score_table(config)
@@ -118,13 +117,13 @@ axes[0].set_ylabel("precision, brevity penalty (percent)")
 axes[1].set_ylabel("BLEU-1 (percent points)")
 first, last = percent.iloc[0].round(1), percent.iloc[-1].round(1)
 drawn = percent.reset_index()
-findings.hand_on(
+figures.hand_on(
     axes[0],
     drawn[["kept", "precision", "penalty"]],
     f"from the fewest words to the most, precision goes from {first['precision']} to "
     f"{last['precision']} % and the brevity penalty from {first['penalty']} to {last['penalty']} %",
 )
-findings.hand_on(
+figures.hand_on(
     axes[1],
     drawn[["kept", "score"]],
     f"highest, {percent['score'].max():.1f} points, with {best} kept",
@@ -150,8 +149,21 @@ figure.tight_layout();
 # as the score has nothing to do with the input.
 
 # %% tags=["hide-input"]
+cell = "{PART:signed}\n[{PART_low:points}, {PART_high:points}]"
+columns = {
+    "Input": "input",
+    "BLEU of": lambda row: bleu.DEFINITIONS[row["definition"]].name,
+    "k": "{first} → {second}",
+    "Words": "{first_words:.2f} → {second_words:.2f}",
+    "Score": "{first_score:points} → {second_score:points}",
+    "Change": cell.replace("PART", "change"),
+    "by length": cell.replace("PART", "length"),
+    "by words": cell.replace("PART", "content"),
+    "Change of chance": "{change_chance:signed}",
+    "What it is": study.explanation,
+}
 tables.Table(
-    study.length_split(record),
+    tables.tabulate(record.result["steps"], columns),
     name="tab-length",
     caption="Every beam effect split into length and words, in percent points with 95 % intervals.",
     note=tables.definition_note(record),
@@ -167,8 +179,15 @@ study.length_note(record)
 # same beam sizes, where a move whose interval holds 0 counts as level.
 
 # %% tags=["hide-input"]
+steps = pd.DataFrame(record.result["steps"])
+steps["way"] = [
+    "level" if study.holds_nothing(row, "change") else "up" if row["change"] > 0 else "down"
+    for row in record.result["steps"]
+]
+ways = steps.groupby(["input", "definition"], sort=False)["way"].agg(", then ".join).reset_index()
+ways["definition"] = [bleu.DEFINITIONS[name].name for name in ways["definition"]]
 tables.Table(
-    study.shapes(record),
+    ways.set_axis(["Input", "BLEU of", "Shape"], axis="columns"),
     name="tab-shape",
     caption="Which way scores go, from k = 1 to 5 and from 5 to the widest beam.",
 )

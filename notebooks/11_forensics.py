@@ -25,16 +25,18 @@ draws: int = None  # random drawings of each control; None: the preset's own
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
+import pandas as pd
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, fmt, tables
 from songtitle.experiment import forensics, paper_corpora
-from songtitle.figures import style
+from songtitle.metrics import bleu
+from songtitle.paper import printed
 from songtitle.studies import forensics as study
 from songtitle.studies import training
 
-style.use_house_style()
+figures.use_house_style()
 changes = {"beam_sizes": beam_sizes, "draws": draws}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 here, record = forensics.content_free(config), forensics.readings(config)
@@ -55,9 +57,14 @@ tables.made_by([here, record], config)
 # somebody:
 
 # %% tags=["hide-input"]
-caption, title = training.example_caption(config), study.example_title()
+caption = training.example_caption(config)
+title = str(printed.paper_table(2).iloc[0, 0]).split()  # the first of the paper's sample titles
+rows = [
+    [each.name, each.signature, fmt.points(bleu.score([caption], [[title]], each).score)]
+    for each in bleu.DEFINITIONS.values()
+]
 tables.Table(
-    study.definitions(caption, title),
+    pd.DataFrame(rows, columns=["Definition", "Signature", "Score of the example"]),
     name="tab-definitions",
     caption=f"“{tables.plain(' '.join(caption))}” against “{tables.plain(' '.join(title))}”, in percent points.",
     note="NLTK up to 3.2.5 took four orders by default and left out those without a match.",

@@ -28,13 +28,12 @@ again: bool = False  # True: throw the switches here; False: show what was publi
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
-from songtitle import cache, tables
+from songtitle import cache, figures, tables
 from songtitle import config as presets
 from songtitle.experiment import switchboard
-from songtitle.figures import style
 from songtitle.studies import switchboard as study
 
-style.use_house_style()
+figures.use_house_style()
 changes = {"switches": switches, "switch_songs": switch_songs}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 board = cache.published(switchboard.switchboard, config, again=again)

@@ -25,13 +25,12 @@ again: bool = False  # True: train here (takes the files and half an hour); Fals
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import cache, tables
+from songtitle import cache, figures, tables
 from songtitle import config as presets
 from songtitle.experiment import samples, scoring
-from songtitle.figures import style
 from songtitle.studies import samples as study
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = cache.published(samples.samples, presets.preset("samples"), again=again)
 study.samples_note(record)

@@ -21,12 +21,11 @@ preset: str = "quick"  # any will do: nothing is run here, all published records
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from songtitle import cache
-from songtitle.figures import style
+from songtitle import cache, figures
 from songtitle.paper import judging
 from songtitle.studies import scoreboard as study
 
-style.use_house_style()
+figures.use_house_style()
 found = judging.verdicts(cache.results())
 study.scoreboard_note(found)
 

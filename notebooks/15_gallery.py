@@ -23,12 +23,11 @@ settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_leng
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, tables
 from songtitle.experiment import gallery, scoring
-from songtitle.figures import style
 from songtitle.studies import gallery as study
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, scores = gallery.gallery_songs(config), scoring.score_table(config)
 tree = gallery.branches(config, record.result["songs"][0]["place"])

@@ -24,14 +24,13 @@ song: int = 0  # which test song to hear and see, counted from 0
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, tables
 from songtitle.experiment import corpora
-from songtitle.figures import style
 from songtitle.paper import printed
 from songtitle.studies import detective as study
 from songtitle.studies import inputs
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = corpora.clips(config)
 tables.made_by([record], config)

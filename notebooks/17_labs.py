@@ -37,13 +37,12 @@ from IPython.display import Markdown
 from myst_nb import glue
 
 from songtitle import config as presets
-from songtitle import tables
+from songtitle import figures, tables
 from songtitle.experiment import learning
 from songtitle.experiment.labs import LABS, lab
-from songtitle.figures import style
 from songtitle.studies import labs as study
 
-style.use_house_style()
+figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 thrown = [break_tokens, break_batch_norm, break_length, break_join, break_scale]
 labs = [lab(config, name) for name, on in zip(LABS, thrown) if on]

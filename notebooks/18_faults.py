@@ -19,22 +19,24 @@
 preset: str = "quick"  # any will do: nothing is planted here, the page shows what `make test-faults` left
 
 # %% tags=["hide-input"]
+import pandas as pd
 from myst_nb import glue
 
-from songtitle import tables
-from songtitle.figures import style
+from songtitle import figures, tables
 from songtitle.studies import software as study
 
-style.use_house_style()
+figures.use_house_style()
 found = study.faults()
 study.fault_note(found)
 
 # %% mystnb={"figure": {"caption": "Times that faults were planted, by group.", "name": "fig-faults"}, "image": {"alt": "One row for each group of faults on a logarithmic axis: a hollow dot for how often each fault was planted and a full one for the group; a square marks a group in which something was lost."}} tags=["hide-input"]
-study.fault_dots(study.fault_frame(found));
+study.fault_dots(pd.DataFrame(found["rows"]));
 
 # %% tags=["hide-input"]
+columns = {"What happens when …": "name", "What you get": "outcome"}
+columns |= {"Tried": "tried", "Survived": "survived", "Lost": "lost"}
 tables.Table(
-    study.fault_table(found),
+    tables.tabulate(found["rows"], columns),
     name="tab-faults",
     caption="What happens when ... : faults, how often each was planted, and what became of it.",
 )

@@ -5,12 +5,15 @@ is of another kind. NaN is a dash. What rounds to 0 has no minus sign, except wi
 the sign is that of the number itself: an interval of [-0.7, -0.0] lies below 0.
 """
 
+import re
+import string
 from collections.abc import Iterable
 from typing import Any
 
 Number = float | int
 NOTHING = "–"  # what stands where there is no number
 MINUS = "\N{MINUS SIGN}"
+ESTIMATE = "{score:points} [{low:points}, {high:points}]"  # a pattern for `write`
 
 
 def points(share: Number, digits: int = 1, *, times: Number = 100, sign: str = "") -> str:
@@ -53,3 +56,28 @@ def p_value(p: Number) -> str:
 def minus(number: str) -> str:
     """Give a written number a minus sign (U+2212) for its hyphen."""
     return number.replace("-", MINUS)
+
+
+class _Pattern(string.Formatter):
+    """A pattern whose fields may be written in the ways above."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        way = re.fullmatch(r"(points|plus|signed|percent|p)(?:\.(\d))?(x1)?", format_spec)
+        if way is None:
+            return str(super().format_field(value, format_spec))
+        if way[1] == "p":
+            return p_value(value)
+        shown: dict[str, Any] = {"digits": int(way[2])} if way[2] else {}
+        shown |= {"times": 1} if way[3] else {}
+        if way[1] == "plus":
+            return points(value, **shown, sign="+")
+        return {"points": points, "signed": signed, "percent": percent}[way[1]](value, **shown)
+
+
+def write(pattern: str, row: Any) -> str:
+    """Fill a pattern with fields of a row, as in "{score:points.2} (p {p:p})".
+
+    A field is written as Python does, or as `points`, `plus` (points with `sign="+"`), `signed`,
+    `percent` or `p` do, with digits such as `.2`, and `x1` for numbers that are not shares.
+    """
+    return _Pattern().vformat(pattern, (), row)

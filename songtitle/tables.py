@@ -14,6 +14,8 @@ from typing import Any
 
 import pandas as pd
 
+from songtitle.fmt import write
+
 NO_TITLE = "(no title)"
 LEVEL = 0.05  # of a test, and with Holm's correction of all tests of a cell
 RECORDS = "application/vnd.songtitle.records+json"  # which records an output of a page rests on
@@ -187,6 +189,22 @@ def definition_note(record: Any, *keys: str) -> str:
 def short_name(name: str) -> str:
     """Give the name of an input without what a glue key cannot hold: "timbre", "pictures"."""
     return name.removeprefix("songs: ").split()[0]
+
+
+def tabulate(rows: Iterable[Any], columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Give a table with a row for each of `rows`, which are mappings.
+
+    By heading, `columns` says what stands in a cell: a field by its name, a pattern of fields as
+    `fmt.write` fills it, or a function of the row.
+    """
+
+    def cell(row: Any, what: Any) -> Any:
+        if callable(what):
+            return what(row)
+        return write(what, row) if "{" in what else row[what]
+
+    cells = [[cell(row, what) for what in columns.values()] for row in rows]
+    return pd.DataFrame(cells, columns=list(columns), dtype=object)
 
 
 def by_beam(rows: pd.DataFrame, of: str | list[str], value: str) -> pd.DataFrame:

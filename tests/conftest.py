@@ -60,7 +60,7 @@ def fresh_figures():
     """Figures in the house style, which no test leaves behind."""
     import matplotlib.pyplot as plt
 
-    from songtitle.figures.style import use_house_style
+    from songtitle.figures import use_house_style
 
     with plt.rc_context():
         use_house_style()

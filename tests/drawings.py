@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 from songtitle import figures, studies
 
-MODULES = [
-    import_module(f"{package.__name__}.{found.name}")
-    for package in (figures, studies)
-    for found in pkgutil.iter_modules(package.__path__)
+MODULES = [figures]
+MODULES += [
+    import_module(f"{studies.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(studies.__path__)
 ]
 plots = SimpleNamespace(
     **{

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from small_books import build, executed
 
 from songtitle.book.figures import GROUND, KEPT, MARK, PALE, TEXT, contrast, dark, shade
-from songtitle.figures.style import svg_of
+from songtitle.figures import svg_of
 
 CHANNEL = st.integers(0, 255)
 COLOUR = st.tuples(CHANNEL, CHANNEL, CHANNEL).map(lambda rgb: tuple(c / 255 for c in rgb))

@@ -154,7 +154,7 @@ def test_a_run_has_one_name_for_all_its_pages_and_another_when_anything_changes(
         monkeypatch.setattr(cache, "_source", lambda n: text if n == module else source(n))
         return name()
 
-    assert edited("songtitle.figures.style") == first  # how pages look makes no other run
+    assert edited("songtitle.figures") == first  # how pages look makes no other run
     assert edited("songtitle.experiment.labs") != first
     monkeypatch.setattr(cache, "_source", source)
     monkeypatch.setattr(cache, "tables", lambda: tables | {"data_manifest/stamps.csv": "00000000"})

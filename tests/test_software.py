@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.harness import Growth, Row
+from songtitle import figures
 from songtitle.book.reproduce import PageRun, check_published
 from songtitle.cache import ROOT, code_of_text, digest
 from songtitle.errors import InputError
-from songtitle.figures import findings
 from songtitle.studies import software as study
 
 pytestmark = pytest.mark.usefixtures("fresh_figures")
@@ -213,12 +213,6 @@ def found(tmp_path):
     return study.faults(path)
 
 
-def test_every_fault_stands_in_the_table_with_its_counts(found):
-    table = study.fault_table(found)
-    assert list(table["What happens when …"])[2] == "the disk is full"
-    assert table[["Tried", "Survived", "Lost"]].to_numpy().tolist()[2] == [7, 6, 1]
-
-
 def test_what_prose_quotes_is_the_sum_of_the_rows(found):
     facts = study.fault_facts(found)
     assert (facts["faults.kinds"], facts["faults.groups"]) == (3, 2)
@@ -258,7 +252,7 @@ def test_the_kept_run_lost_nothing():
 
 
 def test_the_figure_has_a_dot_a_fault_and_one_a_group_and_marks_a_loss(found, ax):
-    study.fault_dots(study.fault_frame(found), ax)
+    study.fault_dots(pd.DataFrame(found["rows"]), ax)
     each, whole, lost = ax.collections
     assert each.get_offsets().tolist() == [[2000, 0], [30, 0], [7, 1]]
     assert whole.get_offsets().tolist() == [[2030, 0]]
@@ -266,5 +260,5 @@ def test_the_figure_has_a_dot_a_fault_and_one_a_group_and_marks_a_loss(found, ax
     assert whole.get_paths()[0].vertices.shape != lost.get_paths()[0].vertices.shape
     assert [text.get_text() for text in ax.texts] == ["2,030", "7"]
     assert ax.get_xscale() == "log"
-    said = findings.alt_of(ax.figure)
+    said = figures.alt_of(ax.figure)
     assert "2,037 faults were planted, 1 of them with a loss: media 2,030 and disk 7." in said

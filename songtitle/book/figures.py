@@ -144,7 +144,7 @@ def describe(cell: MutableMapping[str, Any]) -> None:
     elif any(kind in data for data in outputs for kind in PICTURES):
         msg = f"{about['figure'].get('name', 'figure')}: expected a figure that says what it "
         msg += "shows, got a bare picture; call use_house_style() before it is drawn, and "
-        msg += "figures.findings.hand_on(ax, frame, finding) for each axis drawn by hand"
+        msg += "figures.hand_on(ax, frame, finding) for each axis drawn by hand"
         raise InputError(msg)
 
 

@@ -11,28 +11,30 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from songtitle import figures
 from songtitle.config import PAPER_LITERAL, TRUE_SHAPE, ExperimentConfig, SpectrogramConfig
-from songtitle.figures.findings import hand_on
-from songtitle.figures.style import COLOURS, require_some
+from songtitle.figures import COLOURS
 from songtitle.paper.ledger import numbers
 from songtitle.paper.printed import paper
 from songtitle.sound import frame_count, load_clip, log_spectrogram
+from songtitle.tables import tabulate
 
+_WINDOW, _TRANSFORM = PAPER_LITERAL.window_length, PAPER_LITERAL.n_fft
 # As written first, then what becomes of it when one word after another gives way.
 SETTINGS: dict[str, SpectrogramConfig] = {
-    "A. as written": replace(PAPER_LITERAL, bins=PAPER_LITERAL.n_fft // 2),
+    "A. as written": replace(PAPER_LITERAL, bins=_TRANSFORM // 2),
     "B. A, lowest bins only": PAPER_LITERAL,
-    "C. shorter transform": replace(PAPER_LITERAL, n_fft=PAPER_LITERAL.window_length),
+    "C. shorter transform": replace(PAPER_LITERAL, n_fft=_WINDOW),
     "D. longer window, lowest bins": replace(
-        PAPER_LITERAL, window_length=PAPER_LITERAL.n_fft, hop_length=PAPER_LITERAL.n_fft // 2
+        PAPER_LITERAL, window_length=_TRANSFORM, hop_length=_TRANSFORM // 2
     ),
-    "E. C without overlap": replace(
-        PAPER_LITERAL, n_fft=PAPER_LITERAL.window_length, hop_length=PAPER_LITERAL.window_length
-    ),
+    "E. C without overlap": replace(PAPER_LITERAL, n_fft=_WINDOW, hop_length=_WINDOW),
     "F. C at half the rate": TRUE_SHAPE,
 }
 AGREES, CONTRADICTS = "agrees", "contradicts"
 STATED = {"FFT points": "n_fft", "window": "window", "bins": "bins"}  # of the paper's spectrogram
+
+Spectrograms = Mapping[str, Float[np.ndarray, "_ _"]]
 
 
 def spectrograms_of(clip: Path, config: ExperimentConfig) -> dict[str, Float[np.ndarray, "_ _"]]:
@@ -51,39 +53,24 @@ def frames_worked(samples: int, settings: SpectrogramConfig) -> str:
     return f"{worked} = {frame_count(samples, settings):,}"
 
 
-def bins_worked(settings: SpectrogramConfig) -> str:
-    """Write out the arithmetic of bins."""
-    kept = "" if settings.bins == settings.n_fft // 2 else f", lowest {settings.bins:,} kept"
-    return f"{settings.n_fft:,} / 2 = {settings.n_fft // 2:,}{kept}"
-
-
 def suspects() -> pd.DataFrame:
     """Tabulate the settings: hertz, samples, and the highest frequency that is kept."""
-    rows = [
-        {
-            "Setting": name,
-            "Rate (Hz)": each.sample_rate,
-            "Transform": each.n_fft,
-            "Window": each.window_length,
-            "Hop": each.hop_length,
-            "Bins kept": each.bins,
-            "Up to (kHz)": each.bins * each.sample_rate / each.n_fft / 1000,
-        }
-        for name, each in SETTINGS.items()
-    ]
-    return pd.DataFrame(rows, dtype=object)
+    columns = {"Setting": "name", "Rate (Hz)": "sample_rate", "Transform": "n_fft"}
+    columns |= {"Window": "window_length", "Hop": "hop_length", "Bins kept": "bins"}
+    rows = [vars(each) | {"name": name} for name, each in SETTINGS.items()]
+    highest = [each.bins * each.sample_rate / each.n_fft / 1000 for each in SETTINGS.values()]
+    return tabulate(rows, columns).assign(**{"Up to (kHz)": highest})
 
 
-def arithmetic(
-    spectrograms: Mapping[str, Float[np.ndarray, "_ _"]], config: ExperimentConfig
-) -> pd.DataFrame:
+def arithmetic(spectrograms: Spectrograms, config: ExperimentConfig) -> pd.DataFrame:
     """Tabulate bins and frames of one clip by arithmetic, and of its computed spectrograms."""
     rows = []
     for name, found in spectrograms.items():
         each = SETTINGS[name]
         frames = frames_worked(round(config.clip_seconds * each.sample_rate), each)
-        computed = f"{found.shape[0]:,}\xa0×\xa0{found.shape[1]:,}"
-        rows.append([name, bins_worked(each), frames, computed])
+        kept = "" if each.bins == each.n_fft // 2 else f", lowest {each.bins:,} kept"
+        bins = f"{each.n_fft:,} / 2 = {each.n_fft // 2:,}{kept}"
+        rows.append([name, bins, frames, f"{len(found):,}\xa0×\xa0{found.shape[1]:,}"])
     columns = ["Setting", "Bins", "Frames", "Computed"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
@@ -119,17 +106,17 @@ def verdicts(settings: SpectrogramConfig) -> dict[str, str]:
 
 def real_lengths() -> pd.DataFrame:
     """Count frames of real clips of the paper's collection, the shorter and the longer."""
-    known, rows = numbers(), []
-    for name, each in SETTINGS.items():
-        share = each.sample_rate / paper("clip.sample_rate")
-        row: dict[str, str | int] = {"Setting": name}
-        for head, id in (("Shorter clip", "clip_short"), ("Longer clip", "clip_long")):
-            row[head] = frame_count(round(known[f"outside.{id}"] * share), each)
-        rows.append(row)
-    return pd.DataFrame(rows, dtype=object)
+    clips = [
+        numbers()[f"outside.clip_{size}"] / paper("clip.sample_rate") for size in ("short", "long")
+    ]
+    rows = [
+        [name, *(frame_count(round(seconds * each.sample_rate), each) for seconds in clips)]
+        for name, each in SETTINGS.items()
+    ]
+    return pd.DataFrame(rows, columns=["Setting", "Shorter clip", "Longer clip"], dtype=object)
 
 
-def same_picture(spectrograms: Mapping[str, Float[np.ndarray, "_ _"]]) -> float:
+def same_picture(spectrograms: Spectrograms) -> float:
     """Correlate the clip under settings D and F, frame by frame and bin by bin: in [-1, 1]."""
     first, second = (spectrograms[name] for name in SETTINGS if name[0] in "DF")
     frames = min(first.shape[1], second.shape[1])
@@ -161,27 +148,26 @@ def settings_panels(
     `spectrograms` are by name, in dB, lowest frequency first; `stated` are bins and frames that
     someone states, drawn as a dashed frame in each panel. A spectrogram fits where it fills it.
     """
-    require_some(list(spectrograms), "settings panels")
-    shapes = [each.shape for each in spectrograms.values()]
-    most = [max(stated[axis], *(shape[axis] for shape in shapes)) for axis in (0, 1)]
-    rows = -(-len(shapes) // 2)
+    figures.require_some(list(spectrograms), "settings panels")
+    most = np.max([stated, *(each.shape for each in spectrograms.values())], axis=0)
+    rows = -(-len(spectrograms) // 2)
     figure, axes = plt.subplots(
         rows, 2, figsize=(8.4, 2.15 * rows), layout="constrained", sharex=True, sharey=True
     )
     for ax, (name, values) in zip(np.ravel(axes), spectrograms.items(), strict=False):
         bins, frames = values.shape
         ax.imshow(values, origin="lower", aspect="auto", cmap="gray", extent=(0, frames, 0, bins))
-        for colour, lw in [("white", 3.2), (COLOURS[3], 1.6)]:
+        for colour, lw, dashes in [("white", 3.2, "-"), (COLOURS[3], 1.6, "--")]:
             frame = Rectangle((0, 0), stated[1], stated[0], fill=False, edgecolor=colour, lw=lw)
-            frame.set(linestyle="-" if colour == "white" else "--", zorder=3, clip_on=False)
+            frame.set(linestyle=dashes, zorder=3, clip_on=False)
             ax.add_patch(frame)
         ax.set(xlim=(0, most[1] * 1.02), ylim=(0, most[0] * 1.04))
         ax.set_title(f"{name}: {bins} × {frames:,}", fontsize=10, loc="left")
         ax.grid(visible=False)
         sizes = {"what": ["spectrogram", "stated"], "bins": [bins, stated[0]]}
         drawn = pd.DataFrame(sizes | {"frames": [frames, stated[1]]})
-        hand_on(ax, drawn, f"{bins} bins by {frames:,} frames", panel=name)
-    for ax in np.ravel(axes)[len(shapes) :]:
+        figures.hand_on(ax, drawn, f"{bins} bins by {frames:,} frames", panel=name)
+    for ax in np.ravel(axes)[len(spectrograms) :]:
         ax.set_visible(False)
     figure.supxlabel("frame", fontsize=11)
     figure.supylabel("bin", fontsize=11)

@@ -2,50 +2,29 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 
+from songtitle import figures
 from songtitle.cache import Record
 from songtitle.experiment.corpora import COLLECTIONS
 from songtitle.experiment.forensics import AGAINST, AS_LONG, CAPTIONS_HERE, REAL_CAPTIONS, WRONG
 from songtitle.experiment.random_captions import CLEANED, OTHERS, WRITTEN
-from songtitle.figures.findings import amount, hand_on, some
-from songtitle.figures.style import (
-    DASHES,
-    ENDS,
-    GREY,
-    ON_A_PICTURE,
-    mark,
-    own_axes,
-    reach,
-    require,
-    tidy,
-)
-from songtitle.fmt import points, span
-from songtitle.metrics.bleu import DEFINITIONS, score
+from songtitle.figures import ENDS, GREY, amount
+from songtitle.fmt import points, span, write
+from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.metrics.pairs import CHOICES
 from songtitle.paper.printed import paper_table
 from songtitle.tables import Note
 
-KEPT = (None, 4)  # words of a caption in the table: all, and as many as a longish title has
+KEPT = {None: "whole", 4: "first 4 words"}  # words of a caption: all, and as a longish title has
 HERE_NAMES = dict(zip(AGAINST.values(), COLLECTIONS, strict=True)) | {OTHERS: "other captions"}
 REAL_NAMES = {"msd": "Million Song titles", "fma": "FMA titles", OTHERS: "other captions"}
 BEST_LENGTH = "best length"
+LETTERS = [name for name, each in DEFINITIONS.items() if each.tokens == "letters"]
 
-
-def definitions(caption: list[str], title: list[str]) -> pd.DataFrame:
-    """Tabulate definitions of BLEU with signatures, and what each gives a caption for a title."""
-    rows = [
-        [each.name, each.signature, points(score([caption], [[title]], each).score)]
-        for each in DEFINITIONS.values()
-    ]
-    return pd.DataFrame(rows, columns=["Definition", "Signature", "Score of the example"])
-
-
-def example_title() -> list[str]:
-    """Give the first of the paper's sample titles, as words."""
-    return str(paper_table(2).iloc[0, 0]).split()
+Rows = list[dict[str, Any]]
 
 
 def content_free(here: Record, real: Record | None) -> pd.DataFrame:
@@ -53,21 +32,19 @@ def content_free(here: Record, real: Record | None) -> pd.DataFrame:
 
     The last columns are the paper's cells for the same kind of reference.
     """
-    rows = []
-    for source, names, found in _sources(here, real):
+    table = []
+    for source, names, rows in _sources(here, real):
         cells = {
             (row["against"], row["words"], row["definition"]): f"{points(row['mean'])} ± "
             f"{points((row['high'] - row['low']) / 2)}"
-            for row in found
+            for row in rows
         }
-        for kept in KEPT:
-            said = "whole" if kept is None else f"first {kept} words"
+        for kept, said in KEPT.items():
             for against, name in names.items():
                 ours = [cells.get((against, kept, key)) for key in DEFINITIONS]
-                rows.append([source, said, name, *ours, *_printed(against)])
-    readings = [each.name for each in DEFINITIONS.values()]
-    columns = ["Captions", "Kept", "Against", *readings, "Paper, k = 1", "Paper, best"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+                table.append([source, said, name, *ours, *_printed(against)])
+    columns = ["Captions", "Kept", "Against", *(each.name for each in DEFINITIONS.values())]
+    return pd.DataFrame(table, columns=[*columns, "Paper, k = 1", "Paper, best"], dtype=object)
 
 
 def content_free_note(here: Record, real: Record | None) -> str:
@@ -75,9 +52,9 @@ def content_free_note(here: Record, real: Record | None) -> str:
     parts = []
     for name, record in ((CAPTIONS_HERE, here), (REAL_CAPTIONS, real)):
         if record is not None:
-            rows = record.result["scores"]
-            sizes = " or ".join(dict.fromkeys(f"{row['pairs']:,}" for row in rows))
-            spread = points(max(row["spread"] for row in rows if _is_letters(row)))
+            rows = pd.DataFrame(record.result["scores"])
+            sizes = " or ".join(f"{pairs:,}" for pairs in rows["pairs"].unique())
+            spread = points(rows.loc[rows["definition"].isin(LETTERS), "spread"].max())
             parts.append(
                 f"{name}, {record.result['draws']} draws of {sizes} pairs; a single draw by "
                 f"letters spreads by up to {spread} (SD)"
@@ -97,26 +74,24 @@ def prefix_panels(
     points.
     """
     panels = []
-    for source, names, found in _sources(here, real):
+    for source, names, rows in _sources(here, real):
         if source.endswith(CLEANED):  # much the same hill: the table has them
             continue
-        cells = pd.DataFrame(
-            [
-                {"against": name, "k": which, "value": value}
-                for against, name in names.items()
-                for which, values in _cells(against).items()
-                for value in values
-            ]
+        cells = [
+            [name, which, value]
+            for against, name in names.items()
+            for which, values in _cells(against).items()
+            for value in values
+        ]
+        printed, found = pd.DataFrame(cells, columns=["against", "k", "value"]), pd.DataFrame(rows)
+        found = found.assign(
+            against=found["against"].map(names), words=found["words"].astype(float)
         )
         for definition in ("bleu1", "letters"):
-            rows = [
-                {"against": names[row["against"]], "words": row["words"]}
-                | {key: 100 * row[key] for key in ("mean", "low", "high")}
-                for row in found
-                if row["definition"] == definition
-            ]
-            curves = pd.DataFrame(rows).astype({"words": float})
-            panels.append((f"{DEFINITIONS[definition].name}: {source}", curves, cells))
+            curves = found.loc[found["definition"] == definition, ["against", "words"]]
+            values = 100 * found[["mean", "low", "high"]].astype(float)
+            title = f"{DEFINITIONS[definition].name}: {source}"
+            panels.append((title, curves.join(values).reset_index(drop=True), printed))
     return panels
 
 
@@ -125,10 +100,8 @@ def distance_maps(record: Record) -> list[tuple[str, pd.DataFrame]]:
 
     Of the lengths of captions the best one stands for all, beside the whole and "as long".
     """
-    found = pd.DataFrame(record.result["distances"])
-    cells = record.result["cells"]
-    maps = []
-    for part, said in (("all", "all {} cells"), ("songs", "the {} cells of songs")):
+    found, maps = pd.DataFrame(record.result["distances"]), []
+    for part, said in (("all", "All {} cells"), ("songs", "The {} cells of songs")):
         columns: dict[tuple[str, str], pd.Series] = {}
         for source, rows in found.groupby("source", sort=False):
             wide = rows.pivot(index="definition", columns="choice", values=part)
@@ -137,14 +110,11 @@ def distance_maps(record: Record) -> list[tuple[str, pd.DataFrame]]:
                 wide[BEST_LENGTH] = wide[lengths].min(axis=1)
             chosen = [BEST_LENGTH, "whole", AS_LONG] if lengths else CHOICES
             columns |= {(source, each): 100 * wide[each] for each in chosen}
-        frame = pd.DataFrame(columns).loc[list(DEFINITIONS)]
-        frame.index = pd.Index([DEFINITIONS[name].name for name in frame.index])
         flat = record.result["one_number"][part]
-        title = (
-            f"{said.format(cells[part])}; {points(flat['value'])} in every one of them lies "
-            f"{points(flat[part])} away"
-        )
-        maps.append((title[0].upper() + title[1:], frame))
+        title = said.format(record.result["cells"][part])
+        title += f"; {points(flat['value'])} in every one of them lies {points(flat[part])} away"
+        names = {name: each.name for name, each in DEFINITIONS.items()}
+        maps.append((title, pd.DataFrame(columns).loc[list(names)].rename(index=names)))
     return maps
 
 
@@ -154,13 +124,11 @@ def nearest(record: Record) -> pd.DataFrame:
     result, rows = record.result, []
     for left in result["left_out"]:
         source = left["source"]
-        own = (row for row in result["distances"] if row["source"] == source)
-        best = min((row for row in own if row["choice"] != AS_LONG), key=lambda row: row["all"])
-        luck = points(result["luck"][source]["mean"])
+        best = _best(row for row in result["distances"] if row["source"] == source)
+        luck, tried = points(result["luck"][source]["mean"]), result["tried"][source]
         there = [_way(left), points(left["rest"]), points(left["msd"])]
-        there.append(f"{left['rank']} of {left['tried']}")
-        tried = result["tried"][source]
-        rows.append([source, tried, _way(best), points(best["all"]), luck, *there])
+        rank = f"{left['rank']} of {left['tried']}"
+        rows.append([source, tried, _way(best), points(best["all"]), luck, *there, rank])
     flat, kinds = result["one_number"]["rest"], result["one_number_a_kind"]
     said = f"{points(flat['value'])} in every cell"
     rest = [said, points(flat["rest"]), points(flat["msd"]), None]
@@ -174,110 +142,98 @@ def nearest(record: Record) -> pd.DataFrame:
 
 def forensic_note(record: Record, here: Record, real: Record | None) -> Note:
     """Say what the numbers of the records suggest: a hypothesis, with what would decide it."""
-    text = "\n\n".join([*_by_chance(here, real), *_by_fit(record.result), _what_decides()])
+    decides = (
+        "If the paper's scores count letters, their level says little about what the model heard; "
+        "whether they do, no number here can tell. The author's code would, or the outputs that "
+        "were scored: a thousand titles take seconds under every definition."
+    )
+    text = "\n\n".join([*_by_chance(here, real), *_by_fit(record.result), decides])
     return Note("A hypothesis, not a finding", text, kind="important")
 
 
 def _by_chance(here: Record, real: Record | None) -> list[str]:
     """Say what random captions reach by words and by letters, beside the paper's cells."""
-    sources = [(source, rows) for source, _, rows in _sources(here, real)]
-    to_titles = [row for _, rows in sources for row in rows if row["against"] != OTHERS]
-    by_words = max(row["mean"] for row in to_titles if not _is_letters(row))
-    by_letters = max(row["mean"] for row in to_titles if row["definition"] == "letters")
-    lowest = _beams().loc[list(AGAINST.values())].min().min()
-    verdict = (
-        "so no cell of songs is within reach of chance by words"
-        if 100 * by_words < lowest
-        else "so by words some cells of songs are within reach of chance"
-    )
+    sources = {source: pd.DataFrame(rows) for source, _, rows in _sources(here, real)}
+    titles = pd.concat(sources.values())
+    titles = titles[titles["against"] != OTHERS]
+    by_words = titles.loc[~titles["definition"].isin(LETTERS), "mean"].max()
+    by_letters = titles.loc[titles["definition"] == "letters", "mean"].max()
+    lowest = min(min(values) for row in AGAINST.values() for values in _beams(row))
+    verdict = "so by words some cells of songs are within reach of chance"
+    if 100 * by_words < lowest:
+        verdict = "so no cell of songs is within reach of chance by words"
     said = [
         f"By words, whichever definition, captions that have nothing to do with a title reach at "
         f"most {points(by_words)} points against it, whole or cut; the lowest score that the paper "
         f"prints for songs is {lowest:.1f}, {verdict}."
     ]
-    for source, rows in sources:
-        whole = {
-            row["against"]: points(row["mean"])
-            for row in rows
-            if row["words"] is None and row["definition"] == "letters"
-        }
+    for source, rows in sources.items():
+        whole = rows[rows["words"].isna() & (rows["definition"] == "letters")]
+        scores = whole.set_index("against")["mean"].map(points)
         if source.startswith(REAL_CAPTIONS):
             said.append(
-                f"By letters, {source}, whole, score {whole['msd']} against Million Song titles, "
-                f"{whole['fma']} against FMA titles and {whole[OTHERS]} against other captions."
+                f"By letters, {source}, whole, score {scores['msd']} against Million Song titles, "
+                f"{scores['fma']} against FMA titles and {scores[OTHERS]} against other captions."
             )
-    cells = {
-        which: [*(_printed(row)[place] for row in AGAINST.values()), _printed(OTHERS)[place]]
-        for place, which in enumerate(("greedy search", "best beams"))
-    }
-    printed = "; its ".join(f"{which}: {', '.join(found)}" for which, found in cells.items())
-    said.append(
-        f"The paper's {printed}. The most that random captions of any length reach against titles "
-        f"by letters, with the brevity penalty, is {points(by_letters)}."
-    )
-    return said
+    greedy, best = zip(*map(_printed, (*AGAINST.values(), OTHERS)), strict=True)
+    return [
+        *said,
+        f"The paper's greedy search: {', '.join(greedy)}; its best beams: {', '.join(best)}. The "
+        f"most that random captions of any length reach against titles by letters, with the "
+        f"brevity penalty, is {points(by_letters)}.",
+    ]
 
 
 def _by_fit(result: dict[str, Any]) -> list[str]:
     """Say how near the nearest way comes, and what comes as near without any."""
-    free = [row for row in result["distances"] if row["choice"] != AS_LONG]
-    ways = [row for row in free if row["source"] != WRONG]
-    best = min(ways, key=lambda row: row["all"])
-    flat = result["one_number"]["all"]
-    relation = "nearer" if best["all"] < flat["all"] else "no nearer"
-    said = [
-        f"Of {result['tried']['in all']} ways tried, the nearest ({best['source']}: {_way(best)}) "
-        f"lies {points(best['all'])} points from the paper's cells in the mean: {relation} than "
-        f"the number {points(flat['value'])} written into every cell ({points(flat['all'])}), "
-        f"and the best of as many blind guesses comes to "
-        f"{points(result['luck']['in all']['mean'])}. A small distance is no evidence for a way."
-    ]
-    wrong = [row for row in free if row["source"] == WRONG]
-    units = {
-        unit: min(row["songs"] for row in wrong if _is_letters(row) == (unit == "letters"))
-        for unit in ("words", "letters")
+    best = _best(row for row in result["distances"] if row["source"] != WRONG)
+    flat, songs = result["one_number"]["all"], pd.DataFrame(result["distances"])
+    songs = songs[(songs["source"] == WRONG) & (songs["choice"] != AS_LONG)]
+    by_letters = songs["definition"].isin(LETTERS)
+    said = {
+        "tried": result["tried"]["in all"],
+        "way": f"{best['source']}: {_way(best)}",
+        "relation": "nearer" if best["all"] < flat["all"] else "no nearer",
+        "luck": result["luck"]["in all"]["mean"],
+        "letters": songs.loc[by_letters, "songs"].min(),
+        "words": songs.loc[~by_letters, "songs"].min(),
+        "one": result["one_number"]["songs"]["songs"],
     }
-    songs = result["one_number"]["songs"]
-    said.append(
-        f"On the cells of songs alone, this run's outputs beside wrong titles come within "
-        f"{points(units['letters'])} points by letters and {points(units['words'])} by words; "
-        f"one number for all of these cells within {points(songs['songs'])}."
-    )
-    return said
+    said |= {"away": best["all"], "value": flat["value"], "flat": flat["all"]}
+    sentences = [
+        "Of {tried} ways tried, the nearest ({way}) lies {away:points} points from the paper's "
+        "cells in the mean: {relation} than the number {value:points} written into every cell "
+        "({flat:points}), and the best of as many blind guesses comes to {luck:points}. A small "
+        "distance is no evidence for a way.",
+        "On the cells of songs alone, this run's outputs beside wrong titles come within "
+        "{letters:points} points by letters and {words:points} by words; one number for all of "
+        "these cells within {one:points}.",
+    ]
+    return [write(each, said) for each in sentences]
 
 
-def _what_decides() -> str:
-    return (
-        "If the paper's scores count letters, their level says little about what the model heard; "
-        "whether they do, no number here can tell. The author's code would, or the outputs that "
-        "were scored: a thousand titles take seconds under every definition."
-    )
-
-
-def _sources(
-    here: Record, real: Record | None
-) -> list[tuple[str, dict[str, str], list[dict[str, Any]]]]:
+def _sources(here: Record, real: Record | None) -> list[tuple[str, dict[str, str], Rows]]:
     """Give name, names of references, and rows: of captions here, then of real ones by wording."""
     found = [(CAPTIONS_HERE, HERE_NAMES, here.result["scores"])]
-    if real is not None:
-        for wording in (WRITTEN, CLEANED):
-            rows = [row for row in real.result["scores"] if row["wording"] == wording]
-            found.append((f"{REAL_CAPTIONS}, {wording}", REAL_NAMES, rows))
+    theirs = real.result["scores"] if real is not None else []
+    for wording in (WRITTEN, CLEANED) if theirs else ():
+        rows = [row for row in theirs if row["wording"] == wording]
+        found.append((f"{REAL_CAPTIONS}, {wording}", REAL_NAMES, rows))
     return found
 
 
-def _beams() -> pd.DataFrame:
-    """Give the paper's Table 4 in percent points, rows by beam sizes."""
+def _beams(against: str) -> list[list[float]]:
+    """Give the paper's rows for a kind of reference, each its cells by beam size, greedy first."""
     table = paper_table(4)
-    return table[[k for k in table if isinstance(k, int)]].astype(float)
+    table = table[[k for k in table if isinstance(k, int)]].astype(float)
+    pictures = [row for row in table.index if row not in AGAINST.values()]
+    return table.loc[pictures if against == OTHERS else [against]].to_numpy().tolist()
 
 
 def _cells(against: str) -> dict[str, list[float]]:
     """Give the greedy and the best cell of the paper's rows for a kind of reference."""
-    beams = _beams()
-    pictures = [row for row in beams.index if row not in AGAINST.values()]
-    rows = beams.loc[pictures if against == OTHERS else [against]]
-    return {"greedy": list(rows[1]), "best": list(rows.max(axis=1))}
+    rows = _beams(against)
+    return {"greedy": [row[0] for row in rows], "best": [max(row) for row in rows]}
 
 
 def _printed(against: str) -> list[str]:
@@ -286,8 +242,9 @@ def _printed(against: str) -> list[str]:
     return [span(values) if len(values) > 1 else f"{values[0]:.1f}" for values in found]
 
 
-def _is_letters(row: dict[str, Any]) -> bool:
-    return DEFINITIONS[row["definition"]].tokens == "letters"
+def _best(rows: Any) -> dict[str, Any]:
+    """Give the way of least distance from all cells; "as long" knows the titles, and is none."""
+    return min((row for row in rows if row["choice"] != AS_LONG), key=lambda row: row["all"])
 
 
 def _way(row: dict[str, Any]) -> str:
@@ -302,38 +259,30 @@ def distance_map(
     `distances` has one level of rows and two of columns (source, choice), in percent points; the
     darker, the nearer. `most` is the end of the colour scale, for maps that should compare.
     """
-    ax = own_axes(ax)
+    ax = figures.own_axes(ax)
     values = distances.to_numpy(dtype=float)
-    top = float(values.max()) if most is None else most
-    # Cividis rises in lightness all along: it reads the same to colour-blind readers and in grey.
-    ax.imshow(values, cmap="cividis", vmin=0, vmax=top, aspect="auto")
-    centred: dict[str, Any] = {"ha": "center", "va": "center", "size": 8.5}
-    for (row, column), value in np.ndenumerate(values):
-        colour = "white" if value < 0.5 * top else "black"
-        id = f"{ON_A_PICTURE}-{row}-{column}"
-        ax.text(column, row, f"{value:.1f}", color=colour, gid=id, **centred)
     sources, choices = zip(*distances.columns, strict=True)
-    ax.set_xticks(range(len(choices)), choices, rotation=40, ha="right", size=8.5)
-    ax.set_yticks(range(len(distances)), distances.index)
+    # Cividis rises in lightness all along: it reads the same to colour-blind readers and in grey.
+    look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": most, "annot_kws": {"size": 8.5}}
+    sns.heatmap(values, ax=ax, annot=True, fmt=".1f", cbar=False, rasterized=True, **look)
+    for place, text in enumerate(ax.texts):
+        text.set_gid(f"{figures.ON_A_PICTURE}-{place}")
+    ax.set_xticks([0.5 + place for place in range(len(choices))], choices, rotation=40)
+    ax.set_xticklabels(choices, ha="right", size=8.5)
+    ax.set_yticks([0.5 + place for place in range(len(distances))], distances.index, rotation=0)
     for name in dict.fromkeys(sources):
-        places = [place for place, source in enumerate(sources) if source == name]
-        middle, text = float(np.mean(places)), name.replace(", ", ",\n")
-        ax.text(middle, -0.62, text, ha="center", va="bottom", size=9)
-        if places[0]:
-            ax.axvline(places[0] - 0.5, color="white", lw=4)
-    ax.grid(visible=False)
+        first, count = sources.index(name), sources.count(name)
+        text = name.replace(", ", ",\n")
+        ax.text(first + count / 2, -0.12, text, ha="center", va="bottom", size=9)
+        if first:
+            ax.axvline(first, color="white", lw=4)
     ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
     distance = "distance (percent points)"
-    squares = [
-        (name, f"{choice}, {source}")
-        for name in distances.index
-        for source, choice in distances.columns
-    ]
-    drawn = pd.DataFrame(squares, columns=["definition", "way"])
-    drawn[distance] = values.ravel()
-    near, far = (drawn.loc[find] for find in (values.argmin(), values.argmax()))
-    return hand_on(
+    ways = [f"{choice}, {source}" for source, choice in distances.columns]
+    squares = pd.DataFrame(values, distances.index.rename("definition"), pd.Index(ways, name="way"))
+    drawn = squares.stack().rename(distance).reset_index()
+    near, far = (drawn.loc[drawn[distance].agg(find)] for find in ("idxmin", "idxmax"))
+    return figures.hand_on(
         ax,
         drawn,
         f"nearest is {near['definition']} with {near['way']}, {amount(near[distance])} percent "
@@ -350,37 +299,36 @@ def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = N
     """
     kept, score = "words kept of a random caption", "score (percent points)"
     names = {"against": "against", "words": kept, "mean": score} | ENDS
-    require(cells, ["against", "k", "value"], "the paper's cells")
-    drawn = tidy("curves", curves, names)
-    ax = own_axes(ax)
+    figures.require(cells, ["against", "k", "value"], "the paper's cells")
+    drawn = figures.tidy("curves", curves, names)
+    ax = figures.own_axes(ax)
     lengths = sorted(curves["words"].dropna().unique())
     whole, marks = len(lengths), {"greedy": len(lengths) + 1.8, "best": len(lengths) + 3.5}
     highest = []
     for order, (name, rows) in enumerate(curves.groupby("against", sort=False)):
-        style = mark(order)
+        style = figures.mark(order)
         at = rows["words"].map(lengths.index, na_action="ignore").fillna(whole)
         rows = rows.assign(at=at).sort_values("at")
-        look = style | {"ms": 4.5, "lw": 1.5, "linestyle": DASHES[order % 3], "capsize": 2}
-        ends = reach(rows["mean"], rows["low"], rows["high"])
+        look = style | {"ms": 4.5, "lw": 1.5, "linestyle": figures.DASHES[order % 3], "capsize": 2}
+        ends = figures.reach(rows, "mean")
         ax.errorbar(rows["at"], rows["mean"], yerr=ends, label=f"against {name}", **look)
         for k, found in cells[cells["against"] == name].groupby("k"):
             ax.scatter([marks[k]] * len(found), found["value"], s=48, edgecolor="k", **style)
             if len(found) == 1:
                 value = found["value"].iloc[0]
                 aside, side = (7, "left") if order % 2 else (-7, "right")
-                look = {"textcoords": "offset points", "va": "center", "size": 8}
-                beside = (marks[k], value)
-                ax.annotate(f"{value:.1f}", beside, xytext=(aside, 0), ha=side, **look)
+                look = {"textcoords": "offset points", "va": "center", "size": 8, "ha": side}
+                ax.annotate(f"{value:.1f}", (marks[k], value), xytext=(aside, 0), **look)
         top = rows.loc[rows["mean"].idxmax()]
         words = "all words" if pd.isna(top["words"]) else amount(top["words"], "kept (words)")
         highest.append(f"{amount(top['mean'])} against {name} ({words})")
     ax.axvline(whole + 0.75, color=GREY, lw=0.8)
     labels = [*(f"{length:g}" for length in lengths), "all", "paper,\ngreedy", "paper,\nbest"]
     ax.set_xticks([*range(whole + 1), *marks.values()], labels, size=8.5)
-    ax.set(xlabel=kept, ylabel=score)
-    ax.set_ylim(0, 68)
+    ax.set(xlabel=kept, ylabel=score, ylim=(0, 68))
     ax.set_xlim(right=marks["best"] + 1.5)
     ax.grid(visible=False, axis="x")
     drawn[kept] = drawn[kept].map("{:g}".format, na_action="ignore").fillna("all")
     printed = {"against": cells["against"], kept: "paper, " + cells["k"], score: cells["value"]}
-    return hand_on(ax, pd.concat([drawn, pd.DataFrame(printed)]), f"highest {some(highest)}")
+    said = f"highest {figures.some(highest)}"
+    return figures.hand_on(ax, pd.concat([drawn, pd.DataFrame(printed)]), said)

@@ -16,15 +16,15 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import FancyBboxPatch
 from PIL import Image as pillow
 
+from songtitle import figures
 from songtitle.cache import Record
 from songtitle.config import ExperimentConfig
 from songtitle.corpora.manifest import read_source
 from songtitle.experiment.corpora import clips
 from songtitle.experiment.gallery import RANKINGS, READING
 from songtitle.experiment.inputs import clip_picture, hear
-from songtitle.figures.findings import hand_on
-from songtitle.figures.style import COLOURS, GREY, own_axes, require_some, tidy
-from songtitle.fmt import estimate, interval, minus, percent, points
+from songtitle.figures import COLOURS, GREY
+from songtitle.fmt import ESTIMATE, minus, percent, points, write
 from songtitle.shapes import Image, Waveform
 from songtitle.sound import with_serial
 from songtitle.tables import NO_TITLE, shown
@@ -50,10 +50,8 @@ class Gallery:
 
     def _repr_html_(self) -> str:
         answers = "".join(f"<li>{_title(each)}</li>" for each in self.key)
-        return (
-            f'<div class="gallery">{"".join(self.cards)}'
-            f'<div class="gallery-key"><p>The true titles:</p><ol>{answers}</ol></div></div>'
-        )
+        key = f'<div class="gallery-key"><p>The true titles:</p><ol>{answers}</ol></div>'
+        return f'<div class="gallery">{"".join(self.cards)}{key}</div>'
 
     def __repr__(self) -> str:
         return f"Gallery of {len(self.cards)} songs"
@@ -187,9 +185,9 @@ def guessing(record: Record, scores: pd.DataFrame) -> pd.DataFrame:
     """Tabulate what blind guessing gets, and what the model gets: in the quiz, and in BLEU-1."""
     rows = []
     for row, ranking in zip(record.result["quiz"], RANKINGS, strict=True):
-        task = f"True title of {row['choices']}, by {ranking}"
-        share = f"{percent(row['share'])} {interval(row['low'], row['high'])}"
-        rows.append([task, row["items"], percent(1 / row["choices"], 0), share])
+        task, blind = f"True title of {row['choices']}, by {ranking}", 1 / row["choices"]
+        share = write("{share:percent} [{low:points}, {high:points}]", row)
+        rows.append([task, row["items"], percent(blind, 0), share])
     own = record.result["songs"]
     right = sum(song["pick"] == song["answer"] for song in own)
     blind = f"{len(own) / len(own[0]['choices']):.0f} of {len(own)}"
@@ -197,8 +195,7 @@ def guessing(record: Record, scores: pd.DataFrame) -> pd.DataFrame:
     cell = scores[(scores["input"] == READING) & (scores["beam_size"] == len(own[0]["beams"]))]
     for row in cell.to_dict("records"):
         task = f"BLEU-1 of its titles, k = {row['beam_size']}, in percent points"
-        score = estimate(row["score"], row["low"], row["high"])
-        rows.append([task, row["items"], points(row["chance"]), score])
+        rows.append([task, row["items"], points(row["chance"]), write(ESTIMATE, row)])
     return pd.DataFrame(rows, columns=["Task", "Songs", "By chance", "The model"], dtype=object)
 
 
@@ -291,10 +288,10 @@ def beam_tree(hypotheses: Sequence[Mapping[str, Any]], ax: Axes | None = None) -
     best hypothesis is the top line, its boxes shaded and thicker; the rank of each stands in its
     last box. The number of hypotheses sets the figure's height.
     """
-    require_some(hypotheses, "beam tree")
+    figures.require_some(hypotheses, "beam tree")
     tree = tree_of(hypotheses)
     lines, steps = int(tree["height"].max()), int(tree["depth"].max())
-    ax = own_axes(ax, (STEP * (steps + 1.8), LINE * (lines + 1.1)))
+    ax = figures.own_axes(ax, (STEP * (steps + 1.8), LINE * (lines + 1.1)))
     corners, widths, colours = [], [], []
     for node in tree.itertuples():
         _box(ax, node)
@@ -307,27 +304,27 @@ def beam_tree(hypotheses: Sequence[Mapping[str, Any]], ax: Axes | None = None) -
     ax.add_collection(LineCollection(corners, linewidths=widths, colors=colours, zorder=1))
     ax.set(xlim=(-0.5, steps + 1.3), ylim=(lines + 0.55, -0.55))
     ax.axis("off")
-    names = {name: name for name in ("node", "parent", "depth", "token", "log_prob", "rank")}
-    drawn = tidy("beam tree", tree, names | {"log_prob": "log-probability (nats)"})
-    return hand_on(ax, drawn, tree_alt(hypotheses))
+    drawn = tree[["node", "parent", "depth", "token", "log_prob", "rank"]]
+    drawn = drawn.rename(columns={"log_prob": "log-probability (nats)"})
+    return figures.hand_on(ax, drawn, tree_alt(hypotheses))
 
 
 def tree_alt(hypotheses: Sequence[Mapping[str, Any]]) -> str:
     """Say what the tree shows, in a sentence or two for those who do not see it."""
-    require_some(hypotheses, "beam tree")
+    figures.require_some(hypotheses, "beam tree")
     first, last = (
         f"“{_said(found)}” at {sum(found['log_probs']):.2f}"
         for found in (hypotheses[0], hypotheses[-1])
     )
-    several = len(hypotheses) > 1
-    text = f"Tree of {len(hypotheses)} {'hypotheses' if several else 'hypothesis'} with "
-    text += f"{len(tree_of(hypotheses)) - 1} tokens in all. The winner is {first} nats"
+    several, nodes = len(hypotheses) > 1, len(tree_of(hypotheses)) - 1
+    text = f"Tree of {len(hypotheses)} {'hypotheses' if several else 'hypothesis'} with {nodes} "
+    text += f"tokens in all. The winner is {first} nats"
     if not several:
         return f"{text}; nothing else was kept."
     starts = list(dict.fromkeys(found["tokens"][0] for found in hypotheses))
-    text += f", the last {last}. They begin with "
-    text += f"{len(starts)} different {'token' if len(starts) == 1 else 'tokens'}: "
-    return text + f"{', '.join(starts[:5])}{' and others' if len(starts) > 5 else ''}."
+    tokens, others = "s" * (len(starts) > 1), " and others" * (len(starts) > 5)
+    text += f", the last {last}. They begin with {len(starts)} different token{tokens}: "
+    return f"{text}{', '.join(starts[:5])}{others}."
 
 
 def _box(ax: Axes, node: Any) -> None:
@@ -335,25 +332,19 @@ def _box(ax: Axes, node: Any) -> None:
     rank = "winner" if node.rank == 1 else f"{node.rank}." if node.rank else ""
     token = "start" if node.parent < 0 else "end" if node.token == END else node.token
     room = {"": 0.0, "winner": 0.78}.get(rank, 0.36)
-    wins = node.best == 1
-    ax.add_patch(
-        FancyBboxPatch(
-            (node.depth - 0.4, node.height - 0.4),
-            0.8 + room,
-            0.8,
-            boxstyle="round,pad=0,rounding_size=0.08",
-            mutation_aspect=STEP / LINE,  # so that corners are round and not oval
-            linewidth=1.8 if wins else 0.8,
-            zorder=2,
-            facecolor="0.9" if wins else "white",
-            edgecolor=COLOURS[0] if wins else GREY,
-        )
-    )
-    fit = min(1.0, LETTERS / max(1, len(token)))
-    up = 0.0 if node.parent < 0 else 0.17
+    look: dict[str, Any] = {"linewidth": 0.8, "facecolor": "white", "edgecolor": GREY}
+    if node.best == 1:
+        look = {"linewidth": 1.8, "facecolor": "0.9", "edgecolor": COLOURS[0]}
+    round_box: dict[str, Any] = {
+        "boxstyle": "round,pad=0,rounding_size=0.08",
+        "mutation_aspect": STEP / LINE,
+    }
+    corner = (node.depth - 0.4, node.height - 0.4)
+    ax.add_patch(FancyBboxPatch(corner, 0.8 + room, 0.8, zorder=2, **look))
     text: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 3}
     text["parse_math"] = False  # a token may be $
-    ax.text(node.depth, node.height - up, token, size=SIZE * fit, **text)
+    up, size = 0.0 if node.parent < 0 else 0.17, SIZE * min(1.0, LETTERS / max(1, len(token)))
+    ax.text(node.depth, node.height - up, token, size=size, **text)
     if node.parent >= 0:
         value = minus(f"{node.log_prob:.1f}")
         ax.text(node.depth, node.height + up, value, size=SIZE - 1, family="monospace", **text)

@@ -1,6 +1,7 @@
-"""Page 2, from sound to picture: spectrograms, tiles, timbre, and the shapes that settings give."""
+"""Page 2, from sound to picture: spectrograms, tiles and timbre, drawn."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,34 +9,12 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from songtitle import figures
 from songtitle.cache import Record, read_json
-from songtitle.config import PAPER_LITERAL, TRUE_SHAPE, ExperimentConfig
 from songtitle.errors import InputError
-from songtitle.figures.findings import amount, hand_on
-from songtitle.figures.style import COLOURS, GREY, ON_A_PICTURE, own_axes
-from songtitle.paper.printed import paper
-from songtitle.sound import frame_count, load_clip
+from songtitle.figures import COLOURS, GREY, amount
 
 MOST = 48  # squares a side of a spectrogram that are handed on; of larger ones every n-th
-
-
-def spectrogram_shapes(clip: Path, config: ExperimentConfig) -> pd.DataFrame:
-    """Tabulate bins and frames of a clip under the paper's settings, under those that fit, and
-    under those of `config` where they are neither."""
-    readings = {"as stated": PAPER_LITERAL, "as they give about 2,580 frames": TRUE_SHAPE}
-    if config.spectrogram not in readings.values():
-        readings["as set for this page"] = config.spectrogram
-    rows = []
-    for name, settings in readings.items():
-        rate = settings.sample_rate
-        samples = len(load_clip(clip, sample_rate=rate, duration=config.clip_seconds))
-        frames = frame_count(samples, settings)
-        asked = [rate, settings.n_fft, settings.window_length, settings.hop_length]
-        rows.append([name, *asked, samples, settings.bins, frames])
-    size = [paper("spectrogram.bins"), paper("spectrogram.frames")]
-    rows.append(["paper", 44_100, 1_024, 512, 256, None, *size])
-    columns = ["Setting", "Hz", "Transform", "Window", "Hop", "Samples", "Bins", "Frames"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def clip_of(record: Record, song: int) -> Path:
@@ -56,8 +35,7 @@ def show_spectrogram(
     Time is in seconds, each frame drawn about the middle of its window; frequency in kHz, each
     bin about its centre. `sample_rate` in Hz, `hop_length` and `n_fft` in samples.
     """
-    bins, frames = spectrogram.shape
-    ax = own_axes(ax)
+    ax, (bins, frames) = figures.own_axes(ax), spectrogram.shape
     start = (n_fft - hop_length) / 2 / sample_rate
     step, seconds = sample_rate / n_fft / 1000, frames * hop_length / sample_rate
     image = ax.imshow(
@@ -80,7 +58,7 @@ def show_spectrogram(
     drawn = {time: np.tile(at, len(up)), frequency: np.repeat(up, len(at)), level + every: levels}
     mean = spectrogram.mean(axis=1)
     loud = int(np.argmax(mean))
-    return hand_on(
+    return figures.hand_on(
         ax,
         pd.DataFrame(drawn),
         f"{amount(seconds)} s of sound up to {amount((bins - 1) * step)} kHz; on average it is "
@@ -91,21 +69,15 @@ def show_spectrogram(
 
 def show_picture(image: Float[np.ndarray, "channels height width"], ax: Axes | None = None) -> Axes:
     """Draw a picture with values in [0, 1], without ticks; its size in pixels stands below it."""
-    ax = own_axes(ax)
+    ax = figures.own_axes(ax)
     _, height, width = image.shape
-    picture = np.clip(image.transpose(1, 2, 0), 0, 1)  # rounding may overshoot by a hair
-    ax.imshow(
-        picture.squeeze(),
-        cmap="gray",
-        vmin=0,
-        vmax=1,
-        extent=(0, width, height, 0),
-        interpolation="none",  # a vector file holds these pixels, no more and no fewer
-    )
+    picture = np.clip(image.transpose(1, 2, 0), 0, 1).squeeze()  # rounding may overshoot by a hair
+    look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1}
+    # A vector file holds these pixels, no more and no fewer.
+    ax.imshow(picture, extent=(0, width, height, 0), interpolation="none", **look)
     ax.set(xticks=[], yticks=[], xlabel=f"{width} × {height} pixels")
     ax.grid(visible=False)
-    kind = "colour" if len(image) == 3 else "grey"
-    return _sized(ax, f"a picture in {kind}", width, height)
+    return _sized(ax, f"a picture in {'colour' if len(image) == 3 else 'grey'}", width, height)
 
 
 def show_tiles(
@@ -117,11 +89,8 @@ def show_tiles(
     """
     _, height, width = image.shape
     if size < 1 or height % size or width % size:
-        msg = (
-            f"tile size: expected a divisor of {width} x {height} pixels, got {size}; "
-            "crop the picture or choose another size"
-        )
-        raise InputError(msg)
+        msg = f"tile size: expected a divisor of {width} x {height} pixels, got {size}; "
+        raise InputError(msg + "crop the picture or choose another size")
     ax = show_picture(image, ax)
     for colour, lw in [("black", 2.4), ("white", 1.1)]:  # shows on any picture
         ax.vlines(range(size, width, size), 0, height, color=colour, lw=lw)
@@ -134,7 +103,7 @@ def show_tiles(
 def _sized(ax: Axes, what: str, width: int, height: int) -> Axes:
     """Hand on what is shown, with its size in pixels."""
     drawn = {"what": [what], "width (pixels)": [width], "height (pixels)": [height]}
-    return hand_on(ax, pd.DataFrame(drawn), f"{what} of {width} × {height} pixels")
+    return figures.hand_on(ax, pd.DataFrame(drawn), f"{what} of {width} × {height} pixels")
 
 
 def mark_span(first: float, last: float, ax: Axes) -> Axes:
@@ -142,11 +111,11 @@ def mark_span(first: float, last: float, ax: Axes) -> Axes:
     low, high = ax.get_ylim()
     for colour, lw in [("black", 4.5), ("white", 2.0)]:
         frame = Rectangle((first, low), last - first, high - low, fill=False, color=colour, lw=lw)
-        frame.set(gid=ON_A_PICTURE)
+        frame.set(gid=figures.ON_A_PICTURE)
         ax.add_patch(frame)
     span = {"what": ["shown to the network"], "from (s)": [first], "to (s)": [last]}
     shown = f"the network is shown {amount(first)} to {amount(last)} s"
-    return hand_on(ax, pd.DataFrame(span), shown)
+    return figures.hand_on(ax, pd.DataFrame(span), shown)
 
 
 def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axes:
@@ -154,7 +123,7 @@ def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axe
 
     Means and covariances are told apart by colour and by the line between them.
     """
-    ax = own_axes(ax, (8.0, 3.4))
+    ax = figures.own_axes(ax, (8.0, 3.4))
     kinds = np.repeat(["12 means", "78 covariances"], [12, 78])
     spans = []
     for kind, colour in zip(dict.fromkeys(kinds), COLOURS, strict=False):
@@ -168,9 +137,6 @@ def timbre_bars(timbre: Float[np.ndarray, " 90"], ax: Axes | None = None) -> Axe
     ax.set(xlabel=place, ylabel=value)
     ax.grid(visible=False, axis="x")
     ax.legend()
-    return hand_on(
-        ax,
-        pd.DataFrame({"of": kinds, place: np.arange(90), value: timbre}),
-        f"the {'; '.join(spans)}; the largest in size stands at place "
-        f"{int(np.argmax(np.abs(timbre)))}",
-    )
+    largest = f"the largest in size stands at place {int(np.argmax(np.abs(timbre)))}"
+    drawn = pd.DataFrame({"of": kinds, place: np.arange(90), value: timbre})
+    return figures.hand_on(ax, drawn, f"the {'; '.join(spans)}; {largest}")

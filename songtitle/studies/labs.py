@@ -7,22 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from songtitle import figures
 from songtitle.cache import Record
 from songtitle.experiment.naming import AT_ONCE, BEAM_SIZE
-from songtitle.figures.findings import hand_on
-from songtitle.figures.style import (
-    BLEU,
-    COLOURS,
-    GREY,
-    SCORED,
-    legend_below,
-    name_rows,
-    own_axes,
-    reach,
-    tidy,
-)
-from songtitle.fmt import estimate, percent, points
-from songtitle.tables import Note, definition_note, short_name
+from songtitle.figures import BLEU, COLOURS, GREY, SCORED
+from songtitle.fmt import points, write
+from songtitle.tables import Note, definition_note, short_name, tabulate
 
 NAMES = {
     "letters": "strings for tokens",
@@ -48,6 +38,7 @@ WHY = {
     "them drown the rest. Its state is pushed to its limits, and it says other words, often the "
     "same for many songs. If these are frequent in titles, the score rises for every song alike.",
 }
+MOVED = "{N_change:plus} [{N_change_low:plus}, {N_change_high:plus}]"  # N: score or gain
 _SIDES = (("before", COLOURS[0], "o", -0.14), ("after", COLOURS[1], "s", 0.14))
 
 
@@ -57,27 +48,23 @@ def lab_frame(records: Sequence[Record]) -> pd.DataFrame:
     for record in records:
         lab, frame = record.settings["lab"], pd.json_normalize(record.result["rows"], sep="_")
         names = [f"{NAMES[lab]}, {short_name(name)}" for name in frame["input"]]
-        frames.append(frame.assign(name=names, lab=lab))
+        frames.append(frame.assign(name=names, lab=lab, seconds=record.timing["seconds"]))
     return pd.concat(frames, ignore_index=True)
 
 
 def lab_table(records: Sequence[Record]) -> pd.DataFrame:
     """Tabulate score and chance before and after each lab, in percent points, and what moved."""
-    seconds = {record.settings["lab"]: record.timing["seconds"] for record in records}
-    rows = [
-        {
-            "Lab": NAMES[row["lab"]],
-            "Input": row["input"],
-            "Before": f"{points(row['before_score'])} ({points(row['before_chance'])})",
-            "After": f"{points(row['after_score'])} ({points(row['after_chance'])})",
-            "Score moves": moved(row, "score"),
-            "Gain moves": moved(row, "gain"),
-            "Other answers": percent(row["changed"], 0),
-            "Seconds": f"{seconds[row['lab']]:.1f}",
-        }
-        for row in lab_frame(records).to_dict("records")
-    ]
-    return pd.DataFrame(rows)
+    columns = {
+        "Lab": lambda row: NAMES[row["lab"]],
+        "Input": "input",
+        "Before": "{before_score:points} ({before_chance:points})",
+        "After": "{after_score:points} ({after_chance:points})",
+        "Score moves": MOVED.replace("N", "score"),
+        "Gain moves": MOVED.replace("N", "gain"),
+        "Other answers": "{changed:percent.0}",
+        "Seconds": "{seconds:.1f}",
+    }
+    return tabulate(lab_frame(records).to_dict("records"), columns)
 
 
 def lab_table_note(record: Record) -> str:
@@ -105,7 +92,7 @@ def lab_note(records: Sequence[Record]) -> Note:
         most = max(risen, key=lambda row: row["score_change"])
         parts.append(
             f"The largest rise is that of “{NAMES[most['lab']]}” on {most['input']}: "
-            f"{moved(most, 'score')} points, with chance moving by "
+            f"{write(MOVED.replace('N', 'score'), most)} points, with chance moving by "
             f"{points(most['after_chance'] - most['before_chance'], sign='+')}. Of {len(risen)} "
             f"rises {free} came without any in the gain: nothing was heard or seen better for them."
         )
@@ -127,17 +114,16 @@ def _way(row: dict[str, Any], measure: str) -> str:
 
 def lab_sentence(record: Record) -> str:
     """Say in a sentence for each input which way one lab moves its score, chance and gain."""
+    text = (
+        "{name}: the score {score_way}, from {before_score:points} to {after_score:points}; chance "
+        "goes from {before_chance:points} to {after_chance:points}, and the gain over it "
+        "{gain_way}."
+    )
     said = []
-    for row in record.result["rows"]:
+    for row in lab_frame([record]).to_dict("records"):
+        ways = {f"{measure}_way": _way(row, measure) for measure in ("score", "gain")}
         name = f"{row['input'][0].upper()}{row['input'][1:]}"
-        score, chance = (
-            f"from {points(row['before'][measure])} to {points(row['after'][measure])}"
-            for measure in ("score", "chance")
-        )
-        said.append(
-            f"{name}: the score {_way(row, 'score')}, {score}; chance goes {chance}, and the gain "
-            f"over it {_way(row, 'gain')}."
-        )
+        said.append(write(text, row | ways | {"name": name}))
     return " ".join(said)
 
 
@@ -160,12 +146,6 @@ def lab_reasons(records: Sequence[Record]) -> str:
     return "\n\n".join(parts) or "No switch is thrown."
 
 
-def moved(row: Any, measure: str) -> str:
-    """Write the change of a measure with its interval, in percent points, all with their signs."""
-    change, low, high = (row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
-    return estimate(change, low, high, sign="+")
-
-
 def before_and_after(labs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw scores before and after each lab, one row a lab and input, chance hollow beside them.
 
@@ -177,35 +157,31 @@ def before_and_after(labs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     sides = []
     for side, *_ in _SIDES:
         shares = {f"{side}_{what}": label for what, label in SCORED.items()}
-        drawn = tidy("labs", labs, {"name": "lab"} | shares, percent=shares)
+        drawn = figures.tidy("labs", labs, {"name": "lab"} | shares, percent=shares)
         drawn.insert(1, "side", side)
         sides.append(drawn)
-    ax = own_axes(ax, (6.2, 0.5 * len(labs) + 0.5))
+    ax = figures.own_axes(ax, (6.2, 0.5 * len(labs) + 0.5))
     height = np.arange(len(labs))
-    scores = [drawn[BLEU].to_numpy() for drawn in sides]
+    scores = [drawn[BLEU] for drawn in sides]
     ax.hlines(height, np.minimum(*scores), np.maximum(*scores), color=GREY, lw=1.2, zorder=1)
     for (side, colour, marker, shift), drawn in zip(_SIDES, sides, strict=True):
-        score, low, high, chance = (drawn[label].to_numpy() for label in SCORED.values())
         bars = {"fmt": marker, "color": colour, "markersize": 6, "elinewidth": 1.2, "label": side}
-        ax.errorbar(score, height + shift, xerr=reach(score, low, high), **bars)
+        ax.errorbar(drawn[BLEU], height + shift, xerr=figures.reach(drawn, BLEU), **bars)
         # Larger: around the full mark where the two are one.
         around = {"markersize": 11, "markerfacecolor": "none", "color": colour}
+        chance = drawn[SCORED["chance"]]
         ax.plot(chance, height + shift, marker, label=f"chance {side}", **around)
-    name_rows(ax, list(labs["name"]), "BLEU-1 (percent points, logarithmic beyond 1)")
+    figures.name_rows(ax, list(labs["name"]), "BLEU-1 (percent points, logarithmic beyond 1)")
     ax.set_xscale("symlog", linthresh=1)  # songs score about 1, pictures tens
     ticks = (0, 0.5, 1, 2, 5, 10, 20, 50)
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_xlim(-0.15, max(60.0, ax.get_xlim()[1]))
-    legend_below(ax, drop=0.13, ncols=4)
+    figures.legend_below(ax, drop=0.13, ncols=4)
     rise = labs["after_score"] - labs["before_score"]
-    row = labs.loc[rise.idxmax()]
-    score, chance = (
-        f"{100 * row[f'before_{what}']:.1f} to {100 * row[f'after_{what}']:.1f}"
-        for what in ("score", "chance")
+    said = (
+        "The largest rise is at {name}, from {before_score:points} to {after_score:points} percent "
+        "points, chance from {before_chance:points} to {after_chance:points}."
     )
-    return hand_on(
-        ax,
-        pd.concat(sides).sort_index(kind="stable"),
-        f"In {int((rise > 0).sum())} of {len(labs)} rows the score after is above that before. The "
-        f"largest rise is at {row['name']}, from {score} percent points, chance from {chance}.",
-    )
+    said = write(said, labs.loc[rise.idxmax()])
+    risen = f"In {int((rise > 0).sum())} of {len(labs)} rows the score after is above that before."
+    return figures.hand_on(ax, pd.concat(sides).sort_index(kind="stable"), f"{risen} {said}")

@@ -4,48 +4,22 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
+from songtitle import figures
 from songtitle.cache import Record
-from songtitle.figures.findings import extremes, hand_on
-from songtitle.figures.style import BLEU, CHANCE, SCORED, legend_below, own_axes, series, tidy
-from songtitle.fmt import interval, points, signed
-from songtitle.metrics.bleu import DEFINITIONS
+from songtitle.figures import BLEU, SCORED
 from songtitle.studies.search import BEAM, bleu_by_beam
 from songtitle.tables import Note
 
 
-def length_split(record: Record) -> pd.DataFrame:
-    """Tabulate beam effects in two parts, length and other words, beside the change of chance."""
-    parts = {"Change": "change", "by length": "length", "by words": "content"}
-    rows = [
-        {
-            "Input": row["input"],
-            "BLEU of": DEFINITIONS[row["definition"]].name,
-            "k": f"{row['first']} → {row['second']}",
-            "Words": f"{row['first_words']:.2f} → {row['second_words']:.2f}",
-            "Score": f"{points(row['first_score'])} → {points(row['second_score'])}",
-        }
-        | {
-            said: f"{signed(row[part])}\n{interval(row[f'{part}_low'], row[f'{part}_high'])}"
-            for said, part in parts.items()
-        }
-        | {"Change of chance": signed(row["change_chance"]), "What it is": explanation(row)}
-        for row in record.result["steps"]
-    ]
-    return pd.DataFrame(rows)
-
-
 def explanation(row: dict[str, Any]) -> str:
     """Name the parts of a change that go its way and whose intervals leave out 0."""
-    if _holds_nothing(row, "change"):
+    if holds_nothing(row, "change"):
         return "no change"
-    same = [
-        name
-        for part, name in (("length", "length"), ("content", "words"))
-        if not _holds_nothing(row, part) and row[part] * row["change"] > 0
-    ]
-    return " and ".join(same) or "neither alone"
+    parts = {"length": "length", "content": "words"}
+    same = [part for part in parts if row[part] * row["change"] > 0]
+    said = " and ".join(parts[part] for part in same if not holds_nothing(row, part))
+    return said or "neither alone"
 
 
 def length_note(record: Record) -> Note:
@@ -69,18 +43,7 @@ def steps_explained(record: Record) -> dict[str, str]:
     return {name: str(count) for name, count in counts.items()}
 
 
-def shapes(record: Record) -> pd.DataFrame:
-    """Tabulate by input whether scores rise from k = 1 to 5 and fall after, as the paper's do."""
-    moves: dict[tuple[str, str], list[str]] = {}
-    for row in record.result["steps"]:
-        way = "up" if row["change"] > 0 else "down"
-        move = "level" if _holds_nothing(row, "change") else way
-        moves.setdefault((row["input"], DEFINITIONS[row["definition"]].name), []).append(move)
-    rows = [[*of, ", then ".join(found)] for of, found in moves.items()]
-    return pd.DataFrame(rows, columns=["Input", "BLEU of", "Shape"])
-
-
-def _holds_nothing(row: Any, part: str) -> bool:
+def holds_nothing(row: Any, part: str) -> bool:
     """Tell whether the interval of a part holds 0, or the part is less than the tables print."""
     return bool(row[f"{part}_low"] <= 0 <= row[f"{part}_high"] or abs(row[part]) < 0.0005)
 
@@ -93,20 +56,16 @@ def score_and_length(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     length = "mean length (words)"
     names = {"input": "input", "beam_size": BEAM, "mean_length": length}
-    drawn = tidy("scores", scores, names)
-    ax = bleu_by_beam(scores, own_axes(ax, (6.6, 3.4)))
+    drawn = figures.tidy("scores", scores, names)
+    ax = bleu_by_beam(scores, figures.own_axes(ax, (6.6, 3.4)))
     under = ax.inset_axes((0.0, -0.62, 1.0, 0.55), sharex=ax)
-    for name, rows, style in series(drawn, "input", BEAM):
-        under.plot(rows[BEAM], rows[length], label=name, **style)
-    under.set(xlabel=BEAM, ylabel=length)
-    under.set_ylim(bottom=0)
-    under.grid(visible=False, axis="x")
+    said = figures.curves(under, drawn, length, at=BEAM, of="input")
     ax.set_xlabel("")
     ax.tick_params(labelbottom=False)
     if legend := ax.get_legend():
         legend.remove()
-    legend_below(under, ax, drop=0.32)
-    return hand_on(ax, drawn, extremes(drawn, length, at=BEAM, of="input"))
+    figures.legend_below(under, ax, drop=0.32)
+    return figures.hand_on(ax, drawn, said)
 
 
 def score_by_prefix(prefixes: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -117,17 +76,7 @@ def score_by_prefix(prefixes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     kept = "words kept"
     names = {"input": "input", "kept": kept} | SCORED
-    drawn = tidy("prefixes", prefixes, names, percent=SCORED)
-    ax = own_axes(ax)
-    for name, rows, style in series(drawn, "input", kept):
-        colour = style["color"]
-        ax.fill_between(rows[kept], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0)
-        ax.plot(rows[kept], rows[BLEU], label=name, **style)
-        ax.plot(rows[kept], rows[SCORED["chance"]], "--", color=colour, lw=1.2)
-    ax.plot([], [], "--", color="0.45", lw=1.2, label=CHANCE)
-    ax.set(xlabel=kept, ylabel=BLEU)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_ylim(bottom=0)
-    ax.grid(visible=False, axis="x")
-    ax.legend()
-    return hand_on(ax, drawn, extremes(drawn, BLEU, at=kept, of="input", where="with {} words"))
+    drawn = figures.tidy("prefixes", prefixes, names, percent=SCORED)
+    ax, where = figures.own_axes(ax), "with {} words"
+    said = figures.curves(ax, drawn, BLEU, at=kept, of="input", where=where, band=True)
+    return figures.hand_on(ax, drawn, said)

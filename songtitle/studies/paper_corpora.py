@@ -6,34 +6,34 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from songtitle import figures
 from songtitle.cache import Record
 from songtitle.errors import InputError
 from songtitle.experiment.paper_corpora import WHOLE
-from songtitle.figures.findings import amount, extremes, hand_on
-from songtitle.figures.style import (
-    COLOURS,
-    ENDS,
-    GREY,
-    MARKERS,
-    legend_below,
-    own_axes,
-    reach,
-    tidy,
-)
-from songtitle.fmt import estimate, p_value, percent
+from songtitle.figures import COLOURS, ENDS, GREY, MARKERS, amount
+from songtitle.fmt import p_value, percent, write
 from songtitle.paper.printed import paper
-from songtitle.tables import Note, other_code, rests_on
+from songtitle.tables import Note, other_code, rests_on, tabulate
 
 Answers = Mapping[str, Record]  # of the census, by question
 
-THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 _STEPS = {  # of the funnel, and what a title that passes has
     "named entities": "no named entity",
     "dictionary": "dictionary words only",
     "duplicates": "no duplicate",
 }
+
+
+def need(answers: Answers, name: str) -> Record:
+    """Give one answer. Raises InputError where the question has none."""
+    if name not in answers:
+        msg = (
+            f"census: expected an answer to {name!r}, there is none: neither its files nor a "
+            "published answer is here; fetch the corpus, or take results/ from the repository"
+        )
+        raise InputError(msg)
+    return answers[name]
 
 
 def census(answers: Answers) -> pd.DataFrame:
@@ -44,9 +44,8 @@ def census(answers: Answers) -> pd.DataFrame:
         said = ", ".join(f"{count:,} {kind}" for kind, count in faults.items()) or "none"
         counted = ("rows", "asked", "titles", "clips", "files")
         size = next((found.result[key] for key in counted if key in found.result), None)
-        files = "\n".join(
-            f"{file} ({facts['sha256'][:8]})" for file, facts in found.settings["files"].items()
-        )
+        hashes = {file: facts["sha256"][:8] for file, facts in found.settings["files"].items()}
+        files = "\n".join(f"{file} ({start})" for file, start in hashes.items())
         rows.append([name, "{corpus}. {asks}".format(**found.settings), size, said, files])
     columns = ["Name", "Corpus and question", "Rows", "Faults", "Files (sha256)"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
@@ -70,22 +69,19 @@ def census_note(answers: Answers) -> Note:
 def links_by_host(answers: Answers) -> tuple[pd.DataFrame, float]:
     """Give links by host with the share alive in [0, 1], and the share alive of all links."""
     found = need(answers, "links").result
-    fields = ("total", "share", "low", "high")
-    rows = [[host, *map(facts.get, fields)] for host, facts in found["hosts"].items()]
-    frame = pd.DataFrame(rows, columns=["domain", "links", "alive", "low", "high"])
-    return frame, found["survivors"]["share"]
+    frame = pd.DataFrame(found["hosts"]).T[["total", "share", "low", "high"]].reset_index()
+    frame.columns = pd.Index(["domain", "links", "alive", "low", "high"])
+    return frame.astype({"links": int}), found["survivors"]["share"]
 
 
 def lost_links(answers: Answers) -> pd.DataFrame:
     """Tabulate why links gave no picture, most frequent first."""
     found = need(answers, "links").result
     lost = found["unavailable"]
-    share = f"{estimate(lost['share'], lost['low'], lost['high'], 2)} %"
-    rows = [
-        *([why, n, percent(n / found["asked"], 2)] for why, n in found["reasons"].items()),
-        ["all of these", lost["count"], share],
-        ["in the paper, of train", None, f"about {paper('captions.dead_links'):.0f} %"],
-    ]
+    share = write("{share:points.2} [{low:points.2}, {high:points.2}] %", lost)
+    rows = [[why, n, percent(n / found["asked"], 2)] for why, n in found["reasons"].items()]
+    rows += [["all of these", lost["count"], share]]
+    rows += [["in the paper, of train", None, f"about {paper('captions.dead_links'):.0f} %"]]
     return pd.DataFrame(rows, columns=["Reason", "Links", "Of all links"], dtype=object)
 
 
@@ -107,13 +103,14 @@ def shift(answers: Answers) -> pd.DataFrame:
 
 def timbre(answers: Answers) -> pd.DataFrame:
     """Tabulate how the 90 numbers, computed again from HDF5 files, compare with those of UCI."""
+    facts = {
+        "HDF5 tracks computed again": "{compared:,} of {files:,}",
+        "numbers of each": "{numbers}",
+        "largest difference from UCI's layout": "{largest_difference:.1e}",
+        "rows in another layout": "refused: {other_layout_refused}",
+    }
     found = need(answers, "timbre").result
-    rows = [
-        ["HDF5 tracks computed again", f"{found['compared']:,} of {found['files']:,}"],
-        ["numbers of each", f"{found['numbers']}"],
-        ["largest difference from UCI's layout", f"{found['largest_difference']:.1e}"],
-        ["rows in another layout", f"refused: {found['other_layout_refused']}"],
-    ]
+    rows = [[fact, write(cell, found)] for fact, cell in facts.items()]
     return pd.DataFrame(rows, columns=["Fact", "Measured"])
 
 
@@ -126,21 +123,29 @@ def years_by_row(answers: Answers) -> tuple[list[np.ndarray], list[str], int]:
 
 def joins(answers: Answers) -> pd.DataFrame:
     """Tabulate, by the way of joining, how often years agree and how many rows are certain."""
+
+    def certain(row: dict[str, int]) -> str:
+        sure, count = row["certain"], row["rows"]
+        if count - sure < count / 100:
+            return f"all but {count - sure:,}" if sure < count else "all"
+        return f"{sure:,} ({percent(sure / count)})" if sure else "none"
+
     found = need(answers, "joins").result
     rows = [
-        {
-            "Songs": catalogue,
-            "Join": name,
-            "Rows": facts["rows"],
-            "Years agree": percent(facts["agreement"]),
-            "Certain": _certain(facts["certain"], facts["rows"]),
-            "Right": facts.get("right"),
-            "Certain but wrong": facts.get("certain_and_wrong"),
-        }
-        for catalogue, joined in (("real", found["joins"]), ("made up", found["catalogue"]))
+        facts | {"songs": songs, "join": name}
+        for songs, joined in (("real", found["joins"]), ("made up", found["catalogue"]))
         for name, facts in joined.items()
     ]
-    return pd.DataFrame(rows, dtype=object)
+    columns = {
+        "Songs": "songs",
+        "Join": "join",
+        "Rows": "rows",
+        "Years agree": "{agreement:percent}",
+        "Certain": certain,
+        "Right": lambda row: row.get("right"),
+        "Certain but wrong": lambda row: row.get("certain_and_wrong"),
+    }
+    return tabulate(rows, columns)
 
 
 def funnels(answers: Answers, name: str) -> pd.DataFrame:
@@ -195,60 +200,36 @@ def sounds(answers: Answers) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Fact", "Measured (clips)", "In the paper"])
 
 
-def need(answers: Answers, name: str) -> Record:
-    """Give one answer. Raises InputError where the question has none."""
-    if name not in answers:
-        msg = (
-            f"census: expected an answer to {name!r}, there is none: neither its files nor a "
-            "published answer is here; fetch the corpus, or take results/ from the repository"
-        )
-        raise InputError(msg)
-    return answers[name]
-
-
-def _certain(certain: int, count: int) -> str:
-    if count - certain < count / 100:
-        return f"all but {count - certain:,}" if certain < count else "all"
-    return f"{certain:,} ({percent(certain / count)})" if certain else "none"
-
-
 def title_funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw how many titles each step of cleaning leaves, one row of bars an order of the steps.
 
     `steps` has the columns order, step and titles, in the order of the steps.
     """
-    names_of = {"order": "order", "step": "step", "titles": "titles left"}
-    drawn = tidy("steps of the funnel", steps, names_of)
-    ax = own_axes(ax)
+    columns = {"order": "order", "step": "step", "titles": "titles left"}
+    drawn = figures.tidy("steps of the funnel", steps, columns)
+    ax = figures.own_axes(ax)
     names, orders = list(dict.fromkeys(steps["step"])), steps["order"].nunique()
-    height = 0.8 / orders
+    height, said = 0.8 / orders, []
     for place, (order, rows) in enumerate(steps.groupby("order", sort=False)):
-        at = [names.index(step) + (place - (orders - 1) / 2) * height for step in rows["step"]]
+        titles = rows["titles"].to_numpy()
+        at = rows["step"].map(names.index) + (place - (orders - 1) / 2) * height
         look = {"color": COLOURS[place], "hatch": ("", "//", "..")[place % 3], "edgecolor": "white"}
-        bars = ax.barh(at, rows["titles"], height=0.92 * height, label=order, **look)
-        ax.bar_label(bars, [f"{count:,}" for count in rows["titles"]], padding=3, size=9)
+        bars = ax.barh(at, titles, height=0.92 * height, label=order, **look)
+        ax.bar_label(bars, [f"{count:,}" for count in titles], padding=3, size=9)
+        text = f"{order}, {amount(titles[0])} titles become {amount(titles[-1])}"
+        if len(titles) > 1 and (lost := -np.diff(titles)).max() > 0:
+            most = int(np.argmax(lost))
+            share = amount(100 * lost[most] / titles[most])
+            text += f", most of them lost at {rows['step'].iloc[most + 1]} ({share} %)"
+        said.append(text)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.set_xlim(right=1.12 * steps["titles"].max())
     ax.set(xlabel="titles left")
-    _count_in_thousands(ax)
+    figures.count_along(ax)
     ax.grid(visible=False, axis="y")
-    legend_below(ax, ncols=orders)
-    return hand_on(ax, drawn, _losses(steps))
-
-
-def _losses(steps: pd.DataFrame) -> str:
-    """Say what each order leaves of the titles, and the step that takes most."""
-    parts = []
-    for order, rows in steps.groupby("order", sort=False):
-        titles = rows["titles"].to_numpy()
-        text = f"{order}, {amount(titles[0])} titles become {amount(titles[-1])}"
-        if len(titles) > 1 and (lost := -np.diff(titles)).max() > 0:
-            place = int(np.argmax(lost))
-            share = amount(100 * lost[place] / titles[place])
-            text += f", most of them lost at {rows['step'].iloc[place + 1]} ({share} %)"
-        parts.append(text)
-    return "; ".join(parts)
+    figures.legend_below(ax, ncols=orders)
+    return figures.hand_on(ax, drawn, "; ".join(said))
 
 
 def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None) -> Axes:
@@ -260,21 +241,19 @@ def link_survival(domains: pd.DataFrame, *, total: float, ax: Axes | None = None
     name = "links that give a picture (%)"
     ends = {"alive": name} | ENDS
     columns = {"domain": "domain", "links": "links"} | ends
-    drawn = tidy("links by domain", domains, columns, percent=ends)
-    ax = own_axes(ax)
-    share, low, high = (drawn[each].to_numpy() for each in ends.values())
-    at = np.arange(len(domains))
+    drawn = figures.tidy("links by domain", domains, columns, percent=ends)
+    ax = figures.own_axes(ax)
     look = {"fmt": MARKERS[0], "color": COLOURS[0], "capsize": 3, "markersize": 5}
-    ax.errorbar(share, at, xerr=reach(share, low, high), **look)
+    ax.errorbar(drawn[name], range(len(drawn)), xerr=figures.reach(drawn, name), **look)
     ax.axvline(100 * total, color=GREY, ls="--", lw=1.4, label=f"all links: {100 * total:.1f} %")
-    pairs = zip(domains["domain"], domains["links"], strict=True)
-    ax.set_yticks(at, [f"{name} ({count:,})" for name, count in pairs])
+    hosts = [f"{row.domain} ({row.links:,})" for row in domains.itertuples()]
+    ax.set_yticks(range(len(drawn)), hosts)
     ax.invert_yaxis()
     ax.set(xlabel=name)
     ax.legend(loc="best")
-    finding = f"{extremes(drawn, name, at='domain')}; all links: {amount(100 * total, name)}"
+    said = figures.extremes(drawn, name, at="domain")
     drawn.loc[len(drawn)] = pd.Series({"domain": "all links", name: 100 * total})
-    return hand_on(ax, drawn, finding)
+    return figures.hand_on(ax, drawn, f"{said}; all links: {amount(100 * total, name)}")
 
 
 def two_orders(
@@ -291,7 +270,7 @@ def two_orders(
     if len(years) != len(names) or not all(len(column) for column in years):
         msg = f"years: expected {len(names)} lists with rows, got {[len(c) for c in years]}"
         raise InputError(msg)
-    ax = own_axes(ax)
+    ax = figures.own_axes(ax)
     row, year = "row of the list", "year of the song"
     drawn, said = [], []
     for place, (column, name) in enumerate(zip(years, names, strict=True)):
@@ -301,16 +280,9 @@ def two_orders(
         drawn.append(pd.DataFrame({"list": name, row: at, year: column}))
         falls = float(np.mean(np.diff(column) < 0)) if len(column) > 1 else 0.0
         often = f"falls at {amount(100 * falls)} % of the rows"
-        never = "never falls from one row to the next"
-        said.append(
-            f"in {name} the year {often if falls else never}, from {column.min()} to {column.max()}"
-        )
+        often = often if falls else "never falls from one row to the next"
+        said.append(f"in {name} the year {often}, from {column.min()} to {column.max()}")
     ax.set(xlabel=row, ylabel=year)
-    _count_in_thousands(ax)
+    figures.count_along(ax)
     ax.legend(markerscale=2.5)
-    return hand_on(ax, pd.concat(drawn), "; ".join(said))
-
-
-def _count_in_thousands(ax: Axes) -> None:
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    ax.xaxis.set_major_formatter(THOUSANDS)
+    return figures.hand_on(ax, pd.concat(drawn), "; ".join(said))

@@ -1,13 +1,12 @@
 """Page 14, the scoreboard: what became of each claim."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle.figures.findings import hand_on, some
-from songtitle.figures.style import COLOURS, own_axes, require
+from songtitle import figures
+from songtitle.figures import COLOURS
 from songtitle.paper.judging import VERDICTS, Verdict
 from songtitle.tables import Markup, Note, Table
 
@@ -39,9 +38,10 @@ def scoreboard_note(found: Sequence[Verdict]) -> Note:
 
 def verdict_counts(found: Sequence[Verdict]) -> pd.DataFrame:
     """Count entries by kind (rows) and verdict (columns)."""
-    counted = Counter((each.kind, each.verdict) for each in found)
-    rows = [[counted[kind, verdict] for verdict in VERDICTS] for kind in KINDS]
-    return pd.DataFrame(rows, index=list(KINDS.values()), columns=list(VERDICTS))
+    counts = pd.DataFrame((KINDS[each.kind], each.verdict) for each in found).value_counts()
+    wide = counts.unstack(fill_value=0)
+    wide = wide.reindex(index=list(KINDS.values()), columns=list(VERDICTS), fill_value=0)
+    return wide.rename_axis(index=None, columns=None)
 
 
 def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
@@ -50,6 +50,9 @@ def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
     A cell's first line is what it is sorted by. Claims that the paper alone can answer for (what
     it set, what it quotes) stand last.
     """
+    claims = [each for each in found if each.kind != "inconsistency"]
+    # Sentences before numbers; what nothing here comes near goes last.
+    claims.sort(key=lambda each: (not each.here + each.scope, each.kind != "sentence"))
     rows = [
         _said("Claim", each)
         | {
@@ -57,10 +60,7 @@ def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
             "Shown in": (_link(each.page), *each.records),
             "What would test it": Markup(each.needs),
         }
-        # Sentences before numbers; what nothing here comes near goes last.
-        for each in sorted(
-            _claims(found), key=lambda each: (not each.here + each.scope, each.kind != "sentence")
-        )
+        for each in claims
     ]
     return pd.DataFrame(rows)
 
@@ -83,7 +83,7 @@ def inconsistency_rows(found: Sequence[Verdict]) -> pd.DataFrame:
 
 def verdict_facts(found: Sequence[Verdict]) -> dict[str, str]:
     """Count entries for prose: `verdict.holds`, `verdict.claims`, `verdict.other_data`, ..."""
-    claims = _claims(found)
+    claims = [each for each in found if each.kind != "inconsistency"]
     clashes = [each for each in found if each.kind == "inconsistency"]
     counts = {
         "entries": len(found),
@@ -95,10 +95,6 @@ def verdict_facts(found: Sequence[Verdict]) -> dict[str, str]:
     for verdict in VERDICTS:
         counts[verdict.replace(" ", "_")] = sum(each.verdict == verdict for each in claims)
     return {f"verdict.{name}": str(count) for name, count in counts.items()}
-
-
-def _claims(found: Sequence[Verdict]) -> list[Verdict]:
-    return [each for each in found if each.kind != "inconsistency"]
 
 
 def _said(head: str, each: Verdict) -> dict[str, str]:
@@ -113,37 +109,31 @@ def _link(page: str) -> Markup:
 
 
 def _lines(*lines: str) -> str:
-    return "\n".join(line for line in lines if line)
+    return "\n".join(filter(None, lines))
 
 
 def verdict_bars(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Stacked bars: a row of `counts` is a bar, a column a part of it, with its number inside."""
-    require(counts, list(counts.columns[:1]) or ["counts"], "verdict bars")
-    ax = own_axes(ax)
+    figures.require(counts, list(counts.columns[:1]) or ["counts"], "verdict bars")
+    ax, names = figures.own_axes(ax), [str(name) for name in counts.index]
     lefts = counts.cumsum(axis="columns") - counts
-    for i, verdict in enumerate(counts.columns):
-        bars = ax.barh(
-            [str(name) for name in counts.index],
-            counts[verdict],
-            left=lefts[verdict],
-            label=str(verdict),
-            color=COLOURS[i % len(COLOURS)],
-            hatch=HATCHES[i % len(HATCHES)],
-            edgecolor="white",
-        )
-        shown = [f"{width:.0f}" if width else "" for width in counts[verdict]]
+    for place, (verdict, widths) in enumerate(counts.items()):
+        look = {"color": COLOURS[place % len(COLOURS)], "hatch": HATCHES[place % len(HATCHES)]}
+        look |= {"label": str(verdict), "edgecolor": "white"}
+        bars = ax.barh(names, widths, left=lefts[verdict], **look)
+        shown = [f"{width:.0f}" if width else "" for width in widths]
         for label in ax.bar_label(bars, shown, label_type="center", fontsize=10):
             if label.get_text():
                 label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("entries of the ledger")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
+    figures.legend_below(ax, drop=0.18, ncols=2)
     drawn = counts.rename_axis(index="of").reset_index()
     drawn = drawn.melt("of", var_name="verdict", value_name=ax.get_xlabel())
     told = []  # the parts of each bar, the largest first
     for name, row in counts.iterrows():
         order = row[row > 0].sort_values(ascending=False, kind="stable")
-        parts = some([f"{int(value)} {verdict}" for verdict, value in order.items()])
+        parts = figures.some([f"{int(value)} {verdict}" for verdict, value in order.items()])
         told.append(f"{name}, {int(row.sum())} in all: {parts}")
-    return hand_on(ax, drawn, "; ".join(told))
+    return figures.hand_on(ax, drawn, "; ".join(told))

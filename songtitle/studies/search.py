@@ -5,26 +5,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
-from matplotlib.transforms import ScaledTranslation
 
+from songtitle import figures
 from songtitle.cache import Record
 from songtitle.config import Input
-from songtitle.figures.findings import extremes, hand_on
-from songtitle.figures.style import (
-    BLEU,
-    CHANCE,
-    GREY,
-    SCORED,
-    legend_below,
-    own_axes,
-    reach,
-    require,
-    series,
-    tidy,
-)
-from songtitle.fmt import interval, p_value, points, signed
+from songtitle.figures import BLEU, SCORED
+from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
-from songtitle.tables import LEVEL, by_beam, definition_note
+from songtitle.tables import LEVEL, definition_note
 
 BEAM = "beam size (hypotheses kept)"
 
@@ -51,18 +39,10 @@ def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataF
 
 def score_cell(row: Any, letters: str = "") -> str:
     """Write one cell in three lines, in percent points: score and letters, its 95 % interval, and
-    `(chance, gain, p)`.
-
-    `row` has the fields of `Chance`.
-    """
-    score = f"{points(row['score'])} {letters}".strip()
-    luck = f"({points(row['chance'])}, {signed(row['gain'])}, p {p_value(row['p'])})"
-    return "\n".join([score, interval(row["low"], row["high"]), luck])
-
-
-def mean_lengths(scores: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate the mean length of the best hypothesis in words, by input and beam size."""
-    return by_beam(scores, "input", "mean_length").rename(columns={"input": "Input"})
+    `(chance, gain, p)`. `row` has the fields of `Chance`."""
+    score = write("{score:points}", row) + f" {letters}".rstrip()
+    luck = "\n[{low:points}, {high:points}]\n({chance:points}, {gain:signed}, p {p:p})"
+    return score + write(luck, row)
 
 
 def signature(record: Record) -> str:
@@ -77,20 +57,16 @@ def headline(scores: pd.DataFrame) -> dict[str, str]:
     `clear` says how many cells of each side chance does not explain, at 5 % for all of them
     together (Bonferroni): among many cells some are always high.
     """
+    fields = {name: f"{{{name}:points}}" for name in ("score", "low", "high", "chance")}
+    fields |= {"input": "{input}", "beam_size": "{beam_size}", "items": "{items:,}", "p": "{p:p}"}
     said: dict[str, str] = {}
     for side in ("pictures", "songs"):
         rows = scores[scores["input"].str.startswith(side)]
         best = rows.loc[rows["score"].idxmax()]
         clear = int((rows["p"] < LEVEL / len(rows)).sum())
-        said |= {
-            f"{side}.input": best["input"],
-            f"{side}.beam_size": str(best["beam_size"]),
-            f"{side}.items": f"{best['items']:,}",
-            f"{side}.p": p_value(best["p"]),
-            f"{side}.gain": points(best["score"] - best["chance"], sign="+"),
-            f"{side}.clear": f"{clear or 'none'} of {len(rows)}",
-        }
-        said |= {f"{side}.{key}": points(best[key]) for key in ("score", "low", "high", "chance")}
+        said |= {f"{side}.{name}": write(pattern, best) for name, pattern in fields.items()}
+        said[f"{side}.gain"] = points(best["score"] - best["chance"], sign="+")
+        said[f"{side}.clear"] = f"{clear or 'none'} of {len(rows)}"
     return said
 
 
@@ -104,25 +80,12 @@ def bleu_by_beam(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw BLEU-1 by beam size with intervals, and chance dashed in the same colour (Fig. 8a).
 
     `scores` has a row for each input and beam size: input, beam_size, score, low, high, chance,
-    all scores in [0, 1], drawn in percent points. Inputs stand a little side by side so that their
-    intervals can be told apart.
+    all scores in [0, 1], drawn in percent points.
     """
     names = {"input": "input", "beam_size": BEAM} | SCORED
-    drawn = tidy("scores", scores, names, percent=SCORED)
-    ax = own_axes(ax)
-    middle = (drawn["input"].nunique() - 1) / 2
-    for place, (name, rows, style) in enumerate(series(drawn, "input", BEAM)):
-        aside = ScaledTranslation(2.4 * (place - middle) / 72, 0, ax.figure.dpi_scale_trans)
-        ends = reach(rows[BLEU], rows["low"], rows["high"])
-        bars = ax.errorbar(rows[BEAM], rows[BLEU], yerr=ends, capsize=2.5, label=name, **style)
-        line, caps, reaches = bars.lines
-        for artist in (line, *caps, *reaches):  # on the page: the data keep their beam size
-            artist.set_transform(ax.transData + aside)
-        ax.plot(rows[BEAM], rows[SCORED["chance"]], "--", color=style["color"], lw=1.2)
-    ax.plot([], [], "--", color=GREY, lw=1.2, label=CHANCE)
-    _beam_axis(ax, drawn[BEAM], BLEU)
-    ax.set_ylim(bottom=0)
-    return hand_on(ax, drawn, extremes(drawn, BLEU, at=BEAM, of="input"))
+    drawn = figures.tidy("scores", scores, names, percent=SCORED)
+    ax = figures.own_axes(ax)
+    return figures.hand_on(ax, drawn, figures.curves(ax, drawn, BLEU, at=BEAM, of="input"))
 
 
 def seconds_by_beam(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -130,11 +93,9 @@ def seconds_by_beam(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     `timings` has the columns input, beam_size and seconds (per example).
     """
-    require(timings, ["input", "beam_size", "seconds"], "timings")
+    figures.require(timings, ["input", "beam_size", "seconds"], "timings")
     factor, unit = (1000, "ms") if timings["seconds"].max() < 1 else (1, "s")
-    ax = _lines_by_input(timings, f"time per example ({unit})", factor * timings["seconds"], ax)
-    ax.set_ylim(bottom=0)
-    return ax
+    return _by_input(timings, f"time per example ({unit})", factor * timings["seconds"], ax)
 
 
 def bleu_per_second(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -143,28 +104,18 @@ def bleu_per_second(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     `frame` has the columns input, beam_size, score (in [0, 1]) and seconds (per example). A score
     of zero has no place on the scale and is left out.
     """
-    require(frame, ["input", "beam_size", "score", "seconds"], "scores and timings")
+    figures.require(frame, ["input", "beam_size", "score", "seconds"], "scores and timings")
     rate = 100 * frame["score"] / frame["seconds"]
-    ax = _lines_by_input(frame, "BLEU-1 rate (percent points / s)", rate.where(rate > 0), ax)
+    ax = _by_input(frame, "BLEU-1 rate (percent points / s)", rate.where(rate > 0), ax)
     ax.set_yscale("log")
+    ax.autoscale(axis="y")
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     ax.grid(visible=True, which="both", axis="y")
     return ax
 
 
-def _lines_by_input(frame: pd.DataFrame, label: str, values: pd.Series, ax: Axes | None) -> Axes:
-    """Draw a line an input by beam size of `values`, which `label` names."""
-    ax = own_axes(ax)
+def _by_input(frame: pd.DataFrame, label: str, values: pd.Series, ax: Axes | None) -> Axes:
+    ax = figures.own_axes(ax)
     drawn = pd.DataFrame({"input": frame["input"], BEAM: frame["beam_size"], label: values})
-    for name, rows, style in series(drawn, "input", BEAM):
-        ax.plot(rows[BEAM], rows[label], label=name, **style)
-    _beam_axis(ax, drawn[BEAM], label)
-    return hand_on(ax, drawn, extremes(drawn, label, at=BEAM, of="input"))
-
-
-def _beam_axis(ax: Axes, beams: pd.Series, ylabel: str) -> None:
-    ax.set_xticks(sorted(set(beams)))
-    ax.set(xlabel=BEAM, ylabel=ylabel)
-    ax.grid(visible=False, axis="x")
-    legend_below(ax)
+    return figures.hand_on(ax, drawn, figures.curves(ax, drawn, label, at=BEAM, of="input"))

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from scipy.spatial import cKDTree
 
+from songtitle import figures
 from songtitle.cache import Record
 from songtitle.errors import InputError
-from songtitle.figures.findings import amount, hand_on, some
-from songtitle.figures.style import DENSE, GREY, mark, own_axes, reach, tidy
-from songtitle.fmt import estimate, minus, p_value, percent, span
-from songtitle.tables import Note
+from songtitle.figures import DENSE, GREY, amount, mark
+from songtitle.fmt import minus, percent, span, write
+from songtitle.tables import Note, tabulate
 
 KINDS = {
     "held_out": "held-out pictures",
@@ -35,21 +35,19 @@ _ENDS = ("value", "low", "high", "chance")
 
 def apart(record: Record) -> pd.DataFrame:
     """Tabulate each kind beside the training pictures: every number with its interval or its p."""
-    rows = []
-    for kind, found in record.result["kinds"].items():
-        auc, mmd = (f"p = {p_value(found[name]['p'])}" for name in ("auc", "mmd"))
-        rows.append(
-            {
-                "Kind": KINDS[kind],
-                "Items": found["items"],
-                "Mixing": _estimate(found["mixing"], 2, 1),
-                "Classifier (AUC)": f"{_estimate(found['auc'], 2, 1)}, {auc}",
-                "MMD²": minus(f"{found['mmd']['value']:.3f}, {mmd}"),
-                "Inside the pictures": f"{_estimate(found['inside'])} %",
-                "Pictures inside it": f"{_estimate(found['around'])} %",
-            }
-        )
-    return pd.DataFrame(rows, dtype=object)
+    times = "{N[value]:points.2x1} [{N[low]:points.2x1}, {N[high]:points.2x1}]"
+    share = "{N[value]:points} [{N[low]:points}, {N[high]:points}] %"
+    columns = {
+        "Kind": lambda row: KINDS[row["kind"]],
+        "Items": "items",
+        "Mixing": times.replace("N", "mixing"),
+        "Classifier (AUC)": times.replace("N", "auc") + ", p = {auc[p]:p}",
+        "MMD²": lambda row: minus(write("{mmd[value]:.3f}, p = {mmd[p]:p}", row)),
+        "Inside the pictures": share.replace("N", "inside"),
+        "Pictures inside it": share.replace("N", "around"),
+    }
+    kinds = record.result["kinds"].items()
+    return tabulate([found | {"kind": kind} for kind, found in kinds], columns)
 
 
 def apart_values(record: Record) -> pd.DataFrame:
@@ -65,17 +63,13 @@ def apart_values(record: Record) -> pd.DataFrame:
 def map_trust(record: Record) -> pd.DataFrame:
     """Tabulate trustworthiness and mixing of maps by reading and perplexity: ranges over starts."""
     maps = pd.DataFrame(record.result["maps"]).groupby(["reading", "perplexity"], sort=False)
-    rows = [
-        {
-            "Reading": KINDS[reading],
-            "Perplexity": f"{perplexity:g}",
-            "Trustworthiness": span(found["trustworthiness"], 2),
-            "Mixing on the map": span(found["mixing"], 2),
-            "Mixing in the full space": f"{record.result['space'][reading]:.2f}",
-        }
-        for (reading, perplexity), found in maps
-    ]
-    return pd.DataFrame(rows)
+    rows = []
+    for (reading, perplexity), found in maps:
+        ranges = [span(found[name], 2) for name in ("trustworthiness", "mixing")]
+        full = f"{record.result['space'][reading]:.2f}"
+        rows.append([KINDS[reading], f"{perplexity:g}", *ranges, full])
+    columns = ["Reading", "Perplexity", "Trustworthiness", "Mixing on the map"]
+    return pd.DataFrame(rows, columns=[*columns, "Mixing in the full space"])
 
 
 def maps_of(record: Record, reading: str) -> pd.DataFrame:
@@ -99,31 +93,20 @@ def containment_note(record: Record) -> Note:
     said = []
     for kind in ("timbre_raw", "timbre_standardised", "spectrogram"):
         found = record.result["kinds"][kind]
-        inside, around = (percent(found[name]["value"], 0) for name in ("inside", "around"))
+        inside, around, sides, near = (
+            found[name]["value"] for name in ("inside", "around", "auc", "mixing")
+        )
+        neighbours = f"songs have {near:.2f} times the picture neighbours of a random mixture"
+        told = f"a plane puts a song on its own side of a picture {percent(sides, 0)} of the time"
+        if found["auc"]["p"] > 0.05:
+            told = f"a plane does not tell the two apart (AUC {sides:.2f})"
         said.append(
-            f"{KINDS[kind].capitalize()}: {inside} of songs are as near to pictures as pictures "
-            f"are to each other, {around} of pictures as near to songs as songs are to each "
-            f"other; {_neighbours(found['mixing'])}; {_told_apart(found['auc'])}."
+            f"{KINDS[kind].capitalize()}: {percent(inside, 0)} of songs are as near to pictures as "
+            f"pictures are to each other, {percent(around, 0)} of pictures as near to songs as "
+            f"songs are to each other; "
+            f"{neighbours if near else 'no neighbour of a song is a picture'}; {told}."
         )
     return Note("What “contained” comes to here", " ".join(said), kind="tip")
-
-
-def _estimate(found: dict[str, Any], digits: int = 1, times: int = 100) -> str:
-    return estimate(found["value"], found["low"], found["high"], digits, times=times)
-
-
-def _neighbours(mixing: dict[str, Any]) -> str:
-    if mixing["value"] == 0:
-        return "no neighbour of a song is a picture"
-    return f"songs have {mixing['value']:.2f} times the picture neighbours of a random mixture"
-
-
-def _told_apart(auc: dict[str, Any]) -> str:
-    if auc["p"] > 0.05:
-        return f"a plane does not tell the two apart (AUC {auc['value']:.2f})"
-    return (
-        f"a plane puts a song on its own side of a picture {percent(auc['value'], 0)} of the time"
-    )
 
 
 def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -133,9 +116,9 @@ def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     trustworthiness and mixing, which are written below it. One marker and colour per kind.
     """
     kept = ["perplexity", "start", "kind", "x", "y", "trustworthiness", "mixing"]
-    names = {name: name for name in kept} | {"x": "t-SNE 1", "y": "t-SNE 2"}
-    drawn = tidy("maps", maps, names)
-    ax = _bare(own_axes(ax, (7.2, 7.2)))
+    names = dict(zip(kept, kept, strict=True)) | {"x": "t-SNE 1", "y": "t-SNE 2"}
+    drawn = figures.tidy("maps", maps, names)
+    ax = figures.bare(figures.own_axes(ax, (7.2, 7.2)))
     rows, columns = (list(dict.fromkeys(maps[name])) for name in ("perplexity", "start"))
     kinds = list(dict.fromkeys(maps["kind"]))
     for (perplexity, start), found in maps.groupby(["perplexity", "start"], sort=False):
@@ -147,30 +130,21 @@ def map_grid(maps: pd.DataFrame, ax: Axes | None = None) -> Axes:
             panel.scatter(points["x"], points["y"], s=9, edgecolor="none", label=kind, **look)
         panel.set(xticks=[], yticks=[])
         panel.margins(0.06)
-        first = found.iloc[0]
-        said = f"trust {first['trustworthiness']:.2f}, mixing {first['mixing']:.2f}"
+        said = write("trust {trustworthiness:.2f}, mixing {mixing:.2f}", found.iloc[0])
         panel.set_xlabel(said, fontsize=8.5, labelpad=3)
         if row == 0:
             panel.set_title(str(start), fontsize=9.5)
         if column == 0:
             panel.set_ylabel(f"perplexity {perplexity:g}", fontsize=9.5)
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01)}
     ax.legend(
-        *panel.get_legend_handles_labels(),
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.01),
-        ncols=len(kinds),
-        frameon=False,
-        markerscale=2,
+        *panel.get_legend_handles_labels(), ncols=len(kinds), frameon=False, markerscale=2, **below
     )
-    each = maps.drop_duplicates(["perplexity", "start"])
-    texts = []
+    each, texts = maps.drop_duplicates(["perplexity", "start"]), []
     for name in ("trustworthiness", "mixing"):
-        low, high = (
-            f"{one[name]:.2f} (perplexity {one['perplexity']:g}, {one['start']})"
-            for one in _ends(each, name)
-        )
-        texts.append(f"{name} lies between {low} and {high}")
-    return hand_on(ax, drawn, f"over {len(each)} maps {', '.join(texts)}")
+        cell = f"{{{name}:.2f}} (perplexity {{perplexity:g}}, {{start}})"
+        texts.append(f"{name} lies between {' and '.join(_ends(each, name, cell))}")
+    return figures.hand_on(ax, drawn, f"over {len(each)} maps {', '.join(texts)}")
 
 
 def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -179,8 +153,9 @@ def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
     `numbers` has the columns kind, number, value, low, high and chance, all in [0, 1] or a little
     above. Kinds stand in the order in which they come, the first at the top.
     """
-    drawn = tidy("numbers by kind", numbers, {name: name for name in ("kind", "number", *_ENDS)})
-    ax = _bare(own_axes(ax, (8.4, 2.9)))
+    kept = ("kind", "number", *_ENDS)
+    drawn = figures.tidy("numbers by kind", numbers, dict(zip(kept, kept, strict=True)))
+    ax = figures.bare(figures.own_axes(ax, (8.4, 2.9)))
     kinds, names = (list(dict.fromkeys(numbers[name])) for name in ("kind", "number"))
     texts = []
     for column, name in enumerate(names):
@@ -189,8 +164,8 @@ def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for place, kind in enumerate(kinds):
             one = found[found["kind"] == kind]
             look = mark(place) | {"linestyle": "none", "markersize": 6.5, "capsize": 2.5}
-            reached = reach(one["value"], one["low"], one["high"])
-            panel.errorbar(one["value"], [-place] * len(one), xerr=reached, **look)
+            ends = figures.reach(one, "value")
+            panel.errorbar(one["value"], [-place] * len(one), xerr=ends, **look)
         chance = found["chance"].iloc[0]
         panel.axvline(chance, linestyle="--", color=GREY, lw=1.2)
         panel.set_xlim(-0.06, max(1.06, 1.06 * float(found["high"].max())))
@@ -200,35 +175,22 @@ def numbers_by_kind(numbers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=9)
         panel.set_title(name, fontsize=9.5, parse_math=False)
         panel.grid(visible=False, axis="y")
-        low, high = (f"{amount(one['value'])} ({one['kind']})" for one in _ends(found, "value"))
+        said = found.assign(said=found["value"].map(amount))
+        low, high = _ends(said, "value", "{said} ({kind})")
         texts.append(f"{name} from {low} to {high}, {amount(chance)} as if from one population")
     ax.plot([], [], "--", color=GREY, lw=1.2, label="as if from one population")
     ax.legend(loc="upper right", bbox_to_anchor=(1.0, 0.1), frameon=False)
-    return hand_on(ax, drawn, "; ".join(texts))
+    return figures.hand_on(ax, drawn, "; ".join(texts))
 
 
-def _ends(frame: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
-    """Give the rows in which a column is lowest and highest."""
-    return frame.loc[frame[name].idxmin()], frame.loc[frame[name].idxmax()]
-
-
-def _bare(ax: Axes) -> Axes:
-    """Make an axis hold nothing but panels."""
-    ax.set(xticks=[], yticks=[])
-    ax.grid(visible=False)
-    ax.spines[:].set_visible(False)
-    return ax
+def _ends(frame: pd.DataFrame, name: str, pattern: str) -> tuple[str, str]:
+    """Write the rows in which a column is lowest and highest."""
+    low, high = (frame.loc[frame[name].agg(find)] for find in ("idxmin", "idxmax"))
+    return write(pattern, low), write(pattern, high)
 
 
 def _panel(
-    ax: Axes,
-    row: int,
-    column: int,
-    rows: int,
-    columns: int,
-    *,
-    margin: tuple[float, float],
-    left: float = 0.0,
+    ax: Axes, row: int, column: int, rows: int, columns: int, *, margin: Any, left: float = 0.0
 ) -> Axes:
     """Give one of `rows` times `columns` axes within `ax`, counted from the top left.
 
@@ -248,7 +210,7 @@ def similarity_map(
     if len(kinds) != len(points):
         msg = f"labels of the map: expected {len(points)}, one a point, got {len(kinds)}"
         raise InputError(msg)
-    ax = own_axes(ax)
+    ax = figures.own_axes(ax)
     counts = {name: int(np.sum(kinds == name)) for name in dict.fromkeys(kinds)}
     for place, (name, count) in enumerate(counts.items()):
         look = mark(place) | {"alpha": 0.75, "rasterized": len(kinds) > DENSE}
@@ -265,6 +227,6 @@ def similarity_map(
             f"{amount(100 * own[kinds == name].mean())} % of {count} {name}"
             for name, count in counts.items()
         ]
-        finding = f"the nearest other mark is of the same kind for {some(shares)}"
+        finding = f"the nearest other mark is of the same kind for {figures.some(shares)}"
     drawn = pd.DataFrame({"kind": kinds, across: points[:, 0], up: points[:, 1]})
-    return hand_on(ax, drawn, finding)
+    return figures.hand_on(ax, drawn, finding)

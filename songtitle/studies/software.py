@@ -9,25 +9,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
+from songtitle import figures
 from songtitle.cache import PUBLISHED, ROOT, changed_code, code_of_text, digest, results
 from songtitle.errors import InputError
-from songtitle.figures.findings import amount, hand_on, one_line, some
-from songtitle.figures.style import (
-    COLOURS,
-    GREY,
-    legend_below,
-    line_style,
-    name_rows,
-    own_axes,
-    require,
-    tidy,
-)
-from songtitle.tables import Note, other_code, plain
+from songtitle.figures import COLOURS, GREY, amount, one_line, some
+from songtitle.tables import Note, other_code, plain, tabulate
 
 LABELS = {"seconds": "time (s)", "MB": "memory (MB)"}
-PLAIN = FuncFormatter(lambda value, _: f"{value:,.6g}")  # 0.02 and 2,000, no powers of ten
+LOST = "the group, something lost"
+MET, NOT_MET = {"s": 42, "color": COLOURS[0]}, {"s": 46, "marker": "s", "facecolor": "white"}
 
 
 def benchmarks(files: Mapping[str, Path] | None = None) -> list[dict[str, Any]]:
@@ -50,32 +42,26 @@ def ratios(found: list[dict[str, Any]]) -> pd.DataFrame:
 
 def growths(found: list[dict[str, Any]], unit: str) -> pd.DataFrame:
     """Give one row for each growth measured in `unit` ("seconds" or "MB"), with its exponent."""
-    rows = [{"subject": each["subject"], **growth} for each in found for growth in each["growth"]]
-    return pd.DataFrame([row for row in rows if row["unit"] == unit])
+    frame = pd.json_normalize(found, "growth", ["subject"])
+    return frame[frame["unit"] == unit].reset_index(drop=True)
 
 
 def ratio_table(found: list[dict[str, Any]]) -> pd.DataFrame:
     """Tabulate every ratio, what it must reach, and whom it is compared with."""
-    rows = [
-        {
-            "Case": f"{row.subject}: {row.what}",
-            "What is measured": row.quantity,
-            "Value": f"{row.value:.3g}",
-            "Bound": _bound(row.at_most, row.at_least, row.met),
-            "Peer and remarks": ". ".join(part for part in (row.peer, row.note) if part),
-        }
-        for row in ratios(found).itertuples()
-    ]
-    return pd.DataFrame(rows, dtype=object)
 
+    def bound(row: Any) -> str:
+        sides = (("at most", row["at_most"]), ("at least", row["at_least"]))
+        said = " and ".join(f"{word} {value:g}" for word, value in sides if pd.notna(value))
+        return f"{said}: {'met' if row['met'] else 'missed'}" if said else "none"
 
-def _bound(most: float | None, least: float | None, met: bool) -> str:
-    sides = [
-        f"{word} {value:g}"
-        for word, value in (("at most", most), ("at least", least))
-        if pd.notna(value)  # in a frame, what is absent may be NaN
-    ]
-    return f"{' and '.join(sides)}: {'met' if met else 'missed'}" if sides else "none"
+    columns = {
+        "Case": "{subject}: {what}",
+        "What is measured": "quantity",
+        "Value": "{value:.3g}",
+        "Bound": bound,
+        "Peer and remarks": lambda row: ". ".join(filter(None, (row["peer"], row["note"]))),
+    }
+    return tabulate(ratios(found).to_dict("records"), columns)
 
 
 def speed_note(found: list[dict[str, Any]]) -> Note:
@@ -103,32 +89,28 @@ def growth_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     legend gives. Rows of several units do not fit one axis and are refused.
     """
     columns = ["what", "against", "exponent", "sizes", "values"]
-    require(frame, [*columns, "unit"], "growth")
+    figures.require(frame, [*columns, "unit"], "growth")
     units, counted = list(dict.fromkeys(frame["unit"])), list(dict.fromkeys(frame["against"]))
     if len(units) > 1:
         msg = f"growth: expected one unit an axis, got {', '.join(units)}; draw them one by one"
         raise InputError(msg)
-    ax = own_axes(ax)
+    ax = figures.own_axes(ax)
     for place, row in enumerate(frame.to_dict("records")):
         named = row["what"] if len(counted) == 1 else f"{row['what']}, by {row['against']}"
-        label = f"{named}: exponent {row['exponent']:.2f}"
-        ax.plot(row["sizes"], row["values"], label=label, **line_style(place))
+        look = figures.line_style(place) | {"label": f"{named}: exponent {row['exponent']:.2f}"}
+        ax.plot(row["sizes"], row["values"], **look)
     size, value = f"size ({', '.join(counted)})", LABELS.get(units[0], units[0])
     ax.set(xscale="log", yscale="log", xlabel=size, ylabel=value)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(PLAIN)
-        axis.set_minor_formatter(NullFormatter())
-    legend_below(ax, ncols=2)
-    steep, flat = (
-        f"{row['what']}, exponent {row['exponent']:.2f}"
-        for row in (frame.loc[frame["exponent"].idxmax()], frame.loc[frame["exponent"].idxmin()])
-    )
+    _plain_ticks(ax.xaxis, ax.yaxis)
+    figures.legend_below(ax, ncols=2)
+    ends = (frame.loc[frame["exponent"].agg(find)] for find in ("idxmax", "idxmin"))
+    steep, flat = (f"{row['what']}, exponent {row['exponent']:.2f}" for row in ends)
     finding = f"the line is {steep}"
     if len(frame) > 1:
         finding = f"{len(frame)} lines; the steepest is {steep}, the flattest {flat}"
-    names = {name: name for name in columns} | {"sizes": size, "values": value}
-    return hand_on(ax, tidy("growth", frame.explode(["sizes", "values"]), names), finding)
+    names = dict(zip(columns, columns, strict=True)) | {"sizes": size, "values": value}
+    drawn = figures.tidy("growth", frame.explode(["sizes", "values"]), names)
+    return figures.hand_on(ax, drawn, finding)
 
 
 def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -140,11 +122,10 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     met, a hollow square not, a caret at the edge is met by more than fifty times.
     """
     columns = ["subject", "what", "quantity", "value", "at_most", "at_least"]
-    require(frame, columns, "benchmarks")
-    sides = frame[["value", "at_most", "at_least"]].astype(float)
+    figures.require(frame, columns, "benchmarks")
+    value, most, least = (frame[name].astype(float) for name in columns[3:])
     # `at_least` of a value that is 0 is infinitely far off.
-    both = [sides["value"] / sides["at_most"], sides["at_least"] / sides["value"]]
-    share = pd.concat(both, axis=1).max(axis=1)
+    share = pd.concat([value / most, least / value], axis=1).max(axis=1)
     bounded, shares = frame[share.notna()], share.dropna().to_numpy()
     if bounded.empty:
         msg = "benchmarks: expected rows with a bound, got none; show them as a table"
@@ -158,11 +139,10 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     drawn = np.clip(shares, left, right)
     met, off = shares <= 1, shares < left
     ax.hlines(places, np.minimum(drawn, 1), np.maximum(drawn, 1), color="0.75", lw=1.4, zorder=1)
-    missed = {"facecolor": "white", "edgecolor": COLOURS[3], "linewidth": 1.8}
     for chosen, look in (
-        (off, {"s": 42, "marker": "<", "color": COLOURS[0]}),
-        (met & ~off, {"s": 42, "color": COLOURS[0], "label": "met"}),
-        (~met, {"s": 46, "marker": "s", "label": "not met"} | missed),
+        (off, MET | {"marker": "<"}),
+        (met & ~off, MET | {"label": "met"}),
+        (~met, NOT_MET | {"label": "not met", "edgecolor": COLOURS[3], "linewidth": 1.8}),
     ):
         ax.scatter(drawn[chosen], places[chosen], zorder=2, **look)
     ax.axvline(1, color=GREY, lw=1.4, linestyle="--", label="the bound")
@@ -170,17 +150,24 @@ def ratio_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for place, share in enumerate(shares):
         text = f"{share:.2f}" if share >= 0.01 or share == 0 else f"{share:.0e}"
         _write_beside(ax, text, max(drawn[place], 1), place, color="0.25")
-    name_rows(ax, names, "measured value / its bound (ratio)", size=8.5, linespacing=1.15)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(PLAIN)
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    legend_below(ax, drop=0.65 / height)
+    figures.name_rows(ax, names, "measured value / its bound (ratio)", size=8.5, linespacing=1.15)
+    _plain_ticks(ax.xaxis)
+    figures.legend_below(ax, drop=0.65 / height)
     worst = int(np.argmax(shares))
     text = f"{int(met.sum())} of {len(names)} ratios meet their bound; "
-    text += "the furthest beyond it is " if not met.all() else "the nearest to it is "
+    text += f"the {'nearest to' if met.all() else 'furthest beyond'} it is "
     text += f"{names[worst]}, at {amount(shares[worst])} times its bound"
     kept = {"measured": map(one_line, names), ax.get_xlabel(): shares}
-    return hand_on(ax, pd.DataFrame(kept | {"met": np.where(met, "yes", "no")}), one_line(text))
+    kept |= {"met": np.where(met, "yes", "no")}
+    return figures.hand_on(ax, pd.DataFrame(kept), text)
+
+
+def _plain_ticks(*axes: Any) -> None:
+    """Write numbers without powers of ten on logarithmic axes."""
+    for axis in axes:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(figures.PLAIN)
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _write_beside(ax: Axes, text: str, x: Any, y: Any, **look: Any) -> None:
@@ -202,26 +189,9 @@ def faults(path: Path | None = None) -> dict[str, Any]:
     return found
 
 
-def fault_frame(found: dict[str, Any]) -> pd.DataFrame:
-    """Give one row for each fault: `group, name, outcome, tried, survived, lost, seconds`."""
-    return pd.DataFrame(found["rows"])
-
-
-def fault_table(found: dict[str, Any]) -> pd.DataFrame:
-    """Tabulate every fault, how often it was planted, and what a reader gets instead of a loss."""
-    columns = {
-        "name": "What happens when …",
-        "outcome": "What you get",
-        "tried": "Tried",
-        "survived": "Survived",
-        "lost": "Lost",
-    }
-    return tidy("faults", fault_frame(found), columns).astype(object)
-
-
 def fault_facts(found: dict[str, Any]) -> dict[str, Any]:
     """Count what prose may quote: kinds and groups, and times tried, survived and lost."""
-    frame = fault_frame(found)
+    frame = pd.DataFrame(found["rows"])
     sums = {f"faults.{name}": int(frame[name].sum()) for name in ("tried", "survived", "lost")}
     groups = frame.groupby("group")["tried"].sum()
     by_group = {f"faults.{group}.tried": int(tried) for group, tried in groups.items()}
@@ -230,10 +200,16 @@ def fault_facts(found: dict[str, Any]) -> dict[str, Any]:
 
 def fault_note(found: dict[str, Any]) -> Note:
     """Say on what machine, how long and by which code the faults were planted."""
-    made, frame = found["provenance"], fault_frame(found)
+
+    def code_now(test: str) -> str | None:
+        """Hash the code that a file of tests tries, as it is now."""
+        file = ROOT / test
+        return digest(code_of_text(file.read_text("utf-8"))) if file.is_file() else None
+
+    made, frame = found["provenance"], pd.DataFrame(found["rows"])
     commits = ", ".join(sorted(frame["commit"].unique()))
     older = sum(
-        not row.get("code") or row["code"] != _code_now(row["test"]) for row in found["rows"]
+        not row.get("code") or row["code"] != code_now(row["test"]) for row in found["rows"]
     )
     said = f" {older} of {len(frame)} kinds were tried on other code than this clone's."
     return Note(
@@ -247,12 +223,6 @@ def fault_note(found: dict[str, Any]) -> Note:
     )
 
 
-def _code_now(test: str) -> str | None:
-    """Hash the code that a file of tests tries, as it is now."""
-    file = ROOT / test
-    return digest(code_of_text(file.read_text("utf-8"))) if file.is_file() else None
-
-
 def fault_dots(faults: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw times tried, logarithmic: a row a group, a hollow dot a fault, a full one their sum.
 
@@ -260,31 +230,27 @@ def fault_dots(faults: pd.DataFrame, ax: Axes | None = None) -> Axes:
     square, also in another colour, for its sum. Groups stand in the order in which they come.
     """
     names = {"what": "what", "group": "group", "tried": "times tried", "lost": "lost"}
-    each = tidy("faults", faults.assign(what="one fault"), names)
+    each = figures.tidy("faults", faults.assign(what="one fault"), names)
     sums = faults.groupby("group", sort=False)[["tried", "lost"]].sum().reset_index()
-    ax = own_axes(ax, (6.2, 0.5 * len(sums) + 0.5))
+    ax = figures.own_axes(ax, (6.2, 0.5 * len(sums) + 0.5))
     groups = list(sums["group"])
     hollow = {"facecolor": "none", "edgecolor": COLOURS[0], "label": "one fault"}
     ax.scatter(faults["tried"], faults["group"].map(groups.index), s=34, **hollow)
-    for lost, look in (
-        (False, {"marker": "o", "color": COLOURS[0], "label": "the group, nothing lost"}),
-        (True, {"marker": "s", "color": COLOURS[3], "label": "the group, something lost"}),
+    for those, look in (
+        (sums[sums["lost"] == 0], {"color": COLOURS[0], "label": "the group, nothing lost"}),
+        (sums[sums["lost"] > 0], {"marker": "s", "color": COLOURS[3], "label": LOST}),
     ):
-        those = sums[(sums["lost"] > 0) == lost]
         if len(those):
             ax.scatter(those["tried"], those.index, s=70, **look)
             for place, tried in those["tried"].items():
                 _write_beside(ax, f"{tried:,}", tried, place)
-    name_rows(ax, groups, "times tried (logarithmic)")
+    figures.name_rows(ax, groups, "times tried (logarithmic)")
     ax.set(xscale="log", xlim=(0.7 * faults["tried"].min(), 2.5 * sums["tried"].max()))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    legend_below(ax, drop=1 / (len(sums) + 1))
+    ax.xaxis.set_major_formatter(figures.PLAIN)
+    figures.legend_below(ax, drop=1 / (len(sums) + 1))
     order = sums.sort_values("tried", ascending=False, kind="stable")
     said = some([f"{row.group} {row.tried:,}" for row in order.itertuples()], most=8)
-    total = int(sums["lost"].sum())
-    losses = f"{total:,}" if total else "none"
-    return hand_on(
-        ax,
-        pd.concat([each, tidy("faults", sums.assign(what="group"), names)]),
-        f"{int(sums['tried'].sum()):,} faults were planted, {losses} of them with a loss: {said}.",
-    )
+    tried, lost = int(sums["tried"].sum()), int(sums["lost"].sum())
+    drawn = pd.concat([each, figures.tidy("faults", sums.assign(what="group"), names)])
+    found = f"{tried:,} faults were planted, {f'{lost:,}' if lost else 'none'} of them with a loss"
+    return figures.hand_on(ax, drawn, f"{found}: {said}.")

@@ -10,6 +10,7 @@ from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from songtitle import figures
 from songtitle.cache import Record
 from songtitle.config import PRESETS, ExperimentConfig, setting
 from songtitle.experiment.switchboard import (
@@ -20,10 +21,9 @@ from songtitle.experiment.switchboard import (
     Settings,
     taken,
 )
-from songtitle.figures.findings import amount, hand_on, one_line
-from songtitle.figures.style import COLOURS, GREY, name_rows, own_axes, reach, require
-from songtitle.fmt import interval, points
-from songtitle.studies.labs import moved
+from songtitle.figures import COLOURS, GREY, amount
+from songtitle.fmt import write
+from songtitle.studies.labs import MOVED
 from songtitle.tables import Markup, definition_note, origin, short_name
 
 # Pages of the book by the name of their file, as a reader of a table knows them.
@@ -40,16 +40,16 @@ STANDS_OUT, LUCK = "score: stands out", "score: not told from luck"
 OVER_CHANCE, NOT_TOUCHED = "gain over chance", "not touched"
 CLEAR: dict[str, Any] = {"facecolor": COLOURS[0], "edgecolor": COLOURS[0], "linewidth": 0.9}
 BARS = {STANDS_OUT: CLEAR, LUCK: CLEAR | {"facecolor": "white", "hatch": "////"}}
+_DIAMOND = {"facecolor": COLOURS[1], "edgecolor": "black", "linewidth": 0.6}
 MARKS: dict[str, dict[str, Any]] = {
-    OVER_CHANCE: {
-        "marker": "D",
-        "s": 22,
-        "facecolor": COLOURS[1],
-        "edgecolor": "black",
-        "linewidth": 0.6,
-    },
+    OVER_CHANCE: {"marker": "D", "s": 22} | _DIAMOND,
     NOT_TOUCHED: {"marker": "_", "s": 60, "color": GREY},
 }
+_STANDING = (
+    "{score:points} (chance {chance:points})\n"
+    "gain {gain:points} [{gain_low:points}, {gain_high:points}]"
+)
+_MEASURES = {"score": "the score", "gain": "the gain over chance"}
 
 
 def open_questions() -> pd.DataFrame:
@@ -71,61 +71,53 @@ def open_questions() -> pd.DataFrame:
 
 
 def sides() -> pd.DataFrame:
-    """Tabulate which answer each preset gives to each question that is a matter of settings."""
+    """Tabulate which answer each preset gives to each question that is a matter of settings, or its
+    own values where they are none of the answers."""
+
+    def side(config: ExperimentConfig, question: Assumption, change: Settings) -> str:
+        if answer := taken(config, question):
+            return answer.label
+        return ", ".join(str(setting(config, name)) for name in change.fields)
+
     shown = {name: config for name, config in PRESETS.items() if name != "tiny"}
     rows = [
-        [each.name, *(_side(config, each) for config in shown.values())]
+        [each.name, *(side(config, each, each.default.change) for config in shown.values())]
         for each in ASSUMPTIONS
         if isinstance(each.default.change, Settings)
     ]
     return pd.DataFrame(rows, columns=["Question", *shown])
 
 
-def _side(config: ExperimentConfig, question: Assumption) -> str:
-    """Give the answer of a preset, or its own values where they are none of the answers."""
-    answer = taken(config, question)
-    if answer:
-        return answer.label
-    change = question.default.change
-    assert isinstance(change, Settings)
-    return ", ".join(str(setting(config, name)) for name in change.fields)
-
-
 def tornado_panels(record: Record) -> list[tuple[str, pd.DataFrame, float]]:
     """Give title, changes and luck of each tornado plot: readings, then what is made otherwise.
 
     Each of the two has one panel an input, of the same rows in the same order: that of the largest
-    bar a change has, as a share of the longest bar of its panel. Without a yardstick, luck is 0.
+    bar a change has, as a share of the longest bar of its panel. Luck is how far another order of
+    the batches moves the score, in [0, 1]; without a yardstick, it is 0.
     """
-    rows = changes_of(record)
-    panels = []
+    rows, panels = changes_of(record), []
+    yardstick = rows["question"] == YARDSTICK
+    luck = rows[yardstick].set_index("input")["score_change"].abs().groupby(level=0).max()
     for reads in (True, False):
-        block = rows[((rows["kind"] == "reading") == reads) & (rows["question"] != YARDSTICK)]
-        if block.empty:
-            continue
+        block = rows[((rows["kind"] == "reading") == reads) & ~yardstick]
         wide = block.pivot(index="name", columns="input", values="score_change").abs()
         order = (wide / wide.max().where(wide.max() > 0, 1)).max(axis=1)
         order = order.sort_values(ascending=False, kind="stable").index
-        for name in inputs(record):
+        for name in inputs(record) if len(block) else ():
             frame = block[block["input"] == name].set_index("name").reindex(order).reset_index()
-            luck = 0.0 if reads else _luck(rows, name)
             title = f"{name}\n{'read' if reads else 'made'} otherwise"
-            panels.append((title, frame, luck))
+            panels.append((title, frame, 0.0 if reads else float(luck.get(name, 0.0))))
     return panels
 
 
 def switch_table(record: Record) -> pd.DataFrame:
     """Tabulate what each change does to each input, in percent points, and what stands out."""
-    names = inputs(record)
-    stands = {row["input"]: _standing(row) for row in record.result["default"]}
-    perplexity = f"{record.result['valid_perplexity']:.2f}"
-    rows = [["nothing", perplexity, *(stands[name] for name in names), None]]
+    names, moves = inputs(record), {name: MOVED.replace("N", name) for name in _MEASURES}
+    cell = f"{_STANDING}\nscore {moves['score']}\ngain {moves['gain']}"
+    stands = {row["input"]: write(_STANDING, row) for row in record.result["default"]}
+    rows = [["nothing", f"{record.result['valid_perplexity']:.2f}", *map(stands.get, names), None]]
     for change in record.result["changes"]:
-        cells = {
-            row["input"]: f"{_standing(row)}\nscore {moved(row, 'score')}\ngain "
-            f"{moved(row, 'gain')}"
-            for row in change["rows"]
-        }
+        cells = {row["input"]: write(cell, row) for row in change["rows"]}
         trained = change["valid_perplexity"]
         shown = None if trained is None else f"{trained:.2f}"
         rows.append([_name(change), shown, *map(cells.get, names), _verdict(change)])
@@ -147,20 +139,15 @@ def changes_of(record: Record) -> pd.DataFrame:
 def switched(record: Record) -> dict[str, str]:
     """Give what prose may quote: how many changes there are, how many stand out, the largest."""
     rows = _thrown(record)
-    said = {
-        "switches.changes": f"{rows['name'].nunique()}",
-        "switches.bars": f"{len(rows)}",
-        "switches.score": f"{rows['score_clear'].sum()}",
-        "switches.gain": f"{rows['gain_clear'].sum()}",
-    }
+    said = {"switches.changes": f"{rows['name'].nunique()}", "switches.bars": f"{len(rows)}"}
+    said |= {f"switches.{name}": f"{rows[f'{name}_clear'].sum()}" for name in _MEASURES}
     for name in inputs(record):
         mine = rows[rows["input"] == name]
-        for measure in ("score", "gain") if len(mine) else ():
+        for measure in _MEASURES if len(mine) else ():
             row = mine.loc[mine[f"{measure}_change"].abs().idxmax()]
-            change, low, high = (row[f"{measure}_change{end}"] for end in ("", "_low", "_high"))
+            change, ends = write(MOVED.replace("N", measure), row).split(" ", 1)
             key = f"switches.{short_name(name)}.{measure}"
-            said |= {f"{key}.name": row["name"], key: points(change, sign="+")}
-            said[f"{key}.range"] = interval(low, high, sign="+")
+            said |= {f"{key}.name": row["name"], key: change, f"{key}.range": ends}
     return said
 
 
@@ -168,7 +155,7 @@ def switch_summary(record: Record) -> str:
     """Say in a few sentences what the switchboard found."""
     rows = _thrown(record)
     parts = [f"{rows['name'].nunique()} switches, {len(rows)} bars."]
-    for measure, meaning in (("score", "the score"), ("gain", "the gain over chance")):
+    for measure, meaning in _MEASURES.items():
         clear = rows[rows[f"{measure}_clear"]]
         if clear.empty:
             parts.append(f"None moves {meaning} further than luck would.")
@@ -177,7 +164,8 @@ def switch_summary(record: Record) -> str:
         parts.append(
             f"{len(clear)} bars move {meaning} further than luck would, "
             f"{(clear['kind'] == 'reading').sum()} of them by reading the same answers otherwise. "
-            f"The largest is “{first['name']}” on {first['input']}: {moved(first, measure)}."
+            f"The largest is “{first['name']}” on {first['input']}: "
+            f"{write(MOVED.replace('N', measure), first)}."
         )
     return " ".join(parts)
 
@@ -215,17 +203,6 @@ def _name(change: dict[str, Any]) -> str:
     return f"{change['question'].replace('_', ' ')}: {change['before']} → {change['label']}"
 
 
-def _luck(rows: pd.DataFrame, name: str) -> float:
-    """Give how far another order of the batches moves the score of an input, in [0, 1]."""
-    sizes = rows.loc[(rows["question"] == YARDSTICK) & (rows["input"] == name), "score_change"]
-    return 0.0 if sizes.empty else float(sizes.abs().max())
-
-
-def _standing(row: dict[str, Any]) -> str:
-    gain = f"{100 * row['gain']:.1f} {interval(row['gain_low'], row['gain_high'])}"
-    return f"{points(row['score'])} (chance {points(row['chance'])})\ngain {gain}"
-
-
 def _verdict(change: dict[str, Any]) -> str:
     """Say what a change clearly moves."""
     if all(row["score_change"] == 0 == row["gain_change"] for row in change["rows"]):
@@ -233,7 +210,7 @@ def _verdict(change: dict[str, Any]) -> str:
     if change["question"] == YARDSTICK:
         return "the yardstick"
     found = []
-    for measure in ("score", "gain"):
+    for measure in _MEASURES:
         clear = [short_name(row["input"]) for row in change["rows"] if row[f"{measure}_clear"]]
         found += [f"{measure} of {', '.join(clear)}"] if clear else []
     return "; ".join(found) or "nothing stands out"
@@ -249,53 +226,44 @@ def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None)
     touch this input, and has a dash at 0. Within `luck` on either side of 0, shaded, other orders
     of the training batches move the score as far.
     """
-    columns = ["score_change", "score_change_low", "score_change_high", "gain_change"]
-    require(changes, ["name", "score_clear", *columns], "changes")
-    ax = own_axes(ax)
+    label, gain = "change (percent points)", f"{OVER_CHANCE} (percent points)"
+    ends = {"score_change": label, "score_change_low": "low", "score_change_high": "high"}
+    shares = ends | {"gain_change": gain}
+    names = {"name": "switch"} | shares | {"score_clear": "verdict"}
+    drawn = figures.tidy("changes", changes, names, percent=shares).reset_index(drop=True)
+    ax = figures.own_axes(ax)
     if luck:
         ax.axvspan(-100 * luck, 100 * luck, color="0.9", zorder=0)
-    value, low, high, gain = (100 * changes[name].to_numpy(float) for name in columns)
-    touched = np.isfinite(value)
-    clear = changes["score_clear"].eq(True).to_numpy(bool)
-    verdict = np.where(touched, np.where(clear, STANDS_OUT, LUCK), NOT_TOUCHED)
-    places = np.arange(len(changes))
-    for label, style in BARS.items():
-        chosen = verdict == label
-        ax.barh(places[chosen], value[chosen], height=0.62, zorder=2, label=label, **style)
-    look: dict[str, Any] = {
-        "fmt": "none",
-        "ecolor": "0.25",
-        "elinewidth": 1.1,
-        "capsize": 2,
-        "zorder": 3,
-    }
-    ax.errorbar(value[touched], places[touched], xerr=reach(value, low, high)[:, touched], **look)
-    for label, at, chosen in (
-        (OVER_CHANCE, gain, touched),
-        (NOT_TOUCHED, np.zeros(len(changes)), ~touched),
-    ):
-        ax.scatter(at[chosen], places[chosen], zorder=4, label=label, **MARKS[label])
+    touched, clear = drawn[label].notna(), drawn["verdict"].eq(True)
+    drawn["verdict"] = np.where(touched, np.where(clear, STANDS_OUT, LUCK), NOT_TOUCHED)
+    for said, style in BARS.items():
+        bars = drawn[drawn["verdict"] == said]
+        ax.barh(bars.index, bars[label], height=0.62, zorder=2, label=said, **style)
+    found = drawn[touched]
+    look: dict[str, Any] = {"fmt": "none", "ecolor": "0.25", "elinewidth": 1.1, "capsize": 2}
+    ax.errorbar(found[label], found.index, xerr=figures.reach(found, label), zorder=3, **look)
+    ax.scatter(found[gain], found.index, zorder=4, label=OVER_CHANCE, **MARKS[OVER_CHANCE])
+    dashes = drawn.index[~touched]
+    ax.scatter(0 * dashes, dashes, zorder=4, label=NOT_TOUCHED, **MARKS[NOT_TOUCHED])
     ax.axvline(0, color="0.3", lw=1, zorder=3)
     ax.use_sticky_edges = False  # a bar's foot at 0 needs room on its other side, too
     ax.margins(x=0.08)
-    if not np.nan_to_num([low, high, gain]).any() and not luck:
+    if not drawn[["low", "high", gain]].fillna(0).any(axis=None) and not luck:
         ax.set_xlim(-1, 1)
-    name_rows(ax, list(changes["name"]), "change (percent points)", size=9)
+    figures.name_rows(ax, list(drawn["switch"]), label, size=9)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    switches = changes["name"].map(one_line)
-    drawn = {"switch": switches, ax.get_xlabel(): value, "low": low, "high": high}
-    drawn |= {f"{OVER_CHANCE} (percent points)": gain, "verdict": verdict}
-    span = {"switch": ["another batch order"], "low": [-100 * luck], "high": [100 * luck]}
-    both = [pd.DataFrame(drawn), *([pd.DataFrame(span)] if luck else [])]
+    drawn["switch"] = drawn["switch"].map(figures.one_line)
     finding = "no switch touches it"
     if touched.any():
-        most = int(np.nanargmax(np.abs(value)))
+        most = found.loc[found[label].abs().idxmax()]
         finding = (
-            f"moved most by {switches.iloc[most]}, {amount(value[most])} points "
-            f"({amount(low[most])} to {amount(high[most])}); "
-            f"{int((clear & touched).sum())} of {int(touched.sum())} stand out"
+            f"moved most by {most['switch']}, {amount(most[label])} points "
+            f"({amount(most['low'])} to {amount(most['high'])}); "
+            f"{int((clear & touched).sum())} of {len(found)} stand out"
         )
-    return hand_on(ax, pd.concat(both), finding)
+    span = {"switch": ["another batch order"], "low": [-100 * luck], "high": [100 * luck]}
+    whole = pd.concat([drawn, pd.DataFrame(span)]) if luck else drawn
+    return figures.hand_on(ax, whole, finding)
 
 
 def tornado_legend(figure: Figure) -> Legend:

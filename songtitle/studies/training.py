@@ -15,12 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from safetensors import safe_open
 
+from songtitle import figures
 from songtitle.cache import Record, read_json
 from songtitle.config import ExperimentConfig
 from songtitle.experiment.corpora import corpora
-from songtitle.figures.findings import amount, extremes, hand_on
-from songtitle.figures.style import mark, own_axes, require, require_some
-from songtitle.fmt import estimate, p_value, points
+from songtitle.figures import amount
+from songtitle.fmt import ESTIMATE
+from songtitle.tables import tabulate
 from songtitle.training.checkpoints import MODEL, best_checkpoint
 
 DECODERS = {"lstm": "LSTM", "attention": "LSTM with attention", "transformer": "transformer"}
@@ -28,10 +29,9 @@ DECODERS = {"lstm": "LSTM", "attention": "LSTM with attention", "transformer": "
 
 def perplexities(record: Record) -> pd.DataFrame:
     """Tabulate the perplexity of the captioner kept, and of its controls."""
-    history = pd.DataFrame(record.result["history"])
-    best = history.loc[history["valid_perplexity"].idxmin()]
+    best = min(record.result["history"], key=lambda row: row["valid_perplexity"])
     rows = [
-        [f"captioner, epoch {best['epoch']:.0f}", record.result["valid_perplexity"]],
+        [f"captioner, epoch {best['epoch']}", record.result["valid_perplexity"]],
         ["the same, pictures permuted", record.result["permuted_pictures_perplexity"]],
         ["unigram model", record.result["unigram_perplexity"]],
     ]
@@ -40,21 +40,20 @@ def perplexities(record: Record) -> pd.DataFrame:
 
 def comparison(record: Record) -> pd.DataFrame:
     """Tabulate each encoder with each decoder: perplexity and control, BLEU-1 and chance, cost."""
-    rows = [
-        {
-            "Encoder": row["encoder"],
-            "Decoder": row["decoder"],
-            "Perplexity (wrong pictures)": f"{row['valid_perplexity']:.2f} "
-            f"({row['permuted_pictures_perplexity']:.2f})",
-            "BLEU-1": estimate(row["score"], row["low"], row["high"]),
-            "Chance": f"{points(row['chance'])} (p = {p_value(row['p'])})",
-            "Million weights": f"{row['parameters'] / 1e6:.1f} + "
-            f"{row['backbone_parameters'] / 1e6:.1f}",
-            "Seconds": f"{times['epoch_seconds']:.1f} + {times['encode_seconds']:.0f}",
-        }
-        for row, times in zip(record.result["rows"], record.timing["rows"], strict=True)
-    ]
-    return pd.DataFrame(rows, dtype=object)
+    columns = {
+        "Encoder": "encoder",
+        "Decoder": "decoder",
+        "Perplexity (wrong pictures)": "{valid_perplexity:.2f} "
+        "({permuted_pictures_perplexity:.2f})",
+        "BLEU-1": ESTIMATE,
+        "Chance": "{chance:points} (p = {p:p})",
+        "Million weights": lambda row: (
+            f"{row['parameters'] / 1e6:.1f} + {row['backbone_parameters'] / 1e6:.1f}"
+        ),
+        "Seconds": "{epoch_seconds:.1f} + {encode_seconds:.0f}",
+    }
+    rows = zip(record.result["rows"], record.timing["rows"], strict=True)
+    return tabulate([row | times for row, times in rows], columns)
 
 
 def perplexity_by_epoch(
@@ -65,28 +64,25 @@ def perplexity_by_epoch(
     `history` has the columns epoch, train_perplexity and valid_perplexity. Each reference, such
     as a unigram model, is a horizontal line named in the legend.
     """
-    require(history, ["epoch", "train_perplexity", "valid_perplexity"], "training history")
-    ax = own_axes(ax)
-    label, found = "perplexity (per token)", []
+    columns = ["epoch", "train_perplexity", "valid_perplexity"]
+    figures.require(history, columns, "training history")
+    ax, label = figures.own_axes(ax), "perplexity (per token)"
+    found = history[columns].set_axis(["epoch", "training", "validation"], axis="columns")
     for place, (split, line) in enumerate([("training", "-"), ("validation", "--")]):
-        values = history[f"{split[:5]}_perplexity"]
-        ax.plot(history["epoch"], values, line, label=split, **mark(place))
-        found.append(pd.DataFrame({"of": split, "epoch": history["epoch"], label: values}))
+        ax.plot(found["epoch"], found[split], line, label=split, **figures.mark(place))
+    drawn = found.melt("epoch", var_name="of", value_name=label)[["of", "epoch", label]]
     dashes = [(0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (10, 3)), (0, (3, 1, 1, 1, 1, 1))]
+    said = [figures.extremes(drawn, label, at="epoch", of="of")]
     for place, (name, value) in enumerate(references.items()):
-        dash = dashes[place % len(dashes)]
-        ax.axhline(value, linestyle=dash, color="0.3", lw=1.4, label=f"{name}: {value:.1f}")
+        look: dict[str, Any] = {"linestyle": dashes[place % len(dashes)], "color": "0.3", "lw": 1.4}
+        ax.axhline(value, label=f"{name}: {value:.1f}", **look)
+        said.append(f"{name} is at {amount(value)}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="epoch", ylabel=label)
     ax.set_ylim(bottom=0)
     ax.legend()
-    drawn = pd.concat(found)
-    levels = [f"{name} is at {amount(value)}" for name, value in references.items()]
-    finding = "; ".join([extremes(drawn, label, at="epoch", of="of"), *levels])
-    if references:
-        level = pd.DataFrame({"of": references.keys(), label: references.values()})
-        drawn = pd.concat([drawn, level])
-    return hand_on(ax, drawn, finding)
+    levels = pd.DataFrame({"of": references.keys(), label: references.values()})
+    return figures.hand_on(ax, pd.concat([drawn, levels]) if references else drawn, "; ".join(said))
 
 
 def example_caption(config: ExperimentConfig) -> list[str]:
@@ -112,7 +108,7 @@ class Box:
     """One stage of a model: what it is, the shape it hands on, and a remark."""
 
     title: str
-    shape: str
+    shape: str = ""
     note: str = ""
 
 
@@ -144,7 +140,7 @@ def draw_captioner(
     words: Sequence[str],
     ax: Axes | None = None,
     *,
-    decoder: Box = Box("LSTM", ""),
+    decoder: Box = Box("LSTM"),
 ) -> Axes:
     """Draw an encoder feeding a decoder unrolled over time (Figs. 1, 3 and 4).
 
@@ -152,21 +148,17 @@ def draw_captioner(
     then come the begin mark and `words`, each step giving the word after. Of more than five
     words the middle is left out.
     """
-    require_some(encoder, "encoder")
-    require_some(words, "caption")
-    ax = own_axes(ax, (8.0, max(3.6, 0.35 + 0.88 * len(encoder))))
-    page = _page(ax)
-    column = _band(ax, Bbox.from_extents(0, 0, 0.27 * page.x1, page.y1), "encoder")
-    about = f"decoder ({decoder.note})" if decoder.note else "decoder"
-    steps = _band(
-        ax,
-        Bbox.from_extents(0.27 * page.x1 + GAP, 0, page.x1, page.y1),
-        f"{about}, one network unrolled over time",
-    )
+    figures.require_some(encoder, "encoder")
+    figures.require_some(words, "caption")
+    ax = figures.own_axes(ax, (8.0, max(3.6, 0.35 + 0.88 * len(encoder))))
+    page, about = _page(ax), f"decoder ({decoder.note})" if decoder.note else "decoder"
+    left, right = 0.27 * page.x1, 0.27 * page.x1 + GAP
+    column = _band(ax, Bbox.from_extents(0, 0, left, page.y1), "encoder")
+    area = Bbox.from_extents(right, 0, page.x1, page.y1)
+    steps = _band(ax, area, f"{about}, one network unrolled over time")
     stack = _grid(column, len(encoder), 1)
     _boxes(ax, encoder, stack, BLUE)
-    for above, below in pairwise(stack):
-        _arrow(ax, _at(above, "S"), _at(below, "N"))
+    _chain(ax, stack, "S", "N")
 
     shown = list(words) if len(words) <= 5 else [*words[:3], "…", words[-1]]
     times = ["−1", *(str(t) for t in range(len(shown) + 1))]
@@ -178,32 +170,26 @@ def draw_captioner(
 
     def row(start: int, y: float, height: float) -> list[Bbox]:
         left = steps.x0 + pitch / 2 - wide / 2
-        return [
-            Bbox.from_bounds(left + i * pitch, y, wide, height) for i in range(start, len(times))
-        ]
+        places = range(start, len(times))
+        return [Bbox.from_bounds(left + i * pitch, y, wide, height) for i in places]
 
     cells = row(0, steps.y0 + line + (steps.height - line) / 2 - large / 2, large)
     inputs, outputs = row(1, steps.y0 + line, small), row(1, steps.y1 - small, small)
     _boxes(ax, [Box(decoder.title, decoder.shape)] * len(cells), cells, ORANGE)
-    tokens = [Box(word, "") for word in ["<bos>", *shown, "<eos>"]]
+    tokens = [Box(word) for word in ["<bos>", *shown, "<eos>"]]
     _boxes(ax, [*tokens[:-1], *tokens[1:]], [*inputs, *outputs], GREEN)
-    for cell, below, above in zip(cells[1:], inputs, outputs, strict=True):
-        _arrow(ax, _at(below, "N"), _at(cell, "S"))
-        _arrow(ax, _at(cell, "N"), _at(above, "S"))
-    for one, next_ in pairwise(cells):
-        _arrow(ax, _at(one, "E"), _at(next_, "W"))
+    for through in zip(inputs, cells[1:], outputs, strict=True):
+        _chain(ax, through, "N", "S")
+    _chain(ax, cells, "E", "W")
     for cell, time in zip(cells, times, strict=True):
         ax.text(_at(cell, "S")[0], steps.y0 + 4, f"t = {time}", size=8, color=EDGE, ha="center")
-
     last, first = stack[-1], _at(cells[0], "S")
     entry = min(max(_at(inputs[0], "C")[1], last.y0 + PAD), last.y1 - PAD)
     _arrow(ax, (last.x1, entry), (first[0], entry), first)
-    return hand_on(
-        ax,
-        _frame(encoder=encoder, decoder=[decoder], words=[Box(word, "") for word in words]),
-        f"encoder: {_in_order(encoder)}; decoder: {_in_order([decoder])}, which reads "
-        f"<bos> {' '.join(words)} and gives {' '.join(words)} <eos>",
-    )
+    said = ", which reads <bos> {0} and gives {0} <eos>".format(" ".join(words))
+    groups = {"encoder": encoder, "decoder": [decoder], "words": [Box(word) for word in words]}
+    finding = f"encoder: {_in_order(encoder)}; decoder: {_in_order([decoder])}{said}"
+    return figures.hand_on(ax, _frame(groups), finding)
 
 
 def draw_two_steps(source: Sequence[Box], target: Sequence[Box], ax: Axes | None = None) -> Axes:
@@ -211,30 +197,24 @@ def draw_two_steps(source: Sequence[Box], target: Sequence[Box], ax: Axes | None
 
     The arrow between them is the weights that they share.
     """
-    require_some(source, "source pipeline")
-    require_some(target, "target pipeline")
+    figures.require_some(source, "source pipeline")
+    figures.require_some(target, "target pipeline")
     learn, use = "Step 1: learn to describe pictures", "Step 2: name songs with what was learnt"
     link, between = "the same weights", 32.0
     # Six lines of text fit a box.
-    ax = own_axes(ax, (8.0, (4 + 2 * (76 + BAND) + between) / 72))
+    ax = figures.own_axes(ax, (8.0, (4 + 2 * (76 + BAND) + between) / 72))
     page = _page(ax)
     upper, lower = _grid(page, 2, 1, between)
-    for area, heading, stages, colour in [
-        (upper, learn, source, BLUE),
-        (lower, use, target, ORANGE),
-    ]:
-        places = _grid(_band(ax, area, heading), 1, len(stages))
-        _boxes(ax, stages, places, colour)
-        for one, next_ in pairwise(places):
-            _arrow(ax, _at(one, "E"), _at(next_, "W"))
+    groups = {learn: source, use: target}
+    for area, colour, heading in zip((upper, lower), (BLUE, ORANGE), groups, strict=True):
+        places = _grid(_band(ax, area, heading), 1, len(groups[heading]))
+        _boxes(ax, groups[heading], places, colour)
+        _chain(ax, places, "E", "W")
     middle = page.width / 2
     _arrow(ax, (middle, upper.y0), (middle, lower.y1), lw=2.4)
     ax.text(middle + 12, lower.y1 + between / 2, link, size=9.5, color=INK, va="center")
-    return hand_on(
-        ax,
-        _frame(**{learn: source, use: target}),
-        f"{learn}: {_in_order(source)}. {use}, with {link}: {_in_order(target)}",
-    )
+    said = f"{learn}: {_in_order(source)}. {use}, with {link}: {_in_order(target)}"
+    return figures.hand_on(ax, _frame(groups), said)
 
 
 def _in_order(stages: Sequence[Box]) -> str:
@@ -242,7 +222,7 @@ def _in_order(stages: Sequence[Box]) -> str:
     return ", then ".join(f"{b.title} ({b.shape})" if b.shape else b.title for b in stages)
 
 
-def _frame(**groups: Sequence[Box]) -> pd.DataFrame:
+def _frame(groups: Mapping[str, Sequence[Box]]) -> pd.DataFrame:
     """Give one row a box, in order: the group that it stands in, its texts."""
     rows = [(group, b.title, b.shape, b.note) for group, boxes in groups.items() for b in boxes]
     return pd.DataFrame(rows, columns=["group", "part", "shape", "remark"]).replace("", None)
@@ -268,13 +248,9 @@ def _grid(area: Bbox, rows: int, columns: int, gap: float = GAP) -> list[Bbox]:
     """Give the places of boxes in reading order, `gap` points apart."""
     width = (area.width - gap * (columns - 1)) / columns
     height = (area.height - gap * (rows - 1)) / rows
-    return [
-        Bbox.from_bounds(
-            area.x0 + column * (width + gap), area.y1 - height - row * (height + gap), width, height
-        )
-        for row in range(rows)
-        for column in range(columns)
-    ]
+    lefts = [area.x0 + column * (width + gap) for column in range(columns)]
+    feet = [area.y1 - height - row * (height + gap) for row in range(rows)]
+    return [Bbox.from_bounds(left, foot, width, height) for foot in feet for left in lefts]
 
 
 def _at(box: Bbox, side: str) -> tuple[float, float]:
@@ -303,9 +279,8 @@ def _scale(box: Box, place: Bbox) -> float:
     width, scale = place.width - 2 * PAD, 1.0
     while scale > 0.1:
         parts = _parts(box, width, scale)
-        if sum(height for *_, height in parts) <= place.height - PAD and all(
-            _width(line, font) <= width for lines, font, *_ in parts for line in lines
-        ):
+        wide = any(_width(line, font) > width for lines, font, *_ in parts for line in lines)
+        if not wide and sum(height for *_, height in parts) <= place.height - PAD:
             break
         scale *= 0.96
     return scale
@@ -320,18 +295,14 @@ def _parts(
         (box.shape, FontProperties(family="monospace", size=9 * scale), INK),
         (box.note, FontProperties(style="italic", size=8.5 * scale), "0.3"),
     ]
-    parts = []
-    for text, font, ink in fonts:
-        if text:
-            lines = _wrap(text, font, width)
-            parts.append((lines, font, ink, 1.3 * font.get_size_in_points() * len(lines)))
-    return parts
+    found = [(_wrap(text, font, width), font, ink) for text, font, ink in fonts if text]
+    return [(lines, font, ink, 1.3 * font.get_size() * len(lines)) for lines, font, ink in found]
 
 
 def _wrap(text: str, font: FontProperties, width: float) -> list[str]:
     """Give lines no wider than `width` where words allow it; small type breaks words as well."""
     words = text.split()
-    if font.get_size_in_points() < BREAK_BELOW:
+    if font.get_size() < BREAK_BELOW:
         words = [piece for word in words for piece in _pieces(word, font, width)]
     lines: list[str] = []
     for word in words:
@@ -359,6 +330,12 @@ def _width(line: str, font: FontProperties) -> float:
 def _rounded(area: Bbox, radius: float, **look: Any) -> FancyBboxPatch:
     style = f"round,pad=0,rounding_size={radius}"
     return FancyBboxPatch((area.x0, area.y0), area.width, area.height, boxstyle=style, **look)
+
+
+def _chain(ax: Axes, boxes: Sequence[Bbox], out: str, into: str) -> None:
+    """Draw an arrow from each box to the next, from one side to the other."""
+    for one, next_ in pairwise(boxes):
+        _arrow(ax, _at(one, out), _at(next_, into))
 
 
 def _arrow(ax: Axes, *corners: tuple[float, float], lw: float = 1.3) -> None:

@@ -31,14 +31,13 @@ from test_manifest import link, make_tar
 from test_pages import HOSTILE
 from training_examples import new_model, train
 
-from songtitle import cache
+from songtitle import cache, figures
 from songtitle.book import reproduce
 from songtitle.config import preset
 from songtitle.corpora import guarded_http
 from songtitle.corpora.guarded_http import Limits, NotFetchedError, Reason, Refused, Transfer, get
 from songtitle.corpora.manifest import unpack
 from songtitle.errors import InputError
-from songtitle.figures import findings
 from songtitle.model.weights import read_state
 from songtitle.pictures import load_picture, load_view
 from songtitle.studies import gallery
@@ -516,9 +515,9 @@ def test_no_cell_of_a_figures_numbers_is_a_formula(fault):
             figure, ax = plt.subplots()
             names = [text if place == kind else "plain" for kind in range(3)]
             frame = pd.DataFrame({"series": [names[0], "other"], names[2]: [3, 4]})
-            findings.hand_on(ax, frame, "numbers", panel=names[1])
-            findings.hand_on(ax.twinx(), frame, "the same")  # so that panels have their column
-            written = findings.csv_of(figure)
+            figures.hand_on(ax, frame, "numbers", panel=names[1])
+            figures.hand_on(ax.twinx(), frame, "the same")  # so that panels have their column
+            written = figures.csv_of(figure)
             plt.close(figure)
             for separator in ",;\t":
                 rows = csv.reader(io.StringIO(written), delimiter=separator)
