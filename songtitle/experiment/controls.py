@@ -37,9 +37,9 @@ from songtitle.experiment.scoring import (
     own_scores,
 )
 from songtitle.metrics.bleu import DEFINITIONS, Definition, signatures
-from songtitle.metrics.ceilings import best_constant, unigram_titles
 from songtitle.metrics.chance import (
     against_chance,
+    best_constant,
     bootstrap_interval,
     items_needed,
     paired_difference,
@@ -47,8 +47,9 @@ from songtitle.metrics.chance import (
     power_of,
     replicate_interval,
     tie_letters,
+    unigram_titles,
 )
-from songtitle.metrics.retrieval import prior_free, recalls, reciprocal_ranks
+from songtitle.metrics.pairs import prior_free, recalls, reciprocal_ranks
 from songtitle.paper.printed import paper
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory

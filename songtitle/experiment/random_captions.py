@@ -17,10 +17,9 @@ from jaxtyping import Float, Int
 from songtitle.corpora import fma, million_song
 from songtitle.corpora.captions import read_audiocaps, read_conceptual_captions
 from songtitle.errors import InputError
-from songtitle.metrics import ceilings
 from songtitle.metrics.bleu import DEFINITIONS, Unit, score, sentence_scores
-from songtitle.metrics.ceilings import best_constant
-from songtitle.metrics.chance import bootstrap_interval, replicate_interval
+from songtitle.metrics.chance import best_constant, bootstrap_interval, replicate_interval
+from songtitle.metrics.pairs import LENGTHS, mean_bleu, pair_up
 from songtitle.rows import Faults
 from songtitle.text import clean_caption, clean_title, tokenize
 
@@ -76,15 +75,15 @@ def content_free_rows(
     ends = pairwise(np.cumsum([0, *(rows.size for rows, _ in drawn.values())]))
     parts_of = dict(zip(sides, (slice(*pair) for pair in ends), strict=True))
     for unit, orders in orders_by_unit().items():
-        paired = ceilings.pair_up(distinct, every, rows, columns, unit=unit, orders=orders)
-        for words in (*ceilings.LENGTHS, None):
+        paired = pair_up(distinct, every, rows, columns, unit=unit, orders=orders)
+        for words in (*LENGTHS, None):
             counts = (*paired.counts(words), paired.wanted)
             for against, part in parts_of.items():
                 shape = drawn[against][0].shape
                 own = [count[part].reshape(*shape, *count.shape[1:]) for count in counts]
                 for name, definition in DEFINITIONS.items():
                     if definition.tokens == unit:
-                        scores = ceilings.mean_bleu(definition, *own)
+                        scores = mean_bleu(definition, *own)
                         lead = {"against": against, "words": words, "definition": name}
                         yield lead | {"pairs": shape[1]} | _summary(scores)
 
