@@ -11,3 +11,9 @@ class InputError(ValueError):
     def _render_traceback_(self) -> list[str]:
         # IPython calls this hook instead of drawing the stack.
         return [f"{type(self).__name__}: {self}"]
+
+
+def expect(holds: object, message: str) -> None:
+    """Raise InputError with a message, what was expected and what came, unless something holds."""
+    if not holds:
+        raise InputError(message)

@@ -12,9 +12,9 @@ from scipy.stats import kstest
 
 from songtitle.errors import InputError
 from songtitle.metrics import chance
-from songtitle.metrics.ceilings import best_constant, unigram_perplexity, unigram_titles
 from songtitle.metrics.chance import (
     against_chance,
+    best_constant,
     bootstrap_interval,
     holm,
     items_needed,
@@ -24,6 +24,8 @@ from songtitle.metrics.chance import (
     power_of,
     replicate_interval,
     tie_letters,
+    unigram_perplexity,
+    unigram_titles,
 )
 from songtitle.metrics.pairs import unigram_pair_scores
 

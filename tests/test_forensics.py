@@ -19,8 +19,7 @@ from songtitle.experiment import forensics, paper_corpora, scoring
 from songtitle.experiment.forensics import by_luck, distances, left_out, one_number
 from songtitle.experiment.random_captions import content_free_rows, of_samples, random_pairs
 from songtitle.metrics.bleu import DEFINITIONS, score
-from songtitle.metrics.ceilings import LENGTHS, mean_bleu, pair_up
-from songtitle.metrics.pairs import CHOICES, chosen, chosen_pair_scores
+from songtitle.metrics.pairs import CHOICES, LENGTHS, chosen, chosen_pair_scores, mean_bleu, pair_up
 from songtitle.studies import forensics as study
 
 WORDS = st.sampled_from(["a", "bb", "a", "cab", "dab", "é"])

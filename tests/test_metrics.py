@@ -14,7 +14,7 @@ from sacrebleu.metrics import BLEU
 
 from songtitle import metrics
 from songtitle.errors import InputError
-from songtitle.metrics import bleu, pairs, retrieval
+from songtitle.metrics import bleu, pairs
 from songtitle.metrics.bleu import (
     DEFINITIONS,
     Definition,
@@ -148,11 +148,11 @@ def test_a_hypothesis_shorter_than_the_order_scores_zero_unless_smoothed_orders_
 
 def test_the_signature_says_which_bleu_it_is():
     score = sentence_bleu(["a"], [["a"]], max_order=1, smoothing="exp", brevity=False)
-    start = "order:1|weights:1|brevity:no|smooth:exp|tokens:words|v:"
+    start = "order:1|weights:1|brevity:no|smooth:exp|tokens:words|average:corpus|v:"
     assert score.signature.startswith(start)
     assert "|sacrebleu:" in score.signature
     plain = sentence_bleu(["a"], [["a"]])
-    assert "|brevity:yes|smooth:none|tokens:words|v:" in plain.signature
+    assert "|brevity:yes|smooth:none|tokens:words|average:corpus|v:" in plain.signature
     assert plain.signature.startswith("order:4|weights:0.25,0.25,0.25,0.25|")
 
 
@@ -180,7 +180,6 @@ def test_a_string_in_place_of_a_token_list_is_refused(hypotheses, references):
         ([["a"]], [[["a"]], [["b"]]], {}, "got 1 hypotheses and 2 lists of references"),
         ([["a"]], [[]], {}, r"at least one for \['a'\], got none"),
         ([["a"]], [[["a"]]], {"max_order": 0}, "max_order: expected at least 1, got 0"),
-        ([["a"]], [[["a"]]], {"smoothing": "lin"}, "smoothing: expected one of none, floor"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_by_name(hypotheses, references, options, message):
@@ -421,6 +420,7 @@ def test_what_fits_no_score_is_refused_by_name():
         ("weights", (0.0, 0.0), "weights: expected numbers of at least 0, not all 0"),
         ("tokens", "syllables", "tokens: expected 'words' or 'letters', got 'syllables'"),
         ("zero_orders", "kept", "zero_orders: expected 'zero' or 'dropped', got 'kept'"),
+        ("smoothing", "lin", "smoothing: expected 'none' or 'floor' or 'add-k' or 'exp', got 'lin'"),
         ("average", "median", "average: expected 'sentences' or 'corpus', got 'median'"),
     ],
 )
@@ -456,7 +456,7 @@ def test_a_signature_says_all_that_the_score_depends_on():
 
 def test_the_examples_of_the_package_run_and_give_what_they_say():
     found = [[[["blue", "moon"], -3.0], [["moon"], -4.0]], [[["sky"], -2.0]]]
-    rooms = (metrics, bleu, pairs, retrieval)
+    rooms = (metrics, bleu, pairs)
     names = {name: value for room in rooms for name, value in vars(room).items()} | {
         "found": found,
         "references": [["moon"], ["blue"]],

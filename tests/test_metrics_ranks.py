@@ -6,7 +6,7 @@ import pytest
 
 from songtitle.errors import InputError
 from songtitle.metrics.chance import against_chance
-from songtitle.metrics.retrieval import prior_free, recalls, reciprocal_ranks
+from songtitle.metrics.pairs import prior_free, recalls, reciprocal_ranks
 
 RNG = np.random.default_rng(0)
 

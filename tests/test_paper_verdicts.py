@@ -7,20 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from songtitle.paper.counts import mean_length
-from songtitle.paper.judging import RESULTS, TRIALS, VERDICTS, verdicts
+from songtitle.paper.checks import TRIALS, greedy_worse, mean_length, peaks_at_five, score
+from songtitle.paper.judging import RESULTS, VERDICTS, verdicts
 from songtitle.paper.ledger import entries, numbers
 from songtitle.paper.records import (
+    Reading,
     deviation,
     highest,
     lowest,
     mean,
     read_records,
     share,
-    wilson,
 )
-from songtitle.paper.scores import greedy_worse, peaks_at_five, score
-from songtitle.paper.trials import Reading
 
 HOLDS, FAILS, OPEN, INCONSISTENT = VERDICTS
 N = numbers()
@@ -29,7 +27,7 @@ MEASURED = [
     id
     for id in TABLES
     if id in TRIALS
-    and (TRIALS[id].corpora or any(read.sampled != "part" for read in TRIALS[id].reads))
+    and (TRIALS[id].corpora or any(each.sampled != "part" for each in TRIALS[id].sources))
 ]
 CORPORA = {
     "train": "Conceptual Captions",
@@ -87,12 +85,15 @@ def test_every_number_of_a_table_has_a_verdict_that_moves(id, tmp_path):
     assert {before.verdict, after.verdict} == {OPEN, INCONSISTENT}
 
 
-def test_every_count_that_a_trial_reads_is_in_the_record_that_it_names():
+def test_every_number_that_a_check_takes_is_in_the_record_that_it_names():
     records = read_records(RESULTS)
     for id, trial in TRIALS.items():
-        for read in trial.reads:
-            if isinstance(read.record, str) and read.record in records:
-                assert read.draw(records[read.record].content) is not None, id
+        found = [records.get(each.name) for each in trial.sources]
+        for each in [found] if trial.join else ([record] for record in found):
+            if None not in each:
+                content = [record.content for record in each]
+                reading = Reading(found=content if trial.join else content[0])
+                assert trial.check(reading, N)[1], id
 
 
 def test_a_record_that_does_not_say_that_it_is_made_on_the_paper_s_corpora_decides_no_number(
@@ -186,7 +187,7 @@ def test_a_mechanism_fails_only_where_intervals_part(check, other, holds):
         {"input": "songs: timbre", "beam_size": k, "score": x, "low": low, "high": high}
         for k, x, low, high in cells
     ]
-    assert check(Reading(value=rows), N)[0] is holds
+    assert check(Reading(found={"rows": rows}), N)[0] is holds
 
 
 def test_every_sentence_that_a_published_record_decides_moves_when_the_records_are_gone(tmp_path):
@@ -262,9 +263,8 @@ def test_statistics_of_a_histogram_are_those_of_its_values(statistic, value):
     ],
 )
 def test_the_longest_titles_are_counted(id, lengths, holds):
-    (read,) = TRIALS[id].reads
-    value = read.draw({"as_written": {"lengths": lengths}})
-    assert TRIALS[id].check(Reading(value=value), N)[0] is holds
+    reading = Reading(found={"as_written": {"lengths": lengths}})
+    assert TRIALS[id].check(reading, N)[0] is holds
 
 
 def test_intervals_of_a_mean_and_a_deviation_cover_at_their_level():
@@ -282,9 +282,10 @@ def test_intervals_of_a_mean_and_a_deviation_cover_at_their_level():
 
 
 def test_wilson_s_interval_holds_its_share_also_at_the_ends():
-    assert wilson(10, 10).high == 1.0
-    assert 0.5 < wilson(10, 10).low < 0.7
-    assert wilson(0, 10).low == 0.0
+    whole, none = share({"1": 10}, bool), share({"0": 10}, bool)
+    assert whole.high == 1.0
+    assert 0.5 < whole.low < 0.7
+    assert none.low == 0.0
 
 
 def test_published_records_are_named_by_folder_and_file():

@@ -15,8 +15,7 @@ from torch import Tensor
 from songtitle.config import ModelConfig, SearchConfig, SpectrogramConfig, TrainingConfig
 from songtitle.corpora.batches import Loader
 from songtitle.metrics.chance import Chance, against_chance, replicate_interval
-from songtitle.metrics.pairs import unigram_pair_scores
-from songtitle.metrics.retrieval import recalls, reciprocal_ranks
+from songtitle.metrics.pairs import recalls, reciprocal_ranks, unigram_pair_scores
 from songtitle.model.captioner import Searcher, build_captioner, log_likelihoods
 from songtitle.model.encoder import build_backbone
 from songtitle.sound import load_clip, log_spectrogram, spectrogram_image

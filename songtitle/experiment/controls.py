@@ -30,8 +30,8 @@ from songtitle.experiment.scoring import (
 )
 from songtitle.metrics import chance
 from songtitle.metrics.bleu import DEFINITIONS, signatures
-from songtitle.metrics.ceilings import best_constant, unigram_titles
-from songtitle.metrics.retrieval import prior_free, recalls, reciprocal_ranks
+from songtitle.metrics.chance import best_constant, unigram_titles
+from songtitle.metrics.pairs import prior_free, recalls, reciprocal_ranks
 from songtitle.paper.printed import paper
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory

@@ -14,8 +14,7 @@ from songtitle.experiment.naming import hypotheses, table_inputs
 from songtitle.experiment.paper_corpora import answer
 from songtitle.experiment.random_captions import CLEANED, OTHERS, described, orders_by_unit
 from songtitle.metrics.bleu import DEFINITIONS, bleu_of_counts
-from songtitle.metrics.ceilings import LENGTHS, mean_bleu, pair_up
-from songtitle.metrics.pairs import CHOICES, Found
+from songtitle.metrics.pairs import CHOICES, LENGTHS, Found, mean_bleu, pair_up
 from songtitle.paper.printed import paper_table
 
 Cell = tuple[Input, int]  # with the beam size

@@ -22,7 +22,7 @@ from songtitle.experiment.inputs import crop_of, hear, song_features
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import BEAM_SIZE, hypotheses, listener, whole_items
 from songtitle.metrics.chance import bootstrap_interval
-from songtitle.metrics.retrieval import prior_free
+from songtitle.metrics.pairs import prior_free
 from songtitle.model.captioner import Captioner
 from songtitle.shapes import Memory
 from songtitle.sound import frame_count

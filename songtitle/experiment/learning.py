@@ -14,7 +14,7 @@ from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Loader
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, picture_features
-from songtitle.metrics.ceilings import unigram_perplexity
+from songtitle.metrics.chance import unigram_perplexity
 from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.schema import SEEDS
 from songtitle.seeds import generator_for

@@ -17,8 +17,8 @@ from songtitle.corpora import fma, million_song
 from songtitle.corpora.captions import read_audiocaps, read_conceptual_captions
 from songtitle.errors import InputError
 from songtitle.metrics.bleu import DEFINITIONS, Unit, score, sentence_scores
-from songtitle.metrics.ceilings import LENGTHS, best_constant, mean_bleu, pair_up
-from songtitle.metrics.chance import bootstrap_interval, replicate_interval
+from songtitle.metrics.chance import best_constant, bootstrap_interval, replicate_interval
+from songtitle.metrics.pairs import LENGTHS, mean_bleu, pair_up
 from songtitle.rows import Faults
 from songtitle.text import clean_caption, clean_title, tokenize
 

@@ -43,8 +43,7 @@ from songtitle.experiment.scoring import (
     own_scores,
 )
 from songtitle.metrics.bleu import DEFINITIONS, sentence_scores, signatures
-from songtitle.metrics.ceilings import best_constant, unigram_titles
-from songtitle.metrics.chance import paired_difference
+from songtitle.metrics.chance import best_constant, paired_difference, unigram_titles
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
 from songtitle.timbre import fit_standardiser, replicated_order, standardise, timbre_vector

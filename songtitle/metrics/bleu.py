@@ -5,13 +5,11 @@
     DEFINITIONS["letters"].signature                                                # for a table
     Definition(name="words, BLEU-2", weights=(0.5, 0.5))                            # one more
 
-`DEFINITIONS` holds `precision`, `bleu1`, `nltk_3_2_5`, `letters`, `letters_precision` and `corpus`,
-of which the last has no score of a pair.
+Of `DEFINITIONS` the last, `corpus`, has no score of a pair.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from typing import Literal, TypeVar, get_args
 
@@ -19,14 +17,17 @@ import numpy as np
 from jaxtyping import Float, Num
 from sacrebleu.metrics import BLEU
 
-from songtitle.errors import InputError
+from songtitle.errors import expect
 
 Item = TypeVar("Item", bound=Hashable)
+Tokens = Sequence[str]
+Lists = Sequence[Tokens]
 Unit = Literal["words", "letters"]
 ZeroOrders = Literal["zero", "dropped"]
 Average = Literal["sentences", "corpus"]
-
-SMOOTHINGS = ("none", "floor", "add-k", "exp")  # Chen and Cherry 2014; sacrebleu's default values
+Smoothing = Literal["none", "floor", "add-k", "exp"]
+WORDS = {"tokens": Unit, "zero_orders": ZeroOrders, "average": Average, "smoothing": Smoothing}
+SMOOTHINGS = get_args(Smoothing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,22 +47,33 @@ class Definition:
     brevity: bool = True  # whether a hypothesis shorter than its reference pays for it
     zero_orders: ZeroOrders = "zero"
     average: Average = "sentences"  # mean of sentence scores, or matches summed before dividing
+    smoothing: Smoothing = "none"  # Chen and Cherry 2014; with sacrebleu's default values
 
     def __post_init__(self) -> None:
-        if not self.weights or min(self.weights) < 0 or sum(self.weights) <= 0:
-            msg = f"weights: expected numbers of at least 0, not all 0, got {self.weights}"
-            raise InputError(msg)
-        for field, known in (("tokens", Unit), ("zero_orders", ZeroOrders), ("average", Average)):
-            if getattr(self, field) not in get_args(known):
-                choice = " or ".join(map(repr, get_args(known)))
-                msg = f"{field}: expected {choice}, got {getattr(self, field)!r}"
-                raise InputError(msg)
+        expect(
+            self.weights and min(self.weights) >= 0 and sum(self.weights) > 0,
+            f"weights: expected numbers of at least 0, not all 0, got {self.weights}",
+        )
+        for field, kind in WORDS.items():
+            known, value = get_args(kind), getattr(self, field)
+            choice = " or ".join(map(repr, known))
+            expect(value in known, f"{field}: expected {choice}, got {value!r}")
 
     @property
     def signature(self) -> str:
-        """All that the score depends on, in one line to stand under a table."""
-        smoothing = "none" if self.zero_orders == "zero" else "none,zero-orders-dropped"
-        return _signature(self.weights, self.brevity, smoothing, self.tokens, self.average)
+        """All that the score depends on, in one line, with the versions that computed it."""
+        dropped = "" if self.zero_orders == "zero" else ",zero-orders-dropped"
+        parts = {
+            "order": len(self.weights),
+            "weights": ",".join(f"{weight:.3g}" for weight in self.weights),
+            "brevity": "yes" if self.brevity else "no",
+            "smooth": self.smoothing + dropped,
+            "tokens": self.tokens,
+            "average": self.average,
+            "v": version("songtitle"),
+            "sacrebleu": version("sacrebleu"),
+        }
+        return "|".join(f"{name}:{value}" for name, value in parts.items())
 
 
 DEFINITIONS = {
@@ -86,15 +98,15 @@ class BleuScore:
     brevity_penalty: float  # [0, 1]; 0 only where nothing was said, 1 without brevity
     hypothesis_length: int  # tokens
     reference_length: int  # tokens, of the reference closest in length, the shorter of two
-    signature: str  # "order:1|weights:1|brevity:yes|smooth:none|tokens:words|v:...|sacrebleu:..."
+    signature: str  # "order:1|weights:1|brevity:yes|smooth:none|tokens:words|average:corpus|v:..."
 
 
 def corpus_bleu(
-    hypotheses: Sequence[Sequence[str]],
-    references: Sequence[Sequence[Sequence[str]]],
+    hypotheses: Lists,
+    references: Sequence[Lists],
     *,
     max_order: int = 4,
-    smoothing: str = "none",
+    smoothing: Smoothing = "none",
     brevity: bool = True,
 ) -> BleuScore:
     """BLEU of a corpus: matches and lengths are summed over all examples before dividing.
@@ -103,59 +115,25 @@ def corpus_bleu(
     1 the score is plain precision. Equal to sacrebleu's `corpus_score` on the same tokens. An order
     of which the hypotheses have no n-gram at all, as titles of three words have no 4-gram, makes
     the score 0; so does an empty hypothesis alone. Raises TypeError for a `str` in place of a token
-    list, InputError where counts do not fit or nothing is given.
-
-    Source: Papineni et al. 2002.
+    list, InputError where counts do not fit or nothing is given. Source: Papineni et al. 2002.
     """
-    if max_order < 1:
-        msg = f"max_order: expected at least 1, got {max_order}"
-        raise InputError(msg)
-    if smoothing not in SMOOTHINGS:
-        msg = f"smoothing: expected one of {', '.join(SMOOTHINGS)}, got {smoothing!r}"
-        raise InputError(msg)
-    _check_counts(hypotheses, references)
-    matches, totals = [0] * max_order, [0] * max_order
-    hypothesis_length = reference_length = 0
-    for hypothesis, its_references in zip(hypotheses, references, strict=True):
-        refuse_strings((hypothesis, its_references, *its_references))
-        if not its_references:
-            msg = f"references: expected at least one for {list(hypothesis)}, got none"
-            raise InputError(msg)
-        said = len(hypothesis)
-        hypothesis_length += said
-        reference_length += min((abs(len(r) - said), len(r)) for r in its_references)[1]
-        for order in range(min(max_order, said)):
-            totals[order] += said - order
-        # An n-gram that is found holds one of order n - 1 that is found: without, look no further.
-        for order in range(max_order):
-            matched = _clipped_matches(hypothesis, its_references, order + 1)
-            if not matched:
-                break
-            matches[order] += matched
-    result = BLEU.compute_bleu(
-        matches,
-        totals,
-        hypothesis_length,
-        reference_length if brevity else 0,  # no reference is too long to reach
-        smooth_method=smoothing,
-        max_ngram_order=max_order,
+    expect(max_order >= 1, f"max_order: expected at least 1, got {max_order}")
+    definition = Definition(
+        name="",
+        weights=(1 / max_order,) * max_order,
+        brevity=brevity,
+        average="corpus",
+        smoothing=smoothing,
     )
-    return BleuScore(
-        score=min(result.score / 100, 1.0),  # exp(log(100)) is a hair above 100
-        precisions=tuple(precision / 100 for precision in result.precisions),
-        brevity_penalty=result.bp,
-        hypothesis_length=hypothesis_length,
-        reference_length=reference_length,
-        signature=_signature((1 / max_order,) * max_order, brevity, smoothing),
-    )
+    return score(hypotheses, references, definition)
 
 
 def sentence_bleu(
-    hypothesis: Sequence[str],
-    references: Sequence[Sequence[str]],
+    hypothesis: Tokens,
+    references: Lists,
     *,
     max_order: int = 4,
-    smoothing: str = "none",
+    smoothing: Smoothing = "none",
     brevity: bool = True,
 ) -> BleuScore:
     """BLEU of one hypothesis against its references: `corpus_bleu` of a corpus of one."""
@@ -164,32 +142,26 @@ def sentence_bleu(
     )
 
 
-def score(
-    hypotheses: Sequence[Sequence[str]],
-    references: Sequence[Sequence[Sequence[str]]],
-    definition: Definition,
-) -> BleuScore:
+def score(hypotheses: Lists, references: Sequence[Lists], definition: Definition) -> BleuScore:
     """BLEU by a definition, `references[i]` being the references of `hypotheses[i]`.
 
     Precisions, brevity penalty and lengths are sacrebleu's, counted in the definition's tokens.
     Where sentences are averaged, precisions and brevity penalty are means as well (so that their
     product is not the score), and lengths are sums. Raises as `corpus_bleu` does.
     """
-    each = _counted(hypotheses, references, definition)
+    precisions, penalties, said, wanted = _counted(hypotheses, references, definition)
     return BleuScore(
-        score=float(np.mean(_scores(each, definition))),
-        precisions=tuple(float(mean) for mean in np.mean([one.precisions for one in each], axis=0)),
-        brevity_penalty=float(np.mean([one.brevity_penalty for one in each])),
-        hypothesis_length=sum(one.hypothesis_length for one in each),
-        reference_length=sum(one.reference_length for one in each),
+        score=float(_combined(definition, [*precisions.T], penalties).mean()),
+        precisions=tuple(precisions.mean(axis=0).tolist()),
+        brevity_penalty=float(penalties.mean()),
+        hypothesis_length=int(said.sum()),
+        reference_length=int(wanted.sum()),
         signature=definition.signature,
     )
 
 
 def sentence_scores(
-    hypotheses: Sequence[Sequence[str]],
-    references: Sequence[Sequence[Sequence[str]]],
-    definition: Definition,
+    hypotheses: Lists, references: Sequence[Lists], definition: Definition
 ) -> Float[np.ndarray, " items"]:
     """The score in [0, 1] of each hypothesis against its own references.
 
@@ -197,7 +169,8 @@ def sentence_scores(
     InputError for a definition whose score is of the corpus alone.
     """
     refuse_corpus(definition)
-    return _scores(_counted(hypotheses, references, definition), definition)
+    precisions, penalties, *_ = _counted(hypotheses, references, definition)
+    return _combined(definition, [*precisions.T], penalties)
 
 
 def bleu_of_counts(
@@ -224,8 +197,8 @@ def signatures(*keys: str) -> dict[str, dict[str, str]]:
 
     What stands under a table is read from the record, so that it is of the definition that scored.
     """
-    chosen = {key: DEFINITIONS[key] for key in keys}
-    return {key: {"name": each.name, "signature": each.signature} for key, each in chosen.items()}
+    found = {key: DEFINITIONS[key] for key in keys}
+    return {key: {"name": one.name, "signature": one.signature} for key, one in found.items()}
 
 
 def refuse_strings(lists: Iterable[object]) -> None:
@@ -238,15 +211,14 @@ def refuse_strings(lists: Iterable[object]) -> None:
 
 def refuse_corpus(definition: Definition) -> None:
     """Raise InputError for a definition under which single sentences have no score."""
-    if definition.average == "corpus":
-        msg = (
-            f"definition: expected one that scores each sentence, got {definition.name!r}, which "
-            "scores a corpus as a whole; take one with average='sentences'"
-        )
-        raise InputError(msg)
+    expect(
+        definition.average == "sentences",
+        f"definition: expected one that scores each sentence, got {definition.name!r}, which "
+        "scores a corpus as a whole; take one with average='sentences'",
+    )
 
 
-def units_of(tokens: Sequence[str], unit: Unit) -> list[str]:
+def units_of(tokens: Tokens, unit: Unit) -> list[str]:
     """The words themselves, or the letters of the words set in a line, blanks included.
 
     Letters are what NLTK scores where it is given a `str` in place of a token list. Raises
@@ -256,7 +228,7 @@ def units_of(tokens: Sequence[str], unit: Unit) -> list[str]:
     return list(" ".join(tokens)) if unit == "letters" else list(tokens)
 
 
-def ngrams(tokens: Sequence[str], order: int) -> Iterable[Hashable]:
+def ngrams(tokens: Tokens, order: int) -> Iterable[Hashable]:
     """All n-grams in their order; a unigram is the token itself, a longer one a tuple."""
     return tokens if order == 1 else zip(*(tokens[i:] for i in range(order)), strict=False)
 
@@ -273,53 +245,13 @@ def numbered(items: Iterable[Item]) -> Iterator[tuple[Item, int]]:
         seen[item] = count + 1
 
 
-@cache  # the same one for every title; a package's version takes longer to read than a title
-def _signature(
-    weights: tuple[float, ...],
-    brevity: bool,
-    smoothing: str,
-    tokens: str = "words",
-    average: str = "",
-) -> str:
-    """All that a BLEU score depends on, in one line, with the versions that computed it."""
-    parts = {
-        "order": str(len(weights)),
-        "weights": ",".join(f"{weight:.3g}" for weight in weights),
-        "brevity": "yes" if brevity else "no",
-        "smooth": smoothing,
-        "tokens": tokens,
-        **({"average": average} if average else {}),
-        "v": version("songtitle"),
-        "sacrebleu": version("sacrebleu"),
-    }
-    return "|".join(f"{name}:{value}" for name, value in parts.items())
-
-
-def _check_counts(hypotheses: Sequence[object], references: Sequence[object]) -> None:
-    refuse_strings([hypotheses, references])
-    if not hypotheses or len(hypotheses) != len(references):
-        msg = (
-            "references: expected a list of references for each of at least one hypothesis, got "
-            f"{len(hypotheses)} hypotheses and {len(references)} lists of references"
-        )
-        raise InputError(msg)
-
-
-def _clipped_matches(
-    hypothesis: Sequence[str], references: Sequence[Sequence[str]], order: int
-) -> int:
-    """How many n-grams of the hypothesis are found, each as often as any one reference has it.
-
-    As many as `numbered` n-grams are shared, in a third of the time for a single reference.
-    """
+def _clipped_matches(hypothesis: Tokens, references: Lists, order: int) -> int:
+    """How many n-grams of the hypothesis are found, each as often as any one reference has it."""
     left: dict[Hashable, int] = {}
     for reference in references:
-        counts = left if len(references) == 1 else {}
-        for ngram in ngrams(reference, order):
-            counts[ngram] = counts.get(ngram, 0) + 1
-        if counts is not left:
-            for ngram, count in counts.items():
-                left[ngram] = max(count, left.get(ngram, 0))
+        for ngram, before in numbered(ngrams(reference, order)):
+            if before == left.get(ngram, 0):
+                left[ngram] = before + 1
     matched = 0
     for ngram in ngrams(hypothesis, order):
         if left.get(ngram):
@@ -329,25 +261,54 @@ def _clipped_matches(
 
 
 def _counted(
-    hypotheses: Sequence[Sequence[str]],
-    references: Sequence[Sequence[Sequence[str]]],
-    definition: Definition,
-) -> list[BleuScore]:
-    """What sacrebleu makes of each sentence, or of the corpus, in the definition's tokens."""
-    _check_counts(hypotheses, references)
-    refuse_strings(references)
-    said = [units_of(each, definition.tokens) for each in hypotheses]
-    wanted = [[units_of(each, definition.tokens) for each in several] for several in references]
-    texts = [(said, wanted)]
-    if definition.average == "sentences":
-        texts = [([one], [its]) for one, its in zip(said, wanted, strict=True)]
-    orders, brevity = len(definition.weights), definition.brevity
-    return [corpus_bleu(*text, max_order=orders, brevity=brevity) for text in texts]
+    hypotheses: Lists, references: Sequence[Lists], definition: Definition
+) -> tuple[np.ndarray, ...]:
+    """Precisions (texts, orders), penalties and lengths: a text is a sentence, or the corpus."""
+    refuse_strings([hypotheses, references, *references])
+    expect(
+        hypotheses and len(hypotheses) == len(references),
+        "references: expected a list of references for each of at least one hypothesis, got "
+        f"{len(hypotheses)} hypotheses and {len(references)} lists of references",
+    )
+    texts: list[list[tuple[Tokens, Lists]]] = []
+    for hypothesis, several in zip(hypotheses, references, strict=True):
+        said = units_of(hypothesis, definition.tokens)
+        its = [units_of(each, definition.tokens) for each in several]
+        if not its:
+            expect(False, f"references: expected at least one for {list(hypothesis)}, got none")
+        texts.append([(said, its)])
+    if definition.average == "corpus":
+        texts = [[pair for text in texts for pair in text]]
+    return tuple(map(np.array, zip(*(_measured(text, definition) for text in texts), strict=True)))
 
 
-def _scores(each: Sequence[BleuScore], definition: Definition) -> Float[np.ndarray, " items"]:
-    precisions = list(np.array([one.precisions for one in each]).T)
-    return _combined(definition, precisions, np.array([one.brevity_penalty for one in each]))
+def _measured(
+    pairs: Sequence[tuple[Tokens, Lists]], definition: Definition
+) -> tuple[list[float], float, int, int]:
+    """Precisions by order, brevity penalty and lengths that sacrebleu gives one text."""
+    orders = len(definition.weights)
+    matches, totals, length, wanted = [0] * orders, [0] * orders, 0, 0
+    for said, references in pairs:
+        size = len(said)
+        length += size
+        wanted += min((abs(len(each) - size), len(each)) for each in references)[1]
+        for order in range(min(orders, size)):
+            totals[order] += size - order
+        # An n-gram that is found holds one of order n - 1 that is found: without, look no further.
+        for order in range(orders):
+            matched = _clipped_matches(said, references, order + 1)
+            if not matched:
+                break
+            matches[order] += matched
+    found = BLEU.compute_bleu(
+        matches,
+        totals,
+        length,
+        wanted if definition.brevity else 0,  # no reference is too long to reach
+        smooth_method=definition.smoothing,
+        max_ngram_order=orders,
+    )
+    return [precision / 100 for precision in found.precisions], found.bp, length, wanted
 
 
 def _combined(
@@ -360,13 +321,12 @@ def _combined(
     kept = precisions[0] > 0
     for precision, weight in zip(precisions, definition.weights, strict=True):
         power = precision if weight == 1 else precision**weight
-        if definition.zero_orders == "zero":
-            product *= power
-        else:
+        if definition.zero_orders == "dropped":
             # NLTK 3.2.5, bleu_score.py: method0 stops at the first order without a match, and
-            # zip() leaves the weights beyond unused.
+            # zip() leaves the weights beyond unused; without any shared unigram the score is 0.
             kept = kept & (precision > 0)
-            np.multiply(product, power, out=product, where=kept)
+            power = np.where(kept, power, 1.0)
+        product *= power
     if definition.zero_orders == "dropped":
-        product[precisions[0] == 0] = 0.0  # without any shared unigram the score is 0 at once
+        product[precisions[0] == 0] = 0.0
     return product * penalty

@@ -1,9 +1,9 @@
-"""Chance: how sure a score is, what permutation gives, and how many items would tell."""
+"""Chance: how sure a score is, what permutation and words alone give, how many items would tell."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import ceil, sqrt
 from string import ascii_letters
 
@@ -11,9 +11,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 
-from songtitle.errors import InputError
+from songtitle.errors import expect
+from songtitle.metrics.bleu import Lists, numbered, refuse_strings
 
 _CHUNK = 1_000_000  # numbers or signs drawn at a time: 8 MB
+Scores = Float[np.ndarray, " items"]
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,13 @@ def against_chance(
     projection (Hoeffding 1948). Raises InputError for fewer than two items or a matrix that is not
     square.
     """
-    if pair_scores.ndim != 2 or pair_scores.shape[0] != pair_scores.shape[1]:
-        shape = " x ".join(map(str, pair_scores.shape))
-        msg = (
-            f"pair_scores: expected as many rows as columns, got {shape}; score each hypothesis "
-            "against the reference of each item"
-        )
-        raise InputError(msg)
-    items = len(pair_scores)
-    if items < 2:
-        msg = f"pair_scores: expected at least two items to mismatch, got {items}"
-        raise InputError(msg)
+    items, shape = len(pair_scores), " x ".join(map(str, pair_scores.shape))
+    expect(
+        pair_scores.shape == (items, items),
+        f"pair_scores: expected as many rows as columns, got {shape}; score each hypothesis "
+        "against the reference of each item",
+    )
+    expect(items >= 2, f"pair_scores: expected at least two items to mismatch, got {items}")
     own = np.diagonal(pair_scores).astype(float)
     score = float(own.mean())
     totals = pair_scores.sum(axis=0, dtype=float) + pair_scores.sum(axis=1, dtype=float)
@@ -77,22 +75,15 @@ def against_chance(
 
 
 def bootstrap_interval(
-    scores: Float[np.ndarray, " items"],
-    *,
-    level: float = 0.95,
-    generator: np.random.Generator,
-    rounds: int = 2000,
+    scores: Scores, *, level: float = 0.95, generator: np.random.Generator, rounds: int = 2000
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean score: (low, high).
 
     `rounds` resamples of all items with replacement; the interval leaves (1 - level) / 2 of their
-    means on either side. Raises InputError without scores or for a level outside (0, 1).
-
-    Source: Efron 1979; percentile method.
+    means on either side. Raises InputError without scores or for a level outside (0, 1). Source:
+    Efron 1979; percentile method.
     """
-    if len(scores) == 0:
-        msg = "scores: expected at least one, got none"
-        raise InputError(msg)
+    expect(len(scores), "scores: expected at least one, got none")
     check_level(level)
     check_rounds(rounds)
     values = np.asarray(scores, dtype=float)
@@ -111,9 +102,7 @@ def permutation_p(
     """The share of permuted scores that reach the observed one, which counts among them.
 
     `(1 + reached) / (1 + rounds)`, so never 0. Scores that differ by `rounding` alone, in units of
-    the observed one or of 1, are equal.
-
-    Source: Phipson and Smyth 2010.
+    the observed one or of 1, are equal. Source: Phipson and Smyth 2010.
     """
     slack = rounding * max(1.0, abs(observed))
     reached = int(np.count_nonzero(permuted >= observed - slack))
@@ -132,22 +121,16 @@ class Difference:
 
 
 def paired_difference(
-    first: Float[np.ndarray, " items"],
-    second: Float[np.ndarray, " items"],
-    *,
-    rounds: int,
-    generator: np.random.Generator,
+    first: Scores, second: Scores, *, rounds: int, generator: np.random.Generator
 ) -> Difference:
     """Compare two systems item by item; the trainings behind the scores are taken as they are.
 
     Were the systems equal, each item's difference could as well have the other sign: p is the
     share of `rounds` random choices of signs, and the observed one, whose mean lies as far from 0
-    (two-sided). Raises InputError for scores that do not pair, or fewer than two.
-
-    Source: Fisher 1935, section 21, for the signs; Efron 1979 for the interval.
+    (two-sided). Raises InputError for scores that do not pair, or fewer than two. Sources: Fisher
+    1935, section 21, for the signs; Efron 1979 for the interval.
     """
-    scores = {"first": first, "second": second}
-    _check_scores(scores)
+    _check_scores({"first": first, "second": second})
     differences = first.astype(float) - second.astype(float)
     low, high = bootstrap_interval(differences, generator=generator)
     mean = float(differences.mean())
@@ -157,7 +140,7 @@ def paired_difference(
 
 
 def tie_letters(
-    scores: Mapping[str, Float[np.ndarray, " items"]],
+    scores: Mapping[str, Scores],
     *,
     level: float = 0.05,
     rounds: int,
@@ -175,12 +158,11 @@ def tie_letters(
     names = sorted(scores, key=lambda name: -float(np.mean(scores[name])))
     pairs = list(combinations(range(len(names)), 2))
     fewest = ceil(len(pairs) / level) - 1
-    if rounds < fewest:
-        msg = (
-            f"rounds: expected at least {fewest} to compare {len(names)} systems at level {level}, "
-            f"got {rounds}; draw more"
-        )
-        raise InputError(msg)
+    expect(
+        rounds >= fewest,
+        f"rounds: expected at least {fewest} to compare {len(names)} systems at level {level}, "
+        f"got {rounds}; draw more",
+    )
     table = np.stack([scores[name].astype(float) for name in names], axis=1)
     table -= table.mean(axis=1, keepdims=True)  # differences stay, and lose fewer digits
     # Flipping the sign of a difference is flipping both scores, so one product serves all pairs.
@@ -213,23 +195,19 @@ def letters(systems: int, differ: list[tuple[int, int]]) -> list[str]:
 
     Source: Piepho 2004, insert and absorb. Raises InputError where 52 letters do not suffice.
     """
-    groups = [set(range(systems))]
-    for first, second in differ:
-        split: list[set[int]] = []
-        for group in groups:
-            both = first in group and second in group
-            split += [group - {first}, group - {second}] if both else [group]
-        groups = [
-            group
-            for place, group in enumerate(split)
-            if not any(
-                group < other or (group == other and place > at) for at, other in enumerate(split)
-            )
-        ]
-    if len(groups) > len(ascii_letters):
-        msg = f"letters: expected at most {len(ascii_letters)} groups, got {len(groups)}"
-        msg += "; compare fewer systems"
-        raise InputError(msg)
+    groups = [frozenset(range(systems))]
+    for pair in differ:
+        split = {
+            part
+            for group in groups
+            for part in ([group - {each} for each in pair] if group.issuperset(pair) else [group])
+        }
+        groups = [group for group in split if not any(group < other for other in split)]
+    expect(
+        len(groups) <= len(ascii_letters),
+        f"letters: expected at most {len(ascii_letters)} groups, got {len(groups)}; "
+        "compare fewer systems",
+    )
     groups.sort(key=sorted)  # "a" for the group that holds the first system, and so on
     return [
         "".join(letter for letter, group in zip(ascii_letters, groups, strict=False) if i in group)
@@ -258,16 +236,15 @@ def _portions(rounds: int, items: int) -> Iterator[int]:
         yield min(at_once, rounds - done)
 
 
-def _check_scores(scores: Mapping[str, Float[np.ndarray, " items"]]) -> None:
-    if not scores:
-        msg = "scores: expected those of at least one system, got none"
-        raise InputError(msg)
-    counts = {name: len(values) for name, values in scores.items()}
-    if len(set(counts.values())) > 1 or min(counts.values()) < 2:
-        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-        msg = f"scores: expected the same items, two or more, for each system, got {listed}"
-        msg += "; score all on the same items in one order"
-        raise InputError(msg)
+def _check_scores(scores: Mapping[str, Scores]) -> None:
+    expect(scores, "scores: expected those of at least one system, got none")
+    counts = [len(values) for values in scores.values()]
+    expect(
+        len(set(counts)) == 1 and counts[0] >= 2,
+        "scores: expected the same items, two or more, for each system, got "
+        f"{', '.join(f'{name} {len(values)}' for name, values in scores.items())}; "
+        "score all on the same items in one order",
+    )
 
 
 def power_of(difference: float, spread: float, items: int, *, level: float = 0.05) -> float:
@@ -275,15 +252,12 @@ def power_of(difference: float, spread: float, items: int, *, level: float = 0.0
 
     The test is two-sided, at `level`, on the mean of the items' differences, whose standard
     deviation is `spread` (both in the unit of the scores): exact for a known spread and a normal
-    mean. Raises InputError for a spread not above 0, no items, or a level outside (0, 1).
-
-    Source: Cohen 1988, sections 2.3 and 2.4, with the normal in place of the t distribution.
+    mean. Raises InputError for a spread not above 0, no items, or a level outside (0, 1). Source:
+    Cohen 1988, sections 2.3 and 2.4, with the normal in place of the t distribution.
     """
-    _check_spread(spread)
+    expect(spread > 0, f"spread: expected a standard deviation above 0, got {spread}")
     check_level(level)
-    if items < 1:
-        msg = f"items: expected at least 1, got {items}"
-        raise InputError(msg)
+    expect(items >= 1, f"items: expected at least 1, got {items}")
     shift, limit = difference / spread * sqrt(items), ndtri(1 - level / 2)
     return float(ndtr(shift - limit) + ndtr(-shift - limit))
 
@@ -297,20 +271,18 @@ def items_needed(
     `power_of`, which counts the wrong side too, reaches `power`. Raises InputError for a difference
     of 0, which no number of items finds, and for a power that is not between `level` and 1.
     """
-    _check_spread(spread)
+    expect(spread > 0, f"spread: expected a standard deviation above 0, got {spread}")
     check_level(level)
-    if not level < power < 1:
-        msg = f"power: expected a share between the level, {level}, and 1, such as 0.8, got {power}"
-        raise InputError(msg)
-    if difference == 0:
-        msg = "difference: expected one other than 0, which no number of items finds"
-        raise InputError(msg)
+    expect(
+        level < power < 1,
+        f"power: expected a share between the level, {level}, and 1, such as 0.8, got {power}",
+    )
+    expect(difference, "difference: expected one other than 0, which no number of items finds")
     most = ceil(((ndtri(1 - level / 2) + ndtri(power)) * spread / difference) ** 2) + 1
     counts = range(1, most + 1)
-    found = bisect_left(
-        counts, power, key=lambda items: power_of(difference, spread, items, level=level)
-    )
-    return counts[found]
+    return counts[
+        bisect_left(counts, power, key=lambda n: power_of(difference, spread, n, level=level))
+    ]
 
 
 def replicate_interval(
@@ -322,9 +294,8 @@ def replicate_interval(
     would be more than a third too narrow. Raises InputError for fewer than two values or a level
     outside (0, 1).
     """
-    if len(values) < 2:
-        msg = f"values: expected those of at least two seeds, got {len(values)}; train more"
-        raise InputError(msg)
+    count = len(values)
+    expect(count >= 2, f"values: expected those of at least two seeds, got {count}; train more")
     check_level(level)
     from scipy.stats import t  # half a second to load
 
@@ -336,19 +307,87 @@ def replicate_interval(
 
 def check_rounds(rounds: int) -> None:
     """Raise InputError for fewer than one round."""
-    if rounds < 1:
-        msg = f"rounds: expected at least 1, got {rounds}"
-        raise InputError(msg)
+    expect(rounds >= 1, f"rounds: expected at least 1, got {rounds}")
 
 
 def check_level(level: float) -> None:
     """Raise InputError for a level that is no share between 0 and 1."""
-    if not 0 < level < 1:
-        msg = f"level: expected a share between 0 and 1 such as 0.95, got {level}"
-        raise InputError(msg)
+    expect(0 < level < 1, f"level: expected a share between 0 and 1 such as 0.95, got {level}")
 
 
-def _check_spread(spread: float) -> None:
-    if not spread > 0:
-        msg = f"spread: expected a standard deviation above 0, got {spread}"
-        raise InputError(msg)
+# -- what needs no song
+
+
+def unigram_perplexity(
+    train: Sequence[Sequence[int]], valid: Sequence[Sequence[int]], *, vocab_size: int
+) -> float:
+    """Perplexity on `valid` of word frequencies counted on `train`, with one added to each count.
+
+    The sequences hold the ids that a decoder predicts: those after `<bos>`, `<eos>` included. Each
+    counts once, as in the decoder's loss, so the two perplexities compare. Without `train` it is
+    `vocab_size`. Raises InputError for an id outside the vocabulary or a `valid` without ids.
+    """
+    parts = [np.array([i for ids in part for i in ids], dtype=np.int64) for part in (train, valid)]
+    for name, ids in zip(("train", "valid"), parts, strict=True):
+        strange = sorted({*ids.tolist()} - {*range(vocab_size)})[:3]
+        listed = ", ".join(map(str, strange))
+        expect(not strange, f"{name}: expected ids from 0 to {vocab_size - 1}, got {listed}")
+    seen, asked = parts
+    expect(len(asked), "valid: expected at least one predicted id, got none")
+    counts = np.bincount(seen, minlength=vocab_size) + 1.0
+    log_probs = np.log(counts / counts.sum())
+    return float(np.exp(-log_probs[asked].mean()))
+
+
+def unigram_titles(
+    titles: Lists, lengths: Sequence[int], *, generator: np.random.Generator
+) -> list[list[str]]:
+    """Titles of the given lengths, every word drawn by its frequency in `titles`.
+
+    Words are drawn with replacement and know nothing of each other. Raises TypeError for a `str`
+    in place of a token list, InputError where `titles` hold no words or a length is below 0.
+    """
+    refuse_strings((titles, *titles))
+    words = [word for title in titles for word in title]
+    shortest = min(lengths, default=0)
+    expect(shortest >= 0, f"lengths: expected words a title, 0 or more, got {shortest}")
+    expect(
+        words or not any(lengths),
+        f"titles: expected some words to draw from, got none in {len(titles)} titles",
+    )
+    ends = np.cumsum([0, *lengths]).tolist()
+    drawn = [words[i] for i in generator.integers(max(1, len(words)), size=ends[-1]).tolist()]
+    return [drawn[first:last] for first, last in pairwise(ends)]
+
+
+def best_constant(references: Lists, *, words_at_most: int = 4, brevity: bool = True) -> list[str]:
+    """The one answer, of 1 to `words_at_most` words, with the highest mean BLEU-1.
+
+    The mean is over `references`, one for each item; give others than those the answer is judged
+    on, or it has seen the test. No other answer is better: at a given length the brevity penalty
+    of each reference is known, and the clipped matches that the t-th occurrence of a word adds do
+    not depend on the other words. Of equals the shorter answer wins, then the word first in the
+    alphabet. `brevity=False` is unigram precision. Raises TypeError for a `str` in place of a token
+    list, InputError without a word to choose.
+    """
+    refuse_strings((references, *references))
+    expect(words_at_most >= 1, f"words_at_most: expected at least 1, got {words_at_most}")
+    # The t-th "a" of a reference is a word of its own, (a, t), as in clipped matching.
+    holders: dict[tuple[str, int], list[int]] = {}
+    for number, reference in enumerate(references):
+        for word in numbered(reference):
+            if word[1] < words_at_most:
+                holders.setdefault(word, []).append(number)
+    expect(
+        holders, f"references: expected some words to choose from, got none in {len(references)}"
+    )
+    sizes = np.array([len(reference) for reference in references], dtype=float)
+    best: tuple[float, list[str]] = (-1.0, [])
+    for length in range(1, words_at_most + 1):
+        penalty = np.exp(np.minimum(0.0, 1.0 - sizes / length)) if brevity else np.ones(len(sizes))
+        worth = {word: float(penalty[numbers].sum()) for word, numbers in holders.items()}
+        picked = sorted(worth, key=lambda word: (-worth[word], word))[:length]
+        score = sum(worth[word] for word in picked) / length
+        if score > best[0] * (1 + 1e-12):  # longer only where it scores more than by rounding
+            best = score, [word for word, _ in picked]
+    return best[1]

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import betabinom, binomtest, rankdata
 
-from songtitle.errors import InputError
+from songtitle.errors import expect
 from songtitle.metrics.chance import check_level, check_rounds, permutation_p
 
 Z95 = 1.959963984540054  # of a normal distribution, 95 % lies within so many deviations
@@ -24,6 +24,7 @@ Distance = Literal["cosine", "euclidean"]
 Embeddings = Float[np.ndarray, "items dim"]
 First = Float[np.ndarray, "first dim"]
 Second = Float[np.ndarray, "second dim"]
+Dice = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,14 @@ def tsne(
     """
     _check_finite(embeddings, "t-SNE")
     items, dim = embeddings.shape
-    if items < 5 or dim < 2:
-        msg = (
-            "t-SNE: expected at least 5 items of 2 dimensions, "
-            f"got {items} of {dim}; give more items"
-        )
-        raise InputError(msg)
-    if np.ptp(embeddings, axis=0).max() == 0:
-        msg = "t-SNE: expected items that differ, got the same vector for all; check the encoder"
-        raise InputError(msg)
+    expect(
+        items >= 5 and dim >= 2,
+        f"t-SNE: expected at least 5 items of 2 dimensions, got {items} of {dim}; give more items",
+    )
+    expect(
+        np.ptp(embeddings, axis=0).max() > 0,
+        "t-SNE: expected items that differ, got the same vector for all; check the encoder",
+    )
     from sklearn import manifold  # a second to load, as all of scikit-learn
 
     projection = manifold.TSNE(
@@ -93,12 +93,11 @@ def trustworthiness(
     """
     _check_finite(embeddings, "trustworthiness")
     items = len(embeddings)
-    if items < 5 or len(points) != items:
-        msg = (
-            "trustworthiness: expected a point for each of at least 5 items, "
-            f"got {len(points)} for {items}; give the map of these items"
-        )
-        raise InputError(msg)
+    expect(
+        items >= 5 and len(points) == items,
+        "trustworthiness: expected a point for each of at least 5 items, "
+        f"got {len(points)} for {items}; give the map of these items",
+    )
     from sklearn import manifold
 
     return float(manifold.trustworthiness(embeddings, points, n_neighbors=min(k, (items - 1) // 2)))
@@ -120,13 +119,7 @@ def nearest(
     return index.kneighbors(return_distance=False)
 
 
-def mixing(
-    first: First,
-    second: Second,
-    k: int = 10,
-    *,
-    distance: Distance = "cosine",
-) -> float:
+def mixing(first: First, second: Second, k: int = 10, *, distance: Distance = "cosine") -> float:
     """How much `second` lies within `first`: 0 apart, 1 as in a random mixture of the two.
 
     The share of the `k` nearest neighbours (in the two pooled) of the items of `second` that
@@ -135,7 +128,9 @@ def mixing(
     `first` and seldom next to each other; contained in a small part of `first` they read below
     1, being dense there. Not symmetric. `k` and `distance` as in `nearest`.
     """
-    foreign = _neighbours(first, second, k, distance)[len(first) :] < len(first)
+    _check_groups(first, second, "mixing")
+    neighbours = nearest(np.concatenate([first, second]), k, distance=distance)
+    foreign = neighbours[len(first) :] < len(first)
     return float(foreign.sum() * _scale(len(first), len(second), k))
 
 
@@ -155,7 +150,8 @@ def mixing_test(
     `k` is at most two less than the items. Sources: Schilling 1986, "Multivariate two-sample tests
     based on nearest neighbors"; Efron and Stein 1981, "The jackknife estimate of variance".
     """
-    neighbours = _neighbours(first, second, k + 1, distance)
+    _check_groups(first, second, "mixing")
+    neighbours = nearest(np.concatenate([first, second]), k + 1, distance=distance)
     value, deviation = _jackknifed(neighbours, len(first))
     items = len(neighbours)
     rows = np.repeat(np.arange(items), k)
@@ -190,9 +186,7 @@ def classifier_auc(
     Raises InputError for groups smaller than `folds` or below two folds.
     Sources: Lopez-Paz and Oquab 2017; DeLong et al. 1988.
     """
-    if folds < 2:
-        msg = f"folds: expected at least 2, got {folds}; 5 are usual"
-        raise InputError(msg)
+    expect(folds >= 2, f"folds: expected at least 2, got {folds}; 5 are usual")
     _check_groups(first, second, "classifier", at_least=folds)
     vectors = np.concatenate([first, second]).astype(float)
     spread = vectors.std(axis=0)
@@ -240,16 +234,14 @@ def mmd(
     """
     _check_groups(first, second, "MMD", at_least=2)
     groups = [
-        group[np.sort(generator.choice(len(group), at_most, replace=False))]
-        if len(group) > at_most
-        else group
-        for group in (first, second)
+        each[np.sort(generator.choice(len(each), at_most, replace=False))]
+        if len(each) > at_most
+        else each
+        for each in (first, second)
     ]
     distances = pdist(np.concatenate(groups).astype(float), "sqeuclidean")
     median = float(np.median(distances))
-    if median == 0:
-        msg = "MMD: expected items that differ, got the same for most; check the encoder"
-        raise InputError(msg)
+    expect(median, "MMD: expected items that differ, got the same for most; check the encoder")
     kernel = squareform(np.exp(-distances / (2 * median)))  # its diagonal, left out, is 0
     m, n = len(groups[0]), len(groups[1])
     truth = np.repeat([False, True], [m, n])[:, None]
@@ -291,13 +283,8 @@ def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) 
     inside = int(np.sum(index.kneighbors(second)[0][:, -1] <= own[rank - 1]))
     found = betabinom(len(second), rank, len(own) + 1 - rank)
     interval = binomtest(inside, len(second)).proportion_ci(method="wilson")
-    return Measured(
-        inside / len(second),
-        float(interval.low),
-        float(interval.high),
-        level,
-        float(found.cdf(inside)),
-    )
+    low, high, p = map(float, (*interval, found.cdf(inside)))
+    return Measured(inside / len(second), low, high, level, p)
 
 
 def shuffled_labels(
@@ -311,13 +298,6 @@ def shuffled_labels(
     check_rounds(rounds)
     labels = np.repeat([False, True], [first, second])
     return generator.permuted(np.tile(labels[:, None], rounds), axis=0)
-
-
-def _neighbours(
-    first: np.ndarray, second: np.ndarray, k: int, distance: Distance
-) -> Int[np.ndarray, "items {k}"]:
-    _check_groups(first, second, "mixing")
-    return nearest(np.concatenate([first, second]), k, distance=distance)
 
 
 def _scale(first: int, second: int, k: int) -> float:
@@ -340,14 +320,11 @@ def _jackknifed(neighbours: Int[np.ndarray, "items more"], first: int) -> tuple[
     np.add.at(gained, near[first:].ravel(), change[first:].ravel())
     without = count.sum() - count + gained
     variance = 0.0
-    for group, sizes in (
-        (~in_second, (first - 1, items - first)),
-        (in_second, (first, items - first - 1)),
-    ):
-        members = int(group.sum())
-        if members > 1:
-            left = without[group] * _scale(*sizes, k)
-            variance += (members - 1) * float(left.var())
+    for group in (~in_second, in_second):
+        if group.sum() > 1:  # sizes of first and second without one of the group
+            scale = _scale(first - int(group[0]), items - first - int(group[-1]), k)
+            left = without[group] * scale
+            variance += (len(left) - 1) * float(left.var())
     return float(count.sum() * _scale(first, items - first, k)), float(np.sqrt(variance))
 
 
@@ -366,28 +343,22 @@ def _delong_variance(
     """The variance of an AUC, from how each item stands among those of the other group."""
     higher = scores[second][:, None] - scores[~second][None]
     wins = (higher > 0) + 0.5 * (higher == 0)
-    variance = 0.0
-    for places in (wins.mean(axis=0), wins.mean(axis=1)):
-        if len(places) > 1:
-            variance += float(places.var(ddof=1)) / len(places)
-    return variance
+    places = [places for places in (wins.mean(axis=0), wins.mean(axis=1)) if len(places) > 1]
+    return sum(float(each.var(ddof=1)) / len(each) for each in places)
 
 
 def _check_groups(first: np.ndarray, second: np.ndarray, about: str, *, at_least: int = 1) -> None:
     """Refuse groups that are too small, not finite, or not of one width."""
-    if min(len(first), len(second)) < at_least:
-        each = "one" if at_least == 1 else str(at_least)
-        msg = (
-            f"{about}: expected items in both groups, got {len(first)} and {len(second)}; "
-            f"give each at least {each}"
-        )
-        raise InputError(msg)
-    if first.shape[1] != second.shape[1]:
-        msg = (
-            f"{about}: expected vectors of one width in both groups, got {first.shape[1]} and "
-            f"{second.shape[1]}; widen one"
-        )
-        raise InputError(msg)
+    expect(
+        min(len(first), len(second)) >= at_least,
+        f"{about}: expected items in both groups, got {len(first)} and {len(second)}; "
+        f"give each at least {at_least}",
+    )
+    expect(
+        first.shape[1] == second.shape[1],
+        f"{about}: expected vectors of one width in both groups, got {first.shape[1]} and "
+        f"{second.shape[1]}; widen one",
+    )
     for group in (first, second):
         _check_finite(group, about)
 
@@ -395,18 +366,16 @@ def _check_groups(first: np.ndarray, second: np.ndarray, about: str, *, at_least
 def _check_finite(embeddings: np.ndarray, about: str) -> None:
     """Refuse NaN and infinity, saying in how many items."""
     bad = int((~np.isfinite(embeddings)).any(axis=1).sum())
-    if bad:
-        msg = (
-            f"{about}: expected finite values, got NaN or infinity in {bad} of "
-            f"{len(embeddings)} items; leave them out"
-        )
-        raise InputError(msg)
+    expect(
+        not bad,
+        f"{about}: expected finite values, got NaN or infinity in {bad} of "
+        f"{len(embeddings)} items; leave them out",
+    )
 
 
 def _check_k(about: str, k: int, items: int) -> None:
-    if not 1 <= k < items:
-        msg = (
-            f"{about}: expected k from 1 to {items - 1} for {items} items, got {k}; "
-            "lower k or give more items"
-        )
-        raise InputError(msg)
+    expect(
+        1 <= k < items,
+        f"{about}: expected k from 1 to {items - 1} for {items} items, got {k}; "
+        "lower k or give more items",
+    )

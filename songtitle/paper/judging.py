@@ -8,17 +8,14 @@ A sentence about how search or training behaves may be tested on other data; the
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from songtitle.paper import counts, scores
-from songtitle.paper.ledger import Entry, Numbers, Relation, entries, numbers
+from songtitle.paper.checks import TRIALS
+from songtitle.paper.ledger import Entry, Numbers, Relation, entries, numbers, relations
 from songtitle.paper.printed import CLAIMS, ledger
-from songtitle.paper.records import FORM, Record, Results, read_records
-from songtitle.paper.relations import relations
-from songtitle.paper.trials import Read, Reading, Trial
+from songtitle.paper.records import FORM, Reading, Record, Results, Source, Trial, read_records
 
 HOLDS, FAILS = "holds", "fails"
 OPEN, INCONSISTENT = "not testable here", "inconsistent in the paper"
 VERDICTS = (HOLDS, FAILS, OPEN, INCONSISTENT)
-TRIALS = counts.TRIALS | scores.TRIALS  # of claims that records may decide
 RESULTS = CLAIMS.parents[1] / "results"
 OWN = "the paper's own numbers"
 OUTSIDE = "the paper's numbers and facts from elsewhere"
@@ -156,26 +153,20 @@ def _shown(blank: Verdict, found: Sequence[tuple[Reading, str]]) -> Verdict:
 
 
 def _readings(trial: Trial, records: Mapping[str, Record]) -> list[Reading]:
-    """Draw all that there is for a trial, what decides most surely first."""
-    found = []
-    for read in trial.reads:
-        for record in records.values():
-            if not read.lies_in(record):
-                continue
-            try:
-                value = read.draw(record.content)
-            except FORM:
-                continue
-            if value is not None:
-                scope = _scope(read, trial, record)
-                found.append(Reading(value=value, scope=scope, records=(record,)))
+    """All that there is for a trial, what decides most surely first."""
+    found = [
+        Reading(found=record.content, scope=_scope(source, trial, record), records=(record,))
+        for source in trial.sources
+        for record in records.values()
+        if source.holds(record)
+    ]
     if not trial.join:
         return sorted(found, key=_rank)
-    if len(found) < len(trial.reads):
+    if len(found) < len(trial.sources):
         return []
     scope = max((reading.scope for reading in found), key=tuple(SCOPES).index)
     drawn = tuple(record for reading in found for record in reading.records)
-    return [Reading(value=[reading.value for reading in found], scope=scope, records=drawn)]
+    return [Reading(found=[reading.found for reading in found], scope=scope, records=drawn)]
 
 
 def _rank(reading: Reading) -> tuple[int, int]:
@@ -184,13 +175,13 @@ def _rank(reading: Reading) -> tuple[int, int]:
     return tuple(SCOPES).index(reading.scope), nearness
 
 
-def _scope(read: Read, trial: Trial, record: Record) -> str:
+def _scope(source: Source, trial: Trial, record: Record) -> str:
     """Say whose data a record's numbers come from."""
     if record.folder != "census":
         wanted = trial.corpora or {}
         matches = all(record.corpora.get(role) == name for role, name in wanted.items())
         return "paper" if wanted and matches else "other"
     fetched = record.settings.get("found") == "data home"
-    if read.sampled == "whole" or (fetched and read.sampled in ("sample", "excerpt")):
+    if source.sampled == "whole" or (fetched and source.sampled in ("sample", "excerpt")):
         return "paper"
-    return "sample" if read.sampled in ("sample", "held_out") else "part"
+    return "sample" if source.sampled in ("sample", "held_out") else "part"

@@ -1,12 +1,13 @@
 """The paper's ledger: what it says, numbers that show how they were worked out, their relations.
 
 With `n = numbers()`, `n["headline.in_domain"] - n["headline.out_domain"]` is 16.2 and shows
-"61.3 − 45.1". A relation holds two such numbers together, and says whether it holds.
+"61.3 − 45.1". A relation holds two such numbers together, and says whether it holds: does what the
+paper says in one place follow from another, or from a fact from elsewhere? No data are needed.
 """
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from songtitle.paper.printed import cells, ledger
 
 Real = float | int
+BEAMS = (1, 5, 10, 15, 20)  # of Table 4
 SUM, PRODUCT, POWER, WHOLE = range(4)  # how firmly the parts of what is shown hang together
 
 
@@ -59,10 +61,14 @@ def _number(value: Real) -> Number:
     return value if isinstance(value, Number) else Number(value, str(value))
 
 
+def _names(values: Sequence[Number]) -> frozenset[str]:
+    return frozenset().union(*(each.names for each in values))
+
+
 def _apply(work: Callable[..., float], *values: Real) -> Number:
     made = [_number(value) for value in values]
     shown = f"{work.__name__}({', '.join(each.shown for each in made)})"
-    return Number(work(*map(float, made)), shown, frozenset().union(*(m.names for m in made)))
+    return Number(work(*map(float, made)), shown, _names(made))
 
 
 least, largest, floor = (partial(_apply, work) for work in (min, max, math.floor))
@@ -93,22 +99,18 @@ def compare(left: Real, sign: str, right: Real) -> bool:
     return left < right if sign in "<≤" else left > right
 
 
-def relate(sign: str, about: str, left: Real, right: Real, *, within: Real = 0) -> Relation:
+def relate(about: str, left: Real, sign: str, right: Real, within: Real = 0) -> Relation:
     """Relate two numbers by a sign, as `compare` does; equal ones may differ by `within`."""
-    slack, close = _number(within), abs(float(left) - float(right)) <= float(within) + 1e-9
+    a, b, slack = made = [_number(value) for value in (left, right, within)]
+    close = abs(float(a) - float(b)) <= float(slack) + 1e-9
     holds = compare(left, sign, right) or (sign == "=" and close)
-    sides = [_number(left), _number(right)]
-    plain = [written(side) for side in sides]
     texts = [
         text if side.shown == text else f"({side.shown} = {text})"
-        for side, text in zip(sides, plain, strict=True)
+        for side, text in ((a, written(a)), (b, written(b)))
     ]
     allowed = f" within {written(slack)}" if slack else ""
     text = f"{about}: {texts[0]} {sign} {texts[1]}{allowed}? {'yes' if holds else 'no'}"
-    return Relation(holds, text, frozenset().union(*(each.names for each in (*sides, slack))))
-
-
-equal, at_most, at_least, below, above = (partial(relate, sign) for sign in "=≤≥<>")
+    return Relation(holds, text, _names(made))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,16 +131,10 @@ def numbers(other: Mapping[str, Real] | None = None) -> dict[str, Number]:
 
     `other` values replace some. A cell that the paper leaves out (NA) has none.
     """
-    found = {
-        entry["id"]: entry["value"] for part in ("number", "constant") for entry in ledger()[part]
-    }
+    rows = ledger()["number"] + ledger()["constant"]
+    found = {row["id"]: row["value"] for row in rows}
     found |= {id: cell for id, _, _, cell in cells() if cell == cell} | dict(other or {})
     return {id: Number(value, names=frozenset({id})) for id, value in found.items()}
-
-
-def sources() -> dict[str, str]:
-    """Say of each constant where it comes from: not from the paper."""
-    return {entry["id"]: entry["source"] for entry in ledger()["constant"]}
 
 
 def entries(n: Numbers) -> list[Entry]:
@@ -149,20 +145,110 @@ def entries(n: Numbers) -> list[Entry]:
         says = f"{written(n[row['id']])} {row['unit']}{note}"
         found.append({"id": row["id"], "kind": "number", "where": row["where"], "says": says})
     for id, label, column, value in cells():
-        if value != value:  # NA
-            continue
-        size = n.get(f"{id.rpartition('.')[0]}.tile_size")
-        what = f"k = {column}" if column.isdigit() else column.replace("_", " ")
-        says = f"{label}{f', {written(size)} px' if size else ''}, {what}: {written(n[id])}"
-        found.append({"id": id, "kind": "number", "where": f"Table {id[5]}", "says": says})
-    found += [{"kind": "sentence"} | row for row in ledger()["sentence"]]
+        if value == value:  # not NA
+            size = n.get(f"{id.rpartition('.')[0]}.tile_size")
+            what = f"k = {column}" if column.isdigit() else column.replace("_", " ")
+            says = f"{label}{f', {written(size)} px' if size else ''}, {what}: {written(n[id])}"
+            found.append({"id": id, "kind": "number", "where": f"Table {id[5]}", "says": says})
+    for row in ledger()["sentence"]:
+        found.append({"kind": "sentence"} | {name: row[name] for name in ("id", "where", "says")})
     tests = {id: row for row in ledger()["testing"] for id in row["claims"]}
     for entry in found:
         test = tests.get(entry["id"]) or tests[entry["id"].rpartition(".")[0]]
-        entry |= {"page": test["page"], "needs": test["needs"]}
-    names = ("id", "where", "says", "page", "weight")
-    found += [
-        {"kind": "inconsistency", "needs": row["here"]} | {name: row[name] for name in names}
-        for row in ledger()["inconsistency"]
-    ]
+        entry |= {name: test[name] for name in ("page", "needs")}
+    for row in ledger()["inconsistency"]:
+        kept = {name: row[name] for name in ("id", "where", "says", "page", "weight")}
+        found.append(kept | {"kind": "inconsistency", "needs": row["here"]})
     return [Entry(**entry) for entry in found]
+
+
+def relations(n: Numbers) -> dict[str, list[Relation]]:
+    """Give what has to hold between the numbers `n`, by the name of an inconsistency or claim."""
+    known = {**n, **{f"worked.{name}": value for name, value in worked(n).items()}}
+    return {
+        entry["id"]: [relate(*(known.get(each, each) for each in row)) for row in entry["compare"]]
+        for entry in ledger()["sentence"] + ledger()["inconsistency"]
+        if "compare" in entry
+    }
+
+
+def worked(n: Numbers) -> dict[str, Number]:
+    """Work out what the ledger compares by a name of its own."""
+    songs, pictures = ("msd", "fma"), ("cc32", "cc64", "cc128", "cc256")  # rows of Table 4
+    deviation, window = n["table1.cc.std_length"], n["spectrogram.window"]
+    crop, stride, best = n["image.crop"], n["outside.resnet_stride"], n["search.best_beam"]
+    timbre, means, dim = n["timbre.dim"], n["timbre.means"], n["encoder.dim"]
+    score = {(row, k): n[f"table4.{row}.{k}"] for row in (*pictures, *songs) for k in BEAMS}
+    lead = {
+        row: n[f"table5.{row}.ours_5"] - n[f"table5.{row}.audiocaps_1"]
+        for row in ("mfcc", "spectrogram")
+    }
+    # of BLEU per second, if five beams take five times as long
+    fall = {row: best / (score[row, 5] / score[row, 1]) for row in (*pictures, *songs)}
+    loss = {row: 1 - score[row, 10] / score[row, 5] for row in (*pictures, *songs)}
+
+    def lengths(row: str) -> Number:
+        return n[f"table1.{row}.max_length"] - n[f"table1.{row}.min_length"]
+
+    def gains(rows: Sequence[str], beam: int, wider: int) -> list[Number]:
+        return [score[row, wider] - score[row, beam] for row in rows]
+
+    def lead_of_whole(beam: int) -> Number:  # over the lowest of the pictures that are cut
+        return score["cc256", beam] - least(*(score[row, beam] for row in pictures[:3]))
+
+    def frames(samples: Number) -> Number:
+        return floor((samples - window) / (window / 2)) + 1
+
+    return {
+        "ten_times_others": largest(10 * n["coco.pictures"], n["im2txt.captions"]),
+        "range_fma": lengths("fma"),
+        "narrower_range": least(lengths("cc"), lengths("msd")),
+        "smaller_lead": least(*lead.values()),
+        "naming_columns": n["outside.uci_columns"] - 1 - timbre,
+        # Five standard errors of a deviation at a kurtosis of nine, and half of the last digit
+        # printed.
+        "deviation_slack": 0.05 + 5 * deviation * math.sqrt(2 / n["table1.cc.examples"]),
+        "frames": frames(n["clip.samples"]),
+        "frames_slack": n["reading.about_share"] * n["spectrogram.frames"],
+        "frames_short": frames(n["outside.clip_short"]),
+        "frames_long": frames(n["outside.clip_long"]),
+        "bins": n["spectrogram.n_fft"] / 2,
+        "places": n["training.layers"] - 1,  # torch.nn.LSTM drops between layers only
+        "places_needed": largest(0, least(1, 10 * n["training.dropout"])),
+        "last_map": n["table4.cc32.tile_size"] / stride,
+        "pooled": n["outside.resnet152_width"] * (crop / stride - n["outside.pool_side"] + 1) ** 2,
+        "days": n["training.epochs"]
+        * (1 - n["captions.dead_links"] / 100)
+        * n["captions.train"]
+        * n["outside.multiply_adds"]
+        / n["outside.cpu_rate"]
+        / 86400,
+        "seen_splits": n["captions.splits"] - 1 - n["captions.hidden_splits"],
+        "headline_gap": n["headline.in_domain"] - n["headline.out_domain"],
+        **{f"{row}_{k}": score[row, k] / 100 for row in songs for k in (1, 5)},
+        "smallest_loss": least(*(loss[row] for row in pictures)),
+        "largest_loss": largest(*(loss[row] for row in songs)),
+        "largest_gain": largest(*gains((*pictures, *songs), 5, 10)),
+        "largest_rise": largest(*gains(("cc32", "cc128", "cc256", *songs), 15, 20)),
+        "times_as_long": n["search.msd_rate_drop"] * score["msd", 5] / score["msd", 1],
+        "fall_msd": fall["msd"],
+        "largest_fall": largest(*(fall[row] for row in ("fma", *pictures))),
+        **{
+            f"behind_{row}": 1 - n[f"table5.{row}.ours_1"] / n[f"table5.{row}.audiocaps_1"]
+            for row in lead
+        },
+        "best_lead": largest(*map(lead_of_whole, BEAMS[1:])),
+        "crop_share": (crop / n["image.min_side"]) ** 2,
+        "left_over": dim - timbre * floor(dim / timbre),
+        "songs_lower": 1 - score["msd", 5] / n["headline.in_domain"],
+        "whole_words": floor(n["table1.fma.mean_length"] + 0.5),
+        "years": n["titles.msd.last_year"] - n["titles.msd.first_year"],
+        "captions": n["captions.train"] + n["captions.valid"] + n["captions.test"],
+        "samples": n["clip.sample_rate"] * n["clip.duration"],
+        "timbre": means + n["timbre.covariances"],
+        "covariances": means * (means + 1) / 2,
+        **{f"tiles_{row}": (crop / n[f"table4.{row}.tile_size"]) ** 2 for row in pictures},
+        **{f"lead_{row}": value for row, value in lead.items()},
+        "msd_gain": score["msd", 5] / score["msd", 1],
+        "clips": n["clip.genres"] * n["clip.per_genre"],
+    }

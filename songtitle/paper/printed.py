@@ -4,7 +4,6 @@
 """
 
 import difflib
-import math
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from songtitle.errors import InputError
+from songtitle.errors import expect
 
 CLAIMS = Path(__file__).resolve().parents[2] / "data_manifest" / "claims.toml"
 
@@ -23,14 +22,13 @@ def paper(id: str) -> float:
     BLEU and shares are in percent points, as printed. Where the paper has no value the result
     is NaN. An unknown name raises `InputError`, which lists the nearest ones.
     """
-    numbers = _numbers()
-    if id not in numbers:
-        near = difflib.get_close_matches(id, numbers, n=5, cutoff=0.5) or sorted(numbers)[:5]
-        msg = (
-            f"paper number {id!r}: expected a name in {CLAIMS.name}, found none; "
-            f"nearest: {', '.join(near)}"
-        )
-        raise InputError(msg)
+    numbers = {row["id"]: float(row["value"]) for row in ledger()["number"]}
+    numbers |= {id: value for id, _, _, value in cells()}
+    near = ", ".join(difflib.get_close_matches(id, numbers, n=5, cutoff=0.5) or sorted(numbers)[:5])
+    expect(
+        id in numbers,
+        f"paper number {id!r}: expected a name in {CLAIMS.name}, found none; nearest: {near}",
+    )
     return numbers[id]
 
 
@@ -48,27 +46,15 @@ def paper_table(n: int) -> pd.DataFrame:
     Each call gives a fresh frame. Another `n` raises `InputError`.
     """
     tables = {table["number"]: table for table in ledger()["table"]}
-    if n not in tables:
-        msg = f"paper table: expected a number in {sorted(tables)}, got {n!r}; choose one of them"
-        raise InputError(msg)
+    known = sorted(tables)
+    expect(n in tables, f"paper table: expected a number in {known}, got {n!r}; choose one of them")
     ids, *columns = zip(*tables[n]["rows"], strict=True)
-    frame = {
-        int(name) if name.isdigit() else name: _series(cells, ids)
-        for name, cells in zip(tables[n]["columns"], columns, strict=True)
-    }
-    return pd.DataFrame(frame).rename_axis("id")
-
-
-def _series(cells: tuple[Any, ...], ids: tuple[str, ...]) -> pd.Series:
-    # Whole numbers beside an NA stay whole numbers: pandas would print 32 pixels as 32.0.
-    holds_na = any(isinstance(cell, float) and math.isnan(cell) for cell in cells)
-    return pd.Series(cells, index=ids, dtype=object if holds_na else None)
-
-
-@cache
-def _numbers() -> dict[str, float]:
-    numbers = {row["id"]: float(row["value"]) for row in ledger()["number"]}
-    return numbers | {id: value for id, _, _, value in cells()}
+    frame = pd.DataFrame(index=pd.Index(ids, name="id"))
+    for name, column in zip(tables[n]["columns"], columns, strict=True):
+        # Whole numbers beside an NA stay whole numbers: pandas would print 32 pixels as 32.0.
+        kind = object if any(cell != cell for cell in column) else None
+        frame[int(name) if name.isdigit() else name] = pd.Series(column, ids, dtype=kind)
+    return frame
 
 
 def cells() -> list[tuple[str, str, str, float]]:
@@ -88,10 +74,9 @@ def cells() -> list[tuple[str, str, str, float]]:
 @cache
 def ledger() -> dict[str, list[dict[str, Any]]]:
     """Read the whole ledger: `number`, `constant`, `sentence`, `table` and `inconsistency`."""
-    if not CLAIMS.is_file():
-        msg = (
-            f"{CLAIMS}: expected the ledger of the paper's numbers, found no file; "
-            "run from a clone of the project, installed with `pip install -e .`"
-        )
-        raise InputError(msg)
+    expect(
+        CLAIMS.is_file(),
+        f"{CLAIMS}: expected the ledger of the paper's numbers, found no file; "
+        "run from a clone of the project, installed with `pip install -e .`",
+    )
     return tomllib.loads(CLAIMS.read_text(encoding="utf-8"))

@@ -1,23 +1,27 @@
-"""Published records, and the numbers drawn from them with what their samples leave open.
+"""Published records, the numbers drawn from them, and what their samples leave open.
 
-A draw is a function from a record's content to a number or rows that lie there. It may raise where
-a record has another form; such a record tells nothing.
+A check draws its numbers from a `Reading` of a record and holds them against those of the ledger.
+It answers whether the claim holds (None: the record cannot tell), and gives the numbers that say
+so. It may raise where a record has another form; such a record tells nothing.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from songtitle.paper.ledger import Numbers, Real, compare, written
+
 Z = 2.576  # 99 % of a normal distribution lies within
 
-Draw = Callable[[Mapping[str, Any]], Any]
+Row = Mapping[str, Any]
+Draw = Callable[[Row], Any]  # from a record's findings to a number, or several
 Histogram = Mapping[str, int]  # value -> how often
 Results = Path | Mapping[str, Path]  # a folder of records, or their files by name
-Row = Mapping[str, Any]
-# What a record of another form makes a draw or a check raise.
+# What a record of another form makes a check raise.
 FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 # What inputs of the stage `samples` are called in `scores`; its other rows are left out.
@@ -31,9 +35,9 @@ class Record:
 
     name: str  # "quick/scores": a preset, `census` or `benchmarks`, and what was made
     origin: str  # name, key and commit, for a reader who wants to find it
-    settings: Mapping[str, Any]
+    settings: Row
     corpora: Mapping[str, str]  # role (train, pictures, timbre, spectrogram) -> corpus, if it says
-    content: Mapping[str, Any]  # findings
+    content: Row  # findings
 
     @property
     def folder(self) -> str:
@@ -58,34 +62,88 @@ def read_records(results: Results) -> dict[str, Record]:
     return {name: _record(name, contents) for name in contents}
 
 
-def _record(name: str, contents: Mapping[str, Mapping[str, Any]]) -> Record:
-    folder, stage = name.split("/")
-    content, run = contents[name], contents.get(f"{folder}/corpora", {})
+def _record(name: str, contents: Mapping[str, Row]) -> Record:
+    content, (folder, stage) = contents[name], name.split("/")
+    run = contents.get(f"{folder}/corpora", {})  # what a run says is true of all its stages
     findings = dict(_part(content, "result") or content)
     rows = findings.get("rows")
     if stage == "samples" and isinstance(rows, list):
         known = [row for row in rows if isinstance(row, dict) and row.get("input") in SAMPLES]
         first = min((row.get("seed", 0) for row in known), default=0)
-        chosen = [row for row in known if row.get("seed", 0) == first]
-        findings["rows"] = [row | {"input": SAMPLES[row["input"]]} for row in chosen]
-    key, commit = content.get("key", ""), _part(content, "provenance").get("commit")
+        findings["rows"] = [
+            row | {"input": SAMPLES[row["input"]]} for row in known if row.get("seed", 0) == first
+        ]
+    commit = _part(content, "provenance").get("commit")
+    said = (
+        _part(each, part, "corpora") for each in (content, run) for part in ("settings", "result")
+    )
     return Record(
         name=name,
-        origin=f"{name} {key} (commit {commit})".replace("  ", " "),
+        origin=f"{name} {content.get('key', '')} (commit {commit})".replace("  ", " "),
         settings=_part(content, "settings"),
-        corpora=_corpora(content) or _corpora(run),  # what a run says is true of all its stages
+        corpora=next(filter(None, said), {}),
         content=findings,
     )
 
 
-def _part(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = content.get(name)
-    return found if isinstance(found, dict) else {}
+def _part(content: Row, *names: str) -> Row:
+    for name in names:
+        found = content.get(name)
+        content = found if isinstance(found, dict) else {}
+    return content
 
 
-def _corpora(content: Mapping[str, Any]) -> Mapping[str, str]:
-    said = _part(_part(content, "settings"), "corpora")
-    return said or _part(_part(content, "result"), "corpora")
+# -- how a record may decide a claim
+
+
+@dataclass(frozen=True)
+class Source:
+    """Records by their name, a `*` standing for any preset.
+
+    | `sampled` | what the samples at hand are of the data that the paper measured |
+    |---|---|
+    | whole | all of it |
+    | sample, excerpt | rows of it, at random or not, which the whole replaces where it is fetched |
+    | held_out | what was held out of it at random |
+    | part | another part, which decides nothing |
+    """
+
+    name: str  # "census/clips", "*/scores"
+    sampled: str = "part"
+
+    def holds(self, record: Record) -> bool:
+        """Say whether a record is one of these."""
+        return fnmatch(record.name, self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What a check looks at: a record's findings, and whose data it was made on."""
+
+    found: Any  # of a trial that joins its sources, the findings of each
+    scope: str = "other"  # of judging.SCOPES
+    records: tuple[Record, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the paper's data were measured: nothing is left to a larger sample."""
+        return self.scope == "paper"
+
+
+Outcome = tuple[bool | None, str]  # whether it holds, and the numbers that say so
+Check = Callable[[Reading, Numbers], Outcome]
+UNTOLD: Outcome = None, ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How records may decide a claim."""
+
+    check: Check
+    sources: tuple[Source, ...]
+    join: bool = False  # all sources together make one reading; else each may decide
+    mechanism: bool = False  # other data may decide it, and the verdict says so
+    corpora: Mapping[str, str] | None = None  # role -> corpus that the paper measured it on
 
 
 # -- numbers with their uncertainty
@@ -107,6 +165,14 @@ class Estimate:
         low, high = self.low * factor, self.high * factor
         return replace(self, value=self.value * factor, low=low, high=high)
 
+    def __str__(self) -> str:
+        text = written(self.value)
+        if self.low < self.high and math.isfinite(self.low) and math.isfinite(self.high):
+            text += f" [{written(self.low)}, {written(self.high)}]"
+        if self.chance is not None:
+            text += f" (chance {written(self.chance)})"
+        return f"{text} {self.label}".strip()
+
 
 def exact(value: float) -> Estimate:
     """Make an estimate of a number that leaves nothing open."""
@@ -116,11 +182,16 @@ def exact(value: float) -> Estimate:
 def estimate(row: Row, value: str = "score", times: float = 100.0) -> Estimate:
     """Take a row's number (a score, in percent points) with `low`, `high`, `chance` beside it."""
     number = times * float(row[value])
-    low, high = (
-        number if row.get(side) is None else times * float(row[side]) for side in ("low", "high")
+    low, high, chance = (
+        None if row.get(name) is None else times * float(row[name])
+        for name in ("low", "high", "chance")
     )
-    chance = None if row.get("chance") is None else times * float(row["chance"])
-    return Estimate(value=number, low=low, high=high, chance=chance)
+    return Estimate(
+        value=number,
+        low=number if low is None else low,
+        high=number if high is None else high,
+        chance=chance,
+    )
 
 
 def estimates(value: Any) -> list[Estimate]:
@@ -148,25 +219,33 @@ def _around(value: float, error: float, count: int) -> Estimate:
     return Estimate(value=value, low=value - Z * error, high=value + Z * error, count=count)
 
 
-def share(histogram: Histogram, holds: Callable[[float], bool]) -> Estimate:
-    """Estimate the share of values that a condition holds for, with Wilson's interval."""
+def _moments(histogram: Histogram) -> tuple[int, float, float, float]:
+    """How many values there are, their mean, and their second and fourth moments about it."""
     counts = pairs(histogram)
-    return wilson(sum(n for value, n in counts if holds(value)), sum(n for _, n in counts))
+    total = sum(count for _, count in counts)
+    centre = sum(value * count for value, count in counts) / total
+    second, fourth = (
+        sum((value - centre) ** power * count for value, count in counts) / total
+        for power in (2, 4)
+    )
+    return total, centre, second, fourth
 
 
 def lowest(histogram: Histogram) -> Estimate:
     """Take the lowest value: that of the whole may be lower still."""
-    return replace(exact(min(value for value, _ in pairs(histogram))), low=-math.inf)
+    return replace(exact(min(pairs(histogram))[0]), low=-math.inf)
 
 
 def highest(histogram: Histogram) -> Estimate:
     """Take the highest value: that of the whole may be higher still."""
-    return replace(exact(max(value for value, _ in pairs(histogram))), high=math.inf)
+    return replace(exact(max(pairs(histogram))[0]), high=math.inf)
 
 
-def wilson(count: int, total: int) -> Estimate:
-    """Estimate a share with Wilson's 99 % interval."""
-    part = count / total
+def share(histogram: Histogram, holds: Callable[[float], bool]) -> Estimate:
+    """Estimate the share of values that a condition holds for, with Wilson's 99 % interval."""
+    counts = pairs(histogram)
+    total = sum(n for _, n in counts)
+    part = sum(n for value, n in counts if holds(value)) / total
     centre = (part + Z**2 / (2 * total)) / (1 + Z**2 / total)
     half = Z / (1 + Z**2 / total) * math.sqrt(part * (1 - part) / total + (Z / (2 * total)) ** 2)
     low, high = min(centre - half, part), max(centre + half, part)
@@ -178,13 +257,55 @@ def pairs(histogram: Histogram) -> list[tuple[float, int]]:
     return [(float(value), int(count)) for value, count in histogram.items()]
 
 
-def _moments(histogram: Histogram) -> tuple[int, float, float, float]:
-    """Give how many values there are, their mean, and their second and fourth moments about it."""
-    counts = pairs(histogram)
-    total = sum(count for _, count in counts)
-    centre = sum(value * count for value, count in counts) / total
-    second, fourth = (
-        sum((value - centre) ** power * count for value, count in counts) / total
-        for power in (2, 4)
-    )
-    return total, centre, second, fourth
+# -- comparisons, as `ledger.compare` but of what samples leave open
+
+
+def near(id: str, draw: Draw, tolerance: Real = 0, share: str = "") -> Check:
+    """Check that a number is the ledger's, within a tolerance and what the sample leaves open.
+
+    `share` names a number of the ledger: such a part of the claimed number is tolerated. Several
+    estimates are ways to count: the paper's number may lie between them.
+    """
+
+    def check(reading: Reading, n: Numbers) -> Outcome:
+        claimed, found = float(n[id]), estimates(draw(reading.found))
+        slack = n[share] * claimed if share else tolerance
+        sides = [(e.value, e.value) if reading.whole else (e.low, e.high) for e in found]
+        low, high = min(side[0] for side in sides), max(side[1] for side in sides)
+        holds: bool | None = low - slack <= claimed <= high + slack
+        if holds and not (math.isfinite(low) and math.isfinite(high)):
+            # The shortest title of a sample says only that the shortest of all is no longer.
+            holds = any(abs(each.value - claimed) <= slack for each in found) or None
+        return holds, ", ".join(map(str, found))
+
+    return check
+
+
+def bounded(draw: Draw, sign: str, bound: Real | str) -> Check:
+    """Check that a number keeps a bound, itself a number or the name of one in the ledger."""
+
+    def check(reading: Reading, n: Numbers) -> Outcome:
+        (found,) = estimates(draw(reading.found))
+        limit = n[bound] if isinstance(bound, str) else bound
+        return compare(found.value, sign, limit), str(found)
+
+    return check
+
+
+def apart(first: Estimate, second: Estimate) -> bool | None:
+    """Say whether the first is below the second; None where their intervals overlap."""
+    if first.high < second.low:
+        return True
+    return False if second.high < first.low else None
+
+
+def less(first: Estimate, second: Estimate) -> Outcome:
+    """Say whether the first is below the second, and show both."""
+    return apart(first, second), f"{first} and {second}"
+
+
+def all_or_clearly_not(every: bool, clear: Sequence[bool | None]) -> bool | None:
+    """Holds for all; fails where an interval says so; between the two it cannot be told."""
+    if not clear:
+        return None
+    return every or (False if True in clear else None)

@@ -335,10 +335,7 @@ def _box(ax: Axes, node: Any) -> None:
     look: dict[str, Any] = {"linewidth": 0.8, "facecolor": "white", "edgecolor": GREY}
     if node.best == 1:
         look = {"linewidth": 1.8, "facecolor": "0.9", "edgecolor": COLOURS[0]}
-    round_box: dict[str, Any] = {
-        "boxstyle": "round,pad=0,rounding_size=0.08",
-        "mutation_aspect": STEP / LINE,
-    }
+    look |= {"boxstyle": "round,pad=0,rounding_size=0.08", "mutation_aspect": STEP / LINE}
     corner = (node.depth - 0.4, node.height - 0.4)
     ax.add_patch(FancyBboxPatch(corner, 0.8 + room, 0.8, zorder=2, **look))
     text: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 3}
