@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from songtitle.errors import InputError
 from songtitle.machine import cores, end_with_parent
-from songtitle.schema import check
+from songtitle.schema import Checked
 
 CHUNK = 500  # titles that a process tags between two reports
 ALONE = 4_000  # distinct titles below which starting processes takes longer than it saves
@@ -63,7 +63,7 @@ _WORD = re.compile(rf"{_UNIT}(?:['-]{_UNIT})*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TitleRules:
+class TitleRules(Checked):
     """What cleaning does to titles, and which it takes away; the defaults are `clean_title`."""
 
     asides: Literal["drop", "keep"] = "drop"  # "(Live)", "feat. X", track numbers, file endings
@@ -72,9 +72,6 @@ class TitleRules:
     named_entities: Literal["off", "before_lowercasing", "after_lowercasing"] = "off"
     dictionary: Literal["off", "all_words"] = "off"  # "all_words": each in NLTK's, numerals aside
     duplicates: Literal["keep", "drop"] = "keep"  # "drop": the first of equal clean titles stays
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 PLAIN = TitleRules()

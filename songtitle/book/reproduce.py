@@ -359,7 +359,7 @@ def _shown(notebook: Path) -> dict[str, str]:
     for name, path in cache.results().items():
         content, (folder, stem) = _json(path), name.removesuffix(".json").split("/")
         if folder == "census":
-            shown = stem not in QUESTIONS or not files_of(QUESTIONS[stem], data_home())
+            shown = stem not in QUESTIONS or not files_of(stem, data_home())
         elif folder in MEASURED:
             shown = MEASURED[folder] == notebook.stem
         else:

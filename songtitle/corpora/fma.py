@@ -19,7 +19,7 @@ import soundfile
 from tqdm import tqdm
 
 from songtitle.corpora import manifest
-from songtitle.corpora.contract import Titled
+from songtitle.corpora.captions import Titled
 from songtitle.errors import InputError
 from songtitle.machine import cores
 from songtitle.rows import Faults, read_csv, read_table, records

@@ -81,7 +81,7 @@ def answers(*names: str, home: Path | None = None) -> dict[str, Record]:
 def answer(name: str, *, home: Path | None = None) -> Record | None:
     """The answer to one question: counted now, read from an earlier run, or as published."""
     home = home or data_home()
-    found = _files_of(name, home)
+    found = files_of(name, home)
     if found is None:  # what came with this clone, counted by its makers
         path = results().get(f"census/{name}.json")
         return Record(**read_json(path), folder=path.parent) if path else None
@@ -98,12 +98,12 @@ def answer(name: str, *, home: Path | None = None) -> Record | None:
 
 def present(home: Path) -> str:
     """A hash of which files the census would read: pages depend on it."""
-    found = {name: _files_of(name, home) for name in QUESTIONS}
+    found = {name: files_of(name, home) for name in QUESTIONS}
     listing = {name: [it[0], [_state(path) for path in it[2]]] for name, it in found.items() if it}
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
-def _files_of(name: str, home: Path) -> tuple[str, Place, list[Path]] | None:
+def files_of(name: str, home: Path) -> tuple[str, Place, list[Path]] | None:
     """Where the files of a question lie, the data home first, and what they are; or None."""
     for where, root in zip((WHOLE, SAMPLE), roots(home), strict=False):
         for place in QUESTIONS[name].places:
