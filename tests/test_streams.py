@@ -2,6 +2,7 @@
 
 import io
 import json
+import multiprocessing
 import os
 import signal
 import tarfile
@@ -461,6 +462,8 @@ def test_a_shard_that_goes_or_shrinks_while_it_is_read_is_named_in_one_line(tmp_
     (folder / "00000.tar").unlink()
     with pytest.raises(InputError, match=r"00000\.tar: expected a shard, there is none"):
         next(reading(1))
+    del error
+    assert not multiprocessing.active_children()  # they are deaf: a program would wait for them
 
 
 def test_a_worker_that_dies_is_named_in_one_line(shards, kept):
