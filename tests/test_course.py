@@ -218,18 +218,18 @@ def test_a_student_version_has_words_for_roles_a_preset_and_no_cell_of_the_book_
     assert 'preset: str = "tiny"  # settings' in text.replace('\\"', '"')
 
 
+END = "# ```{solution-end}\n# ```\n"
+START = '# %% tags=["solution"]'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
         (":label: ex-99-1\n", "\n", "a :label: of its own"),
         ("{solution} ex-99-1", "{solution} ex-99-7", "an exercise without a solution"),
         ("{solution} ex-99-1", "{note} ex-99-1", "expected a solution"),
-        ("# ```{solution-end}\n# ```\n", "", "expected a solution-end"),
-        (
-            '# %% tags=["solution"]',
-            "# %% [markdown]\n# ```{solution-end}\n# ```\n\n# %% tags=['x']",
-            "expected a solution-start",
-        ),
+        (f"{END}\n", "", "expected a solution-end"),
+        (START, f"# %% [markdown]\n{END}\n# %% tags=['x']", "expected a solution-start"),
     ],
 )
 def test_a_page_that_is_no_course_is_refused_in_one_line(page, old, new, what):

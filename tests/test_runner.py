@@ -231,14 +231,8 @@ def test_on_a_terminal_the_seconds_run_while_work_is_under_way(monkeypatch):
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (0.04, "0.0 s"),
-        (0.96, "1.0 s"),
-        (1.0, "1 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (185.0, "3 min 05 s"),
-        (3599.7, "1 h 00 min"),
-        (3725.0, "1 h 02 min"),
+        *((0.04, "0.0 s"), (0.96, "1.0 s"), (1.0, "1 s"), (59.4, "59 s"), (59.6, "1 min 00 s")),
+        *((185.0, "3 min 05 s"), (3599.7, "1 h 00 min"), (3725.0, "1 h 02 min")),
     ],
 )
 def test_a_duration_reads_as_one_would_say_it(seconds, said):
