@@ -132,7 +132,6 @@ def fetch(
                 "NO_ALBUMENTATIONS_UPDATE": "1",  # img2dataset may come before songtitle
                 "WANDB_MODE": "disabled",
                 "RAY_USAGE_STATS_ENABLED": "0",
-                "OPENCV_IO_MAX_IMAGE_PIXELS": str(limits.max_pixels),  # read by OpenCV when loaded
             }
             with patch.dict(os.environ, variables), contextlib.redirect_stdout(sys.stderr):
                 from songtitle.corpora.worker import ShardDownloader, distribute

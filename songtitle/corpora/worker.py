@@ -21,7 +21,6 @@ from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing img2dataset asks PyPI
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,7 +45,6 @@ SCHEMA = pa.schema(  # of a shard's table; `sha256` is of the picture that is ke
     + [(name, pa.string()) for name in ("sha256", "source_sha256")]
 )
 log = logging.getLogger(__name__)
-cv2.setNumThreads(1)
 _decoding = threading.Lock()  # one picture at a time: decoded, it is many times as big
 
 
@@ -168,8 +166,7 @@ def fetch_picture(url: str, *, limits: Limits) -> tuple[bytes | None, dict[str, 
             if is_disallowed(headers, "songtitle", FORBIDDEN):
                 raise NotFetchedError(Reason.ROBOTS, 200)
             with _decoding:
-                check_picture(body, limits.max_pixels)
-                picture, height, width = as_jpeg(body, limits.min_side)
+                picture, height, width = as_jpeg(body, limits)
             about = {"status": "success", "http_status": 200, "height": height, "width": width}
             hashes = [hashlib.sha256(each).hexdigest() for each in (picture, body)]
             return picture, about | {"sha256": hashes[0], "source_sha256": hashes[1]}
@@ -184,41 +181,40 @@ def fetch_picture(url: str, *, limits: Limits) -> tuple[bytes | None, dict[str, 
     return None, {"status": failed, "error_message": reason.value, "http_status": status}
 
 
-def check_picture(body: bytes, max_pixels: int) -> None:
-    """Raise NotFetchedError unless `body` is a whole picture of at most `max_pixels`.
+def as_jpeg(body: bytes, limits: Limits) -> tuple[bytes, int, int]:
+    """A picture as JPEG, and its height and width in pixels: a JPEG as it is, others at quality 95
+    on white.
 
     The size is read from the header before anything is decoded. Then it is decoded to its end, a
-    JPEG at an eighth of its size: half a picture is told from none, whatever OpenCV makes of it.
+    JPEG at an eighth of its size. Raises NotFetchedError for what is no whole picture, larger than
+    `limits.max_pixels` or of a shorter side than `limits.min_side`.
     """
     try:
         with Image.open(io.BytesIO(body), formats=FORMATS) as image:
-            if image.width * image.height > max_pixels:
+            width, height = image.size
+            if width * height > limits.max_pixels:
                 raise Image.DecompressionBombError
             image.draft("L", (1, 1))  # only JPEG has it
             image.load()
-    except Image.DecompressionBombError:
-        raise NotFetchedError(Reason.TOO_LARGE, 200) from None
+            picture = body if body.startswith(b"\xff\xd8\xff") else _encode(image)
     except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error and others
         short = re.search("truncated|Truncated|end of file|premature", str(error))
         reason = Reason.CUT_SHORT if short else Reason.NOT_A_PICTURE
-        raise NotFetchedError(reason, 200) from None
-
-
-def as_jpeg(body: bytes, min_side: int) -> tuple[bytes, int, int]:
-    """A picture as JPEG, and its height and width in pixels; a JPEG as it is, others at quality 95
-    on white. Raises NotFetchedError for one whose shorter side has fewer than `min_side` pixels."""
-    image = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise NotFetchedError(Reason.NOT_A_PICTURE, 200)
-    height, width = image.shape[:2]
-    if min(height, width) < min_side:
+        bomb = isinstance(error, Image.DecompressionBombError)
+        raise NotFetchedError(Reason.TOO_LARGE if bomb else reason, 200) from None
+    if min(height, width) < limits.min_side:
         raise NotFetchedError(Reason.TOO_SMALL, 200)
-    if body.startswith(b"\xff\xd8\xff"):
-        return body, height, width
-    if image.dtype == np.uint16:
-        image = (image // 256).astype(np.uint8)
-    if image.shape[2:] == (4,):
-        alpha = image[..., 3:]
-        image = np.rint(alpha / 255 * image[..., :3] + 255 - alpha).clip(0, 255).astype(np.uint8)
-    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-    return encoded.tobytes(), height, width
+    return picture, height, width
+
+
+def _encode(image: Image.Image) -> bytes:
+    pixels = np.asarray(image)
+    if pixels.dtype.itemsize > 1:  # 16 bits a channel
+        image = Image.fromarray((pixels // 256).astype(np.uint8))
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        image = Image.new("RGBA", image.size, "white")
+        image.alpha_composite(clear)
+    file = io.BytesIO()
+    image.convert("L" if image.mode in ("1", "L") else "RGB").save(file, "JPEG", quality=95)
+    return file.getvalue()
