@@ -1,5 +1,7 @@
 """Labs: the mistakes are those they say, and what a page says of them comes from the record."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -32,16 +34,13 @@ def test_five_labs_compare_the_same_items_before_and_after(records):
             assert before["chance"] == pytest.approx(before["score"] - before["gain"])
 
 
-def test_counting_letters_and_joining_wrongly_change_no_answer(records):
-    for name in ("letters", "join"):
-        assert all(row["changed"] == 0 for row in records[name].result["rows"])
-
-
-def test_a_lab_touches_only_the_inputs_that_its_mistake_can_reach(records):
+def test_a_lab_touches_what_its_mistake_can_reach_and_letters_and_joins_change_no_answer(records):
     touched = {n: [row["input"] for row in r.result["rows"]] for n, r in records.items()}
     assert touched["timbre"] == ["songs: timbre"]
     assert "songs: timbre" not in touched["batch_norm"]  # it enters behind the projection
     assert all(name.startswith("songs") for name in touched["join"])
+    for name in ("letters", "join"):
+        assert all(row["changed"] == 0 for row in records[name].result["rows"])
 
 
 def test_what_stands_before_a_mistake_is_what_the_other_pages_have(records, tiny_home):
@@ -66,19 +65,15 @@ def test_an_unknown_lab_is_refused_in_one_line(tiny_home):
     assert "\n" not in str(error.value)
 
 
-def made_up(tiny_record, before, after):
-    from dataclasses import replace
-
-    row = {"input": "songs: timbre"} | labs._compared(before, after, seed=0)
-    return replace(tiny_record, result={"rows": [row]})
-
-
 def test_sentences_follow_the_numbers(records):
+    def made_up(before, after):
+        row = {"input": "songs: timbre"} | labs._compared(before, after, seed=0)
+        return replace(records["timbre"], result={"rows": [row]})
+
     rng = np.random.default_rng(0)
     low, high = rng.uniform(0, 0.1, 40), rng.uniform(0.4, 0.5, 40)
-    risen = made_up(records["timbre"], side(low, low - low.mean()), side(high, high - high.mean()))
-    fallen = made_up(records["timbre"], side(high), side(low))
-    level = made_up(records["timbre"], side(low), side(low))
+    risen = made_up(side(low, low - low.mean()), side(high, high - high.mean()))
+    fallen, level = made_up(side(high), side(low)), made_up(side(low), side(low))
     assert "the score rises" in study.lab_sentence(risen)
     assert "the gain over it stays" in study.lab_sentence(risen)
     assert "the score falls" in study.lab_sentence(fallen)

@@ -91,27 +91,21 @@ def score_table(config: ExperimentConfig, home: Path | None = None) -> pd.DataFr
     return frame.assign(bleu_per_second=frame["score"] / frame["seconds"])
 
 
-def variants(config: ExperimentConfig) -> list[ExperimentConfig]:
-    """List the experiment with each encoder and decoder to compare; all but its own pair, where it
-    is named, stop early."""
-    found = []
-    for encoder, decoder in product(config.compared_encoders, config.compared_decoders):
-        penalty = config.model.attention_penalty if decoder == "attention" else 0.0
-        model = replace(config.model, encoder=encoder, decoder=decoder, attention_penalty=penalty)
-        other = patient(replace(config, model=model))
-        found.append(config if model == config.model else other)
-    return found
-
-
 @stage
 def comparison(config: ExperimentConfig, *, home: Path) -> Work:
-    """Every encoder with every decoder: perplexity with its control, BLEU-1 beside chance.
+    """Every encoder with every decoder: perplexity with its control, BLEU-1 beside chance. All but
+    the experiment's own pair, where it is named, stop early.
 
     Result rows: `encoder, decoder, valid_perplexity, permuted_pictures_perplexity, epoch,
     parameters, backbone_parameters`, and of the whole test crops at k = 5 what `Chance` holds.
     Timing: `rows`, in the same order, of `encode_seconds` and `epoch_seconds`.
     """
-    words, chosen = corpora(config, home=home), variants(config)
+    words, chosen = corpora(config, home=home), []
+    for encoder, decoder in product(config.compared_encoders, config.compared_decoders):
+        penalty = config.model.attention_penalty if decoder == "attention" else 0.0
+        model = replace(config.model, encoder=encoder, decoder=decoder, attention_penalty=penalty)
+        other = patient(replace(config, model=model))
+        chosen.append(config if model == config.model else other)
     seen = [picture_features(each, home=home) for each in chosen]
     trained = [training(each, home=home) for each in chosen]
     found = [hypotheses(each, whole_pictures(each), BEAM_SIZE, home=home) for each in chosen]
