@@ -46,10 +46,7 @@ Channel = Literal["mean", "left", "right"]
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrogramConfig(Checked):
-    """How a clip becomes a spectrogram.
-
-    Raises `InputError` naming the field when a value makes no spectrogram.
-    """
+    """How a clip becomes a spectrogram; `InputError` names a field that makes none."""
 
     sample_rate: Count = 22_050
     """Samples a second that a clip is resampled to (Hz)."""
@@ -166,8 +163,7 @@ class ModelConfig(Checked):
 class TrainingConfig(Checked):
     """How the captioner is trained (paper 4.2: Adam, rate 0.001, ten epochs shown).
 
-    One update reads `batch_size * accumulate` examples in each process. Raises InputError for a
-    setting outside its range.
+    One update reads `batch_size * accumulate` examples in each process.
     """
 
     epochs: Count = 10
@@ -211,15 +207,11 @@ class Input:
     @classmethod
     def of(cls, name: "Input | str") -> "Input":
         """Read the name of an input. Raises InputError for what is none."""
-        if isinstance(name, Input):
-            return name
-        kind, _, last = name.partition(" ")
-        side = last.partition("×")[0]
-        if kind == "pictures" and side.isdecimal() and last == f"{side}×{side}":
-            return cls("pictures", tile=int(side))
-        for song in SONGS:
-            if name == str(song):
-                return song
+        side = str(name).removeprefix("pictures ").partition("×")[0]
+        tiles = [cls("pictures", tile=int(side))] if side.isdecimal() else []
+        for each in (*SONGS, *tiles):
+            if name in (each, str(each)):
+                return each
         wanted = f"{' or '.join(map(str, SONGS))} or such as pictures 64×64"
         refuse("input", wanted, brief(name), "name one of these")
 
@@ -249,8 +241,6 @@ class ExperimentConfig(Checked):
     device: str = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
 
-    # data: the corpora that come with the book, or photos and songs of the paper's own kind that
-    # a reader has (`experiment.material` says where they are looked for)
     pictures: Literal["stamps", "photos"] = "stamps"
     """The corpora: those that come with the book, or photos and real songs of a reader's own."""
     picture_count: Count | None = None
@@ -261,8 +251,6 @@ class ExperimentConfig(Checked):
     """Length of a song's clip."""
     min_count: Count = 2
     """Occurrences in training captions that make a word known."""
-
-    # inputs
     crop: Count = 256
     """Side of what the network sees of a picture, in pixels (paper, section 2)."""
     views: Count = 2
@@ -276,27 +264,19 @@ class ExperimentConfig(Checked):
     standardise_timbre: bool = True
     """Whether timbre is brought to unit scale. The paper scales it in no way (section 4.3), though
     the decoder knows unit scale only."""
-
-    # model, training, search
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     beam_sizes: AtLeastOne[Count] = (1, 5, 10, 15, 20)
     """Hypotheses kept in search, one column of Table 4 each; 1 is greedy, as in the paper."""
-
-    # how often
     replicates: Count = 5
     """Seeds of a whole training behind an interval."""
     draws: Count = 20
     """Draws of a control."""
-
-    # what the page on training compares: every encoder with every decoder
     compared_encoders: AtLeastOne[Annotated[str, OneOf(ENCODERS)]] = LITES
     """Encoders that the page on training compares."""
     compared_decoders: AtLeastOne[Annotated[str, OneOf(DECODERS)]] = DECODERS
     """Decoders that it compares, each with every encoder."""
-
-    # what the page on assumptions changes, one at a time
     switches: Several[str] = ()
     """Assumptions that the switchboard answers otherwise; none named: all of them."""
     switch_songs: Count = 200

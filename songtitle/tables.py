@@ -23,7 +23,6 @@ RECORDS = "application/vnd.songtitle.records+json"  # which records an output of
 _MARKUP = frozenset("\\`*_{}[]<>#$|!&~^@%=")  # what MyST may take for markup, wherever it stands
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # reach beyond a title
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\xad]")
-_NUMBERED = re.compile(r"(\d+)([.)])")  # "1. Allegro" is a title, not a list
 
 
 def plain(text: str, empty: str = NO_TITLE) -> str:
@@ -32,13 +31,14 @@ def plain(text: str, empty: str = NO_TITLE) -> str:
     Right-to-left text is isolated, so that it turns nothing beside it around.
     """
     text = shown(text, empty)
-    if numbered := _NUMBERED.match(text):
-        number, point = numbered.groups()
-        return f"{number}&#{ord(point)};{_entities(text[numbered.end() :])}"
-    first = text[0]
-    if first.isascii() and not first.isalnum():  # "- ", "+ ", ":::", "(target)=", "--"
-        return f"&#{ord(first)};{_entities(text[1:])}"
-    return _entities(text)
+    # "1. Allegro" is a title, not a list; nor are "- ", "+ ", ":::", "(target)=" and "--" markup.
+    first = re.match(r"\d+(?=[.)])", text)
+    at = first.end() if first else 0
+    opens = bool(first) or (text[0].isascii() and not text[0].isalnum())
+    return "".join(
+        f"&#{ord(letter)};" if letter in _MARKUP or (opens and place == at) else letter
+        for place, letter in enumerate(text)
+    )
 
 
 def shown(text: str, empty: str = NO_TITLE) -> str:
@@ -81,15 +81,12 @@ class Table:
     def _repr_markdown_(self) -> str:
         lines = [f"```{{list-table}} {self.caption}", ":header-rows: 1", f":name: {self.name}", ""]
         for row in self._rows():
-            cells = ["<br>".join(_as_myst(part) for part in _parts(value)) for value in row]
-            lines += [f"{'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
+            marks = ("* -", *["  -"] * (len(row) - 1))
+            lines += [f"{mark} {_as_myst(it)}" for mark, it in zip(marks, row, strict=True)]
         return "\n".join([*lines, "```", "", self.note])
 
     def _repr_html_(self) -> str:
-        head, *body = [
-            ["<br>".join(_as_html(part) for part in _parts(value)) for value in row]
-            for row in self._rows()
-        ]
+        head, *body = [list(map(_as_html, row)) for row in self._rows()]
         cells = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
         rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in body)
         return (
@@ -143,10 +140,8 @@ def made_by(records: Sequence[Any], config: Any) -> Note:
 def origin(record: Any) -> str:
     """Say in a sentence when, by which code and under which key a record was made."""
     made = record.provenance
-    return (
-        f"Record {plain(record.stage)} {record.key}, made {made['started'][:10]} by commit "
-        f"{_commit(made)}.{other_code(record.changed)}"
-    )
+    said = f"Record {plain(record.stage)} {record.key}, made {made['started'][:10]} by commit "
+    return f"{said}{_commit(made)}.{other_code(record.changed)}"
 
 
 def other_code(changed: Sequence[str]) -> str:
@@ -164,16 +159,14 @@ def rests_on(records: Iterable[Any]) -> list[tuple[str, str]]:
 
 def facts(record: Any) -> dict[str, Any]:
     """Give the numbers of a record that prose may quote, flat: `title_words.test.both`."""
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
+    flat, waiting = {}, [("", record.result)]
+    while waiting:
+        name, value = waiting.pop()
         if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else str(key), inner)
+            start = f"{name}." if name else ""
+            waiting += [(f"{start}{key}", inner) for key, inner in reversed(value.items())]
         elif not isinstance(value, list):
-            flat[prefix] = value
-
-    walk("", record.result)
+            flat[name] = value
     return flat
 
 
@@ -221,10 +214,6 @@ def _commit(made: Mapping[str, Any]) -> str:
     return f"{made['commit']}{' with uncommitted changes' if made['modified'] else ''}"
 
 
-def _entities(text: str) -> str:
-    return "".join(f"&#{ord(letter)};" if letter in _MARKUP else letter for letter in text)
-
-
 def _parts(value: Any) -> list[Any]:
     """Split a cell into what stands on lines of its own."""
     if isinstance(value, tuple):
@@ -232,13 +221,14 @@ def _parts(value: Any) -> list[Any]:
     return list(value.split("\n")) if isinstance(value, str) else [value]
 
 
-def _as_myst(part: Any) -> str:
-    return part.text if isinstance(part, Markup) else plain(_text(part), empty="–")
+def _as_myst(value: Any) -> str:
+    said = (p.text if isinstance(p, Markup) else plain(_text(p), "–") for p in _parts(value))
+    return "<br>".join(said)
 
 
-def _as_html(part: Any) -> str:
-    text = (part.bare or part.text) if isinstance(part, Markup) else _text(part)
-    return escape(shown(text, empty="–"))
+def _as_html(value: Any) -> str:
+    said = ((p.bare or p.text) if isinstance(p, Markup) else _text(p) for p in _parts(value))
+    return "<br>".join(escape(shown(text, "–")) for text in said)
 
 
 def _bare(text: str) -> str:

@@ -53,19 +53,11 @@ def test_a_changed_setting_or_input_computes_anew_beside_the_old(tmp_path):
     assert len({first.key, second.key, third.key}) == 3
     assert first.file("file.txt").exists()
     assert third.inputs == {"count": second.key}
+    assert finished(tmp_path, "count") == [first, second, third]  # oldest first
+    assert read_record(first.folder) == first
 
 
-def test_a_stage_that_fails_leaves_no_record_and_runs_again(tmp_path):
-    def broken(folder):
-        (folder / "half.txt").write_text("half")
-        raise RuntimeError("killed")
-
-    with pytest.raises(RuntimeError):
-        run_stage("stage", broken, settings={}, home=tmp_path)
-    assert finished(tmp_path) == []
-
-
-def test_an_interrupted_stage_goes_on_with_what_it_had_written(tmp_path):
+def test_a_stage_that_fails_leaves_no_record_and_goes_on_with_what_it_had_written(tmp_path):
     attempts = []
 
     def compute(folder):
@@ -77,6 +69,7 @@ def test_an_interrupted_stage_goes_on_with_what_it_had_written(tmp_path):
 
     with pytest.raises(RuntimeError):
         run_stage("stage", compute, settings={}, home=tmp_path)
+    assert finished(tmp_path) == []
     record = run_stage("stage", compute, settings={}, home=tmp_path)
     assert attempts == [False, True]
     assert record.result == {"ok": True}
@@ -155,24 +148,13 @@ def test_a_killed_run_cannot_leave_the_clone_locked(monkeypatch):
     assert all(command[:2] == ["git", "--no-optional-locks"] for command in asked)
 
 
-def test_timing_is_kept_apart_from_what_the_stage_found(tmp_path):
+def test_a_record_keeps_timing_apart_and_names_code_and_machine_but_no_folder(tmp_path):
     record, _ = counted(tmp_path)
     assert record.result == {"answer": 42}
     assert record.timing["fast"] == 1
     assert record.timing["seconds"] >= 0
-
-
-def test_a_record_names_code_and_machine_but_no_folder(tmp_path):
-    record, _ = counted(tmp_path)
     assert {"songtitle", "commit", "python", "system", "started"} <= set(record.provenance)
     assert str(tmp_path) not in json.dumps(record.as_dict())
-
-
-def test_finished_records_come_oldest_first(tmp_path):
-    first, _ = counted(tmp_path)
-    second, _ = counted(tmp_path, settings={"a": 2})
-    assert [record.key for record in finished(tmp_path, "count")] == [first.key, second.key]
-    assert read_record(first.folder) == first
 
 
 # --- published records: shown where they answer the question asked, and nowhere else
@@ -190,54 +172,43 @@ def stage_in(home, answer):
     return growing
 
 
-def test_what_was_published_is_shown_and_nothing_runs(tmp_path, config):
-    first = stage_in(tmp_path / "first", 2)
-    publish(first, config, first(config), root=tmp_path)
-
-    def growing(config):
-        raise AssertionError("the stage ran")
-
-    found = published(growing, config, roots=[tmp_path])
-    assert (found.result, found.key) == ({"answer": 2}, first(config).key)
-
-
-def test_on_another_device_the_same_record_is_shown(tmp_path, config):
-    first = stage_in(tmp_path / "first", 2)
-    publish(first, config, first(config), root=tmp_path)
-    second = stage_in(tmp_path / "second", 3)
-    other = replace(config, device="cpu")
-    assert published(second, other, roots=[tmp_path]).result == {"answer": 2}
-
-
-@pytest.mark.parametrize("change", [{"seed": 7}, {"replicates": 3}])
-def test_with_other_settings_the_stage_runs_here(tmp_path, config, change):
+@pytest.fixture
+def two(tmp_path, config):
+    """Two stages of one name and other answers, and where the first is published."""
     first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
-    publish(first, config, first(config), root=tmp_path)
-    assert published(second, replace(config, **change), roots=[tmp_path]).result == {"answer": 3}
+    return first, second, publish(first, config, first(config), root=tmp_path)
 
 
-def test_asked_again_the_stage_runs_here_and_its_record_takes_the_others_place(tmp_path, config):
-    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
-    publish(first, config, first(config), root=tmp_path)
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [({}, 2), ({"device": "cpu"}, 2), ({"seed": 7}, 3), ({"replicates": 3}, 3)],
+)
+def test_what_was_published_with_these_settings_is_shown_whatever_the_device(
+    tmp_path, config, two, change, answer
+):
+    _, second, _ = two
+    found = published(second, replace(config, **change), roots=[tmp_path])
+    assert found.result == {"answer": answer}
+    assert (found.folder == tmp_path / "tiny") == (answer == 2)
+
+
+def test_asked_again_the_stage_runs_here_and_its_record_takes_the_others_place(
+    tmp_path, config, two
+):
+    first, second, path = two
+    before = path.read_bytes()
+    publish(first, config, published(first, config, roots=[tmp_path]), root=tmp_path)
+    assert path.read_bytes() == before  # a published record is published already
     found = published(second, config, again=True, roots=[tmp_path])
     publish(second, config, found, root=tmp_path)
     assert published(first, config, roots=[tmp_path]).result == {"answer": 3}
 
 
-def test_publishing_a_published_record_changes_no_byte(tmp_path, config):
-    first = stage_in(tmp_path / "first", 2)
-    path = publish(first, config, first(config), root=tmp_path)
-    before = path.read_bytes()
-    publish(first, config, published(first, config, roots=[tmp_path]), root=tmp_path)
-    assert path.read_bytes() == before
-
-
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_a_torn_record_is_refused_by_name_and_another_is_made_when_asked_again(
-    tmp_path, config, share
+    tmp_path, config, two, share
 ):
-    first = stage_in(tmp_path / "first", 2)
-    path = publish(first, config, first(config), root=tmp_path)
+    first, _, path = two
     whole = path.read_text("utf-8")
     path.write_text(whole[: int(share * len(whole))], "utf-8")
     with pytest.raises(InputError, match=r"growing\.json: expected a published record, got a torn"):
@@ -248,10 +219,9 @@ def test_a_torn_record_is_refused_by_name_and_another_is_made_when_asked_again(
 
 
 def test_results_that_cannot_be_written_are_named_and_the_old_ones_stay(
-    tmp_path, config, monkeypatch
+    tmp_path, config, two, monkeypatch
 ):
-    first, second = stage_in(tmp_path / "first", 2), stage_in(tmp_path / "second", 3)
-    path = publish(first, config, first(config), root=tmp_path)
+    _, second, path = two
     before, record = path.read_bytes(), second(config)
 
     def full(*_):
@@ -274,15 +244,10 @@ def test_a_record_that_other_code_made_is_shown_and_says_so_and_a_current_one_co
     roots = [tmp_path / "ours", tmp_path / "theirs"]
     found = published(second, config, roots=roots)
     assert (found.result, found.changed) == ({"answer": 2}, ["songtitle.metrics.bleu"])
+    path.write_text(json.dumps(content | {"code": "4f1e"}), "utf-8")  # an earlier kind of key
+    assert published(second, config, roots=roots).changed == ["songtitle"]
     publish(second, config, second(config), root=tmp_path / "ours")
     assert published(second, config, roots=roots[::-1]).result == {"answer": 3}
-
-
-def test_a_record_with_an_earlier_kind_of_key_is_shown_as_what_it_is(tmp_path, config):
-    first = stage_in(tmp_path / "first", 2)
-    path = publish(first, config, first(config), root=tmp_path)
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"code": "4f1e"}), "utf-8")
-    assert published(first, config, roots=[tmp_path]).changed == ["songtitle"]
 
 
 def test_a_stage_is_asked_once_a_process_and_again_when_its_code_was_reloaded(

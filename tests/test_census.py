@@ -8,7 +8,15 @@ import pytest
 from songtitle import cache
 from songtitle.cache import PUBLISHED
 from songtitle.errors import InputError
-from songtitle.experiment.paper_corpora import QUESTIONS, SAMPLE, WHOLE, present
+from songtitle.experiment.paper_corpora import (
+    COUNTS,
+    OTHERS,
+    QUESTIONS,
+    READERS,
+    SAMPLE,
+    WHOLE,
+    present,
+)
 from songtitle.experiment.paper_corpora import answers as count
 from songtitle.studies import paper_corpora
 
@@ -90,6 +98,13 @@ def test_a_published_answer_stands_where_nothing_is_here(home):
 def test_an_unknown_question_is_refused_in_one_line(home):
     with pytest.raises(InputError, match=r"count: expected some of captions, .*, got 'lyrics'"):
         count("lyrics", home=home)
+
+
+def test_everything_that_is_to_be_counted_has_a_function_and_titles_a_reader():
+    counted = [place for each in QUESTIONS.values() for place in each.places]
+    assert {place.counts for place in counted} == set(COUNTS) | set(OTHERS)
+    for place in counted:
+        assert (place.of in READERS) == (place.counts in ("titles", "names"))
 
 
 def test_every_published_answer_belongs_to_a_question():

@@ -11,7 +11,7 @@ from songtitle.cache import read_json
 from songtitle.config import TrainingConfig, preset
 from songtitle.corpora.batches import Loader
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import corpora, photos_at, tracks_with_timbre
+from songtitle.experiment.corpora import corpora, needed, tracks_with_timbre
 from songtitle.experiment.samples import row_by_row, samples, timbre_memory
 from songtitle.studies.samples import (
     gains_by_seed,
@@ -41,7 +41,7 @@ def config():
 def test_without_photos_one_line_says_what_is_expected_where(tmp_path, monkeypatch):
     monkeypatch.delenv("SONGTITLE_REAL_DATA", raising=False)
     with pytest.raises(InputError, match=r"photos: expected flickr8k/captions.txt with .*; put"):
-        photos_at(tmp_path)
+        needed(tmp_path, "photos")
 
 
 def test_a_list_sorted_by_year_gives_each_song_the_row_of_its_place():

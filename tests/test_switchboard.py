@@ -115,11 +115,8 @@ def test_a_planted_change_of_a_score_is_found_and_a_planted_nothing_is_not(gener
 def test_a_training_stands_out_only_beyond_other_orders_of_the_batches(generator):
     def change(question, kind, size):
         row = {"input": "songs", "score_change": size, "gain_change": size}
-        return {
-            "question": question,
-            "kind": kind,
-            "rows": [row | {"score_p": 1e-4, "gain_p": 1.0}],
-        }
+        rows = [row | {"score_p": 1e-4, "gain_p": 1.0}]
+        return {"question": question, "kind": kind, "rows": rows}
 
     luck = change(YARDSTICK, "training", -0.03)
     small, large = change("dropout", "training", 0.02), change("dropout", "training", 0.04)
@@ -165,21 +162,19 @@ def board(tiny_home):
 
 
 def test_every_switch_of_a_run_leaves_a_record_of_its_own(board, tiny_home):
-    config = TINY
-    asked = open_answers(config)
-    records = [switchboard.switch(config, q.name, a.label, home=tiny_home) for q, a in asked]
+    asked = open_answers(TINY)
+    records = [switchboard.switch(TINY, q.name, a.label, home=tiny_home) for q, a in asked]
     assert len({record.key for record in records}) == len(asked) == len(board.result["changes"])
     assert [each["label"] for each in board.result["changes"]] == [a.label for _, a in asked]
 
 
 def test_a_change_and_its_default_differ_in_the_key_of_what_they_need(tiny_home):
-    config = TINY
-    own = learning.training(config, home=tiny_home)
-    other = learning.training(apply(config, "dropout", "none"), home=tiny_home)
+    own = learning.training(TINY, home=tiny_home)
+    other = learning.training(apply(TINY, "dropout", "none"), home=tiny_home)
     assert own.key != other.key
-    raw = apply(config, "timbre_scale", "raw")
+    raw = apply(TINY, "timbre_scale", "raw")
     assert learning.training(raw, home=tiny_home).key == own.key  # nothing is learnt again
-    heard = inputs.song_features(config, home=tiny_home)
+    heard = inputs.song_features(TINY, home=tiny_home)
     assert inputs.song_features(raw, home=tiny_home).key == heard.key
 
 
@@ -203,9 +198,8 @@ def test_songs_are_heard_again_only_as_many_as_were_asked_for(board):
         for each in board.result["changes"]
         for row in each["rows"]
     }
-    config = TINY
-    assert items["spectrogram", "songs: spectrogram"] == config.switch_songs
-    assert items["search", "songs: spectrogram"] == config.song_count
+    assert items["spectrogram", "songs: spectrogram"] == TINY.switch_songs
+    assert items["search", "songs: spectrogram"] == TINY.song_count
 
 
 def test_the_default_stands_where_table_4_has_it(board, tiny_home):

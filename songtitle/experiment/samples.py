@@ -13,12 +13,13 @@ from torch import Tensor
 
 from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import ExperimentConfig, Input
+from songtitle.corpora import fma, million_song
+from songtitle.corpora.fma import clip_path
 from songtitle.experiment.controls import BEAMS, by_ranking, noise_like, summarised
 from songtitle.experiment.corpora import (
     Words,
-    clips_with_titles,
-    complete_tracks,
     corpora,
+    find,
     fingerprint,
     held_out_captions,
     song_titles,
@@ -44,6 +45,7 @@ from songtitle.experiment.scoring import (
 )
 from songtitle.metrics.bleu import DEFINITIONS, sentence_scores, signatures
 from songtitle.metrics.chance import best_constant, paired_difference, unigram_titles
+from songtitle.rows import Faults
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
 from songtitle.timbre import fit_standardiser, replicated_order, standardise, timbre_vector
@@ -68,14 +70,8 @@ class SongSet:
     name: str
     titles: Words
     numbers: int  # timbre numbers a song; 0 for a spectrogram
+    memory: Memory | None = None  # (songs, 1, dim)
     features: Tensor | None = None  # (songs, positions, features), for the trained encoder
-    memory: Memory | None = None  # (songs, 1, dim), which needs none
-
-    def memory_for(self, hearing: Listener) -> Memory:
-        """Give what the decoder reads of the songs."""
-        if self.memory is not None:
-            return self.memory.to(hearing.device)
-        return hearing.memory(self.features)
 
 
 def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongSet]:
@@ -88,19 +84,42 @@ def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongS
     table, titles = tracks_with_timbre(home), song_titles(words)
     place = {track.id: row for row, track in enumerate(table.tracks)}
     rows = [place[song["id"]] for song in read_json(words.file("songs.json"))]
-    door = timbre_memory(table.numbers, config)
     partner = row_by_row([(track.year or 0, track.id) for track in table.tracks])
-    width = table.numbers.shape[1]
-    found = [
-        SongSet(OWN, titles, width, memory=door[rows]),
-        SongSet(BROKEN, titles, width, memory=door[partner[rows]]),
-    ]
-    whole = complete_tracks(home)
-    if whole is not None:
-        door = timbre_memory(whole.numbers, config)
-        names = list(map(title_words, whole.tracks))
-        found.append(SongSet(COMPLETE, names, whole.numbers.shape[1], memory=door))
-    return found + _clips(config, home)
+
+    def felt(name: str, titles: Words, numbers: np.ndarray, kept: Any = slice(None)) -> SongSet:
+        return SongSet(name, titles, numbers.shape[1], timbre_memory(numbers, config)[kept])
+
+    found = [felt(OWN, titles, table.numbers, rows)]
+    found.append(felt(BROKEN, titles, table.numbers, partner[rows]))
+    if here := find(home, "complete songs"):
+        whole = million_song.read_uci_like(here[0], Faults())
+        found.append(felt(COMPLETE, list(map(title_words, whole.tracks)), whole.numbers))
+    clips = _clips_with_titles(home)[: config.song_count]
+    if len(clips) > 1:  # one song has no other to be mistaken for
+        backbone, pictures, timbre = frozen_backbone(config), [], []
+        device = next(backbone.buffers()).device
+        for _, path in clips:
+            wave = hear(path, config)
+            image = clip_picture(wave, path.name, config).unsqueeze(0)
+            with torch.inference_mode():
+                pictures.append(backbone(image.to(device)).float().cpu()[0])
+            timbre.append(timbre_vector(wave, sample_rate=config.spectrogram.sample_rate).numpy())
+        titles = [title_words(track) for track, _ in clips]
+        found.append(SongSet(HEARD, titles, 0, features=torch.stack(pictures)))
+        found.append(felt(FELT, titles, np.stack(timbre)))
+    return found
+
+
+def _clips_with_titles(home: Path) -> list[tuple[fma.Track, Path]]:
+    """List FMA's tracks whose clip is here, by id, those listed as broken left out; maybe none."""
+    if not (found := find(home, "clips")):
+        return []
+    folder, table = found
+    read = fma.read_tracks if table.name == "tracks.csv" else fma.read_raw_tracks
+    here = {int(path.stem) for path in folder.glob("*/*.mp3") if path.stem.isdigit()}
+    broken = fma.errata("small")
+    kept = [it for it in read(table, Faults()) if it.track_id in here and it.id not in broken]
+    return [(it, clip_path(folder, it.track_id)) for it in sorted(kept, key=lambda it: it.id)]
 
 
 def timbre_memory(numbers: Float[np.ndarray, "songs numbers"], config: ExperimentConfig) -> Memory:
@@ -112,41 +131,15 @@ def timbre_memory(numbers: Float[np.ndarray, "songs numbers"], config: Experimen
     values = torch.from_numpy(np.ascontiguousarray(numbers, dtype=np.float32))
     if config.standardise_timbre:
         values = standardise(values, *fit_standardiser(values))
-    order = replicated_order(
-        config.model.dim,
-        numbers=values.shape[1],
-        generator=generator_for(config.seed, "timbre order"),
-    )
+    generator = generator_for(config.seed, "timbre order")
+    order = replicated_order(config.model.dim, numbers=values.shape[1], generator=generator)
     return values[:, order].unsqueeze(1)
 
 
 def row_by_row(years_and_ids: Sequence[tuple[int, str]]) -> np.ndarray:
     """Find for each song the row whose timbre it gets, where titles are sorted by year and timbre
     is not: its own place in the sorted list."""
-    order = sorted(range(len(years_and_ids)), key=years_and_ids.__getitem__)
-    partner = np.empty(len(order), dtype=np.int64)
-    partner[order] = np.arange(len(order))
-    return partner
-
-
-def _clips(config: ExperimentConfig, home: Path) -> list[SongSet]:
-    here = clips_with_titles(home, most=config.song_count)
-    if len(here) < 2:  # one song has no other to be mistaken for
-        return []
-    backbone, pictures, timbre = frozen_backbone(config), [], []
-    device = next(backbone.buffers()).device
-    for _, path in here:
-        wave = hear(path, config)
-        image = clip_picture(wave, path.name, config).unsqueeze(0)
-        with torch.inference_mode():
-            pictures.append(backbone(image.to(device)).float().cpu()[0])
-        timbre.append(timbre_vector(wave, sample_rate=config.spectrogram.sample_rate).numpy())
-    titles = [title_words(track) for track, _ in here]
-    felt = timbre_memory(np.stack(timbre), config)
-    return [
-        SongSet(HEARD, titles, 0, features=torch.stack(pictures)),
-        SongSet(FELT, titles, len(timbre[0]), memory=felt),
-    ]
+    return np.argsort(sorted(range(len(years_and_ids)), key=years_and_ids.__getitem__))
 
 
 @stage
@@ -165,10 +158,15 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
     trained = [training(each, home=home) for each in chosen]
     seeds = [config.seed + each.training.seed for each in chosen]
     cut = {size: tile_features(config, size, home=home) for size in config.tile_sizes}
+    names = {size: str(Input("pictures", tile=size)) for size in cut}
 
     def compute(_: Path) -> dict[str, Any]:
         clock = time.perf_counter()
-        sets, others = song_sets(config, words, home), _other_titles(words, home)
+        sets = song_sets(config, words, home)
+        asked_for = {song["id"] for song in read_json(words.file("songs.json"))}
+        # Titles that are not to be named: for constants and word frequencies.
+        tracks = tracks_with_timbre(home).tracks
+        others = [title_words(each) for each in tracks if each.id not in asked_for]
         photos = {size: features_of(seen, config)["test"] for size, seen in cut.items()}
         found: dict[str, list[dict[str, Any]]] = {
             name: [] for name in ("rows", "definitions", "controls", "retrieval", "references")
@@ -179,23 +177,25 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
             asked = replace(each, search=replace(config.search, stop="best"))
             hearing = trained_listener(asked, record)
             for size, grid in photos.items():
-                if size != config.crop:
-                    if seed != seeds[0]:
-                        continue
-                    grid = grid[:TILED]
-                memory = hearing.memory(grid.flatten(0, 1))
-                captions, tiles = held_out_captions(words)[: len(grid)], grid.shape[1]
-                name = str(Input("pictures", tile=size))
+                whole = size == config.crop
+                if not whole and seed != seeds[0]:
+                    continue
+                grid = grid if whole else grid[:TILED]
+                memory, tiles = hearing.memory(grid.flatten(0, 1)), grid.shape[1]
+                captions = held_out_captions(words)[: len(grid)]
                 for k in config.beam_sizes:
                     said = hearing.titles(memory, k)
                     by_tile = [said[tile::tiles] for tile in range(tiles)]
-                    lead = {"seed": seed, "input": name, "beam_size": k, "tiles": tiles}
+                    lead = {"seed": seed, "input": names[size], "beam_size": k, "tiles": tiles}
                     found["rows"].append(lead | _cell(by_tile, captions, config))
-                    if size == config.crop and k in BEAMS:
+                    if whole and k in BEAMS:
                         found["definitions"] += _by_definition(lead, said, captions)
                         found["references"].append(lead | _five(said, words, config))
             for songs in sets:
-                memory = songs.memory_for(hearing)
+                ready = songs.memory
+                memory = (
+                    hearing.memory(songs.features) if ready is None else ready.to(hearing.device)
+                )
                 for k in config.beam_sizes if songs.name != BROKEN else BEAMS:
                     said = hearing.titles(memory, k)
                     lead = {"seed": seed, "input": songs.name, "beam_size": k}
@@ -211,9 +211,9 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     lead = {"seed": seed, "input": songs.name, "items": len(likely)}
                     ranks = by_ranking(likely, seed=config.seed)
                     found["retrieval"] += [lead | row for row in ranks]
-        once_only = [str(Input("pictures", tile=size)) for size in cut if size != config.crop]
+        once = [name for size, name in names.items() if size != config.crop]
         return found | {
-            "summary": summarised([row for row in found["rows"] if row["input"] not in once_only]),
+            "summary": summarised([row for row in found["rows"] if row["input"] not in once]),
             "join": [_joined(own, k, config) for k in BEAMS],
             "training": [
                 {"seed": seed} | {name: record.result[name] for name in TRAINED}
@@ -303,13 +303,5 @@ def _joined(
     right, wrong = (np.mean(own[name, k], axis=0) for name in (OWN, BROKEN))
     draw = np.random.default_rng(config.seed)
     found = paired_difference(right, wrong, rounds=PERMUTATIONS, generator=draw)
-    return {"beam_size": k, "own": float(right.mean()), "broken": float(wrong.mean())} | asdict(
-        found
-    )
-
-
-def _other_titles(words: Record, home: Path) -> Words:
-    """Titles of Million Song that are not to be named: for constants and word frequencies."""
-    asked = {song["id"] for song in read_json(words.file("songs.json"))}
-    tracks = tracks_with_timbre(home).tracks
-    return [title_words(each) for each in tracks if each.id not in asked]
+    means = {"own": float(right.mean()), "broken": float(wrong.mean())}
+    return {"beam_size": k} | means | asdict(found)
