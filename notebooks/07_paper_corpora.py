@@ -24,7 +24,7 @@ from myst_nb import glue
 
 from songtitle import figures, tables
 from songtitle.experiment import paper_corpora
-from songtitle.studies import paper_corpora as study
+from songtitle.studies import corpora as study
 
 figures.use_house_style()
 answers = paper_corpora.answers()

@@ -10,7 +10,7 @@ from songtitle.cache import PUBLISHED
 from songtitle.errors import InputError
 from songtitle.experiment.paper_corpora import QUESTIONS, SAMPLE, WHOLE, present
 from songtitle.experiment.paper_corpora import answers as count
-from songtitle.studies import paper_corpora
+from songtitle.studies import corpora as paper_corpora
 
 NAMES = ("fma_names", "song_names")  # a minute each: tests of the funnel hold their shares
 
