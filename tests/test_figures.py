@@ -454,17 +454,13 @@ def frame(name="size (cm)", value=1.0):
     return pd.DataFrame({name: [value]})
 
 
-def test_what_is_handed_on_is_what_was_drawn_then(ax):
+def test_what_is_handed_on_is_what_was_drawn_then_and_what_is_drawn_on_top_stands_below(ax):
     given = frame()
     plots.hand_on(ax, given, "it rises")
     given["size (cm)"] = 9.0
     assert plots.data_of(ax.figure)["size (cm)"].tolist() == [1]
     assert plots.alt_of(ax.figure) == "It rises."
-
-
-def test_what_is_drawn_on_top_is_handed_on_below(ax):
-    for value, finding in ((1.0, "it rises"), (2.0, "it falls")):
-        plots.hand_on(ax, frame(value=value), finding)
+    plots.hand_on(ax, frame(value=2.0), "it falls")
     assert plots.data_of(ax.figure)["size (cm)"].tolist() == [1, 2]
     assert plots.alt_of(ax.figure) == "It rises; it falls."
 
@@ -495,12 +491,9 @@ def test_an_axis_speaks_for_those_within_it(ax):
     assert plots.alt_of(ax.figure) == "It rises."
 
 
-def test_an_empty_figure_is_refused_and_told_what_to_do():
+def test_what_is_empty_is_refused_and_told_what_to_do(ax):
     with pytest.raises(InputError, match=r"expected something drawn.*hand_on"):
         plots.alt_of(plt.figure())
-
-
-def test_a_frame_without_rows_and_an_empty_finding_are_refused(ax):
     for rows, finding in ((frame().iloc[:0], "it rises"), (frame(), " ")):
         with pytest.raises(InputError, match="expected rows and a finding, got"):
             plots.hand_on(ax, rows, finding)
@@ -560,7 +553,7 @@ def test_an_amount_is_said_with_its_unit(value, label, text):
 # -- notebooks -------------------------------------------------------------------------------------
 
 
-def test_a_notebook_keeps_the_table_and_the_words_of_a_figure_and_of_nothing_else():
+def test_a_notebook_keeps_the_table_and_the_words_of_a_figure_and_of_nothing_else(ax, capsys):
     display = DisplayFormatter()
     figures.add_formatters(display)
     data, _ = display.format(drawn("seconds_by_beam"))
@@ -568,12 +561,7 @@ def test_a_notebook_keeps_the_table_and_the_words_of_a_figure_and_of_nothing_els
     assert data[figures.ALT] == plots.alt_of(drawn("seconds_by_beam"))
     assert set(display.format(3)[0]) == {"text/plain"}
     assert (figures.ALT, figures.CSV) == (pages.ALT, pages.CSV)
-
-
-def test_a_readers_own_figure_is_shown_without_a_table(ax, capsys):
-    ax.plot([1, 2])
-    display = DisplayFormatter()
-    figures.add_formatters(display)
+    ax.plot([1, 2])  # a reader's own
     assert not {figures.ALT, figures.CSV} & set(display.format(ax.figure)[0])
     assert not capsys.readouterr().err
 
@@ -584,7 +572,7 @@ def cell(data, figure=True):
     return {"metadata": metadata, "outputs": [{"output_type": "display_data", "data": data}]}
 
 
-def test_what_was_found_follows_what_kind_of_figure_it_is():
+def test_what_was_found_follows_what_a_figure_is_and_one_that_says_nothing_stops_the_run():
     made = cell({"image/svg+xml": "<svg/>", figures.ALT: "It rises.", "text/csv": "a"})
     pages.describe(made)
     assert made["metadata"]["mystnb"]["image"]["alt"] == "A chart. It rises."
@@ -592,9 +580,6 @@ def test_what_was_found_follows_what_kind_of_figure_it_is():
     again = {"metadata": {"mystnb": {"figure": {"name": "x"}}}, "outputs": made["outputs"]}
     with pytest.raises(InputError, match=r"x: expected a figure that says what it shows, got a"):
         pages.describe(again)
-
-
-def test_a_figure_that_says_nothing_stops_the_run_and_a_table_does_not():
     with pytest.raises(InputError, match=r"fig-x: expected .*use_house_style"):
         pages.describe(cell({"image/png": "..."}))
     pages.describe(cell({"text/html": "<table>"}))
@@ -766,10 +751,8 @@ def test_links_are_drawn_in_percent_with_their_interval_and_count(ax):
     assert bars.lines[0].get_xdata() == pytest.approx([90, 70])
     ends = [segment[:, 0].tolist() for segment in bars.lines[2][0].get_segments()]
     assert ends == [pytest.approx([88, 92]), pytest.approx([65, 99])]
-    assert [label.get_text() for label in ax.get_yticklabels()] == [
-        "a.example (1,200)",
-        "b.example (7)",
-    ]
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["a.example (1,200)", "b.example (7)"]
 
 
 def test_rows_of_a_thinned_list_stand_at_their_own_numbers_and_each_list_needs_a_name(ax):

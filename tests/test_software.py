@@ -61,15 +61,12 @@ def files(tmp_path):
     return {"benchmarks/beam.json": path}
 
 
-def test_every_row_stands_in_table_and_frames_with_bound_and_verdict(files):
+def test_every_row_stands_in_the_table_with_bound_and_verdict(files):
     found = study.benchmarks(files)
     table = study.ratio_table(found)
     assert list(table["Case"]) == ["beam: k = 5", "beam: k = 10", "beam: bf16"]
     assert list(table["Bound"]) == ["at most 1.3: met", "at least 10: missed", "none"]
     assert list(table["Peer and remarks"]) == ["torch 2", "scaled", ""]
-    assert study.ratios(found)["value"].tolist() == [1.2, 7.0, 0.25]
-    assert study.growths(found, "seconds")["exponent"].tolist() == pytest.approx([1.0])
-    assert study.growths(found, "MB").empty
     unbound = [found[0] | {"rows": found[0]["rows"][2:]}]
     assert list(study.ratio_table(unbound)["Bound"]) == ["none"]
     for said in ("AVX2", "torch 2.15.0", "abc", "accelerator: none", "make bench"):

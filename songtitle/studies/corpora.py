@@ -234,15 +234,6 @@ def named(answers: Answers) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def named_samples(answers: Answers) -> pd.DataFrame:
-    """Tabulate the paper's ten sample titles, and in which letter case a name is found in them."""
-    found = need(answers, "song_names").result["table_2"]
-    rows = [
-        [title, *("a name" if flag else "none" for flag in flags)] for title, flags in found.items()
-    ]
-    return pd.DataFrame(rows, columns=["Title", "With Capitals", "in lower case"])
-
-
 def sounds(answers: Answers) -> pd.DataFrame:
     """Tabulate rates, channels and lengths of decoded clips beside the paper's."""
     found = need(answers, "clips").result
