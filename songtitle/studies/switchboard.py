@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from songtitle import figures
@@ -259,16 +256,6 @@ def tornado(changes: pd.DataFrame, *, luck: float = 0.0, ax: Axes | None = None)
     span = {"switch": ["another batch order"], "low": [-100 * luck], "high": [100 * luck]}
     whole = pd.concat([drawn, pd.DataFrame(span)]) if luck else drawn
     return figures.hand_on(ax, whole, finding)
-
-
-def tornado_legend(figure: Figure) -> Legend:
-    """Draw one legend for all tornado plots of a figure, below them."""
-    handles = [
-        *(Patch(**style, label=label) for label, style in BARS.items()),
-        *(figure.axes[0].scatter([], [], **style, label=label) for label, style in MARKS.items()),
-        Patch(color="0.9", label="another batch order"),
-    ]
-    return figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
 
 
 # --- page 17, the labs
