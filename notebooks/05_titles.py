@@ -34,8 +34,7 @@ from songtitle import config as presets
 from songtitle import figures, fmt, tables
 from songtitle.experiment import corpora, naming, paper_corpora, scoring
 from songtitle.paper import printed
-from songtitle.studies import search
-from songtitle.studies import titles as study
+from songtitle.studies import search as study
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -186,7 +185,7 @@ tables.Table(
     study.table_5(scores, answers),
     name="tab-5",
     caption="Table 5. BLEU-1 in percent points from timbre (MFCC) and spectrograms.",
-    note=search.signature(record) + " No cell of one column is to be ranked against another's.",
+    note=study.signature(record) + " No cell of one column is to be ranked against another's.",
 )
 
 # %% mystnb={"figure": {"caption": "BLEU-1 of captions of sounds by number of references, no model involved; dotted, what the paper quotes for AudioCaps.", "name": "fig-references"}, "image": {"alt": "BLEU-1 in percent points against the number of references of each clip, with lines for another human caption, for one answer given to every clip and for a random caption, and two dotted levels of numbers that the paper quotes."}} tags=["hide-input"]
@@ -307,7 +306,7 @@ assert abs(constant - pairs.mean()) < 1e-9
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in search.headline(scores).items():
+for name, value in study.headline(scores).items():
     glue(name, value, display=False)
 values = {"precision": by_library.precisions[0], "penalty": by_library.brevity_penalty, "score": by_hand}
 values |= {"mean": 100 * each.mean(), "songs": len(each), "none": in_common.count(0)}

@@ -342,5 +342,7 @@ assert abs(p - 1 / 6) < 1e-9
 # ```
 
 # %% tags=["remove-cell"]
-for name, value in study.controls_facts(record).items():
-    glue(name, value, display=False)
+for row in study.beaten(record):
+    for name in study.FIELDS:
+        key = f"controls.{tables.short_name(row['name'])}.{row['k']}.{name}"
+        glue(key, row[name], display=False)

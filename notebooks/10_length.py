@@ -29,7 +29,7 @@ from songtitle import config as presets
 from songtitle import figures, tables
 from songtitle.experiment import corpora, naming, scoring
 from songtitle.metrics import bleu
-from songtitle.studies import length as study
+from songtitle.studies import search as study
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)

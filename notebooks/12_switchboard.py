@@ -26,6 +26,7 @@ again: bool = False  # True: throw the switches here; False: show what was publi
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
+from matplotlib.patches import Patch
 from myst_nb import glue
 
 from songtitle import cache, figures, tables
@@ -79,7 +80,11 @@ figure = plt.figure(figsize=(11, 1.6 + 0.28 * sum(rows)), layout="constrained")
 axes = figure.subplots(len(rows), 3, sharey="row", squeeze=False, height_ratios=rows)
 for (title, frame, luck), axis in zip(panels, axes.flat, strict=True):
     study.tornado(frame, luck=luck, ax=axis).set_title(title)
-study.tornado_legend(figure);
+handles = [Patch(**look, label=label) for label, look in study.BARS.items()]
+for label, look in study.MARKS.items():
+    handles.append(axes[0, 0].scatter([], [], **look, label=label))
+handles.append(Patch(color="0.9", label="another batch order"))
+figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False);
 
 # %% tags=["hide-input"]
 tables.Table(

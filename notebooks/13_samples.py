@@ -66,9 +66,12 @@ study.gains_by_seed(study.samples_gains(record));
 # surprised by a caption when it sees the photo that belongs to it.
 
 # %% tags=["hide-input"]
+columns = {"k": "{beam_size}", "Own timbre": "{own:points.2}", "Another's": "{broken:points.2}"}
+columns["Difference"] = "{mean:signed.2} [{low:points.2}, {high:points.2}]"
+columns["p"] = "{p:p}"
 display(
     tables.Table(
-        study.samples_join(record),
+        tables.tabulate(record.result["join"], columns),
         name="tab-samples-join",
         caption="The same titles with their own timbre and with another track's (percent points).",
         note=f"p: random signs of the titles' differences. {tables.definition_note(record, 'bleu1')}",

@@ -40,7 +40,7 @@ from songtitle import config as presets
 from songtitle import figures, tables
 from songtitle.experiment import learning
 from songtitle.experiment.labs import LABS, lab
-from songtitle.studies import labs as study
+from songtitle.studies import switchboard as study
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -60,10 +60,20 @@ if labs:
     study.before_and_after(study.lab_frame(labs))
 
 # %% tags=["hide-input"]
+columns = {
+    "Lab": lambda row: study.NAMES[row["lab"]],
+    "Input": "input",
+    "Before": "{before_score:points} ({before_chance:points})",
+    "After": "{after_score:points} ({after_chance:points})",
+    "Score moves": study.MOVED.replace("N", "score"),
+    "Gain moves": study.MOVED.replace("N", "gain"),
+    "Other answers": "{changed:percent.0}",
+    "Seconds": "{seconds:.1f}",
+}
 if labs:
     display(
         tables.Table(
-            study.lab_table(labs),
+            tables.tabulate(study.lab_frame(labs).to_dict("records"), columns),
             name="tab-labs",
             caption="Five mistakes: BLEU-1 in percent points before and after, chance in brackets.",
             note=study.lab_table_note(labs[0]),

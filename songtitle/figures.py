@@ -8,7 +8,6 @@ import base64
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, SupportsFloat
 from weakref import WeakKeyDictionary
 
@@ -154,15 +153,8 @@ def _png(code: str) -> str:
 # --- what a figure hands on
 
 
-@dataclass
-class Handed:
-    """What one axis hands on: a frame and a finding for each thing drawn on it, and its name."""
-
-    frames: list[pd.DataFrame] = field(default_factory=list)
-    findings: list[str] = field(default_factory=list)
-    panel: str = ""
-
-
+# Of an axis: a frame and a finding for each thing drawn on it, and its name where it has no title.
+Handed = tuple[list[pd.DataFrame], list[str], str]
 _HANDED: WeakKeyDictionary[Axes, Handed] = WeakKeyDictionary()
 
 
@@ -177,10 +169,8 @@ def hand_on(ax: Axes, frame: pd.DataFrame, finding: str, *, panel: str = "") -> 
     if frame.empty or not finding.strip():
         msg = f"figure: expected rows and a finding, got {len(frame)} rows and {finding!r}; "
         raise InputError(msg + "hand on the frame that is drawn and what is found in it")
-    handed = _HANDED.setdefault(ax, Handed())
-    handed.frames.append(frame.copy())
-    handed.findings.append(one_line(finding))
-    handed.panel = panel or handed.panel
+    frames, findings, named = _HANDED.get(ax, ([], [], ""))
+    _HANDED[ax] = [*frames, frame.copy()], [*findings, one_line(finding)], panel or named
     return ax
 
 
@@ -190,12 +180,11 @@ def data_of(figure: Figure | SubFigure) -> pd.DataFrame:
     Raises `InputError` for an axis that draws something and hands on nothing.
     """
     panels = _panels(figure)
-    frames = []
-    for name, handed in panels:
-        for frame in handed.frames:
-            frames.append(frame.astype(object))
-            if len(panels) > 1:
-                frames[-1].insert(0, "panel", name)
+    frames = [frame.astype(object) for _, (drawn, *_) in panels for frame in drawn]
+    if len(panels) > 1:
+        names = [name for name, (drawn, *_) in panels for _ in drawn]
+        for name, frame in zip(names, frames, strict=True):
+            frame.insert(0, "panel", name)
     whole = pd.concat(frames, ignore_index=True).dropna(axis="columns", how="all")
     return whole.where(whole.notna(), None)
 
@@ -212,7 +201,7 @@ def alt_of(figure: Figure | SubFigure) -> str:
     Raises `InputError` for an axis that draws something and hands on nothing.
     """
     panels = _panels(figure)
-    texts = [f"{name}: " * (len(panels) > 1) + "; ".join(each.findings) for name, each in panels]
+    texts = [f"{name}: " * (len(panels) > 1) + "; ".join(found) for name, (_, found, _) in panels]
     ended = (text if text.endswith((".", "!", "?")) else f"{text}." for text in texts)
     return " ".join(text[:1].upper() + text[1:] for text in ended)
 
@@ -221,7 +210,7 @@ def _panels(figure: Figure | SubFigure) -> list[tuple[str, Handed]]:
     """Give name and content of each axis that hands something on; no two names are the same."""
     found: dict[str, Handed] = {}
     for place, ax in enumerate(_handed_on(figure.axes), start=1):
-        name = _HANDED[ax].panel or _title(ax) or f"panel {place}"
+        name = _HANDED[ax][2] or _title(ax) or f"panel {place}"
         found[f"{name} ({place})" if name in found else name] = _HANDED[ax]
     if not found:
         msg = "figure: expected something drawn, got nothing; draw it and call "

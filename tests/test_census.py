@@ -18,7 +18,7 @@ from songtitle.experiment.paper_corpora import (
     present,
 )
 from songtitle.experiment.paper_corpora import answers as count
-from songtitle.studies import paper_corpora
+from songtitle.studies import corpora as paper_corpora
 
 NAMES = ("fma_names", "song_names")  # a minute each: tests of the funnel hold their shares
 

@@ -15,7 +15,7 @@ from songtitle.cache import Record
 from songtitle.errors import InputError
 from songtitle.experiment import paper_corpora, random_captions
 from songtitle.metrics.bleu import sentence_bleu
-from songtitle.studies import titles
+from songtitle.studies import search as titles
 
 SAID = {
     "clip-one-aa": ["a dog barks", "a dog", "dogs bark loudly"],

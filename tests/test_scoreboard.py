@@ -24,7 +24,7 @@ def found():
     return verdicts(RESULTS)
 
 
-def test_every_claim_and_every_inconsistency_has_one_row(found):
+def test_every_entry_has_one_row_with_verdict_page_and_test(found):
     claims, clashes = scoreboard.claim_rows(found), scoreboard.inconsistency_rows(found)
     assert sorted(claims["Claim"]) == sorted(
         each.id for each in found if each.kind != "inconsistency"
@@ -34,10 +34,7 @@ def test_every_claim_and_every_inconsistency_has_one_row(found):
     ]
     assert sum(claims["Claim"].str.startswith("table")) == 63  # numbers of the five tables
     assert (clashes["Kind"] != "agrees").sum() == 34
-
-
-def test_every_row_has_a_verdict_a_page_and_what_would_test_it(found):
-    for frame in (scoreboard.claim_rows(found), scoreboard.inconsistency_rows(found)):
+    for frame in (claims, clashes):
         assert set(frame["Verdict"].str.split("\n").str[0]) <= set(VERDICTS)
         for cell in frame["Shown in"]:
             link = cell[0] if isinstance(cell, tuple) else cell
@@ -69,15 +66,12 @@ def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(found, tmp_path)
     assert after["clips.most_stereo"] == before["clips.most_stereo"]
 
 
-def test_counts_add_up_to_the_ledger(found):
+def test_counts_add_up_to_the_ledger_and_the_note_names_the_records_that_decided(found):
     assert scoreboard.verdict_counts(found).to_numpy().sum() == len(found)
     facts = scoreboard.verdict_facts(found)
     claims = sum(each.kind != "inconsistency" for each in found)
     assert int(facts["verdict.claims"]) == claims
     assert sum(int(facts[f"verdict.{name.replace(' ', '_')}"]) for name in VERDICTS) == claims
-
-
-def test_the_note_names_the_records_that_decided_and_no_reproduction(found):
     text = scoreboard.scoreboard_note(found)._repr_markdown_()
     assert "not a reproduction" in text
     assert "census/clips" in text

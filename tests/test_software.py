@@ -62,33 +62,22 @@ def files(tmp_path):
 
 
 def test_every_row_stands_in_the_table_with_bound_and_verdict(files):
-    table = study.ratio_table(study.benchmarks(files))
+    found = study.benchmarks(files)
+    table = study.ratio_table(found)
     assert list(table["Case"]) == ["beam: k = 5", "beam: k = 10", "beam: bf16"]
     assert list(table["Bound"]) == ["at most 1.3: met", "at least 10: missed", "none"]
     assert list(table["Peer and remarks"]) == ["torch 2", "scaled", ""]
-
-
-def test_frames_for_figures_keep_the_numbers(files):
-    found = study.benchmarks(files)
-    assert study.ratios(found)["value"].tolist() == [1.2, 7.0, 0.25]
-    assert study.growths(found, "seconds")["exponent"].tolist() == pytest.approx([1.0])
-    assert study.growths(found, "MB").empty
-
-
-def test_the_note_says_machine_versions_and_commit(files):
-    text = study.speed_note(study.benchmarks(files)).text
+    unbound = [found[0] | {"rows": found[0]["rows"][2:]}]
+    assert list(study.ratio_table(unbound)["Bound"]) == ["none"]
     for said in ("AVX2", "torch 2.15.0", "abc", "accelerator: none", "make bench"):
-        assert said in text
+        assert said in study.speed_note(found).text
 
 
-def test_an_empty_folder_is_answered_with_the_command_that_fills_it():
+def test_an_empty_folder_is_answered_with_the_command_that_fills_it(tmp_path):
     with pytest.raises(InputError, match="run it"):
         study.benchmarks({})
-
-
-def test_a_table_of_rows_without_any_bound_is_shown_as_well(files):
-    (found,) = study.benchmarks(files)
-    assert list(study.ratio_table([found | {"rows": found["rows"][2:]}])["Bound"]) == ["none"]
+    with pytest.raises(InputError, match="make test-faults"):
+        study.faults(tmp_path / "none.json")
 
 
 def growth(unit="seconds"):
@@ -119,16 +108,10 @@ def dots(ax):
 
 
 @pytest.mark.parametrize(("unit", "label"), [("seconds", "time (s)"), ("MB", "memory (MB)")])
-def test_labels_carry_units(unit, label, ax):
+def test_growth_is_drawn_as_measured_on_logarithmic_axes_with_its_exponent(unit, label, ax):
     study.growth_lines(growth(unit), ax)
-    assert ax.get_ylabel() == label
-    assert ax.get_xlabel() == "size (songs, titles)"
-    assert "(ratio)" in study.ratio_bars(benchmarks()).get_xlabel()
-
-
-def test_growth_is_drawn_as_measured_on_logarithmic_axes_with_its_exponent(ax):
-    study.growth_lines(growth(), ax)
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("size (songs, titles)", label)
     first, second, _ = ax.lines
     assert list(first.get_xdata()) == SIZES
     assert list(second.get_ydata()) == [0.01, 0.04, 0.16, 0.64]
@@ -149,33 +132,27 @@ def test_seconds_and_megabytes_do_not_share_an_axis():
 
 def test_a_value_stands_at_its_share_of_the_bound_whichever_way_the_bound_goes(ax):
     study.ratio_bars(benchmarks(), ax)
+    assert "(ratio)" in ax.get_xlabel()
     places = [x for _, x in dots(ax)]
     assert places[:3] == pytest.approx([1.17 / 1.3, 10 / 25, 2.1 / 1.4])
     assert [text.get_text() for text in ax.texts] == ["0.90", "0.40", "1.50", "1e-07"]
+    names = [label.get_text().partition("\n")[0] for label in ax.get_yticklabels()]
+    assert names == ["beam: k = 5", "beam: k = 10", "encoder: tiles", "metrics: titles"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row stands on top
+    # Met and not met differ by more than colour.
+    marks = {found.get_label(): found for found in ax.collections}
+    assert len(marks["met"].get_offsets()) == 2
+    assert marks["not met"].get_offsets().tolist() == [[pytest.approx(1.5), 2]]
+    shapes = [marks[label].get_paths()[0].vertices.shape for label in ("met", "not met")]
+    assert shapes[0] != shapes[1]
+    with pytest.raises(InputError, match="expected rows with a bound, got none"):
+        study.ratio_bars(benchmarks().iloc[[3]])
 
 
 @pytest.mark.parametrize(("at_least", "share"), [(1.0, 1.17 / 1.3), (2.34, 2.0)])
 def test_rows_with_both_bounds_count_by_the_nearer_one(at_least, share, ax):
     study.ratio_bars(benchmarks().iloc[:1].assign(at_least=at_least), ax)
     assert dots(ax) == [(0, pytest.approx(share))]
-
-
-def test_met_and_not_met_differ_by_more_than_colour(ax):
-    study.ratio_bars(benchmarks(), ax)
-    marks = {found.get_label(): found for found in ax.collections}
-    assert len(marks["met"].get_offsets()) == 2
-    assert marks["not met"].get_offsets().tolist() == [[pytest.approx(1.5), 2]]
-    shapes = [marks[label].get_paths()[0].vertices.shape for label in ("met", "not met")]
-    assert shapes[0] != shapes[1]
-
-
-def test_rows_without_a_bound_are_left_out_and_the_first_row_stands_on_top(ax):
-    study.ratio_bars(benchmarks(), ax)
-    names = [label.get_text().partition("\n")[0] for label in ax.get_yticklabels()]
-    assert names == ["beam: k = 5", "beam: k = 10", "encoder: tiles", "metrics: titles"]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]
-    with pytest.raises(InputError, match="expected rows with a bound, got none"):
-        study.ratio_bars(benchmarks().iloc[[3]])
 
 
 @pytest.mark.parametrize("bounds", [(1e-9, None), (None, 0.5)])
@@ -213,18 +190,16 @@ def found(tmp_path):
     return study.faults(path)
 
 
-def test_what_prose_quotes_is_the_sum_of_the_rows(found):
+def test_prose_quotes_sums_of_the_rows_and_the_note_says_how_they_came(found):
     facts = study.fault_facts(found)
     assert (facts["faults.kinds"], facts["faults.groups"]) == (3, 2)
     assert (facts["faults.tried"], facts["faults.lost"]) == (2037, 1)
     assert facts["faults.media.tried"] == 2030
-
-
-def test_the_note_says_commit_machine_and_minutes_and_names_its_record(found):
     note = study.fault_note(found)
     for said in ("abc", "Linux x86", "3 minutes", "make test-faults"):
         assert said in note.text
-    assert note.records[0][0] == "faults/faults"
+    assert note.records[0][0] == "faults/faults"  # which needs no published key
+    check_published({"18_faults": PageRun(records=tuple(map(tuple, note.records)))}, {})
 
 
 def test_the_note_counts_the_kinds_that_were_tried_on_other_code(found):
@@ -235,16 +210,6 @@ def test_the_note_counts_the_kinds_that_were_tried_on_other_code(found):
     assert "other code" not in study.fault_note(now).text
     now["rows"][0]["code"] = "0" * 16
     assert "1 of 3 kinds" in study.fault_note(now).text
-
-
-def test_a_page_that_rests_on_planted_faults_needs_no_published_key(found):
-    (record,) = study.fault_note(found).records
-    check_published({"18_faults": PageRun(records=(tuple(record),))}, {})
-
-
-def test_without_a_run_the_reader_is_told_how_to_make_one(tmp_path):
-    with pytest.raises(InputError, match="make test-faults"):
-        study.faults(tmp_path / "none.json")
 
 
 def test_the_kept_run_lost_nothing():

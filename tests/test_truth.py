@@ -25,9 +25,9 @@ from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.model.captioner import Captioner
 from songtitle.model.decoder import LSTMDecoder
 from songtitle.studies import controls as studies_controls
-from songtitle.studies import length as studies_length
 from songtitle.studies import search
-from songtitle.studies.length import explanation
+from songtitle.studies import search as studies_length
+from songtitle.studies.search import explanation
 from songtitle.vocabulary import Vocabulary
 
 BLEU_1 = DEFINITIONS["bleu1"]

@@ -1,1 +1,1 @@
-"""What the pages of the book show: one module a page, its tables, figures and sentences."""
+"""What pages of the book show: tables, figures and sentences, a module a page or a few."""

@@ -10,9 +10,11 @@ from matplotlib.ticker import MaxNLocator
 from songtitle import figures
 from songtitle.cache import Record
 from songtitle.figures import BLEU, ENDS, amount
-from songtitle.fmt import ESTIMATE, write
+from songtitle.fmt import ESTIMATE, points, write
 from songtitle.metrics.chance import holm
-from songtitle.tables import LEVEL, Note, by_beam, short_name
+from songtitle.tables import LEVEL, Note, by_beam
+
+FIELDS = ("real", "count", "of", "best", "best_score")
 
 
 def controls(record: Record) -> pd.DataFrame:
@@ -30,41 +32,29 @@ def controls(record: Record) -> pd.DataFrame:
     return wide.rename(columns={"input": "Input", "control": "Control"})
 
 
-def beaten(record: Record) -> pd.DataFrame:
-    """Give what each input clears at each beam size: rows of `name, k, real, count, of, best,
-    best_score`.
+def beaten(record: Record) -> list[dict[str, str]]:
+    """Give for each input and beam size what prose may quote: fields of `FIELDS`, `name` and `k`.
 
     `real` is the score of the real input; of so many controls it clears `count`, and `best` scores
-    highest. Scores are in [0, 1].
+    highest.
     """
     rows = []
     cells = pd.DataFrame(record.result["rows"]).groupby(["input", "beam_size"], sort=False)
     for (name, k), found in cells:
         others = found.iloc[1:]
         best = others.loc[others["score"].idxmax()]
-        count = [found["score"].iloc[0], cleared(others).sum(), len(others)]
-        rows.append([name, k, *count, best["control"], best["score"]])
-    columns = ["name", "k", "real", "count", "of", "best", "best_score"]
-    return pd.DataFrame(rows, columns=columns)
+        row = {"name": name, "k": f"{k}", "real": points(found["score"].iloc[0])}
+        row |= {"count": f"{cleared(others).sum()}", "of": f"{len(others)}"}
+        rows.append(row | {"best": best["control"], "best_score": points(best["score"])})
+    return rows
 
 
 def controls_note(record: Record) -> Note:
     """Say which of the controls each input clears at each beam size, and the highest of them."""
-    line = "- {name}, k = {k}: {real:points} points; clears {count} of {of} controls; the highest, "
-    line += "*{best}*, has {best_score:points}"
-    said = "\n".join(write(line, row) for row in beaten(record).to_dict("records"))
+    line = "- {name}, k = {k}: {real} points; clears {count} of {of} controls; the highest, "
+    line += "*{best}*, has {best_score}"
+    said = "\n".join(line.format(**row) for row in beaten(record))
     return Note("What the real input clears (Holm-corrected, 5 %)", said)
-
-
-def controls_facts(record: Record) -> dict[str, str]:
-    """Give what prose may quote of `beaten`, named `controls.INPUT.BEAM.FIELD`."""
-    fields = {"real": "{real:points}", "count": "{count}", "of": "{of}", "best": "{best}"}
-    fields |= {"best_score": "{best_score:points}"}
-    return {
-        f"controls.{short_name(row['name'])}.{row['k']}.{field}": write(pattern, row)
-        for row in beaten(record).to_dict("records")
-        for field, pattern in fields.items()
-    }
 
 
 def cleared(controls: pd.DataFrame) -> pd.Series:

@@ -263,10 +263,12 @@ def distance_map(
     values = distances.to_numpy(dtype=float)
     sources, choices = zip(*distances.columns, strict=True)
     # Cividis rises in lightness all along: it reads the same to colour-blind readers and in grey.
-    look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": most, "annot_kws": {"size": 8.5}}
+    top = float(values.max()) if most is None else most
+    look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": top, "annot_kws": {"size": 8.5}}
     sns.heatmap(values, ax=ax, annot=True, fmt=".1f", cbar=False, rasterized=True, **look)
-    for place, text in enumerate(ax.texts):
-        text.set_gid(f"{figures.ON_A_PICTURE}-{place}")
+    for place, (text, value) in enumerate(zip(ax.texts, values.ravel(), strict=True)):
+        colour = "white" if value < 0.5 * top else "black"
+        text.set(gid=f"{figures.ON_A_PICTURE}-{place}", color=colour)
     ax.set_xticks([0.5 + place for place in range(len(choices))], choices, rotation=40)
     ax.set_xticklabels(choices, ha="right", size=8.5)
     ax.set_yticks([0.5 + place for place in range(len(distances))], distances.index, rotation=0)

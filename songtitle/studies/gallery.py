@@ -257,28 +257,26 @@ def tree_of(hypotheses: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     leaves.
     """
     root = {"node": 0, "parent": -1, "depth": 0, "token": "", "log_prob": 0.0, "rank": 0, "best": 1}
-    rows: list[dict[str, Any]] = [root]
-    children: list[dict[str, int]] = [{}]
+    rows: dict[tuple[str, ...], dict[str, Any]] = {(): root}  # by beginning
     for rank, found in enumerate(hypotheses, start=1):
-        here = 0
-        for token, gain in zip(found["tokens"], found["log_probs"], strict=True):
-            if token not in children[here]:
-                row = {"node": len(rows), "parent": here, "depth": rows[here]["depth"] + 1}
-                row |= {"token": token, "log_prob": rows[here]["log_prob"] + gain}
-                children[here][token] = len(rows)
-                children.append({})
-                rows.append(row | {"rank": 0, "best": rank})
-            here = children[here][token]
-        rows[here]["rank"] = rank
+        tokens = tuple(found["tokens"])
+        for depth, gain in enumerate(found["log_probs"], start=1):
+            above, here = rows[tokens[: depth - 1]], tokens[:depth]
+            if here not in rows:
+                row = {"node": len(rows), "parent": above["node"], "depth": depth}
+                row |= {"token": here[-1], "log_prob": above["log_prob"] + gain}
+                rows[here] = row | {"rank": 0, "best": rank}
+        rows[tokens]["rank"] = rank
     free = count(1)
 
-    def lay_out(node: int, line: int) -> None:
-        rows[node]["height"] = line
-        for place, child in enumerate(children[node].values()):
+    def lay_out(beginning: tuple[str, ...], line: int) -> None:
+        rows[beginning]["height"] = line
+        longer = [each for each in rows if each and each[:-1] == beginning]
+        for place, child in enumerate(longer):
             lay_out(child, next(free) if place else line)
 
-    lay_out(0, 0)
-    return pd.DataFrame(rows)
+    lay_out((), 0)
+    return pd.DataFrame(rows.values())
 
 
 def beam_tree(hypotheses: Sequence[Mapping[str, Any]], ax: Axes | None = None) -> Axes:

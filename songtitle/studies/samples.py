@@ -13,7 +13,7 @@ from songtitle.figures import amount
 from songtitle.fmt import ESTIMATE, estimate, p_value, points, span, write
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.paper.printed import paper_table
-from songtitle.tables import LEVEL, Note, by_beam, origin, rests_on, tabulate
+from songtitle.tables import LEVEL, Note, by_beam, origin, rests_on
 
 BOOK_CROP = 256  # pixels a side, in the paper and in the book's own run
 # What the book's own run calls the same, and the row of Table 4.
@@ -97,18 +97,6 @@ def samples_definitions(record: Record) -> pd.DataFrame:
     means["definition"] = [DEFINITIONS[key].name for key in means["definition"]]
     wide = by_beam(means, ["input", "definition"], "cell")
     return wide.rename(columns={"input": "Input", "definition": "BLEU of"})
-
-
-def samples_join(record: Record) -> pd.DataFrame:
-    """Tabulate titles with their own timbre and with another song's: difference, interval, p."""
-    columns = {
-        "k": "{beam_size}",
-        "Own timbre": "{own:points.2}",
-        "Another's": "{broken:points.2}",
-        "Difference": "{mean:signed.2} [{low:points.2}, {high:points.2}]",
-        "p": "{p:p}",
-    }
-    return tabulate(record.result["join"], columns)
 
 
 def samples_controls(record: Record) -> pd.DataFrame:

@@ -1,5 +1,6 @@
-"""Page 4, search: Table 4 with chance, lengths, and what a beam costs."""
+"""Pages 4, 5 and 10, the scores: Table 4 with chance, Table 5, what a beam costs, and length."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -7,12 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
 
 from songtitle import figures
-from songtitle.cache import Record
-from songtitle.config import Input
-from songtitle.figures import BLEU, SCORED
+from songtitle.cache import Record, read_json
+from songtitle.config import ExperimentConfig, Input
+from songtitle.experiment.naming import hypotheses
+from songtitle.figures import BLEU, ENDS, GREY, SCORED, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
-from songtitle.tables import LEVEL, definition_note
+from songtitle.studies.corpora import Answers, need
+from songtitle.tables import LEVEL, Note, definition_note, plain
 
 BEAM = "beam size (hypotheses kept)"
 
@@ -119,3 +122,180 @@ def _by_input(frame: pd.DataFrame, label: str, values: pd.Series, ax: Axes | Non
     ax = figures.own_axes(ax)
     drawn = pd.DataFrame({"input": frame["input"], BEAM: frame["beam_size"], label: values})
     return figures.hand_on(ax, drawn, figures.curves(ax, drawn, label, at=BEAM, of="input"))
+
+
+# --- page 5, the titles
+
+QUESTION = "audio_references"  # of the census
+WHO = {
+    "human": "another human caption",
+    "constant": "one answer for every clip",
+    "random": "a random caption",
+}
+
+
+def table_5(scores: pd.DataFrame, answers: Answers | None = None) -> pd.DataFrame:
+    """Tabulate timbre and spectrogram, greedy and k = 5: AudioCaps as the paper quotes it, the
+    paper, here.
+
+    A beam size that was not searched is left blank. With `answers` of the census, what AudioCaps'
+    captions score without any sound stands below, with the most and with one reference.
+    """
+    theirs = paper_table(5)
+    cells = {(row["input"], row["beam_size"]): row for row in scores.to_dict("records")}
+    rows = []
+    for id, name in (("mfcc", "songs: timbre"), ("spectrogram", "songs: spectrogram")):
+        printed = [f"{theirs.loc[id, key]:.1f}" for key in ("audiocaps_1", "ours_1", "ours_5")]
+        ours = [score_cell(cells[name, k]) if (name, k) in cells else None for k in (1, 5)]
+        rows.append([theirs.loc[id, "features"], *printed, *ours])
+    for who, found in _scores(answers).items() if answers is not None else ():
+        cell = f"{found[max(found)]} ({max(found)} references)\n{found[1]} (1 reference)"
+        rows.append([f"no model: {who}", cell, *[None] * 4])
+    columns = ["Features", "AudioCaps, nearest neighbour", "Paper, k = 1", "Paper, k = 5"]
+    return pd.DataFrame(rows, columns=[*columns, "here, k = 1", "here, k = 5"], dtype=object)
+
+
+def titles_said(config: ExperimentConfig, name: str, beam_size: int) -> list[list[tuple[str, str]]]:
+    """Give the hypotheses of every song by one input, best first: as titles, and with their
+    log-probability in nats."""
+
+    def said(words: list[str], log_prob: float) -> tuple[str, str]:
+        return " ".join(words), f"{' '.join(words) or '(nothing)'} ({log_prob:.1f})"
+
+    items: list[Any] = read_json(hypotheses(config, name, beam_size).file("hypotheses.json"))
+    return [[said(*each) for each in found] for (found,) in items]
+
+
+def reference_curves(answers: Answers) -> pd.DataFrame:
+    """Give mean sentence BLEU-1 in [0, 1]: `who, references, mean, low, high, corpus`."""
+    frame = pd.DataFrame(need(answers, QUESTION).result["scores"])
+    return frame.assign(who=frame["who"].map(WHO))
+
+
+def by_references(answers: Answers) -> pd.DataFrame:
+    """Tabulate BLEU-1 (percent points) by who is scored and number of references."""
+    cell = "{mean:points} [{low:points}, {high:points}]\ncorpus {corpus:points}"
+    frame = reference_curves(answers)
+    frame["cell"] = [write(cell, row) for row in frame.to_dict("records")]
+    wide = frame.pivot(index="who", columns="references", values="cell").loc[list(WHO.values())]
+    wide = wide.rename(columns="against {}".format).rename_axis(columns=None)
+    return wide.rename_axis("What is scored").reset_index()
+
+
+def references_note(answers: Answers) -> Note:
+    """Say why Table 5 ranks nothing, with the numbers of captions against captions."""
+    found = need(answers, QUESTION)
+    scores, theirs = _scores(answers), paper_table(5)["audiocaps_1"]
+    random, constant = scores[WHO["random"]], scores[WHO["constant"]]
+    most = max(random)
+    return Note(
+        "Why Table 5 ranks nothing",
+        f"AudioCaps' test clips have {found.result['captions_a_clip']} captions each, a song has "
+        f"one title. A caption drawn at random, whatever the clip, scores {random[1]} "
+        f"against one reference and {random[most]} against {most}; the words “"
+        f"{plain(found.result['constant'])}”, said of every clip, {constant[1]} and "
+        f"{constant[most]}. The paper quotes {theirs['mfcc']} and {theirs['spectrogram']} for "
+        f"AudioCaps. Counted on {found.result['clips']:,} clips, the captions alone.",
+        kind="tip",
+    )
+
+
+def _scores(answers: Answers) -> dict[str, dict[int, str]]:
+    """Give mean sentence BLEU-1 in points, by who is scored and number of references."""
+    means = reference_curves(answers).set_index(["who", "references"])["mean"].map(points)
+    return {who: means[who].to_dict() for who in WHO.values()}
+
+
+def bleu_by_references(
+    curves: pd.DataFrame, *, quoted: Mapping[str, float] = {}, ax: Axes | None = None
+) -> Axes:
+    """Draw BLEU-1 by number of references with intervals, a line for each who is scored.
+
+    `curves` has the columns who, references, mean, low and high, scores in [0, 1], drawn in percent
+    points. `quoted` numbers of others, in percent points, are level lines named at their end.
+    """
+    label, ends = "references of each clip", {"mean": BLEU} | ENDS
+    names = {"who": "who", "references": label} | ends
+    drawn = figures.tidy("scores by references", curves, names, percent=ends)
+    ax = figures.own_axes(ax)
+    for name, value in quoted.items():
+        ax.axhline(value, linestyle=(0, (1, 1.5)), color=GREY, lw=1.2)
+        right = max(curves["references"]) + 0.08
+        ax.text(right, value + 0.8, name, fontsize=8.5, color="0.3", ha="right")
+    said = [figures.curves(ax, drawn, BLEU, at=label, of="who", where="with {} references")]
+    said += [f"{name} is at {amount(value)}" for name, value in quoted.items()]
+    levels = pd.DataFrame({"who": quoted.keys(), BLEU: quoted.values()})
+    return figures.hand_on(ax, pd.concat([drawn, levels]) if quoted else drawn, "; ".join(said))
+
+
+# --- page 10, length
+
+
+def explanation(row: dict[str, Any]) -> str:
+    """Name the parts of a change that go its way and whose intervals leave out 0."""
+    if holds_nothing(row, "change"):
+        return "no change"
+    parts = {"length": "length", "content": "words"}
+    same = [part for part in parts if row[part] * row["change"] > 0]
+    said = " and ".join(parts[part] for part in same if not holds_nothing(row, part))
+    return said or "neither alone"
+
+
+def length_note(record: Record) -> Note:
+    """Say how many beam effects there are, and how many of them length explains."""
+    text = (
+        "Of {steps} steps {changed} change the score by more than their interval leaves to luck. "
+        "Of these {length} are length alone, {words} other words alone, {both} both, and in "
+        "{neither} neither part stands out by itself."
+    )
+    return Note("What the steps are made of", text.format(**steps_explained(record)))
+
+
+def steps_explained(record: Record) -> dict[str, str]:
+    """Count what prose may quote: `steps`; `changed`, those whose change leaves out 0; and of these
+    `length`, `words`, `both` and `neither`, by what explains them."""
+    said = [explanation(row) for row in record.result["steps"]]
+    kinds = {"length": "length", "words": "words", "both": "length and words"}
+    counts = {name: said.count(kind) for name, kind in kinds.items()}
+    counts |= {"neither": said.count("neither alone"), "steps": len(said)}
+    counts |= {"changed": len(said) - said.count("no change")}
+    return {name: str(count) for name, count in counts.items()}
+
+
+def holds_nothing(row: Any, part: str) -> bool:
+    """Tell whether the interval of a part holds 0, or the part is less than the tables print."""
+    return bool(row[f"{part}_low"] <= 0 <= row[f"{part}_high"] or abs(row[part]) < 0.0005)
+
+
+def score_and_length(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw BLEU-1 by beam size, and under it the mean length of the best hypotheses (Fig. 8a).
+
+    `scores` is what `bleu_by_beam` takes, with `mean_length` in words. The two panels share the
+    beam sizes, and each input its colour and marker; `ax` becomes the upper one and is returned.
+    """
+    length = "mean length (words)"
+    names = {"input": "input", "beam_size": BEAM, "mean_length": length}
+    drawn = figures.tidy("scores", scores, names)
+    ax = bleu_by_beam(scores, figures.own_axes(ax, (6.6, 3.4)))
+    under = ax.inset_axes((0.0, -0.62, 1.0, 0.55), sharex=ax)
+    said = figures.curves(under, drawn, length, at=BEAM, of="input")
+    ax.set_xlabel("")
+    ax.tick_params(labelbottom=False)
+    if legend := ax.get_legend():
+        legend.remove()
+    figures.legend_below(under, ax, drop=0.32)
+    return figures.hand_on(ax, drawn, said)
+
+
+def score_by_prefix(prefixes: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw scores of hypotheses cut to their first words, chance dashed in the same colour.
+
+    `prefixes` has the columns input, kept (words), score, low, high and chance (in [0, 1], drawn in
+    percent points).
+    """
+    kept = "words kept"
+    names = {"input": "input", "kept": kept} | SCORED
+    drawn = figures.tidy("prefixes", prefixes, names, percent=SCORED)
+    ax, where = figures.own_axes(ax), "with {} words"
+    said = figures.curves(ax, drawn, BLEU, at=kept, of="input", where=where, band=True)
+    return figures.hand_on(ax, drawn, said)

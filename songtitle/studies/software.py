@@ -35,17 +35,6 @@ def benchmarks(files: Mapping[str, Path] | None = None) -> list[dict[str, Any]]:
     return [json.loads(path.read_text("utf-8")) for path in kept]
 
 
-def ratios(found: list[dict[str, Any]]) -> pd.DataFrame:
-    """Give one row for each measured ratio: `subject` and the fields of a benchmark's row."""
-    return pd.json_normalize(found, "rows", ["subject"])
-
-
-def growths(found: list[dict[str, Any]], unit: str) -> pd.DataFrame:
-    """Give one row for each growth measured in `unit` ("seconds" or "MB"), with its exponent."""
-    frame = pd.json_normalize(found, "growth", ["subject"])
-    return frame[frame["unit"] == unit].reset_index(drop=True)
-
-
 def ratio_table(found: list[dict[str, Any]]) -> pd.DataFrame:
     """Tabulate every ratio, what it must reach, and whom it is compared with."""
 
@@ -61,7 +50,7 @@ def ratio_table(found: list[dict[str, Any]]) -> pd.DataFrame:
         "Bound": bound,
         "Peer and remarks": lambda row: ". ".join(filter(None, (row["peer"], row["note"]))),
     }
-    return tabulate(ratios(found).to_dict("records"), columns)
+    return tabulate([row | each for each in found for row in each["rows"]], columns)
 
 
 def speed_note(found: list[dict[str, Any]]) -> Note:

@@ -1,5 +1,6 @@
 """Page 3, training: the captioner in boxes and arrows, perplexities, encoders and decoders."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,17 +26,6 @@ from songtitle.tables import tabulate
 from songtitle.training.checkpoints import MODEL, best_checkpoint
 
 DECODERS = {"lstm": "LSTM", "attention": "LSTM with attention", "transformer": "transformer"}
-
-
-def perplexities(record: Record) -> pd.DataFrame:
-    """Tabulate the perplexity of the captioner kept, and of its controls."""
-    best = min(record.result["history"], key=lambda row: row["valid_perplexity"])
-    rows = [
-        [f"captioner, epoch {best['epoch']}", record.result["valid_perplexity"]],
-        ["the same, pictures permuted", record.result["permuted_pictures_perplexity"]],
-        ["unigram model", record.result["unigram_perplexity"]],
-    ]
-    return pd.DataFrame(rows, columns=["Model", "Validation perplexity"])
 
 
 def comparison(record: Record) -> pd.DataFrame:
@@ -145,8 +135,7 @@ def draw_captioner(
     """Draw an encoder feeding a decoder unrolled over time (Figs. 1, 3 and 4).
 
     The encoder stands at the left, top to bottom; what it hands on enters `decoder` at t = -1,
-    then come the begin mark and `words`, each step giving the word after. Of more than five
-    words the middle is left out.
+    then come the begin mark and `words`, about four, each step giving the word after.
     """
     figures.require_some(encoder, "encoder")
     figures.require_some(words, "caption")
@@ -160,9 +149,7 @@ def draw_captioner(
     _boxes(ax, encoder, stack, BLUE)
     _chain(ax, stack, "S", "N")
 
-    shown = list(words) if len(words) <= 5 else [*words[:3], "…", words[-1]]
-    times = ["−1", *(str(t) for t in range(len(shown) + 1))]
-    times[-2:] = [str(len(words) - 1), str(len(words))]
+    times = ["−1", *range(len(words) + 1)]
     pitch = steps.width / len(times)
     wide, line = pitch - min(12.0, 0.2 * pitch), 15.0
     tall = (steps.height - line - 2 * GAP) / 3
@@ -176,7 +163,7 @@ def draw_captioner(
     cells = row(0, steps.y0 + line + (steps.height - line) / 2 - large / 2, large)
     inputs, outputs = row(1, steps.y0 + line, small), row(1, steps.y1 - small, small)
     _boxes(ax, [Box(decoder.title, decoder.shape)] * len(cells), cells, ORANGE)
-    tokens = [Box(word) for word in ["<bos>", *shown, "<eos>"]]
+    tokens = [Box(word) for word in ["<bos>", *words, "<eos>"]]
     _boxes(ax, [*tokens[:-1], *tokens[1:]], [*inputs, *outputs], GREEN)
     for through in zip(inputs, cells[1:], outputs, strict=True):
         _chain(ax, through, "N", "S")
@@ -300,26 +287,10 @@ def _parts(
 
 
 def _wrap(text: str, font: FontProperties, width: float) -> list[str]:
-    """Give lines no wider than `width` where words allow it; small type breaks words as well."""
-    words = text.split()
-    if font.get_size() < BREAK_BELOW:
-        words = [piece for word in words for piece in _pieces(word, font, width)]
-    lines: list[str] = []
-    for word in words:
-        if lines and _width(f"{lines[-1]} {word}", font) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
-
-
-def _pieces(word: str, font: FontProperties, width: float) -> list[str]:
-    if _width(word, font) <= width:
-        return [word]
-    cut = len(word) - 1
-    while cut > 2 and _width(f"{word[:cut]}-", font) > width:
-        cut -= 1
-    return [f"{word[:cut]}-", *_pieces(word[cut:], font, width)] if cut > 2 else [word]
+    """Give lines of about `width`, between words; small type breaks words as well."""
+    letters = max(1, int(len(text) * width / _width(text, font)))
+    small = font.get_size() < BREAK_BELOW
+    return textwrap.wrap(text, letters, break_long_words=small, break_on_hyphens=False)
 
 
 def _width(line: str, font: FontProperties) -> float:
