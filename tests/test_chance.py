@@ -1,4 +1,4 @@
-"""Chance, intervals, power and ceilings: they cover, centre and find as often as they say."""
+"""Chance, intervals, power, what needs no song: they cover and find as often as they say."""
 
 import math
 from collections import Counter
@@ -36,14 +36,13 @@ def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize("level", [0.8, 0.95])
-def test_the_interval_covers_the_true_mean_at_its_level(level):
+def test_the_interval_covers_the_true_mean_at_its_level():
     covered, draw = 0, rng(0)
     for _ in range(1000):
         scores = draw.exponential(size=211)  # skewed, as scores are
-        low, high = bootstrap_interval(scores, level=level, generator=draw, rounds=400)
+        low, high = bootstrap_interval(scores, generator=draw, rounds=400)
         covered += low <= 1.0 <= high
-    assert abs(covered / 1000 - level) < 0.02
+    assert abs(covered / 1000 - 0.95) < 0.02
 
 
 def test_the_interval_of_the_gain_covers_the_true_gain_at_its_level():
@@ -66,17 +65,6 @@ def test_the_interval_over_seeds_covers_the_true_mean_at_its_level():
     assert abs(covered.mean() - 0.95) < 0.02
 
 
-def test_the_interval_over_seeds_by_hand():
-    # Mean 3, deviation sqrt(2.5), and 2.776 from a table of Student's t with 4 degrees of freedom.
-    half = 2.7764 * math.sqrt(2.5 / 5)
-    found = replicate_interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert found == pytest.approx((3 - half, 3 + half), abs=1e-4)
-
-
-def test_the_interval_of_equal_scores_is_that_score():
-    assert bootstrap_interval(np.full(7, 0.25), generator=rng(0)) == (0.25, 0.25)
-
-
 def test_drawing_in_portions_changes_nothing(monkeypatch):
     scores = rng(1).normal(size=101)
     whole = bootstrap_interval(scores, generator=rng(2), rounds=7)
@@ -92,11 +80,13 @@ def test_the_observed_score_counts_among_the_permuted_ones():
     assert permutation_p(0.0, permuted) == 1.0
 
 
-def test_perfect_pairs_get_the_smallest_p():
+def test_perfect_pairs_get_the_smallest_p_and_pairs_that_all_score_the_same_p_one():
     found = against_chance(np.eye(11), rounds=199, generator=rng(0))
     assert found.p == 1 / 200
     assert (found.score, found.chance, found.gain) == (1.0, 0.0, 1.0)
     assert (found.low, found.high) == (1.0, 1.0)
+    found = against_chance(np.full((7, 7), 0.1), rounds=50, generator=rng(0))
+    assert (found.p, found.gain) == (1.0, pytest.approx(0.0))
 
 
 def test_chance_is_the_mean_of_the_mismatched_pairs():
@@ -128,28 +118,17 @@ def test_unrelated_pairs_centre_on_chance_with_evenly_spread_p():
     assert kstest(ps, "uniform").pvalue > 0.01
 
 
-def test_pairs_that_all_score_the_same_have_p_one():
-    found = against_chance(np.full((7, 7), 0.1), rounds=50, generator=rng(0))
-    assert found.p == 1.0
-    assert found.gain == pytest.approx(0.0)
-
-
-def test_unigram_perplexity_by_hand():
-    # Counts with one added: 3, 2, 1, 1 of 7 over a vocabulary of four.
-    train, valid = [[0, 1], [0]], [[0, 2]]
-    expected = math.exp(-(math.log(3 / 7) + math.log(1 / 7)) / 2)
-    assert unigram_perplexity(train, valid, vocab_size=4) == pytest.approx(expected)
-
-
-def test_unigram_perplexity_without_training_is_the_vocabulary():
-    assert unigram_perplexity([], [[3, 2], [2]], vocab_size=11) == pytest.approx(11)
-
-
-def test_every_predicted_id_counts_once_whatever_its_sequence():
-    train = [[4, 5, 2], [4, 2]]
-    split = unigram_perplexity(train, [[4, 2], [5, 4, 2]], vocab_size=7)
-    joined = unigram_perplexity(train, [[4, 2, 5, 4, 2]], vocab_size=7)
-    assert split == pytest.approx(joined)
+@pytest.mark.parametrize(
+    ("train", "valid", "size", "expected"),
+    [
+        # Counts with one added: 3, 2, 1, 1 of 7 over a vocabulary of four
+        ([[0, 1], [0]], [[0, 2]], 4, math.exp(-(math.log(3 / 7) + math.log(1 / 7)) / 2)),
+        ([], [[3, 2], [2]], 11, 11),  # without training the vocabulary
+        ([[0, 1], [0]], [[0], [2]], 4, math.exp(-(math.log(3 / 7) + math.log(1 / 7)) / 2)),
+    ],
+)
+def test_unigram_perplexity_by_hand_counts_every_id_once(train, valid, size, expected):
+    assert unigram_perplexity(train, valid, vocab_size=size) == pytest.approx(expected)
 
 
 def shared(found, first, second):
@@ -198,11 +177,10 @@ def test_swapping_two_systems_turns_the_difference_around_and_leaves_p():
 
 def test_power_matches_ten_thousand_simulated_tests():
     draw = rng(4)
-    for difference, spread, items, level in [(0.3, 1.0, 53, 0.05), (-2.0, 7.0, 71, 0.01)]:
+    for difference, spread, items in [(0.3, 1.0, 53), (-2.0, 7.0, 71)]:
         means = draw.normal(difference, spread, (10_000, items)).mean(axis=1)
-        limit = {0.05: 1.95996, 0.01: 2.57583}[level] * spread / math.sqrt(items)
-        found = (np.abs(means) > limit).mean()
-        assert abs(found - power_of(difference, spread, items, level=level)) < 0.02
+        found = (np.abs(means) > 1.95996 * spread / math.sqrt(items)).mean()
+        assert abs(found - power_of(difference, spread, items)) < 0.02
 
 
 def test_power_by_the_textbook():
@@ -214,8 +192,8 @@ def test_power_by_the_textbook():
     assert items_needed(100.0, 1.0) == 1
 
 
-@pytest.mark.parametrize("power", [0.051, 0.1, 0.5, 0.8, 0.99])
-@pytest.mark.parametrize("effect", [0.03, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize("power", [0.051, 0.5, 0.99])
+@pytest.mark.parametrize("effect", [0.03, 1.0, 3.0])
 def test_the_items_needed_are_the_fewest_that_reach_the_power(effect, power):
     items = items_needed(effect, 1.0, power=power)
     assert power_of(effect, 1.0, items) >= power
@@ -244,8 +222,6 @@ def test_systems_that_differ_share_no_letter_and_equal_ones_do():
 
 def test_one_between_two_that_differ_has_the_letters_of_both():
     assert letters(3, [(0, 2)]) == ["a", "ab", "b"]
-    assert letters(4, []) == ["a", "a", "a", "a"]
-    assert letters(3, [(0, 1), (0, 2), (1, 2)]) == ["a", "b", "c"]
 
 
 def test_two_systems_share_a_letter_exactly_if_they_do_not_differ():
@@ -264,9 +240,9 @@ def test_equal_systems_are_told_apart_in_a_share_of_at_most_the_level():
     draw, wrong = rng(7), 0
     for _ in range(1000):
         scores = dict(zip("abcd", draw.normal(size=(4, 23)), strict=True))
-        found = tie_letters(scores, level=0.1, rounds=119, generator=draw)
+        found = tie_letters(scores, rounds=119, generator=draw)
         wrong += len(set(found.values())) > 1
-    assert 0.04 < wrong / 1000 < 0.1 + 0.02
+    assert 0.015 < wrong / 1000 < 0.05 + 0.015
 
 
 def test_holm_by_hand():
@@ -294,16 +270,6 @@ def test_the_best_constant_is_the_best_of_all_answers(references, longest, brevi
     assert score == pytest.approx(mean_scores(answers, references, brevity).max())
 
 
-def test_a_planted_answer_is_found_among_a_thousand_titles():
-    draw = rng(0)
-    references = [
-        [*(word for word in ("of", "the", "the", "night") if draw.random() < 0.6), f"word{i}"]
-        for i in range(1000)
-    ]
-    assert sorted(best_constant(references, words_at_most=3)) == ["night", "of", "the"]
-    assert "night" in best_constant([["night", "owl"], ["night"]])
-
-
 def test_drawn_titles_keep_the_lengths_and_the_frequencies():
     titles = [["a", "a", "b"], ["a"], [], ["c", "b", "a"]]
     lengths = rng(1).integers(0, 7, size=5000).tolist()
@@ -323,59 +289,39 @@ def test_words_of_a_drawn_title_know_nothing_of_each_other():
     assert abs(same - 0.5) < 4 * np.sqrt(0.25 / 4000)
 
 
+ONES, ALONE = np.ones(3), {"generator": rng(0)}
+FEW = {"rounds": 9} | ALONE
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: against_chance(np.eye(1), generator=rng(0)), "at least two items"),
+        (lambda: against_chance(np.eye(1), **ALONE), "at least two items"),
+        (lambda: against_chance(np.eye(3), rounds=0, **ALONE), "rounds: expected at least"),
         (lambda: replicate_interval([0.5]), "values: expected those of at least two seeds, got 1"),
-        (lambda: replicate_interval([0.5, 1.0], level=95.0), "level: expected a share between"),
-        (lambda: bootstrap_interval(np.array([]), generator=rng(0)), "scores: expected at least"),
-        (
-            lambda: bootstrap_interval(np.ones(3), level=95.0, generator=rng(0)),
-            "level: expected a share between 0 and 1 such as 0.95, got 95",
-        ),
-        (
-            lambda: against_chance(np.eye(3), rounds=0, generator=rng(0)),
-            "rounds: expected at least",
-        ),
-        (lambda: unigram_perplexity([[7]], [[1]], vocab_size=7), "train: expected ids from 0 to 6"),
-        (lambda: unigram_perplexity([[1]], [[-1]], vocab_size=7), "valid: expected ids from 0"),
+        (lambda: bootstrap_interval(ONES[:0], **ALONE), "scores: expected at least"),
+        (lambda: unigram_perplexity([[7]], [[1]], vocab_size=7), "train: .* 0 to 6, got 7"),
+        (lambda: unigram_perplexity([[1]], [[-1]], vocab_size=7), "valid: .* 0 to 6, got -1"),
         (lambda: unigram_perplexity([[1]], [[]], vocab_size=7), "valid: expected at least one"),
+        (lambda: tie_letters({"a": ONES, "b": ONES[1:]}, **FEW), "two or more, .* got a 3, b 2;"),
+        (lambda: tie_letters({}, **FEW), "scores: expected those of at least"),
         (
-            lambda: tie_letters({"a": np.ones(3), "b": np.ones(2)}, rounds=9, generator=rng(0)),
-            "scores: expected the same items, two or more, for each system, got a 3, b 2;",
-        ),
-        (
-            lambda: paired_difference(np.ones(3), np.ones(3), rounds=0, generator=rng(0)),
-            "rounds: expected at least 1, got 0",
-        ),
-        (
-            lambda: tie_letters({c: np.ones(3) for c in "abcd"}, rounds=99, generator=rng(0)),
+            lambda: tie_letters(dict.fromkeys("abcd", ONES), rounds=99, **ALONE),
             "rounds: expected at least 119 to compare 4 systems at level 0.05, got 99",
         ),
-        (lambda: tie_letters({}, rounds=9, generator=rng(0)), "scores: expected those of at least"),
+        (lambda: paired_difference(ONES, ONES, rounds=0, **ALONE), "rounds: .* at least 1, got 0"),
         (
             lambda: letters(106, [(2 * i, 2 * i + 1) for i in range(6)]),
             "letters: expected at most 52 groups, got 64; compare fewer systems",
         ),
         (lambda: power_of(0.1, 0.0, 5), "spread: expected a standard deviation above 0, got 0"),
         (lambda: power_of(0.1, 1.0, 0), "items: expected at least 1, got 0"),
-        (lambda: power_of(0.1, 1.0, 5, level=5.0), "level: expected a share between 0 and 1"),
         (lambda: items_needed(0.0, 1.0), "difference: expected one other than 0"),
-        (
-            lambda: items_needed(0.1, 1.0, power=0.04),
-            "power: expected a share between the level, 0.05, and 1, such as 0.8, got 0.04",
-        ),
+        (lambda: items_needed(0.1, 1.0, power=0.04), "power: .* 0.05, and 1, .*, got 0.04"),
         (lambda: best_constant([[], []]), "references: expected some words to choose"),
         (lambda: best_constant([["a"]], words_at_most=0), "words_at_most: expected at"),
-        (
-            lambda: unigram_titles([[]], [1], generator=rng(0)),
-            "titles: expected some words to draw from, got none in 1 titles",
-        ),
-        (
-            lambda: unigram_titles([["a"]], [2, -1], generator=rng(0)),
-            "lengths: expected words a title, 0 or more, got -1",
-        ),
+        (lambda: unigram_titles([[]], [1], **ALONE), "titles: .* to draw from, got none in 1"),
+        (lambda: unigram_titles([["a"]], [2, -1], **ALONE), "lengths: .* 0 or more, got -1"),
     ],
 )
 def test_what_cannot_be_computed_is_refused_by_name(call, message):
@@ -383,9 +329,7 @@ def test_what_cannot_be_computed_is_refused_by_name(call, message):
         call()
 
 
-@pytest.mark.parametrize(
-    "refused", [best_constant, lambda t: unigram_titles(t, [1], generator=rng(0))]
-)
-def test_a_string_in_place_of_a_title_is_refused(refused):
-    with pytest.raises(TypeError, match="expected a list of tokens, got the string"):
-        refused(["one"])
+def test_a_string_in_place_of_a_title_is_refused():
+    for call in (best_constant, lambda titles: unigram_titles(titles, [1], **ALONE)):
+        with pytest.raises(TypeError, match="expected a list of tokens, got the string"):
+            call(["one"])

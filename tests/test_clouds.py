@@ -87,16 +87,12 @@ def test_a_copy_of_the_items_is_a_map_to_trust_wholly_and_a_shuffled_one_is_not(
     assert trustworthiness(items, generator.permutation(items)) == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize(("items", "used"), [(7, 2), (1000, 30)])
-def test_few_items_lower_the_perplexity_of_their_map(items, used):
-    assert effective_perplexity(30.0, items) == used
-
-
-@pytest.mark.parametrize("items", [5, 7, 31])
-def test_few_items_still_have_a_map(items):
-    points = tsne(dice().normal(size=(items, 3)))
-    assert points.shape == (items, 2)
-    assert np.isfinite(points).all()
+def test_few_items_lower_the_perplexity_of_their_map_and_still_have_one():
+    assert [effective_perplexity(30.0, items) for items in (7, 1000)] == [2, 30]
+    for items in (5, 31):
+        points = tsne(dice().normal(size=(items, 3)))
+        assert points.shape == (items, 2)
+        assert np.isfinite(points).all()
 
 
 def test_nearest_equals_a_plain_search_by_cosine():
@@ -106,17 +102,9 @@ def test_nearest_equals_a_plain_search_by_cosine():
     np.testing.assert_array_equal(nearest(items, 3), np.argsort(-cosine, axis=1)[:, :3])
 
 
-def test_nearest_by_euclid_looks_at_length_too():
+def test_scale_counts_by_euclid_and_not_by_cosine():
     items = np.array([[1.0, 0.0], [9.0, 0.0], [1.0, 1.0]])
-    assert nearest(items, 1)[0, 0] == 1
-    assert nearest(items, 1, distance="euclidean")[0, 0] == 2
-
-
-def test_scaling_an_item_leaves_its_neighbours_alone():
-    generator = dice()
-    items = generator.normal(size=(13, 5))
-    scaled = items * generator.uniform(0.5, 50, size=(13, 1))
-    np.testing.assert_array_equal(nearest(items, 3), nearest(scaled, 3))
+    assert [nearest(items, 1, distance=how)[0, 0] for how in ("cosine", "euclidean")] == [1, 2]
 
 
 def test_an_item_is_not_its_own_neighbour_even_among_copies():
@@ -124,23 +112,11 @@ def test_an_item_is_not_its_own_neighbour_even_among_copies():
     assert (nearest(items, 3) != np.arange(12)[:, None]).all()
 
 
-def test_planted_clusters_do_not_mix():
-    generator = dice()
-    assert mixing(planted(generator, 2), planted(generator, 5)) < 0.02
-
-
 @pytest.mark.parametrize(("first", "second"), [(307, 307), (503, 101), (101, 503)])
 def test_draws_of_one_distribution_mix_fully(first, second):
     generator = dice()
     first, second = generator.normal(size=(first, 7)), generator.normal(size=(second, 7))
     assert mixing(first, second) == pytest.approx(1, abs=0.1)
-
-
-def test_a_group_contained_in_a_part_of_the_other_mixes_far_more_than_one_apart():
-    generator = dice()
-    inside = planted(generator, 2, items=101)
-    around = np.concatenate([planted(generator, 2, items=101), planted(generator, 5, items=101)])
-    assert mixing(around, inside) > 0.5
 
 
 @pytest.mark.parametrize("name", TESTS)
@@ -251,13 +227,6 @@ def test_the_discrepancy_is_that_of_plain_loops_and_so_is_its_p():
     assert found.p == permutation_p(value, np.array([plain(each) for each in labels.T]))
 
 
-def test_scale_and_place_do_not_change_the_discrepancy():
-    first, second = cloud(31), cloud(23, seed=1, shift=0.5)
-    plain = mmd(first, second, rounds=9, generator=dice())
-    moved = mmd(100 * first + 7, 100 * second + 7, rounds=9, generator=dice())
-    assert moved.value == pytest.approx(plain.value)
-
-
 def test_of_large_groups_so_many_items_are_compared_and_not_more(monkeypatch):
     seen = []
     real = clouds.pdist
@@ -279,12 +248,6 @@ def test_the_variance_of_an_auc_is_that_of_repeated_samples():
     aucs = clouds._aucs(runs.T, np.tile(labels[:, None], 2000))
     said = np.mean([clouds._delong_variance(scores, labels) for scores in runs[:300]])
     assert said == pytest.approx(aucs.var(), rel=0.12)
-
-
-def test_shuffled_labels_keep_the_sizes_of_the_groups_and_every_item_has_its_turn():
-    labels = shuffled_labels(7, 3, rounds=999, generator=dice())
-    assert (labels.sum(axis=0) == 3).all()
-    np.testing.assert_allclose(labels.mean(axis=1), 0.3, atol=0.06)
 
 
 def test_mixing_tested_is_mixing_and_its_p_that_of_plain_loops():

@@ -3,7 +3,6 @@
 import math
 import time
 from ast import literal_eval
-from dataclasses import replace
 from functools import cache
 from itertools import takewhile
 
@@ -17,6 +16,7 @@ from songtitle.errors import InputError
 from songtitle.metrics import bleu, pairs
 from songtitle.metrics.bleu import (
     DEFINITIONS,
+    SMOOTHINGS,
     Definition,
     corpus_bleu,
     score,
@@ -61,25 +61,20 @@ def sacrebleu_corpus(hypotheses, references, max_order, smoothing):
     return metric.corpus_score([" ".join(h) for h in hypotheses], streams)
 
 
-@pytest.mark.parametrize("max_order", [1, 2, 4])
-def test_an_identical_hypothesis_scores_one(max_order):
+def test_an_identical_hypothesis_scores_one():
     title = ["all", "i", "want", "is", "a", "spoonful"]
-    score = sentence_bleu(title, [["georgia", "man"], title], max_order=max_order)
-    assert score.score == 1.0
-    assert score.precisions == (1.0,) * max_order
-    assert score.brevity_penalty == 1.0
+    score = sentence_bleu(title, [["georgia", "man"], title])
+    assert (score.score, score.precisions, score.brevity_penalty) == (1.0, (1.0,) * 4, 1.0)
 
 
 def test_matches_are_clipped_at_the_largest_count_in_any_one_reference():
     # Papineni et al. 2002, example 2: seven times "the" against "the ... the ..."
-    hypothesis = ["the"] * 7
     references = [
         ["the", "cat", "is", "on", "the", "mat"],
         ["there", "is", "a", "cat", "on", "the", "mat"],
     ]
-    score = sentence_bleu(hypothesis, references, max_order=1)
-    assert score.precisions == (pytest.approx(2 / 7),)
-    assert score.score == pytest.approx(2 / 7)
+    score = sentence_bleu(["the"] * 7, references, max_order=1)
+    assert (score.precisions, score.score) == ((pytest.approx(2 / 7),), pytest.approx(2 / 7))
 
 
 def test_a_short_hypothesis_pays_the_brevity_penalty():
@@ -102,19 +97,18 @@ def test_without_brevity_the_unigram_score_is_the_precision():
     assert score.reference_length == 8
 
 
-@pytest.mark.parametrize("brevity", [True, False])
-@pytest.mark.parametrize("smoothing", ["none", "floor", "add-k", "exp"])
-def test_an_empty_hypothesis_scores_zero(smoothing, brevity):
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_an_empty_hypothesis_scores_zero(smoothing):
     for references in ([["georgia"]], [[]]):
-        score = sentence_bleu([], references, max_order=1, smoothing=smoothing, brevity=brevity)
-        assert score.score == 0.0
+        for brevity in (True, False):
+            score = sentence_bleu([], references, max_order=1, smoothing=smoothing, brevity=brevity)
+            assert score.score == 0.0
 
 
-@pytest.mark.parametrize("smoothing", ["none", "floor", "add-k", "exp"])
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
 @pytest.mark.parametrize("max_order", [1, 2, 3, 4])
-@pytest.mark.parametrize("seed", range(5))
-def test_corpus_bleu_agrees_with_sacrebleu(seed, max_order, smoothing):
-    hypotheses, references = random_corpus(seed)
+def test_corpus_bleu_agrees_with_sacrebleu(max_order, smoothing):
+    hypotheses, references = random_corpus(max_order)
     ours = corpus_bleu(hypotheses, references, max_order=max_order, smoothing=smoothing)
     plain = corpus_bleu(
         hypotheses, references, max_order=max_order, smoothing=smoothing, brevity=False
@@ -127,13 +121,6 @@ def test_corpus_bleu_agrees_with_sacrebleu(seed, max_order, smoothing):
     assert (ours.hypothesis_length, ours.reference_length) == (theirs.sys_len, theirs.ref_len)
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
-def test_an_ngram_counts_at_most_as_often_as_in_one_reference_whatever_its_order(order):
-    one, two = ["a", "b"] * 2, ["a", "b"] * 3  # "a b": twice and three times, not five
-    score = sentence_bleu(["a", "b"] * 5, [one, two], max_order=order)
-    assert score.precisions == pytest.approx([6 / 10, 5 / 9, 4 / 8][:order])
-
-
 def test_a_token_is_itself_whatever_it_holds():
     odd = ["new york", "", " ", "a\nb"]
     assert sentence_bleu(odd, [odd], max_order=4).score == 1.0
@@ -144,16 +131,6 @@ def test_a_token_is_itself_whatever_it_holds():
 def test_a_hypothesis_shorter_than_the_order_scores_zero_unless_smoothed_orders_are_left():
     assert sentence_bleu(["georgia", "man"], [["georgia", "man"]], max_order=4).score == 0.0
     assert sentence_bleu(["georgia", "man"], [["georgia", "man"]], max_order=2).score == 1.0
-
-
-def test_the_signature_says_which_bleu_it_is():
-    score = sentence_bleu(["a"], [["a"]], max_order=1, smoothing="exp", brevity=False)
-    start = "order:1|weights:1|brevity:no|smooth:exp|tokens:words|average:corpus|v:"
-    assert score.signature.startswith(start)
-    assert "|sacrebleu:" in score.signature
-    plain = sentence_bleu(["a"], [["a"]])
-    assert "|brevity:yes|smooth:none|tokens:words|average:corpus|v:" in plain.signature
-    assert plain.signature.startswith("order:4|weights:0.25,0.25,0.25,0.25|")
 
 
 @pytest.mark.parametrize(
@@ -242,16 +219,6 @@ def test_every_sentence_definition_agrees_with_nltk_on_ten_thousand_lists(ten_th
     assert 0.2 < np.mean(theirs) < 0.8
 
 
-def test_bleu_1_agrees_with_sacrebleu_on_ten_thousand_lists(ten_thousand, ours):
-    metric = BLEU(tokenize="none", force=True, smooth_method="none", max_ngram_order=1)
-    metric.effective_order = True  # or it warns
-    theirs = [
-        metric.sentence_score(" ".join(said), [" ".join(each) for each in its]).score / 100
-        for said, its in zip(*ten_thousand, strict=True)
-    ]
-    np.testing.assert_allclose(ours("bleu1"), theirs, rtol=0, atol=1e-9)
-
-
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_bleu_of_ten_thousand_lists_as_one_corpus_agrees_with_sacrebleu(ten_thousand, order):
     hypotheses, references = ten_thousand
@@ -259,12 +226,6 @@ def test_bleu_of_ten_thousand_lists_as_one_corpus_agrees_with_sacrebleu(ten_thou
     definition = Definition(name="", weights=(1 / order,) * order, average="corpus")
     found = score(hypotheses, references, definition)
     assert found.score == pytest.approx(theirs.score / 100, abs=1e-9)
-    assert found.precisions == pytest.approx([p / 100 for p in theirs.precisions], abs=1e-9)
-    assert found.brevity_penalty == pytest.approx(theirs.bp, abs=1e-9)
-    assert (found.hypothesis_length, found.reference_length) == (theirs.sys_len, theirs.ref_len)
-    plain = corpus_bleu(hypotheses[:500], references[:500], max_order=order)
-    found = score(hypotheses[:500], references[:500], definition)
-    assert found.score == pytest.approx(plain.score, abs=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore:\\nThe hypothesis contains 0 counts")
@@ -287,39 +248,6 @@ def test_by_every_definition_the_title_itself_scores_one_and_a_disjoint_one_zero
     assert score([TITLE, ["o"]], [[TITLE, *others], [["o"]]], definition).score == 1.0
     assert score([["xxx"], ["zz"]], [[TITLE], [TITLE]], definition).score == 0.0
     assert score([[], []], [[TITLE], [TITLE]], definition).score == 0.0
-
-
-def test_words_by_hand():
-    said, wanted = [["a", "a", "b"]], [[["a", "c", "d", "e"]]]
-    assert score(said, wanted, DEFINITIONS["precision"]).score == pytest.approx(1 / 3)
-    found = score(said, wanted, DEFINITIONS["bleu1"])
-    assert found.score == pytest.approx(math.exp(1 - 4 / 3) / 3)
-    assert found.precisions == (pytest.approx(1 / 3),)
-    assert (found.hypothesis_length, found.reference_length) == (3, 4)
-
-
-def test_old_nltk_by_hand_leaves_out_the_orders_from_the_first_without_a_match_on():
-    definition = DEFINITIONS["nltk_3_2_5"]
-
-    def one(said, wanted):
-        return score([said.split()], [[wanted.split()]], definition).score
-
-    assert one("a x y z", "a b c d") == pytest.approx((1 / 4) ** 0.25)
-    assert one("a b x y", "a b c d") == pytest.approx((1 / 2) ** 0.25 * (1 / 3) ** 0.25)
-    assert one("a b c", "a b c") == 1.0  # no 4-gram: NLTK of today gives about 0
-    assert one("a", "a b") == pytest.approx(math.exp(-1))
-    zero = replace(definition, zero_orders="zero")
-    assert score([["a", "b", "c"]], [[["a", "b", "c"]]], zero).score == 0.0
-
-
-def test_letters_by_hand_count_the_blank_between_words():
-    letters, precision = DEFINITIONS["letters"], DEFINITIONS["letters_precision"]
-    assert score([["a", "b"]], [[["c", "d"]]], letters).score == pytest.approx(1 / 3)
-    assert score([["ab", "c"]], [[["abc"]]], letters).score == pytest.approx(3 / 4)
-    found = score([["ab"]], [[["b", "x"]]], letters)
-    assert found.score == pytest.approx(math.exp(1 - 3 / 2) / 2)
-    assert (found.hypothesis_length, found.reference_length) == (2, 3)
-    assert score([["ab"]], [[["b", "x"]]], precision).score == pytest.approx(1 / 2)
 
 
 def test_a_corpus_sums_where_sentences_are_averaged():
@@ -378,8 +306,7 @@ def test_a_million_pairs_take_a_second_at_most_and_two_by_letters_or_four_orders
     assert time.process_time() - start < (1.0 if quick else 2.0)
 
 
-@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
-def test_a_string_is_refused_by_every_definition(definition):
+def test_a_string_is_refused_by_scores_of_sentences_and_of_pairs():
     message = r"expected a list of tokens, got the string 'georgia'; call tokenize\(\) first"
     for said, wanted in (
         ("georgia", [[["a"]]]),
@@ -388,25 +315,15 @@ def test_a_string_is_refused_by_every_definition(definition):
         ([["a"]], ["georgia"]),
         ([["a"]], [["georgia"]]),
     ):
+        for scored in (score, sentence_scores):
+            with pytest.raises(TypeError, match=message):
+                scored(said, wanted, BLEU1)
+    for said, wanted in (("georgia", [["a"]]), (["georgia"], [["a"]]), ([["a"]], ["georgia"])):
         with pytest.raises(TypeError, match=message):
-            score(said, wanted, definition)
-        if definition.average == "sentences":
-            with pytest.raises(TypeError, match=message):
-                sentence_scores(said, wanted, definition)
-    if definition.average == "sentences":
-        for said, wanted in (("georgia", [["a"]]), (["georgia"], [["a"]]), ([["a"]], ["georgia"])):
-            with pytest.raises(TypeError, match=message):
-                pair_scores(said, wanted, definition)
+            pair_scores(said, wanted, BLEU1)
 
 
-def test_what_fits_no_score_is_refused_by_name():
-    bleu1 = DEFINITIONS["bleu1"]
-    with pytest.raises(InputError, match="at least one hypothesis, got 0 hypotheses"):
-        score([], [], bleu1)
-    with pytest.raises(InputError, match="got 1 hypotheses and 2 lists of references"):
-        sentence_scores([["a"]], [[["a"]], [["b"]]], bleu1)
-    with pytest.raises(InputError, match=r"at least one for \['a'\], got none"):
-        score([["a"]], [[]], bleu1)
+def test_a_score_of_the_corpus_alone_has_no_sentences_and_no_pairs():
     for scored, references in ((pair_scores, [["a"]]), (sentence_scores, [[["a"]]])):
         with pytest.raises(InputError, match="expected one that scores each sentence, got 'words,"):
             scored([["a"]], references, DEFINITIONS["corpus"])
@@ -420,7 +337,7 @@ def test_what_fits_no_score_is_refused_by_name():
         ("weights", (0.0, 0.0), "weights: expected numbers of at least 0, not all 0"),
         ("tokens", "syllables", "tokens: expected 'words' or 'letters', got 'syllables'"),
         ("zero_orders", "kept", "zero_orders: expected 'zero' or 'dropped', got 'kept'"),
-        ("smoothing", "lin", "smoothing: .* 'floor' or 'add-k' or 'exp', got 'lin'"),
+        ("smoothing", "lin", "smoothing: expected 'none' or 'floor' or 'add-k' or 'exp'"),
         ("average", "median", "average: expected 'sentences' or 'corpus', got 'median'"),
     ],
 )
@@ -493,12 +410,9 @@ def test_top_is_the_likeliest_and_normalised_the_likeliest_by_token_with_eos():
     # Without <eos>, -2.0 and -1.0 a word: counted so, "a b" and not "a" would be best here.
     both = [[[["a"], -2.0], [["a", "b"], -3.1]]]
     assert chosen(both, "normalised") == [["a"]]
-
-
-def test_top_goes_by_log_probability_and_not_by_place():
-    # A search with a length penalty may put another first.
+    # By log-probability and not by place, and of equals the first
     assert chosen([[[["b"], -3.0], [["a"], -2.0]]], "top") == [["a"]]
-    assert chosen([[[["b"], -2.0], [["a"], -2.0]]], "top") == [["b"]]  # of equals the first
+    assert chosen([[[["b"], -2.0], [["a"], -2.0]]], "top") == [["b"]]
 
 
 def test_each_choice_by_hand():
@@ -522,26 +436,33 @@ def test_mean_and_best_are_taken_pair_by_pair_over_the_hypotheses_there_are(choi
 
 
 def test_a_string_is_refused_by_every_choice():
+    message = "expected a list of tokens, got the string 'georgia'"
     for found in ("georgia", ["georgia"]):
-        with pytest.raises(TypeError, match="expected a list of tokens, got the string 'georgia'"):
+        with pytest.raises(TypeError, match=message):
             chosen(found, "top")
     for choice in CHOICES:
-        with pytest.raises(TypeError, match="expected a list of tokens, got the string 'georgia'"):
-            chosen_pair_scores([[["georgia", -1.0]]], [["a"]], BLEU1, choice)
-        with pytest.raises(TypeError, match="expected a list of tokens, got the string 'georgia'"):
-            chosen_pair_scores(FOUND, ["georgia"], BLEU1, choice)
+        for found, wanted in (([[["georgia", -1.0]]], [["a"]]), (FOUND, ["georgia"])):
+            with pytest.raises(TypeError, match=message):
+                chosen_pair_scores(found, wanted, BLEU1, choice)
 
 
-def test_what_cannot_be_chosen_is_refused_by_name():
-    with pytest.raises(
-        InputError, match="choice: expected one of top, normalised, mean, best, got"
-    ):
-        chosen_pair_scores(FOUND, [["a"]], BLEU1, "first")
-    with pytest.raises(InputError, match="choice: expected top or normalised to choose one hypoth"):
-        chosen(FOUND, "mean")
-    with pytest.raises(
-        InputError, match="at least one hypothesis of each item, got none of item 1"
-    ):
-        chosen_pair_scores([*FOUND, []], [["a"]], BLEU1, "best")
-    with pytest.raises(InputError, match="expected one that scores each sentence"):
-        chosen_pair_scores(FOUND, [["a"]], DEFINITIONS["corpus"], "top")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: chosen_pair_scores(FOUND, [["a"]], BLEU1, "first"),
+            "choice: expected one of top, normalised, mean, best, got",
+        ),
+        (
+            lambda: chosen(FOUND, "mean"),
+            "choice: expected top or normalised to choose one hypoth",
+        ),
+        (
+            lambda: chosen_pair_scores([*FOUND, []], [["a"]], BLEU1, "best"),
+            "at least one hypothesis of each item, got none of item 1",
+        ),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused_by_name(call, message):
+    with pytest.raises(InputError, match=message):
+        call()

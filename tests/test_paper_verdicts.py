@@ -282,7 +282,7 @@ def test_intervals_of_a_mean_and_a_deviation_cover_at_their_level():
 
 
 def test_wilson_s_interval_holds_its_share_also_at_the_ends():
-    whole, none = share({"1": 10}, bool), share({"0": 10}, bool)
+    whole, none = (share({value: 10}, lambda v: v > 0) for value in "10")
     assert whole.high == 1.0
     assert 0.5 < whole.low < 0.7
     assert none.low == 0.0

@@ -11,7 +11,7 @@ Of `DEFINITIONS` the last, `corpus`, has no score of a pair.
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -35,10 +35,10 @@ class Definition:
     """One way to compute BLEU from a list of hypotheses and their references.
 
     The score is the brevity penalty times the product of `precision ** weight` over the orders.
-    NLTK up to 3.2.5 left out the orders from the first without a match on ("dropped", their
-    weights unused), so that with its default weights one shared word of four gave
-    `(1/4) ** 0.25 = 0.71`; since then, as in sacrebleu, such a score is 0 ("zero"). Raises
-    InputError for weights that make no mean and for words that no field knows.
+    NLTK up to 3.2.5 left out the orders from the first without a match on ("dropped"), so that with
+    its default weights one shared word of four gave `(1/4) ** 0.25 = 0.71`; since then, as in
+    sacrebleu, such a score is 0 ("zero"). Raises InputError for weights that make no mean and for
+    words that no field knows.
     """
 
     name: str  # short, for tables
@@ -111,11 +111,10 @@ def corpus_bleu(
 ) -> BleuScore:
     """BLEU of a corpus: matches and lengths are summed over all examples before dividing.
 
-    `smoothing` is one of `SMOOTHINGS`; `brevity=False` leaves the brevity penalty out, so at order
-    1 the score is plain precision. Equal to sacrebleu's `corpus_score` on the same tokens. An order
-    of which the hypotheses have no n-gram at all, as titles of three words have no 4-gram, makes
-    the score 0; so does an empty hypothesis alone. Raises TypeError for a `str` in place of a token
-    list, InputError where counts do not fit or nothing is given. Source: Papineni et al. 2002.
+    Equal to sacrebleu's `corpus_score` on the same tokens. An order of which the hypotheses have no
+    n-gram at all makes the score 0; so does an empty hypothesis alone. `brevity=False` leaves the
+    penalty out. Raises TypeError for a `str` in place of a token list, InputError where counts do
+    not fit or nothing is given. Source: Papineni et al. 2002.
     """
     expect(max_order >= 1, f"max_order: expected at least 1, got {max_order}")
     definition = Definition(
@@ -128,26 +127,16 @@ def corpus_bleu(
     return score(hypotheses, references, definition)
 
 
-def sentence_bleu(
-    hypothesis: Tokens,
-    references: Lists,
-    *,
-    max_order: int = 4,
-    smoothing: Smoothing = "none",
-    brevity: bool = True,
-) -> BleuScore:
-    """BLEU of one hypothesis against its references: `corpus_bleu` of a corpus of one."""
-    return corpus_bleu(
-        [hypothesis], [references], max_order=max_order, smoothing=smoothing, brevity=brevity
-    )
+def sentence_bleu(hypothesis: Tokens, references: Lists, **options: Any) -> BleuScore:
+    """BLEU of one hypothesis against its references; options are those of `corpus_bleu`."""
+    return corpus_bleu([hypothesis], [references], **options)
 
 
 def score(hypotheses: Lists, references: Sequence[Lists], definition: Definition) -> BleuScore:
     """BLEU by a definition, `references[i]` being the references of `hypotheses[i]`.
 
-    Precisions, brevity penalty and lengths are sacrebleu's, counted in the definition's tokens.
-    Where sentences are averaged, precisions and brevity penalty are means as well (so that their
-    product is not the score), and lengths are sums. Raises as `corpus_bleu` does.
+    Precisions, penalty and lengths are sacrebleu's, in the definition's tokens. Where sentences are
+    averaged the first two are means (their product is not the score). Raises as `corpus_bleu` does.
     """
     precisions, penalties, said, wanted = _counted(hypotheses, references, definition)
     return BleuScore(
@@ -163,10 +152,9 @@ def score(hypotheses: Lists, references: Sequence[Lists], definition: Definition
 def sentence_scores(
     hypotheses: Lists, references: Sequence[Lists], definition: Definition
 ) -> Float[np.ndarray, " items"]:
-    """The score in [0, 1] of each hypothesis against its own references.
+    """The score in [0, 1] of each hypothesis against its own references; their mean is `score`'s.
 
-    Their mean is `score(hypotheses, references, definition).score`. Raises as `score` does, and
-    InputError for a definition whose score is of the corpus alone.
+    Raises as `score` does, and InputError for a definition whose score is of the corpus alone.
     """
     refuse_corpus(definition)
     precisions, penalties, *_ = _counted(hypotheses, references, definition)
@@ -179,10 +167,7 @@ def bleu_of_counts(
     said: Num[np.ndarray, "*#items"],
     wanted: Num[np.ndarray, "*#items"],
 ) -> Float[np.ndarray, "*items"]:
-    """BLEU in [0, 1] from clipped matches by order, hypothesis and reference length in tokens.
-
-    Orders beyond those of the definition are left aside.
-    """
+    """BLEU in [0, 1] from clipped matches by order, hypothesis and reference length in tokens."""
     penalty = np.array(1.0)
     if definition.brevity:
         penalty = np.exp(np.minimum(0.0, 1.0 - wanted / np.maximum(said, 1)))
@@ -193,9 +178,8 @@ def bleu_of_counts(
 
 
 def signatures(*keys: str) -> dict[str, dict[str, str]]:
-    """Key in `DEFINITIONS` -> name and signature, for the settings of a record of scores.
-
-    What stands under a table is read from the record, so that it is of the definition that scored.
+    """Key in `DEFINITIONS` -> name and signature, for the settings of a record of scores: what
+    stands under a table is read from the record.
     """
     found = {key: DEFINITIONS[key] for key in keys}
     return {key: {"name": one.name, "signature": one.signature} for key, one in found.items()}
@@ -219,10 +203,8 @@ def refuse_corpus(definition: Definition) -> None:
 
 
 def units_of(tokens: Tokens, unit: Unit) -> list[str]:
-    """The words themselves, or the letters of the words set in a line, blanks included.
-
-    Letters are what NLTK scores where it is given a `str` in place of a token list. Raises
-    TypeError for a `str` here.
+    """The words themselves, or the letters of the words set in a line, blanks included: what NLTK
+    scores where it is given a `str`. Raises TypeError for a `str` here.
     """
     refuse_strings((tokens,))
     return list(" ".join(tokens)) if unit == "letters" else list(tokens)
@@ -234,9 +216,8 @@ def ngrams(tokens: Tokens, order: int) -> Iterable[Hashable]:
 
 
 def numbered(items: Iterable[Item]) -> Iterator[tuple[Item, int]]:
-    """Each item with how often it came before: the t-th "a" becomes ("a", t).
-
-    Two lists so numbered share as many items as there are clipped matches between them.
+    """Each item with how often it came before: the t-th "a" becomes ("a", t). Two lists so numbered
+    share as many items as there are clipped matches between them.
     """
     seen: dict[Item, int] = {}
     for item in items:

@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 from songtitle.errors import expect
 from songtitle.metrics.bleu import Lists, numbered, refuse_strings
 
+LEVEL, ALPHA = 0.95, 0.05  # of intervals; of tests
 _CHUNK = 1_000_000  # numbers or signs drawn at a time: 8 MB
 Scores = Float[np.ndarray, " items"]
 
@@ -38,18 +39,15 @@ def against_chance(
     rounds: int = 1000,
     generator: np.random.Generator,
 ) -> Chance:
-    """Compare own pairs with mismatched ones, given the score of every pair.
+    """Compare own pairs, the diagonal of the scores of every hypothesis against every reference,
+    with mismatched ones.
 
-    `pair_scores[i, j]` is hypothesis i against the reference of item j, so the diagonal holds the
-    own pairs. Chance is computed, not drawn; `generator` serves the intervals and the permutation
-    test (`rounds` random pairings; the smallest p is 1 / (1 + rounds)). Unrelated pairs have a gain
-    near 0 and a p spread evenly over (0, 1]. The spread is that of other items for the same trained
-    model; `replicate_interval` has that of other trainings.
-
-    The interval of the gain resamples what each item adds to it: the gain is the mean over pairs of
-    items of `(s_ii + s_jj - s_ij - s_ji) / 2`, a U-statistic, and an item's part its first-order
-    projection (Hoeffding 1948). Raises InputError for fewer than two items or a matrix that is not
-    square.
+    Chance is computed, not drawn; `generator` serves the intervals and the permutation test
+    (`rounds` random pairings). Unrelated pairs have a gain near 0 and a p spread evenly over (0,
+    1]. The spread is that of other items for the same trained model; `replicate_interval` has that
+    of other trainings. The gain is the mean over pairs of items of `(s_ii + s_jj - s_ij - s_ji) /
+    2`, a U-statistic: its interval resamples what each item adds, the first-order projection
+    (Hoeffding 1948). Raises InputError for fewer than two items or a matrix that is not square.
     """
     items, shape = len(pair_scores), " x ".join(map(str, pair_scores.shape))
     expect(
@@ -75,16 +73,13 @@ def against_chance(
 
 
 def bootstrap_interval(
-    scores: Scores, *, level: float = 0.95, generator: np.random.Generator, rounds: int = 2000
+    scores: Scores, *, generator: np.random.Generator, rounds: int = 2000
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean score: (low, high).
+    """95 % percentile bootstrap interval of the mean score, (low, high), from `rounds` resamples.
 
-    `rounds` resamples of all items with replacement; the interval leaves (1 - level) / 2 of their
-    means on either side. Raises InputError without scores or for a level outside (0, 1). Source:
-    Efron 1979; percentile method.
+    Raises InputError without scores. Source: Efron 1979.
     """
     expect(len(scores), "scores: expected at least one, got none")
-    check_level(level)
     check_rounds(rounds)
     values = np.asarray(scores, dtype=float)
     items = len(values)
@@ -92,17 +87,17 @@ def bootstrap_interval(
         values[generator.integers(items, size=(count, items))].mean(axis=1)
         for count in _portions(rounds, items)
     ]
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
 def permutation_p(
     observed: float, permuted: Float[np.ndarray, " rounds"], *, rounding: float = 1e-12
 ) -> float:
-    """The share of permuted scores that reach the observed one, which counts among them.
+    """The share of permuted scores that reach the observed one, which counts among them: never 0.
 
-    `(1 + reached) / (1 + rounds)`, so never 0. Scores that differ by `rounding` alone, in units of
-    the observed one or of 1, are equal. Source: Phipson and Smyth 2010.
+    Scores that differ by `rounding` alone, in units of the observed one or of 1, are equal. Source:
+    Phipson and Smyth 2010.
     """
     slack = rounding * max(1.0, abs(observed))
     reached = int(np.count_nonzero(permuted >= observed - slack))
@@ -125,10 +120,9 @@ def paired_difference(
 ) -> Difference:
     """Compare two systems item by item; the trainings behind the scores are taken as they are.
 
-    Were the systems equal, each item's difference could as well have the other sign: p is the
-    share of `rounds` random choices of signs, and the observed one, whose mean lies as far from 0
-    (two-sided). Raises InputError for scores that do not pair, or fewer than two. Sources: Fisher
-    1935, section 21, for the signs; Efron 1979 for the interval.
+    Were the systems equal, each item's difference could as well have the other sign: p is the share
+    of `rounds` random choices of signs whose mean lies as far from 0. Raises InputError for scores
+    that do not pair, or fewer than two. Sources: Fisher 1935, section 21; Efron 1979.
     """
     _check_scores({"first": first, "second": second})
     differences = first.astype(float) - second.astype(float)
@@ -140,27 +134,22 @@ def paired_difference(
 
 
 def tie_letters(
-    scores: Mapping[str, Scores],
-    *,
-    level: float = 0.05,
-    rounds: int,
-    generator: np.random.Generator,
+    scores: Mapping[str, Scores], *, rounds: int, generator: np.random.Generator
 ) -> dict[str, str]:
     """Letters for systems scored on the same items: who shares one is not told apart.
 
-    Every two systems are compared by random signs, as in `paired_difference`, and the p values
-    corrected together (Holm 1979), so that among equal systems any difference is found in a share
-    `level` of all cases at most. "a" stands with the system of the highest mean. Raises InputError
-    for scores that do not pair, and where `rounds` are too few for any difference to be found among
-    that many systems. Source: Piepho 2004 for the letters.
+    Every two are compared by random signs, as in `paired_difference`, and the p values corrected
+    together (Holm 1979): among equal systems any difference is found in a twentieth of cases at
+    most. "a" stands with the highest mean. Raises InputError for scores that do not pair, and where
+    `rounds` are too few for any difference to be found. Source: Piepho 2004 for the letters.
     """
     _check_scores(scores)
     names = sorted(scores, key=lambda name: -float(np.mean(scores[name])))
     pairs = list(combinations(range(len(names)), 2))
-    fewest = ceil(len(pairs) / level) - 1
+    fewest = ceil(len(pairs) / ALPHA) - 1
     expect(
         rounds >= fewest,
-        f"rounds: expected at least {fewest} to compare {len(names)} systems at level {level}, "
+        f"rounds: expected at least {fewest} to compare {len(names)} systems at level {ALPHA}, "
         f"got {rounds}; draw more",
     )
     table = np.stack([scores[name].astype(float) for name in names], axis=1)
@@ -172,15 +161,13 @@ def tie_letters(
         permutation_p(float(abs(means[i] - means[j])), np.abs(flipped[:, i] - flipped[:, j]))
         for i, j in pairs
     ]
-    differ = [pair for pair, found in zip(pairs, holm(ps, level=level), strict=True) if found]
+    differ = [pair for pair, found in zip(pairs, holm(ps), strict=True) if found]
     return dict(zip(names, letters(len(names), differ), strict=True))
 
 
-def holm(ps: list[float], *, level: float = 0.05) -> list[bool]:
-    """Which of several hypotheses to reject, so that any true one is rejected with `level` at most.
-
-    The smallest p is held against `level / m`, the next against `level / (m - 1)`, until one fails
-    (Holm 1979).
+def holm(ps: list[float], *, level: float = ALPHA) -> list[bool]:
+    """Which of several hypotheses to reject, so that any true one is rejected with `level` at most:
+    the smallest p is held against `level / m`, the next against `level / (m - 1)` (Holm 1979).
     """
     rejected = [False] * len(ps)
     for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
@@ -247,72 +234,58 @@ def _check_scores(scores: Mapping[str, Scores]) -> None:
     )
 
 
-def power_of(difference: float, spread: float, items: int, *, level: float = 0.05) -> float:
+def power_of(difference: float, spread: float, items: int) -> float:
     """The probability that a true mean `difference` is found among `items` pairs of scores.
 
-    The test is two-sided, at `level`, on the mean of the items' differences, whose standard
-    deviation is `spread` (both in the unit of the scores): exact for a known spread and a normal
-    mean. Raises InputError for a spread not above 0, no items, or a level outside (0, 1). Source:
-    Cohen 1988, sections 2.3 and 2.4, with the normal in place of the t distribution.
+    The test is two-sided, at 5 %, on the mean of differences whose standard deviation is `spread`:
+    exact for a known spread and a normal mean. Raises InputError for a spread not above 0 or no
+    items. Source: Cohen 1988, sections 2.3 and 2.4, with the normal distribution.
     """
     expect(spread > 0, f"spread: expected a standard deviation above 0, got {spread}")
-    check_level(level)
     expect(items >= 1, f"items: expected at least 1, got {items}")
-    shift, limit = difference / spread * sqrt(items), ndtri(1 - level / 2)
+    shift, limit = difference / spread * sqrt(items), ndtri(1 - ALPHA / 2)
     return float(ndtr(shift - limit) + ndtr(-shift - limit))
 
 
-def items_needed(
-    difference: float, spread: float, *, level: float = 0.05, power: float = 0.8
-) -> int:
+def items_needed(difference: float, spread: float, *, power: float = 0.8) -> int:
     """The fewest items with which a true mean `difference` is found with probability `power`.
 
-    `((z(1 - level / 2) + z(power)) * spread / difference) ** 2`, rounded up, or fewer where
+    `((z(0.975) + z(power)) * spread / difference) ** 2`, rounded up, or fewer where
     `power_of`, which counts the wrong side too, reaches `power`. Raises InputError for a difference
-    of 0, which no number of items finds, and for a power that is not between `level` and 1.
+    of 0 and for a power that is not between 0.05 and 1.
     """
     expect(spread > 0, f"spread: expected a standard deviation above 0, got {spread}")
-    check_level(level)
     expect(
-        level < power < 1,
-        f"power: expected a share between the level, {level}, and 1, such as 0.8, got {power}",
+        ALPHA < power < 1,
+        f"power: expected a share between the level, {ALPHA}, and 1, such as 0.8, got {power}",
     )
     expect(difference, "difference: expected one other than 0, which no number of items finds")
-    most = ceil(((ndtri(1 - level / 2) + ndtri(power)) * spread / difference) ** 2) + 1
+    most = ceil(((ndtri(1 - ALPHA / 2) + ndtri(power)) * spread / difference) ** 2) + 1
     counts = range(1, most + 1)
-    return counts[
-        bisect_left(counts, power, key=lambda n: power_of(difference, spread, n, level=level))
-    ]
+    return counts[bisect_left(counts, power, key=lambda n: power_of(difference, spread, n))]
 
 
 def replicate_interval(
-    values: Sequence[float] | Float[np.ndarray, " seeds"], *, level: float = 0.95
+    values: Sequence[float] | Float[np.ndarray, " seeds"],
 ) -> tuple[float, float]:
-    """Interval of the mean over trainings, from one value for each seed: (low, high).
+    """Student's 95 % interval, (low, high), of the mean over trainings, a value for each seed.
 
-    Student's t (1908), exact for normal values: five are too few for a bootstrap, whose interval
-    would be more than a third too narrow. Raises InputError for fewer than two values or a level
-    outside (0, 1).
+    Exact for normal values; of five a bootstrap's would be more than a third too narrow. Raises
+    InputError for fewer than two values.
     """
     count = len(values)
     expect(count >= 2, f"values: expected those of at least two seeds, got {count}; train more")
-    check_level(level)
     from scipy.stats import t  # half a second to load
 
     found = np.asarray(values, dtype=float)
     mean, spread = float(found.mean()), float(found.std(ddof=1))
-    half = float(t.ppf((1 + level) / 2, len(found) - 1)) * spread / sqrt(len(found))
+    half = float(t.ppf((1 + LEVEL) / 2, len(found) - 1)) * spread / sqrt(len(found))
     return mean - half, mean + half
 
 
 def check_rounds(rounds: int) -> None:
     """Raise InputError for fewer than one round."""
     expect(rounds >= 1, f"rounds: expected at least 1, got {rounds}")
-
-
-def check_level(level: float) -> None:
-    """Raise InputError for a level that is no share between 0 and 1."""
-    expect(0 < level < 1, f"level: expected a share between 0 and 1 such as 0.95, got {level}")
 
 
 # -- what needs no song
@@ -323,9 +296,8 @@ def unigram_perplexity(
 ) -> float:
     """Perplexity on `valid` of word frequencies counted on `train`, with one added to each count.
 
-    The sequences hold the ids that a decoder predicts: those after `<bos>`, `<eos>` included. Each
-    counts once, as in the decoder's loss, so the two perplexities compare. Without `train` it is
-    `vocab_size`. Raises InputError for an id outside the vocabulary or a `valid` without ids.
+    The sequences hold the ids that a decoder predicts, `<eos>` included, each counted once, as in
+    its loss. Raises InputError for an id outside the vocabulary or a `valid` without ids.
     """
     parts = [np.array([i for ids in part for i in ids], dtype=np.int64) for part in (train, valid)]
     for name, ids in zip(("train", "valid"), parts, strict=True):
@@ -342,10 +314,10 @@ def unigram_perplexity(
 def unigram_titles(
     titles: Lists, lengths: Sequence[int], *, generator: np.random.Generator
 ) -> list[list[str]]:
-    """Titles of the given lengths, every word drawn by its frequency in `titles`.
+    """Titles of the given lengths, every word drawn by its frequency in `titles`, with replacement.
 
-    Words are drawn with replacement and know nothing of each other. Raises TypeError for a `str`
-    in place of a token list, InputError where `titles` hold no words or a length is below 0.
+    Raises TypeError for a `str` in place of a token list, InputError where `titles` hold no words
+    or a length is below 0.
     """
     refuse_strings((titles, *titles))
     words = [word for title in titles for word in title]
@@ -361,14 +333,13 @@ def unigram_titles(
 
 
 def best_constant(references: Lists, *, words_at_most: int = 4, brevity: bool = True) -> list[str]:
-    """The one answer, of 1 to `words_at_most` words, with the highest mean BLEU-1.
+    """The one answer, of 1 to `words_at_most` words, with the highest mean BLEU-1 over
+    `references`.
 
-    The mean is over `references`, one for each item; give others than those the answer is judged
-    on, or it has seen the test. No other answer is better: at a given length the brevity penalty
-    of each reference is known, and the clipped matches that the t-th occurrence of a word adds do
-    not depend on the other words. Of equals the shorter answer wins, then the word first in the
-    alphabet. `brevity=False` is unigram precision. Raises TypeError for a `str` in place of a token
-    list, InputError without a word to choose.
+    No other is better: at a given length the brevity penalty of each reference is known, and what
+    the t-th occurrence of a word adds does not depend on the other words. Of equals the shorter
+    wins, then the word first in the alphabet. `brevity=False` is unigram precision. Raises
+    TypeError for a `str` in place of a token list, InputError without a word to choose.
     """
     refuse_strings((references, *references))
     expect(words_at_most >= 1, f"words_at_most: expected at least 1, got {words_at_most}")

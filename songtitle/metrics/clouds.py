@@ -15,7 +15,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import betabinom, binomtest, rankdata
 
 from songtitle.errors import expect
-from songtitle.metrics.chance import check_level, check_rounds, permutation_p
+from songtitle.metrics.chance import check_rounds, permutation_p
 
 Z95 = 1.959963984540054  # of a normal distribution, 95 % lies within so many deviations
 ROUNDING = 1e-9  # by which sums over many pairs may differ
@@ -47,13 +47,10 @@ def tsne(
 ) -> Float[np.ndarray, "items 2"]:
     """A t-SNE map of the items in the plane; its coordinates have no unit.
 
-    A start from the first two principal components leaves little to the seed: the same seed gives
-    the same map on the same number of threads. A random start shows which of the layout is chance.
-    With few items perplexity is lowered, as `effective_perplexity` says. Neighbourhoods in the map
-    can be trusted; distances between clusters and their sizes cannot.
-
-    Raises InputError for fewer than 5 items, a single dimension, values that are not finite and
-    items that are all alike. Source: van der Maaten and Hinton 2008.
+    From the first two principal components the same seed gives the same map; a random start shows
+    which of the layout is chance. Neighbourhoods can be trusted; distances between clusters and
+    their sizes cannot. Raises InputError for fewer than 5 items, a single dimension, values that
+    are not finite and items that are all alike. Source: van der Maaten and Hinton 2008.
     """
     _check_finite(embeddings, "t-SNE")
     items, dim = embeddings.shape
@@ -87,9 +84,9 @@ def trustworthiness(
 ) -> float:
     """How far the neighbourhoods of a map are those of the items: 1 wholly, about 0.5 at random.
 
-    Each of the `k` nearest of a point that is not among the `k` nearest of the item costs as many
-    ranks as it is too far (Euclidean). `k` is lowered to below half of the items where these are
-    few. Raises InputError for fewer than 5 items. Source: Venna and Kaski 2001.
+    Each of a point's `k` nearest that is not among the item's costs as many ranks as it is too far
+    (Euclidean); `k` is lowered to below half of the items. Raises InputError for fewer than 5
+    items. Source: Venna and Kaski 2001.
     """
     _check_finite(embeddings, "trustworthiness")
     items = len(embeddings)
@@ -108,8 +105,7 @@ def nearest(
 ) -> Int[np.ndarray, "items {k}"]:
     """The `k` nearest other items of each item, nearest first; a copy of it may be one.
 
-    By cosine, scaling an item changes nothing. Raises InputError for a `k` below 1 or not below
-    the number of items.
+    Raises InputError for a `k` below 1 or not below the number of items.
     """
     _check_finite(embeddings, "nearest neighbours")
     _check_k("nearest neighbours", k, len(embeddings))
@@ -122,11 +118,10 @@ def nearest(
 def mixing(first: First, second: Second, k: int = 10, *, distance: Distance = "cosine") -> float:
     """How much `second` lies within `first`: 0 apart, 1 as in a random mixture of the two.
 
-    The share of the `k` nearest neighbours (in the two pooled) of the items of `second` that
-    belong to `first`, divided by what shuffled labels would give on average,
-    first / (first + second - 1). Above 1 the items of `second` are scattered among those of
-    `first` and seldom next to each other; contained in a small part of `first` they read below
-    1, being dense there. Not symmetric. `k` and `distance` as in `nearest`.
+    The share of the `k` nearest neighbours (in the two pooled) of the items of `second` that belong
+    to `first`, divided by what shuffled labels give on average. Above 1 the items of `second` are
+    scattered among those of `first`; contained in a small part of `first`, and dense there, they
+    read below 1. Not symmetric.
     """
     _check_groups(first, second, "mixing")
     neighbours = nearest(np.concatenate([first, second]), k, distance=distance)
@@ -146,9 +141,8 @@ def mixing_test(
     """`mixing` with a 95 % interval and the share of shuffled labels that mix as little.
 
     The interval is the jackknife's over the items of either group, cut at 0, and rather too wide
-    than too narrow; chance is 1. Under shuffled labels the neighbours stay and the groups change.
-    `k` is at most two less than the items. Sources: Schilling 1986, "Multivariate two-sample tests
-    based on nearest neighbors"; Efron and Stein 1981, "The jackknife estimate of variance".
+    than too narrow. `k` is at most two less than the items. Sources: Schilling 1986, "Multivariate
+    two-sample tests based on nearest neighbors"; Efron and Stein 1981.
     """
     _check_groups(first, second, "mixing")
     neighbours = nearest(np.concatenate([first, second]), k + 1, distance=distance)
@@ -174,28 +168,23 @@ def classifier_auc(
 ) -> Measured:
     """How well a linear classifier tells the groups apart on items that it has not seen.
 
-    AUC: the probability that it puts an item of `second` above one of `first`; 0.5 is chance. Each
-    of `folds` parts is judged by a plane fitted to the others: ridge regression of the labels on
-    standardised vectors (Fisher's discriminant), its penalty the number of dimensions. The AUCs of
-    the parts are averaged. A difference of spread alone escapes it; `mmd` sees that.
-
-    The interval rests on DeLong's variance of each part, widened since parts share the items that
-    their planes were fitted to (Nadeau and Bengio 2003). p comes from labels shuffled within the
-    parts, *with all planes fitted anew*: least squares fits every round at once.
-
-    Raises InputError for groups smaller than `folds` or below two folds.
-    Sources: Lopez-Paz and Oquab 2017; DeLong et al. 1988.
+    AUC: the probability that it puts an item of `second` above one of `first`, averaged over
+    `folds` parts, each judged by a plane fitted to the others: ridge regression of the labels on
+    standardised vectors, its penalty the number of dimensions. A difference of spread alone escapes
+    it; `mmd` sees that. The interval rests on DeLong's variance of each part, widened since parts
+    share what their planes were fitted to. p comes from labels shuffled within the parts, *with all
+    planes fitted anew*. Raises InputError for groups smaller than `folds` or below two folds.
+    Sources: Lopez-Paz and Oquab 2017; DeLong et al. 1988; Nadeau and Bengio 2003.
     """
     expect(folds >= 2, f"folds: expected at least 2, got {folds}; 5 are usual")
     _check_groups(first, second, "classifier", at_least=folds)
-    vectors = np.concatenate([first, second]).astype(float)
-    spread = vectors.std(axis=0)
-    vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    truth = np.repeat([False, True], [len(first), len(second)])
-    seed = int(generator.integers(2**31))
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import StratifiedKFold
+    from sklearn.preprocessing import scale
 
+    vectors = scale(np.concatenate([first, second]).astype(float))
+    truth = np.repeat([False, True], [len(first), len(second)])
+    seed = int(generator.integers(2**31))
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(vectors, truth))
     labels = np.tile(truth[:, None], 1 + rounds)  # the true ones, then a column for each round
     for _, held in parts:
@@ -226,11 +215,11 @@ def mmd(
 ) -> Measured:
     """The squared maximum mean discrepancy of the groups: how far apart their densities are.
 
-    0 on average where both are of one population (the estimate is unbiased, so it may be
-    negative), at most 2. Kernel exp(-d^2 / (2 s^2)) with s the median distance of pooled items, so
-    a common scale or shift changes nothing. There is no interval. Of a group of more than `at_most`
-    items so many are drawn. Raises InputError for groups of fewer than two items and where more
-    than half of all distances are 0. Source: Gretton et al. 2012, lemma 6 and section 8.
+    0 on average where both are of one population (unbiased, so it may be negative), at most 2.
+    Kernel exp(-d^2 / (2 s^2)) with s the median distance of pooled items: a common scale or shift
+    changes nothing. Of a group of more than `at_most` items so many are drawn. Raises InputError
+    for groups of fewer than two items and where more than half of all distances are 0. Source:
+    Gretton et al. 2012, lemma 6 and section 8.
     """
     _check_groups(first, second, "MMD", at_least=2)
     groups = [
@@ -257,24 +246,20 @@ def mmd(
 
 
 def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) -> Measured:
-    """The share of `second` that lies where `first` is.
+    """The share of `second` that lies where `first` is (Euclidean, so a direction counts by its
+    spread).
 
     An item is inside when its distance to the `k`-th nearest item of `first` is no more than what
-    the share `level` of the items of `first` keep among themselves. New items of the population of
-    `first` are inside about as often as `level` says (chance). Distances are Euclidean, so a
-    direction counts by its spread. Read it both ways: `second` in `first`, `first` in `second`.
-
-    The interval is Wilson's for a share, the radius taken as it is. p is the probability that so
-    few of as many new items of the population of `first` are inside, the radius being one of its
-    own distances: a beta-binomial one (Wilks 1941). Raises InputError for a `k` not below the
-    number of items of `first` or a `level` outside (0, 1).
-
-    After Kynkaanniemi et al. 2019, whose support is a ball around each item; one radius for all
-    keeps few items in thin parts from reaching far.
+    the share `level` of the items of `first` keep among themselves: as often as new items of the
+    population of `first` are (chance). The interval is Wilson's, the radius taken as it is; p, that
+    so few new items are inside, is beta-binomial (Wilks 1941). Raises InputError for a `k` not
+    below the items of `first` or a `level` outside (0, 1). After Kynkaanniemi et al. 2019, whose
+    support is a ball around each item; one radius for all keeps few items in thin parts from
+    reaching far.
     """
     _check_groups(first, second, "contained")
     _check_k("contained", k, len(first))
-    check_level(level)
+    expect(0 < level < 1, f"level: expected a share between 0 and 1 such as 0.95, got {level}")
     from sklearn.neighbors import NearestNeighbors
 
     index = NearestNeighbors(n_neighbors=k).fit(first)
@@ -290,11 +275,7 @@ def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) 
 def shuffled_labels(
     first: int, second: int, *, rounds: int, generator: np.random.Generator
 ) -> Bool[np.ndarray, "items {rounds}"]:
-    """Which of the pooled items, `first` and then `second` of them, are called second's, by round.
-
-    Column by column another random order of the true labels. Raises `InputError` for fewer than
-    one round.
-    """
+    """Which of the pooled items are called second's, by round: random orders of the true labels."""
     check_rounds(rounds)
     labels = np.repeat([False, True], [first, second])
     return generator.permuted(np.tile(labels[:, None], rounds), axis=0)
@@ -308,8 +289,7 @@ def _scale(first: int, second: int, k: int) -> float:
 def _jackknifed(neighbours: Int[np.ndarray, "items more"], first: int) -> tuple[float, float]:
     """The mixing of all but the last neighbours, and its standard error over both groups.
 
-    Without an item its own count is gone, and whoever had it among the nearest has one more: the
-    last neighbour of each row stands ready for that.
+    Without an item, whoever had it among the nearest has one more: the last of the row.
     """
     items, k = len(neighbours), neighbours.shape[1] - 1
     near, spare = neighbours[:, :k], neighbours[:, k] < first

@@ -1,7 +1,5 @@
 """Matrices of all pairs, the own ones on the diagonal: scores of words, ranks of likelihoods.
 
-`chance.against_chance` puts any of them beside chance.
-
     pair_scores([["blue"], ["sky"]], [["sky"], ["o"]], DEFINITIONS["bleu1"])  # [[0, 0], [1, 0]]
     unigram_pair_scores([["blue"]], [["moon"]], brevity=False)                      # [[0]]
 
@@ -10,11 +8,9 @@ Where a search left several hypotheses, `found[i] == [[words, log_prob], ...]`:
     chosen(found, "normalised")                                               # token lists
     chosen_pair_scores(found, references, DEFINITIONS["bleu1"], "best")       # (items, references)
 
-`CHOICES` are `top`, `normalised`, `mean` and `best`. Retrieval has nothing said: the model weighs
-the titles there are, entry (i, j) of `log_likelihoods` being what song i gives title j. The title
-with the highest ranks first. Among ties every order is equally likely: the figures are expectations
-over them; equal titles tie. Short and common titles are likelier for every song; that moves ranks,
-not chance, and `prior_free` takes it away.
+In retrieval nothing is said: entry (i, j) of `log_likelihoods` is what song i gives title j. Among
+ties every order is equally likely: the figures are expectations over them. Short and common titles
+are likelier for every song; that moves ranks, not chance, and `prior_free` takes it away.
 
     reciprocal_ranks(log_likelihoods)                      # mean of the diagonal: the MRR
     recalls(log_likelihoods, k=10)
@@ -58,9 +54,9 @@ Likelihoods = Float[np.ndarray, "songs titles"]  # log-probabilities in nats
 def pair_scores(hypotheses: Lists, references: Lists, definition: Definition) -> PairScores:
     """The score in [0, 1] of every hypothesis against every single reference.
 
-    Entry (i, j) equals `score([hypotheses[i]], [[references[j]]], definition).score`, and a million
-    of them take about a second at most. Raises TypeError for a `str` in place of a token list,
-    InputError for a definition whose score is of the corpus alone.
+    Entry (i, j) equals `score([hypotheses[i]], [[references[j]]], definition).score`; a million
+    take a second. Raises TypeError for a `str` in place of a token list, InputError for a
+    definition whose score is of the corpus alone.
     """
     refuse_corpus(definition)
     refuse_strings([hypotheses, references])
@@ -93,14 +89,11 @@ def unigram_pair_scores(
 
 
 def chosen(found: Found, choice: str) -> list[list[str]]:
-    """The one hypothesis of each item that is scored by "top" or "normalised".
+    """The one hypothesis of each item that is scored by "top" or "normalised"; of equals the first.
 
-    - "top": the highest summed log-probability;
-    - "normalised": the highest log-probability per token, `<eos>` counted as one: a hypothesis
-      of n words has n + 1 tokens. (One cut off at the longest length allowed has no `<eos>`, which
-      its words do not show; it is divided by one too many.)
-
-    Of equals the first counts. Raises InputError for another choice or an item without hypotheses.
+    They have the highest summed log-probability, or the highest by token, of which n words and
+    `<eos>` have n + 1. (One cut off at the longest length allowed has no `<eos>`, which its words
+    do not show.) Raises InputError for another choice or an item without hypotheses.
     """
     _check_found(found, choice)
     expect(
@@ -120,10 +113,10 @@ def chosen_pair_scores(
 ) -> PairScores:
     """`pair_scores` of every item, by its chosen hypothesis, against every reference.
 
-    "top" and "normalised" score the hypothesis that `chosen` picks; "mean" is the mean score of
-    all hypotheses of an item; "best" is the highest of them, looked up for each reference anew: a
-    wrong reference gets its best hypothesis too, so that chance rises along with the score. Raises
-    TypeError for a `str` in place of a token list, InputError for an unknown choice.
+    "top" and "normalised" score what `chosen` picks; "mean" is the mean score of all hypotheses of
+    an item; "best" is the highest of them, looked up for each reference anew, so that chance rises
+    along with the score. Raises TypeError for a `str` in place of a token list, InputError for an
+    unknown choice.
     """
     _check_found(found, choice)
     if choice in ("top", "normalised"):
@@ -168,10 +161,7 @@ class Beginnings:
     def counts(
         self, words: int | None = None
     ) -> tuple[Int[np.ndarray, "pairs orders"], Int[np.ndarray, " pairs"]]:
-        """Of the first `words` words of each hypothesis (None: of all): matches, and tokens.
-
-        A match is an n-gram that the reference has too, counted as often as it has it.
-        """
+        """Of the first words of each hypothesis (None: of all): clipped matches, and tokens."""
         sizes = [len(units_of(text[:words], self.unit)) for text in self.hypotheses]
         said = np.array(sizes, dtype=np.int64)[self.rows]
         found = [
@@ -240,10 +230,9 @@ def _encoded(
 def reciprocal_ranks(log_likelihoods: Likelihoods) -> Float[np.ndarray, "songs titles"]:
     """The expected 1 / rank of every title for every song, in (0, 1].
 
-    The mean of the diagonal is the mean reciprocal rank of the own titles. Each row sums to
-    1 + 1/2 + ... + 1/titles, so that under a random pairing, whatever titles the model prefers, a
-    song's title has the mean of these: a song's title holds each rank with the same probability.
-    Raises InputError where there is not one title for each song, or an entry is no number.
+    Each row sums to 1 + 1/2 + ... + 1/titles: under a random pairing, whatever titles the model
+    prefers, a song's title holds each rank with the same probability. Raises InputError where there
+    is not one title for each song, or an entry is no number.
     """
     above, tied = _blocks(log_likelihoods)
     harmonics = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, int((above + tied).max()) + 1))])
@@ -253,8 +242,8 @@ def reciprocal_ranks(log_likelihoods: Likelihoods) -> Float[np.ndarray, "songs t
 def recalls(log_likelihoods: Likelihoods, *, k: int = 10) -> Float[np.ndarray, "songs titles"]:
     """The probability, over the orders of ties, that a title is among a song's first k.
 
-    The mean of the diagonal is the recall at k. Each row sums to k, so that chance is k / titles.
-    Raises as `reciprocal_ranks` does, and for a k below 1.
+    Each row sums to k, so that chance is k / titles. Raises as `reciprocal_ranks`, and for k below
+    1.
     """
     above, tied = _blocks(log_likelihoods)
     expect(k >= 1, f"k: expected at least 1, got {k}")
@@ -264,10 +253,9 @@ def recalls(log_likelihoods: Likelihoods, *, k: int = 10) -> Float[np.ndarray, "
 def prior_free(log_likelihoods: Likelihoods) -> Float[np.ndarray, "songs titles"]:
     """log p(song | title) in nats, with every song equally likely beforehand.
 
-    By Bayes' rule `log p(title | song) - log sum over songs of p(title | song)`: up to the constant
-    log(songs) the pointwise mutual information of song and title. A title that is likely for every
-    song, being short or made of common words, loses its lead: one of the same likelihood for
-    all songs gets -log(songs) from each. A title that is impossible for all stays so.
+    By Bayes' rule `log p(title | song) - log sum over songs of p(title | song)`: up to log(songs)
+    the pointwise mutual information. A title that is likely for every song loses its lead; one that
+    is impossible for all stays so.
     """
     values = _checked(log_likelihoods)
     total = logsumexp(values, axis=0)

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from songtitle.paper.ledger import BEAMS, Numbers, Real, written
+import numpy as np
+
+from songtitle.paper.ledger import BEAMS, Numbers, written
+from songtitle.paper.printed import ledger
 from songtitle.paper.records import (
     UNTOLD,
     Check,
@@ -36,12 +39,11 @@ from songtitle.paper.records import (
     lowest,
     mean,
     near,
-    pairs,
     share,
+    values,
 )
 
 TRIALS: dict[str, Trial] = {}  # of claims that records may decide
-Sources = tuple[Source, ...]
 
 
 def tried(id: str, *sources: Source, **how: Any) -> Callable[[Check], Check]:
@@ -54,25 +56,8 @@ def tried(id: str, *sources: Source, **how: Any) -> Callable[[Check], Check]:
     return enter
 
 
-# -- numbers by the census: a tolerance is half a unit of the last digit printed, or of the last
-# that "about" leaves
+# -- numbers by the census: the ledger says by which records, and within what tolerance
 
-
-def census(**sampled: str) -> Sources:
-    """Name records of the census, and how each was sampled."""
-    return tuple(Source(f"census/{name}", how) for name, how in sampled.items())
-
-
-# The validation captions were held out at random; at a wide tolerance they speak for train.
-# The dated songs at hand are those of the 10,000 tracks that Million Song drew at random.
-# Neither the first rows of FMA's tables nor its small, balanced part is a random sample of it.
-CAPTIONS = census(captions="excerpt", captions_valid="part")
-HELD_OUT = census(captions="excerpt", captions_valid="held_out")
-DATED, ALL_DATED = census(dated_songs="sample"), census(dated_songs="excerpt")
-TRACKS = census(fma_tracks="excerpt", fma_small="part")
-CLIPS, SMALL, LINKS = census(clips="sample"), census(fma_small="whole"), census(links="whole")
-MSD_TEST = (*ALL_DATED, *census(song_titles="part"))
-FMA_TEST = census(fma_small="part", fma_raw="part")
 WAYS = {"as_written": "as written", "cleaned": "cleaned"}
 
 
@@ -86,9 +71,14 @@ def both_ways(draw: Draw) -> Draw:
     ]
 
 
+def field(name: str, statistic: Callable[[Any], Any] = lambda value: value) -> Draw:
+    """Draw a statistic of a field of a record, or the field itself."""
+    return lambda found: statistic(found[name])
+
+
 def lengths(statistic: Callable[[Histogram], Estimate]) -> Draw:
     """Draw a statistic of lengths in words, both ways."""
-    return both_ways(lambda words: statistic(words["lengths"]))
+    return both_ways(field("lengths", statistic))
 
 
 def percent_up_to(words: int) -> Draw:
@@ -96,84 +86,40 @@ def percent_up_to(words: int) -> Draw:
     return lengths(lambda found: share(found, lambda n: n <= words).times(100.0))
 
 
-def field(name: str, statistic: Callable[[Any], Any] = lambda value: value) -> Draw:
-    """Draw a statistic of a field of a record, or the field itself."""
-    return lambda found: statistic(found[name])
+def written_lengths(statistic: Callable[[Histogram], Any]) -> Draw:
+    """Draw a statistic of lengths in words that spaces part."""
+    return field("as_written", field("lengths", statistic))
 
 
-mean_length, distinct = lengths(mean), both_ways(field("distinct_words"))
-rows, test_words = field("rows"), field("test", field("distinct_words"))
-COUNTED: list[tuple[str, Sources, Draw, Real]] = [
-    *(
-        (f"table1.{corpus}.{name}_length", sources, lengths(statistic), tolerance)
-        for corpus, sources in (("cc", CAPTIONS), ("msd", DATED), ("fma", TRACKS))
-        for name, statistic, tolerance in (
-            ("mean", mean, 0.005),
-            ("std", deviation, 0.005),
-            ("min", lowest, 0),
-            ("max", highest, 0),
-        )
-    ),
-    ("captions.mean_about", HELD_OUT, mean_length, 0.5),
-    ("titles.mean_about", DATED, mean_length, 0.5),
-    ("captions.short_share", CAPTIONS, percent_up_to(15), 0.5),
-    ("titles.msd.short_share", DATED, percent_up_to(5), 5.0),
-    ("titles.fma.short_share", TRACKS, percent_up_to(5), 0.5),
-    (
-        "titles.msd.longest_songs",
-        ALL_DATED,
-        lambda found: dict(pairs(found["as_written"]["lengths"])).get(135, 0),
-        0,
-    ),
-    (
-        "titles.msd.second_longest",
-        ALL_DATED,
-        lambda found: sorted(dict(pairs(found["as_written"]["lengths"])))[-2:][0],
-        0,
-    ),
-    ("captions.vocabulary", CAPTIONS, distinct, 0),
-    ("captions.vocabulary_about", CAPTIONS, distinct, 2500),
-    ("table3.total.msd", ALL_DATED, distinct, 0),
-    ("table3.total.fma", TRACKS, distinct, 0),
-    ("table3.test.msd", MSD_TEST, test_words, 0),
-    ("titles.msd.test_vocabulary", MSD_TEST, test_words, 0),
-    ("table3.test.fma", FMA_TEST, test_words, 0),
-    ("titles.fma.test_vocabulary", FMA_TEST, test_words, 0),
-    ("titles.msd.examples", ALL_DATED, rows, 0),
-    ("table1.msd.examples", ALL_DATED, rows, 0),
-    ("captions.train", CAPTIONS[:1], rows, 0),
-    ("captions.valid", LINKS, field("asked"), 0),
-    ("table1.fma.examples", TRACKS[:1], rows, 0),
-    ("titles.fma.tracks_about", TRACKS[:1], rows, 7500),
-    ("audiocaps.clips", census(audio_captions="part"), rows, 500),
-    # The validation part was held out at random; its links were asked for in January 2019.
-    (
-        "captions.dead_links",
-        census(links="held_out"),
-        field("unavailable", lambda row: estimate(row, "share")),
-        5.0,
-    ),
-    ("clip.genres", SMALL, field("genres"), 0),
-    ("clip.tracks", SMALL, field("files"), 0),
-    ("clip.bit_rate", census(clips="part"), field("bit_rate", highest), 0),
-    ("clip.channels", CLIPS, field("channels", mean), 0),
-    ("clip.sample_rate", CLIPS, field("sample_rate", mean), 0),
-    ("clip.duration", CLIPS, field("samples", lambda n: mean(n).times(1 / 44_100)), 0.5),
-]
-for id, sources, draw, tolerance in COUNTED:
-    TRIALS[id] = Trial(near(id, draw, tolerance), sources)
-samples = near("clip.samples", field("samples", mean), share="reading.about_share")
-TRIALS["clip.samples"] = Trial(samples, CLIPS)
+mean_length = lengths(mean)
+DRAWS = {
+    "mean length": mean_length,
+    "deviation of length": lengths(deviation),
+    "shortest": lengths(lowest),
+    "longest": lengths(highest),
+    "second longest": written_lengths(lambda found: np.unique(values(found))[-2:][0]),
+    "of 135 words": written_lengths(lambda found: np.sum(values(found) == 135)),
+    "percent up to 5 words": percent_up_to(5),
+    "percent up to 15 words": percent_up_to(15),
+    "distinct words": both_ways(field("distinct_words")),
+    "distinct words of the test": field("test", field("distinct_words")),
+    "unavailable": field("unavailable", lambda row: estimate(row, "share")),
+    "highest bit rate": field("bit_rate", highest),
+    "mean channels": field("channels", mean),
+    "mean sample rate": field("sample_rate", mean),
+    "mean samples": field("samples", mean),
+    "mean seconds": field("samples", lambda found: mean(found).times(1 / 44_100)),
+} | {name: field(name) for name in ("rows", "asked", "genres", "files")}
+for counted in ledger()["counted"]:
+    sources = [Source(f"census/{name}", sampled) for name, sampled in counted["records"].items()]
+    for id in counted["claims"]:
+        tried(id, *sources)(near(id, DRAWS[counted["draw"]], counted["within"]))
 
 
 # -- sentences by the census
 
-TITLES = Source("census/dated_songs", "sample")
-
-
-def mean_as_written(found: Row) -> Estimate:
-    """Draw the mean length of texts, in words parted by spaces."""
-    return mean(found["as_written"]["lengths"])
+TITLES, CLIPS = Source("census/dated_songs", "sample"), Source("census/clips", "sample")
+mean_as_written = written_lengths(mean)
 
 
 @tried(
@@ -219,12 +165,12 @@ def most(column: str, value: int) -> Check:
     return check
 
 
-tried("clips.most_at_44100", *CLIPS)(most("sample_rate", 44_100))
-tried("clips.most_stereo", *CLIPS)(most("channels", 2))
+tried("clips.most_at_44100", CLIPS)(most("sample_rate", 44_100))
+tried("clips.most_stereo", CLIPS)(most("channels", 2))
 tried("clips.most_at_320", Source("census/clips", "part"))(most("bit_rate", 320))
 
 
-@tried("clips.all_at_44100", *CLIPS)
+@tried("clips.all_at_44100", CLIPS)
 def _every(reading: Reading, n: Numbers) -> Outcome:
     """The share is one: a sample can show an exception, but not that there is none."""
     found = share(reading.found["sample_rate"], lambda each: each == 44_100)
@@ -232,13 +178,13 @@ def _every(reading: Reading, n: Numbers) -> Outcome:
     return False if found.value < 1 else (reading.whole or None), here
 
 
-@tried("clips.balanced", *SMALL)
+@tried("clips.balanced", Source("census/fma_small", "whole"))
 def _balanced(reading: Reading, n: Numbers) -> Outcome:
     found = [float(reading.found[name]) for name in ("genres", "files")]
     return found == [n["clip.genres"], n["clip.tracks"]], ", ".join(map(written, found))
 
 
-@tried("clips.one_length", *CLIPS)
+@tried("clips.one_length", CLIPS)
 def _one_length(reading: Reading, n: Numbers) -> Outcome:
     """All clips are as long: a sample can only show that they are not."""
     found = reading.found["samples"]
@@ -246,7 +192,7 @@ def _one_length(reading: Reading, n: Numbers) -> Outcome:
     return (reading.whole or None) if len(found) == 1 else False, here
 
 
-@tried("clips.lengths_vary", *CLIPS)
+@tried("clips.lengths_vary", CLIPS)
 def _lengths_vary(reading: Reading, n: Numbers) -> Outcome:
     alike, here = _one_length(reading, n)
     return None if alike is None else not alike, here

@@ -7,6 +7,7 @@ A sentence about how search or training behaves may be tested on other data; the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 
 from songtitle.paper.checks import TRIALS
 from songtitle.paper.ledger import Entry, Numbers, Relation, entries, numbers, relations
@@ -19,12 +20,24 @@ VERDICTS = (HOLDS, FAILS, OPEN, INCONSISTENT)
 RESULTS = CLAIMS.parents[1] / "results"
 OWN = "the paper's own numbers"
 OUTSIDE = "the paper's numbers and facts from elsewhere"
+AGREES = ("does not agree", "agrees")
 # Whose data a number was measured on; earlier ones decide before later ones.
 SCOPES = {
     "paper": "the paper's own data",
     "sample": "a sample of the paper's data",
     "other": "tested on other data",
     "part": "another part of the paper's data",
+}
+WHY = {  # by scope: why it does not hold, why it does
+    "paper": [f"Measured on {SCOPES['paper']}, it {agrees}." for agrees in AGREES],
+    "sample": [
+        f"Within what a sample of the paper's data can tell (99 % interval), it {agrees}."
+        for agrees in AGREES
+    ],
+    "other": [
+        "Tested on other data, as a mechanism: not seen there, which refutes nothing elsewhere.",
+        "Tested on other data, as a mechanism: it shows there, too.",
+    ],
 }
 PRESETS = ("samples", "best_guess", "course", "quick")  # nearer to the paper come first
 
@@ -34,9 +47,7 @@ class Verdict(Entry):
     """What became of an entry of the ledger, and why."""
 
     verdict: str = OPEN  # one of VERDICTS
-    scope: str = (
-        ""  # whose data decided: a value of SCOPES, OWN, OUTSIDE; empty where nothing could
-    )
+    scope: str = ""  # whose data decided: a value of SCOPES, OWN, OUTSIDE; empty: nothing could
     here: str = ""  # the numbers that decided, or those nearest to it
     why: str = "No record here was made on the data that this was measured on."
     sources: tuple[str, ...] = ()  # of numbers that are not the paper's
@@ -56,40 +67,32 @@ def verdicts(results: Results = RESULTS, n: Numbers | None = None) -> list[Verdi
         if not all(relation.holds for relation in related[row["id"]]):
             for id in row.get("doubts", ()):
                 doubts.setdefault(id, []).append(row["id"])
-    found = []
-    for entry in entries(n):
-        blank = Verdict(**vars(entry))
-        if entry.id in related:
-            judge = _clash if entry.kind == "inconsistency" else _own
-            found.append(judge(blank, related[entry.id]))
-        else:
-            found.append(_judge(blank, records, doubts.get(entry.id, ()), n))
-    return found
+    return [
+        _related(Verdict(**vars(entry)), related[entry.id])
+        if entry.id in related
+        else _judge(Verdict(**vars(entry)), records, doubts.get(entry.id, ()), n)
+        for entry in entries(n)
+    ]
 
 
-def _clash(blank: Verdict, found: Sequence[Relation]) -> Verdict:
-    """Judge an inconsistency by the relations between its numbers."""
-    broken = sum(not relation.holds for relation in found)
+def _related(blank: Verdict, found: Sequence[Relation]) -> Verdict:
+    """Judge an inconsistency, or a claim, by the relations between the paper's own numbers."""
+    clash, broken = blank.kind == "inconsistency", sum(not relation.holds for relation in found)
     names = sorted(frozenset().union(*(relation.names for relation in found)))
     known = {entry["id"]: entry["source"] for entry in ledger()["constant"]}
+    why = f"The paper's own numbers {'do not agree' if broken else 'agree'}."
+    if clash:
+        why = "Every relation between its numbers holds."
+        if broken:
+            why = f"{broken} of {len(found)} relations between its numbers do not hold."
     return replace(
         blank,
-        verdict=INCONSISTENT if broken else HOLDS,
+        verdict=(INCONSISTENT if clash else FAILS) if broken else HOLDS,
         scope=OUTSIDE if any(name.startswith("outside.") for name in names) else OWN,
         here="\n".join(relation.text for relation in found),
-        why=f"{broken} of {len(found)} relations between its numbers do not hold."
-        if broken
-        else "Every relation between its numbers holds.",
+        why=why,
         sources=tuple(known[name] for name in names if name in known),
     )
-
-
-def _own(blank: Verdict, found: Sequence[Relation]) -> Verdict:
-    """Judge a claim by the paper's own numbers."""
-    (relation,) = found
-    agree = "agree" if relation.holds else "do not agree"
-    verdict, why = HOLDS if relation.holds else FAILS, f"The paper's own numbers {agree}."
-    return replace(blank, verdict=verdict, scope=OWN, here=relation.text, why=why)
 
 
 def _judge(
@@ -97,48 +100,32 @@ def _judge(
 ) -> Verdict:
     """Judge a claim by records, the surest first; where none decides, show the nearest two."""
     trial = TRIALS.get(blank.id)
-    if trial is None:
-        why = "The paper states what it did or quotes; there is no code to see."
-        return _open(blank, doubts, why)
     nearest: list[tuple[Reading, str]] = []
-    for reading in _readings(trial, records):
-        try:
-            holds, here = trial.check(reading, n)
-        except FORM:
-            continue
-        if holds is not None and _decides(reading, trial):
-            verdict, scope = HOLDS if holds else FAILS, SCOPES[reading.scope]
-            found = _shown(blank, [(reading, here)])
-            return replace(found, verdict=verdict, scope=scope, why=_why(reading, holds))
-        if here and len(nearest) < 2:
-            nearest.append((reading, here))
-    why = "Measured here on other data only." if nearest else blank.why
-    if any(_decides(reading, trial) for reading, _ in nearest):
-        why = "What was measured here cannot tell."
-    return _open(_shown(blank, nearest), doubts, why)
-
-
-def _open(blank: Verdict, doubts: Sequence[str], why: str) -> Verdict:
-    """Leave a claim open, or say what else in the paper it cannot stand beside."""
-    if not doubts:
-        return replace(blank, why=why)
-    why = f"It cannot stand beside the rest of the paper: {', '.join(doubts)}."
-    return replace(blank, verdict=INCONSISTENT, scope=OWN, why=why)
-
-
-def _decides(reading: Reading, trial: Trial) -> bool:
-    return reading.scope in ("paper", "sample") or (reading.scope == "other" and trial.mechanism)
-
-
-def _why(reading: Reading, holds: bool) -> str:
-    agrees = "agrees" if holds else "does not agree"
-    if reading.scope == "paper":
-        return f"Measured on {SCOPES['paper']}, it {agrees}."
-    if reading.scope == "sample":
-        return f"Within what {SCOPES['sample']} can tell (99 % interval), it {agrees}."
-    if holds:
-        return "Tested on other data, as a mechanism: it shows there, too."
-    return "Tested on other data, as a mechanism: not seen there, which refutes nothing elsewhere."
+    why = "The paper states what it did or quotes; there is no code to see."
+    if trial is not None:
+        why = blank.why
+        for reading in _readings(trial, records):
+            try:
+                holds, here = trial.check(reading, n)
+            except FORM:
+                continue
+            decides = reading.scope in ("paper", "sample")
+            decides |= reading.scope == "other" and trial.mechanism
+            if holds is not None and decides:
+                verdict, scope = HOLDS if holds else FAILS, SCOPES[reading.scope]
+                found = _shown(blank, [(reading, here)])
+                return replace(found, verdict=verdict, scope=scope, why=WHY[reading.scope][holds])
+            if here and len(nearest) < 2:
+                nearest.append((reading, here))
+                if decides:
+                    why = "What was measured here cannot tell."
+                elif why == blank.why:
+                    why = "Measured here on other data only."
+    found = _shown(blank, nearest)
+    if doubts:
+        why = f"It cannot stand beside the rest of the paper: {', '.join(doubts)}."
+        return replace(found, verdict=INCONSISTENT, scope=OWN, why=why)
+    return replace(found, why=why)
 
 
 def _shown(blank: Verdict, found: Sequence[tuple[Reading, str]]) -> Verdict:
@@ -158,7 +145,7 @@ def _readings(trial: Trial, records: Mapping[str, Record]) -> list[Reading]:
         Reading(found=record.content, scope=_scope(source, trial, record), records=(record,))
         for source in trial.sources
         for record in records.values()
-        if source.holds(record)
+        if fnmatch(record.name, source.name)
     ]
     if not trial.join:
         return sorted(found, key=_rank)

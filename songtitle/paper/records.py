@@ -9,9 +9,10 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from songtitle.paper.ledger import Numbers, Real, compare, written
 
@@ -111,10 +112,6 @@ class Source:
     name: str  # "census/clips", "*/scores"
     sampled: str = "part"
 
-    def holds(self, record: Record) -> bool:
-        """Say whether a record is one of these."""
-        return fnmatch(record.name, self.name)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -149,7 +146,7 @@ class Trial:
 # -- numbers with their uncertainty
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Estimate:
     """A number, what is left open by the size of its sample, and what chance gives."""
 
@@ -176,22 +173,14 @@ class Estimate:
 
 def exact(value: float) -> Estimate:
     """Make an estimate of a number that leaves nothing open."""
-    return Estimate(value=value, low=value, high=value)
+    return Estimate(value, value, value)
 
 
 def estimate(row: Row, value: str = "score", times: float = 100.0) -> Estimate:
     """Take a row's number (a score, in percent points) with `low`, `high`, `chance` beside it."""
-    number = times * float(row[value])
-    low, high, chance = (
-        None if row.get(name) is None else times * float(row[name])
-        for name in ("low", "high", "chance")
-    )
-    return Estimate(
-        value=number,
-        low=number if low is None else low,
-        high=number if high is None else high,
-        chance=chance,
-    )
+    beside = [name for name in ("low", "high", "chance") if row.get(name) is not None]
+    given: dict[str, Any] = {name: times * float(row[name]) for name in beside}
+    return replace(exact(times * float(row[value])), **given)
 
 
 def estimates(value: Any) -> list[Estimate]:
@@ -201,75 +190,66 @@ def estimates(value: Any) -> list[Estimate]:
     return [value if isinstance(value, Estimate) else exact(float(value))]
 
 
+def values(histogram: Histogram) -> np.ndarray:
+    """List all values, each as often as it occurs."""
+    counts = [int(count) for count in histogram.values()]
+    found = np.repeat([float(value) for value in histogram], counts)
+    if not len(found):
+        msg = f"expected some values, got {histogram}"
+        raise ValueError(msg)
+    return found
+
+
 def mean(histogram: Histogram) -> Estimate:
     """Estimate the mean of the values; its interval from their deviation."""
-    total, centre, second, _ = _moments(histogram)
-    return _around(centre, math.sqrt(second) / math.sqrt(total), total)
+    found = values(histogram)
+    return _around(found.mean(), found.std() / math.sqrt(len(found)), len(found))
 
 
 def deviation(histogram: Histogram) -> Estimate:
     """Estimate the standard deviation, by the delta method: var(s) = (m4 - s^4) / 4 n s^2."""
-    total, _, second, fourth = _moments(histogram)
-    value = math.sqrt(second)
-    spread = math.sqrt(max(0.0, fourth - second**2) / total)
-    return _around(value, spread / (2 * value) if value else 0.0, total)
+    found = values(histogram)
+    value, fourth = float(found.std()), float(((found - found.mean()) ** 4).mean())
+    spread = math.sqrt(max(0.0, fourth - value**4) / len(found))
+    return _around(value, spread / (2 * value) if value else 0.0, len(found))
 
 
 def _around(value: float, error: float, count: int) -> Estimate:
-    return Estimate(value=value, low=value - Z * error, high=value + Z * error, count=count)
-
-
-def _moments(histogram: Histogram) -> tuple[int, float, float, float]:
-    """How many values there are, their mean, and their second and fourth moments about it."""
-    counts = pairs(histogram)
-    total = sum(count for _, count in counts)
-    centre = sum(value * count for value, count in counts) / total
-    second, fourth = (
-        sum((value - centre) ** power * count for value, count in counts) / total
-        for power in (2, 4)
-    )
-    return total, centre, second, fourth
+    return Estimate(float(value), float(value - Z * error), float(value + Z * error), count)
 
 
 def lowest(histogram: Histogram) -> Estimate:
     """Take the lowest value: that of the whole may be lower still."""
-    return replace(exact(min(pairs(histogram))[0]), low=-math.inf)
+    return replace(exact(float(values(histogram).min())), low=-math.inf)
 
 
 def highest(histogram: Histogram) -> Estimate:
     """Take the highest value: that of the whole may be higher still."""
-    return replace(exact(max(pairs(histogram))[0]), high=math.inf)
+    return replace(exact(float(values(histogram).max())), high=math.inf)
 
 
-def share(histogram: Histogram, holds: Callable[[float], bool]) -> Estimate:
+def share(histogram: Histogram, holds: Callable[[np.ndarray], np.ndarray]) -> Estimate:
     """Estimate the share of values that a condition holds for, with Wilson's 99 % interval."""
-    counts = pairs(histogram)
-    total = sum(n for _, n in counts)
-    part = sum(n for value, n in counts if holds(value)) / total
+    found = holds(values(histogram))
+    part, total = float(found.mean()), len(found)
     centre = (part + Z**2 / (2 * total)) / (1 + Z**2 / total)
     half = Z / (1 + Z**2 / total) * math.sqrt(part * (1 - part) / total + (Z / (2 * total)) ** 2)
-    low, high = min(centre - half, part), max(centre + half, part)
-    return Estimate(value=part, low=low, high=high, count=total)
-
-
-def pairs(histogram: Histogram) -> list[tuple[float, int]]:
-    """List values, each with how often it occurs."""
-    return [(float(value), int(count)) for value, count in histogram.items()]
+    return Estimate(part, min(centre - half, part), max(centre + half, part), total)
 
 
 # -- comparisons, as `ledger.compare` but of what samples leave open
 
 
-def near(id: str, draw: Draw, tolerance: Real = 0, share: str = "") -> Check:
+def near(id: str, draw: Draw, within: Real | str = 0) -> Check:
     """Check that a number is the ledger's, within a tolerance and what the sample leaves open.
 
-    `share` names a number of the ledger: such a part of the claimed number is tolerated. Several
+    A `str` names a number of the ledger: such a part of the claimed one is tolerated. Several
     estimates are ways to count: the paper's number may lie between them.
     """
 
     def check(reading: Reading, n: Numbers) -> Outcome:
         claimed, found = float(n[id]), estimates(draw(reading.found))
-        slack = n[share] * claimed if share else tolerance
+        slack = n[within] * claimed if isinstance(within, str) else within
         sides = [(e.value, e.value) if reading.whole else (e.low, e.high) for e in found]
         low, high = min(side[0] for side in sides), max(side[1] for side in sides)
         holds: bool | None = low - slack <= claimed <= high + slack
