@@ -129,14 +129,12 @@ def tiles(image: Image, size: int) -> Float[Tensor, "*batch tiles channels {size
 
     Raises `InputError` when the sides are not multiples of `size`.
     """
-    channels, height, width = image.shape[-3:]
+    height, width = image.shape[-2:]
     if size < 1 or height % size or width % size:
         msg = f"tile size: expected a divisor of both sides of {height} x {width} pixels, "
         raise InputError(msg + f"got {size}; choose another or crop first")
-    rows, columns = height // size, width // size
-    split = image.reshape(*image.shape[:-3], channels, rows, size, columns, size)
-    ordered = split.movedim((-4, -2), (-5, -4))  # rows, columns, channels, size, size
-    return ordered.reshape(*image.shape[:-3], rows * columns, channels, size, size)
+    cut = image.unfold(-2, size, size).unfold(-2, size, size)  # channels, rows, columns, ...
+    return cut.movedim(-5, -3).flatten(-5, -4)
 
 
 def _check_side(name: str, side: int) -> None:

@@ -37,11 +37,7 @@ _POINTS_AT_ONCE = 131_072  # of the transform: half a megabyte of samples
 
 
 def load_clip(
-    path: str | Path,
-    *,
-    sample_rate: int,
-    duration: float | None = 30.0,
-    channel: Channel = "mean",
+    path: str | Path, *, sample_rate: int, duration: float | None = 30.0, channel: Channel = "mean"
 ) -> Float[Tensor, " samples"]:
     """Load `duration` seconds of an mp3, ogg, flac or wav file, mono, at `sample_rate` Hz.
 
@@ -125,8 +121,6 @@ def spectrogram_image(spectrogram: Spectrogram, config: SpectrogramConfig) -> Im
 
 
 class _Sound(NamedTuple):
-    """What a decoder gave."""
-
     clip: np.ndarray  # mono, at the rate that was asked for
     samples: int  # read of each channel, at the file's own rate
     broke_off: bool  # whether the decoder gave up on the way

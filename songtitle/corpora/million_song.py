@@ -113,11 +113,8 @@ def _parsed(path: Path, block: list[tuple[int, str]], faults: Faults) -> np.ndar
 
 
 def covariance_order() -> list[tuple[int, int]]:
-    """Which two coefficients (from 0) each of the 78 covariances is of, in UCI's order.
-
-    The diagonals of the matrix one after another: 12 variances (0, 0) to (11, 11), then 11 pairs
-    (0, 1) to (10, 11), ..., last (0, 11).
-    """
+    """Which two coefficients (from 0) each of the 78 covariances is of, in UCI's order: (0, 0) to
+    (11, 11), then (0, 1) to (10, 11), ..., last (0, 11)."""
     return [(i, i + k) for k in range(COEFFICIENTS) for i in range(COEFFICIENTS - k)]
 
 
@@ -218,10 +215,7 @@ def read_h5_folder(
 
 
 def read_h5_archive(archive: Path, faults: Faults) -> Iterator[tuple[Track, Segments]]:
-    """Do as `read_h5_folder` with a tar archive such as the 10,000-song subset, not unpacked.
-
-    One that ends early is counted; one that is missing or no archive is an InputError.
-    """
+    """Do as `read_h5_folder` with a tar archive; one that ends early is counted."""
     begun = False
     try:
         with tarfile.open(archive, "r|*") as tar:
@@ -307,11 +301,10 @@ class TimbreTable:
 
 
 def read_timbre_archive(path: Path, listing: Path, faults: Faults) -> TimbreTable:
-    """The NumPy archive with its list of the same tracks in the same order, repeats left out.
+    """The NumPy archive with its list: 12 means and, of 78 covariances, the first of each pair.
 
-    Columns are its 12 means and, of its 78 covariances, the first of each pair of coefficients.
     A track with a number that is not finite is counted and skipped. Raises InputError for another
-    form, columns of a pair that differ, and a list of other tracks.
+    form, columns of a pair that differ, and a list of other tracks or of another order.
     """
     try:
         with np.load(path, allow_pickle=False) as content:
@@ -483,10 +476,7 @@ def within_year(
 
 
 def agreement(row_years: Years, list_years: ListYears, pairing: Pairing) -> float:
-    """Give the share of rows whose year is that of their partner, in [0, 1]; NaN without rows.
-
-    It is 1 for `aligned` and `within_year` by construction: their test is that they exist at all.
-    """
+    """Give the share of rows whose year is that of their partner, in [0, 1]; NaN without rows."""
     return float(np.mean(row_years == list_years[pairing.partner])) if len(row_years) else np.nan
 
 
@@ -507,8 +497,7 @@ def synthetic(
 ) -> tuple[Int32[np.ndarray, " rows"], Int32[np.ndarray, " entries"], Int32[np.ndarray, " rows"]]:
     """Make years of rows, years of a list, and the true entry of each row, to try a join on.
 
-    The list has random `years`, each `run` times in a row as the songs of an album have; the rows
-    are the list without `gaps` random entries.
+    The list has random `years`, each `run` times in a row; the rows lack `gaps` random entries.
     """
     drawn = generator.choice(years, -(-entries // run)).astype(np.int32)
     list_years = np.repeat(drawn, run)[:entries]

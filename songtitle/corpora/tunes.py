@@ -74,9 +74,9 @@ def load() -> list[Tune]:
 
 
 def read_book(content: bytes, name: str) -> list[Tune]:
-    """Read the tunes of one ABC file, in UTF-8 or else Latin-1; `name` is "book/file".
+    """Read the tunes of one ABC file, each from an X: line to the next, in UTF-8 or else Latin-1.
 
-    A tune reaches from its X: line to the next one; its title is "" where it has no T: line.
+    `name` is "book/file"; a title is "" where there is no T: line.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -152,8 +152,7 @@ def render_all(
 ) -> list[Path]:
     """Render each tune on its instrument, in `workers` threads (one a core); give the clips' paths.
 
-    Clips that are in `folder` already are kept. A tune that cannot be played is reported in the log
-    and left out of the result.
+    Clips that are there are kept; a tune that cannot be played is logged and left out.
     """
     paths = {tune: clip_path(tune, folder, seed=seed) for tune in tunes}
     todo = [tune for tune, path in paths.items() if not path.exists()]
@@ -172,10 +171,9 @@ def render_all(
 
 
 def _score(tune: Tune) -> Any:
-    """The sheet as a symusic score. abc2midi plays on over small faults and says so, unheard.
+    """The sheet as a symusic score; abc2midi plays on over small faults.
 
-    It is called here and not by symusic's `from_abc`, which gives the sheets of all processes the
-    same name in the folder for temporary files: two at a time would swap their tunes.
+    symusic's `from_abc` gives the sheets of all processes one name: two at a time would swap tunes.
     """
     command = next((manifest.package_folder("symusic") / "bin").glob("abc2midi*"))
     with tempfile.TemporaryDirectory() as name:
