@@ -69,8 +69,8 @@ def load_uci(
 ) -> tuple[Int16[np.ndarray, " rows"], Float32[np.ndarray, "rows 90"]]:
     """Load years and timbre, 12 means and 78 covariances, of YearPredictionMSD.txt, in its order.
 
-    A row without 90 finite numbers and a year is counted and skipped; `check_layout` tells whether
-    they stand in UCI's order. Raises InputError for no such file, or a web page in its place.
+    A row without 90 finite numbers and a year is counted and skipped. Raises InputError for no such
+    file, or a web page in its place.
     """
     years, timbre = array("h"), array("f")  # which grow in place: nothing is held twice
     lines = read_lines(path, faults, longest=_LONGEST_ROW)
@@ -203,9 +203,8 @@ def read_h5_folder(
 ) -> Iterator[tuple[Track, Segments]]:
     """Give every track under a folder, by path, and the 12 timbre numbers of each of its segments.
 
-    Counted and skipped: a file that is torn or no HDF5, lacks a dataset, holds another number of
-    songs than one, has fewer than `fewest` segments (their makers' rule) or numbers that are not
-    finite. Raises InputError when there is no such folder.
+    A file that is torn, lacks a dataset, holds other than one song, fewer than `fewest` segments or
+    numbers that are not finite is counted and skipped. Raises InputError for no such folder.
     """
     if not folder.is_dir():
         msg = f"{folder}: expected a folder of HDF5 tracks, there is none; correct the path"
@@ -379,9 +378,8 @@ def find_anchors(
 ) -> Anchors:
     """Find the rows that hold the numbers of known tracks, which are these `entries` of the list.
 
-    Numbers are equal up to the `decimals` that were printed and single precision; any columns will
-    do. A track that fits several rows anchors none (a recording may come twice), nor does a row
-    that fits several tracks.
+    Numbers are equal up to the `decimals` that were printed and single precision. What fits several
+    on the other side anchors nothing: a recording may come twice.
     """
     order = np.argsort(timbre[:, 0], kind="stable")
     first = timbre[order, 0].astype(np.float64)
@@ -428,12 +426,10 @@ def _unvouched(row_years: Years, list_years: ListYears, order: np.ndarray) -> Pa
 def aligned(row_years: Years, list_years: ListYears, anchors: Anchors | None = None) -> Pairing:
     """Join rows with a list in the same order, of which some entries are missing in the rows.
 
-    Every way to lay the rows' years in order into the list's lies between the one that goes as far
-    left and the one that goes as far right as it can: a row is certain where the two meet, and its
-    partner is the left one. A missing entry leaves in doubt the run of equal years it stood in; an
-    anchor ends the doubt on its side. A list year of 0 is no row's. Linear in the list's length.
-
-    Raises InputError when years and anchors do not fit in order, naming the row where that shows.
+    Every way to lay the rows' years in order into the list's lies between the leftmost, which gives
+    the partner, and the rightmost: a row is certain where the two meet. A missing entry leaves in
+    doubt the run of equal years it stood in; an anchor ends the doubt on its side. Linear. Raises
+    InputError when years and anchors do not fit in order, naming the row where that shows.
     """
     low, high = _ends(*_codes(row_years, list_years, anchors))
     return _pairing(low, low, high, low == high)
@@ -451,9 +447,8 @@ def within_year(
     A row is certain when anchored, or when its year has one entry left that is not; else the k-th
     such row of a year gets its k-th such entry. With `same_order` the entries of a year are taken
     to be in the rows' order, as in a list that was sorted by year from one in that order: then the
-    rows of a year without a gap are certain, too.
-
-    Raises InputError when a year has more rows than entries, or when anchors contradict.
+    rows of a year without a gap are certain, too. Raises InputError when a year has more rows than
+    entries, or when anchors contradict.
     """
     rows, entries = _codes(row_years, list_years, anchors)
     if same_order:
