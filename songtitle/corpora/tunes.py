@@ -7,7 +7,6 @@ The books are data of the package music21, the sound font of pretty_midi; neithe
 import errno
 import hashlib
 import logging
-import math
 import os
 import re
 import shutil
@@ -127,12 +126,12 @@ def render(tune: Tune, path: Path, *, program: int, duration: float = 30.0) -> N
     # A synthesiser of its own for each tune: one that has played before sounds different.
     synthesizer = symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=SAMPLE_RATE)
     sound = np.asarray(synthesizer.render(score, stereo=True))
-    peak = float(np.abs(sound).max(initial=0.0))
+    peak = float(max(sound.max(initial=0.0), -sound.min(initial=0.0)))  # without a copy of it all
     if peak == 0:
         msg = f"tune {tune.id}: expected sound on program {program}, got silence; leave it out"
         raise InputError(msg)
     samples = round(duration * SAMPLE_RATE)
-    sound = np.tile(sound, math.ceil(samples / sound.shape[1]))[:, :samples] * (PEAK / peak)
+    sound = sound[:, np.arange(samples) % sound.shape[1]] * (PEAK / peak)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, _mp3(sound.T))
 
