@@ -93,19 +93,13 @@ def cover(image: Pixels, size: int) -> Resized:
 
 
 def pad_to(image: Image, height: int, width: int) -> Resized:
-    """Extend a picture on the right and below with 0 to at least `height` by `width` pixels.
-
-    Meant for spectrograms, where 0 is silence and scaling would change tempo and pitch.
-    """
+    """Extend a spectrogram on the right and below with 0, silence, to at least this many pixels."""
     missing = max(0, width - image.shape[-1]), max(0, height - image.shape[-2])
     return torch.nn.functional.pad(image, (0, missing[0], 0, missing[1]))
 
 
 def random_crop(image: Pixels, size: int, *, generator: Generator) -> Crop:
-    """Cut a `size` by `size` piece at a random place, the same for all pictures of a batch.
-
-    Raises `InputError` when a side is too short.
-    """
+    """Cut a `size` by `size` piece at a random place, the same for all pictures of a batch."""
     height, width = image.shape[-2:]
     if min(height, width) < size:
         msg = f"image: expected sides of at least {size} pixels, got {height} x {width}; "
@@ -125,18 +119,13 @@ def random_view(image: Pixels, size: int, *, generator: Generator) -> Crop:
 
 
 def tiles(image: Image, size: int) -> Float[Tensor, "*batch tiles channels {size} {size}"]:
-    """Cut a picture into `size` by `size` tiles, row by row from the top left.
-
-    Raises `InputError` when the sides are not multiples of `size`.
-    """
-    channels, height, width = image.shape[-3:]
+    """Cut a picture into `size` by `size` tiles without remainder, row by row from the top left."""
+    height, width = image.shape[-2:]
     if size < 1 or height % size or width % size:
         msg = f"tile size: expected a divisor of both sides of {height} x {width} pixels, "
         raise InputError(msg + f"got {size}; choose another or crop first")
-    rows, columns = height // size, width // size
-    split = image.reshape(*image.shape[:-3], channels, rows, size, columns, size)
-    ordered = split.movedim((-4, -2), (-5, -4))  # rows, columns, channels, size, size
-    return ordered.reshape(*image.shape[:-3], rows * columns, channels, size, size)
+    cut = image.unfold(-2, size, size).unfold(-2, size, size)  # channels, rows, columns, ...
+    return cut.movedim(-5, -3).flatten(-5, -4)
 
 
 def _check_side(name: str, side: int) -> None:

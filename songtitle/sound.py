@@ -37,11 +37,7 @@ _POINTS_AT_ONCE = 131_072  # of the transform: half a megabyte of samples
 
 
 def load_clip(
-    path: str | Path,
-    *,
-    sample_rate: int,
-    duration: float | None = 30.0,
-    channel: Channel = "mean",
+    path: str | Path, *, sample_rate: int, duration: float | None = 30.0, channel: Channel = "mean"
 ) -> Float[Tensor, " samples"]:
     """Load `duration` seconds of an mp3, ogg, flac or wav file, mono, at `sample_rate` Hz.
 
@@ -125,8 +121,6 @@ def spectrogram_image(spectrogram: Spectrogram, config: SpectrogramConfig) -> Im
 
 
 class _Sound(NamedTuple):
-    """What a decoder gave."""
-
     clip: np.ndarray  # mono, at the rate that was asked for
     samples: int  # read of each channel, at the file's own rate
     broke_off: bool  # whether the decoder gave up on the way
@@ -178,10 +172,8 @@ def _check_finite(path: Path, samples: Float[np.ndarray, "..."]) -> None:
 
 
 class _StraightFile(soundfile.SoundFile):
-    """A sound file that says it cannot seek, so that soundfile does not after every read.
-
-    It would seek where the file stands already; in an mp3 that takes longer than decoding does.
-    """
+    """A sound file that says it cannot seek: soundfile would, after every read, to where it stands,
+    and in an mp3 that takes longer than decoding does."""
 
     def seekable(self) -> bool:
         return False
@@ -285,9 +277,7 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def page_checksum(page: bytes) -> int:
-    """Give the checksum of a page whose own is 0 (RFC 3533: polynomial 0x04c11db7, begun at 0).
-
-    It is zlib's of the bits in reverse, in reverse.
-    """
+    """Give the checksum of a page whose own is 0 (RFC 3533: polynomial 0x04c11db7, begun at 0):
+    zlib's of the bits in reverse, in reverse."""
     reverse = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{reverse:032b}"[::-1], 2)

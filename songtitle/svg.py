@@ -1,9 +1,6 @@
-"""SVG drawings, each drawn by a process of its own: a drawing may take that down, and no more.
-
-resvg ends its whole process where a canvas does not fit in memory, or at a line a thousand million
-wide. It fetches nothing, but draws any picture of this machine that a drawing names: such names are
-taken out first.
-"""
+"""SVG drawings, each drawn by a process of its own: resvg ends its process where a canvas does not
+fit in memory. It fetches nothing, but would draw any picture of this machine that a drawing names:
+such names are taken out first."""
 
 import gzip
 import struct
@@ -27,15 +24,12 @@ _PATIENCE = 8  # seconds that a drawing may take; an ordinary one takes a tenth 
 def draw(path: Path, short_side: int, *, most: int) -> bytes:
     """An SVG as PNG bytes, drawn in proportion, its shorter side `short_side` pixels.
 
-    Of what a drawing refers to, only what stands within its own file is drawn. Raises InputError
-    naming the file where it cannot be drawn, takes too long or too much memory, or would have more
-    than `most` pixels.
+    Raises InputError naming the file where it cannot be drawn, takes too long or too much memory,
+    or would have more than `most` pixels.
     """
     command = [sys.executable, "-P", "-m", __name__, str(path), str(short_side), str(most)]
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
-        )
+        done = subprocess.run(command, input=b"", capture_output=True, timeout=_PATIENCE)
     except subprocess.TimeoutExpired as error:
         msg = f"{path}: expected an SVG that is drawn within {_PATIENCE} s, got one that is not; "
         raise InputError(msg + "leave it out, or make it simpler") from error
@@ -76,17 +70,16 @@ def _by_itself(path: str) -> dict[str, Any]:
         zipped = file.read(2) == b"\x1f\x8b"  # whatever the file is called
         file.seek(0)
         root = ElementTree.parse(gzip.GzipFile(fileobj=file) if zipped else file).getroot()
-    named = [(each, name) for each in root.iter() for name in each.attrib if _leads_out(each, name)]
-    for element, name in named:
-        del element.attrib[name]
+    pictures = [each for each in root.iter() if each.tag.rpartition("}")[2] in ("image", "feImage")]
+    named = [
+        (picture, name)
+        for picture in pictures
+        for name, value in picture.attrib.items()
+        if name.rpartition("}")[2] == "href" and not value.lstrip().startswith(("data:", "#"))
+    ]
+    for picture, name in named:
+        del picture.attrib[name]
     return {"svg_string": ElementTree.tostring(root, "unicode")} if named else {"svg_path": path}
-
-
-def _leads_out(element: ElementTree.Element, name: str) -> bool:
-    """Whether an attribute names a picture to draw that is not in the file itself."""
-    own = element.attrib[name].lstrip().startswith(("data:", "#"))
-    of_picture = element.tag.rpartition("}")[2] in ("image", "feImage")
-    return of_picture and name.rpartition("}")[2] == "href" and not own
 
 
 if __name__ == "__main__":

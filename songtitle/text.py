@@ -1,8 +1,5 @@
-"""Titles and captions made plain, and what happens to many of them on the way.
-
-First the rules for one text, then the named entities and the dictionary of NLTK, then the funnel:
-both over many titles, with a count at each step.
-"""
+"""Titles and captions made plain, the named entities and the dictionary of NLTK, and the funnel:
+what happens to many titles on the way, with a count at each step."""
 
 import html
 import multiprocessing
@@ -88,8 +85,7 @@ def clean_title(raw: str) -> str:
 
     On top of what `clean_caption` does, a trailing article returns to the front ("Garden of
     Daisies, The"), track numbers ("01 Whales", "13. Dis"), file endings and whatever follows
-    "feat.", "ft." or "featuring" go. `clean_title(clean_title(x)) == clean_title(x)`. A title
-    without a letter or digit gives the empty string.
+    "feat." go. A clean title stays as it is; one without a letter or digit gives "".
     """
     for step in title_steps().values():
         raw = step(raw)
@@ -109,17 +105,13 @@ def clean_caption(raw: str) -> str:
     """Give the words of a caption in lower case: "A great blue heron." -> "a great blue heron".
 
     Quotes and dashes become ASCII, "&" becomes "and", a bracketed aside after the first word goes,
-    and of the punctuation only that inside words stays. Letters of other scripts and accents stay.
-    `clean_caption(clean_caption(x)) == clean_caption(x)`.
+    and of the punctuation only that inside words stays. A clean caption stays as it is.
     """
     return _lower(_inner(_without_asides(_plain_signs(raw))))
 
 
 def tokenize(text: str) -> list[str]:
-    """Give the words of a clean text, in order; on text that is not clean, without punctuation.
-
-    `" ".join(tokenize(clean_title(x))) == clean_title(x)`, and the same for captions.
-    """
+    """Give the words of a clean text, in order; on text that is not clean, without punctuation."""
     return _WORD.findall(text)
 
 
@@ -205,14 +197,11 @@ def named_entities(
 ) -> list[bool] | None:
     """Tell which titles hold a named entity, by NLTK's binary chunker; None without its data.
 
-    Give titles in their original letter case: on lower-case text the chunker finds next to
-    nothing. `data` is a folder of NLTK data to look in before NLTK's own places. Each distinct
-    title is tagged once, by `workers` processes, by default one a core (a script that calls this
-    with more than one must guard its start by `__name__ == "__main__"`); few titles stay in this
-    process.
-
-    Raises TypeError for a lone `str`, InputError for data that are torn or that NLTK refuses
-    because others may write to them, and for less than one worker.
+    Give titles in their original letter case: in lower case the chunker finds next to nothing.
+    `data` is a folder of NLTK data to look in before NLTK's own places. Distinct titles are tagged
+    by `workers` processes, one a core (a script must guard its start by `__name__ == "__main__"`);
+    few of them in this process. Raises TypeError for a lone `str`, InputError for less than one
+    worker and for data that are torn or that NLTK refuses because others may write to them.
     """
     _refuse_string(titles)
     if workers is not None and workers < 1:
@@ -242,10 +231,7 @@ def named_entities(
 
 
 def english_words(*, data: Path | None = None) -> frozenset[str] | None:
-    """Give the words of NLTK's `words` corpus in lower case, or None where the package is absent.
-
-    `data` and the errors are those of `named_entities`.
-    """
+    """Give the words of NLTK's `words` corpus in lower case; else as `named_entities`."""
     with _nltk_data(data, _WORDS) as places:
         if places is None:
             return None
@@ -269,8 +255,7 @@ def _refuse_string(titles: Any) -> None:
 
 @contextmanager
 def _nltk_data(data: Path | None, *needed: str) -> Iterator[tuple[str, ...] | None]:
-    """NLTK's search path, with `data` at its head for as long as this lasts; None without all that
-    is needed. From 3.10 on NLTK reads nothing that others may write, as it would be trusted."""
+    """NLTK's search path, with `data` at its head while this lasts; None without what is needed."""
     import nltk
 
     before = nltk.data.path
@@ -384,16 +369,10 @@ def funnel(
 ) -> Funnel:
     """Clean titles by `rules`, each step counted; a title without a word is always dropped.
 
-    A rule that is off has no step. `data` and `progress` are those of `named_entities`; where
-    NLTK's data are absent its rules are left out, and their steps say so. Counts do not depend on
-    the order of the titles.
-
-    A funnel of its own output loses nothing and changes nothing, except where entities are looked
-    for before lowercasing: the second time that is in lower-case text, where the chunker sees
-    otherwise.
-
-    Raises TypeError for a lone `str` and for a title that is none, with its place; InputError as
-    `named_entities` does.
+    A rule that is off has no step; where NLTK's data are absent its rules are left out, and their
+    steps say so. The order of titles changes no count; a second time changes nothing, except where
+    entities are looked for before lowercasing. `data`, `progress` and errors are those of
+    `named_entities`; a title that is none is a TypeError, with its place.
     """
     _refuse_string(titles)
     for place, title in enumerate(titles):

@@ -292,14 +292,10 @@ def test_a_track_is_read_with_its_segments_and_a_year_that_is_one(tmp_path, segm
     ((track, read),) = read_h5_folder(tmp_path, Faults())
     assert track == Track(track_id(1), "Déjà", "Björk", year)
     np.testing.assert_array_equal(read, segments)
-
-
-def test_ten_segments_are_enough_and_fewer_where_asked(tmp_path, segments):
     write_h5(tmp_path / "a.h5", segments[:10])
     write_h5(tmp_path / "b.h5", segments[:2])
-    lengths = [[len(read) for _, read in read_h5_folder(tmp_path, Faults())]]
-    lengths += [[len(read) for _, read in read_h5_folder(tmp_path, Faults(), fewest=1)]]
-    assert lengths == [[10], [10, 2]]
+    assert [len(read) for _, read in read_h5_folder(tmp_path, Faults())] == [10]
+    assert [len(read) for _, read in read_h5_folder(tmp_path, Faults(), fewest=1)] == [10, 2]
 
 
 def damaged(folder, segments):
@@ -339,11 +335,6 @@ def test_a_folder_is_read_past_its_damaged_files(tmp_path, segments):
     assert (faults.kept, faults.skipped) == (0, 8)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="absent: expected a folder"):
-        list(read_h5_folder(tmp_path / "absent", Faults()))
-
-
 def test_an_archive_gives_what_its_folder_gives(tmp_path, segments):
     folder = tmp_path / "h5"
     kinds = damaged(folder, segments)
@@ -378,6 +369,8 @@ def test_what_is_no_archive_is_refused(tmp_path):
     for name in ("x.tar.gz", "absent.tar.gz"):
         with pytest.raises(InputError, match=rf"{name}: expected a tar archive"):
             list(read_h5_archive(tmp_path / name, Faults()))
+    with pytest.raises(InputError, match="absent: expected a folder"):
+        list(read_h5_folder(tmp_path / "absent", Faults()))
 
 
 # -- prepared tables -----------------------------------------------------------------------------

@@ -1,6 +1,4 @@
-"""The Free Music Archive (FMA): tracks with title, artist and genre; clips, and what is in them.
-
-Nothing is taken from a clip's name or header that can be counted by decoding it.
+"""The Free Music Archive (FMA): tracks with title and artist; clips, and what decoding them finds.
 
 Defferrard et al. 2017, "FMA: A Dataset For Music Analysis", arXiv:1612.01840.
 """
@@ -64,9 +62,9 @@ class Track:
 def read_tracks(path: Path, faults: Faults) -> Iterator[Track]:
     """Give the tracks of `tracks.csv`: two header rows name a column together, a third the id.
 
-    A row with the wrong number of fields, without a track id, with one seen before, or without a
-    title is counted and skipped; a title that pandas would read as missing ("None") and a row
-    without an artist are counted and kept. Raises InputError for a header of another form.
+    A row of another width, without a title or a track id of its own is counted and skipped; a title
+    that pandas would read as missing ("None") and a row without an artist are counted and kept.
+    Raises InputError for a header of another form.
     """
     rows = read_csv(path, faults)
     outer, inner, third = (next(rows, (0, [""]))[1] for _ in range(3))
@@ -114,10 +112,7 @@ def check_balance(genres: Mapping[int, str], *, number: int = 8, each: int = 100
 
 
 def errata(subset: str) -> dict[str, str]:
-    """Give the clips of a subset that FMA's makers list as broken: `Track.id` and what is wrong.
-
-    The lists, `data_manifest/fma_errata.csv`, are of small and medium; large holds those clips too.
-    """
+    """Give the clips of a subset that FMA's makers list as broken: `Track.id` and what is wrong."""
     if subset not in SUBSETS:
         msg = f"subset: expected one of {', '.join(SUBSETS)}, got {subset!r}; pick one of them"
         raise InputError(msg)
@@ -212,10 +207,9 @@ def clip_facts(path: Path) -> ClipFacts:
 def survey(
     paths: Iterable[Path], faults: Faults, *, shortest: float = 0.0, workers: int | None = None
 ) -> dict[Path, ClipFacts]:
-    """Find the facts of every clip that decodes, in the order given.
+    """Find the facts of every clip that decodes, in the order given; what is wrong is counted.
 
-    Counted as faults: "no file", "empty file" and "not decodable", which are left out; "ends early"
-    and, of less than `shortest` seconds, "short", which are kept.
+    A clip that ends early or has less than `shortest` seconds is kept.
     """
     facts: dict[Path, ClipFacts] = {}
     # Threads will do: the decoder lets go of the interpreter while it works.
@@ -236,10 +230,8 @@ def survey(
 
 
 def summary(facts: Collection[ClipFacts]) -> dict[str, Any]:
-    """Count, for a record, how many clips have each rate, channels, samples and bit rate.
-
-    Bit rates are rounded to 8 kbit/s, the finest step between mp3's own.
-    """
+    """Count, for a record, how many clips have each rate, channels, samples and bit rate (rounded
+    to 8 kbit/s, the finest step between mp3's own)."""
     columns = ("sample_rate", "channels", "samples", "bit_rate")
     table = pd.DataFrame([vars(clip) for clip in facts], columns=columns)
     table["bit_rate"] = (table["bit_rate"].astype(float) / 8).round().astype(int) * 8

@@ -115,7 +115,7 @@ def plan(names: Sequence[str], home: Path) -> str:
 
 
 def status(home: Path) -> str:
-    """Show what lies in the data home, as a table; from sizes and times, so that it takes no time.
+    """Show what lies in the data home, as a table, from sizes and times alone.
 
     "verified" has the date of the last full comparison since which no file has changed.
     """

@@ -69,8 +69,8 @@ def load_uci(
 ) -> tuple[Int16[np.ndarray, " rows"], Float32[np.ndarray, "rows 90"]]:
     """Load years and timbre, 12 means and 78 covariances, of YearPredictionMSD.txt, in its order.
 
-    A row without 90 finite numbers and a year is counted and skipped; `check_layout` tells whether
-    they stand in UCI's order. Raises InputError for no such file, or a web page in its place.
+    A row without 90 finite numbers and a year is counted and skipped. Raises InputError for no such
+    file, or a web page in its place.
     """
     years, timbre = array("h"), array("f")  # which grow in place: nothing is held twice
     lines = read_lines(path, faults, longest=_LONGEST_ROW)
@@ -113,11 +113,8 @@ def _parsed(path: Path, block: list[tuple[int, str]], faults: Faults) -> np.ndar
 
 
 def covariance_order() -> list[tuple[int, int]]:
-    """Which two coefficients (from 0) each of the 78 covariances is of, in UCI's order.
-
-    The diagonals of the matrix one after another: 12 variances (0, 0) to (11, 11), then 11 pairs
-    (0, 1) to (10, 11), ..., last (0, 11).
-    """
+    """Which two coefficients (from 0) each of the 78 covariances is of, in UCI's order: (0, 0) to
+    (11, 11), then (0, 1) to (10, 11), ..., last (0, 11)."""
     return [(i, i + k) for k in range(COEFFICIENTS) for i in range(COEFFICIENTS - k)]
 
 
@@ -206,9 +203,8 @@ def read_h5_folder(
 ) -> Iterator[tuple[Track, Segments]]:
     """Give every track under a folder, by path, and the 12 timbre numbers of each of its segments.
 
-    Counted and skipped: a file that is torn or no HDF5, lacks a dataset, holds another number of
-    songs than one, has fewer than `fewest` segments (their makers' rule) or numbers that are not
-    finite. Raises InputError when there is no such folder.
+    A file that is torn, lacks a dataset, holds other than one song, fewer than `fewest` segments or
+    numbers that are not finite is counted and skipped. Raises InputError for no such folder.
     """
     if not folder.is_dir():
         msg = f"{folder}: expected a folder of HDF5 tracks, there is none; correct the path"
@@ -218,10 +214,7 @@ def read_h5_folder(
 
 
 def read_h5_archive(archive: Path, faults: Faults) -> Iterator[tuple[Track, Segments]]:
-    """Do as `read_h5_folder` with a tar archive such as the 10,000-song subset, not unpacked.
-
-    One that ends early is counted; one that is missing or no archive is an InputError.
-    """
+    """Do as `read_h5_folder` with a tar archive; one that ends early is counted."""
     begun = False
     try:
         with tarfile.open(archive, "r|*") as tar:
@@ -307,11 +300,10 @@ class TimbreTable:
 
 
 def read_timbre_archive(path: Path, listing: Path, faults: Faults) -> TimbreTable:
-    """The NumPy archive with its list of the same tracks in the same order, repeats left out.
+    """The NumPy archive with its list: 12 means and, of 78 covariances, the first of each pair.
 
-    Columns are its 12 means and, of its 78 covariances, the first of each pair of coefficients.
     A track with a number that is not finite is counted and skipped. Raises InputError for another
-    form, columns of a pair that differ, and a list of other tracks.
+    form, columns of a pair that differ, and a list of other tracks or of another order.
     """
     try:
         with np.load(path, allow_pickle=False) as content:
@@ -386,9 +378,8 @@ def find_anchors(
 ) -> Anchors:
     """Find the rows that hold the numbers of known tracks, which are these `entries` of the list.
 
-    Numbers are equal up to the `decimals` that were printed and single precision; any columns will
-    do. A track that fits several rows anchors none (a recording may come twice), nor does a row
-    that fits several tracks.
+    Numbers are equal up to the `decimals` that were printed and single precision. What fits several
+    on the other side anchors nothing: a recording may come twice.
     """
     order = np.argsort(timbre[:, 0], kind="stable")
     first = timbre[order, 0].astype(np.float64)
@@ -435,12 +426,10 @@ def _unvouched(row_years: Years, list_years: ListYears, order: np.ndarray) -> Pa
 def aligned(row_years: Years, list_years: ListYears, anchors: Anchors | None = None) -> Pairing:
     """Join rows with a list in the same order, of which some entries are missing in the rows.
 
-    Every way to lay the rows' years in order into the list's lies between the one that goes as far
-    left and the one that goes as far right as it can: a row is certain where the two meet, and its
-    partner is the left one. A missing entry leaves in doubt the run of equal years it stood in; an
-    anchor ends the doubt on its side. A list year of 0 is no row's. Linear in the list's length.
-
-    Raises InputError when years and anchors do not fit in order, naming the row where that shows.
+    Every way to lay the rows' years in order into the list's lies between the leftmost, which gives
+    the partner, and the rightmost: a row is certain where the two meet. A missing entry leaves in
+    doubt the run of equal years it stood in; an anchor ends the doubt on its side. Linear. Raises
+    InputError when years and anchors do not fit in order, naming the row where that shows.
     """
     low, high = _ends(*_codes(row_years, list_years, anchors))
     return _pairing(low, low, high, low == high)
@@ -458,9 +447,8 @@ def within_year(
     A row is certain when anchored, or when its year has one entry left that is not; else the k-th
     such row of a year gets its k-th such entry. With `same_order` the entries of a year are taken
     to be in the rows' order, as in a list that was sorted by year from one in that order: then the
-    rows of a year without a gap are certain, too.
-
-    Raises InputError when a year has more rows than entries, or when anchors contradict.
+    rows of a year without a gap are certain, too. Raises InputError when a year has more rows than
+    entries, or when anchors contradict.
     """
     rows, entries = _codes(row_years, list_years, anchors)
     if same_order:
@@ -483,10 +471,7 @@ def within_year(
 
 
 def agreement(row_years: Years, list_years: ListYears, pairing: Pairing) -> float:
-    """Give the share of rows whose year is that of their partner, in [0, 1]; NaN without rows.
-
-    It is 1 for `aligned` and `within_year` by construction: their test is that they exist at all.
-    """
+    """Give the share of rows whose year is that of their partner, in [0, 1]; NaN without rows."""
     return float(np.mean(row_years == list_years[pairing.partner])) if len(row_years) else np.nan
 
 
@@ -507,8 +492,7 @@ def synthetic(
 ) -> tuple[Int32[np.ndarray, " rows"], Int32[np.ndarray, " entries"], Int32[np.ndarray, " rows"]]:
     """Make years of rows, years of a list, and the true entry of each row, to try a join on.
 
-    The list has random `years`, each `run` times in a row as the songs of an album have; the rows
-    are the list without `gaps` random entries.
+    The list has random `years`, each `run` times in a row; the rows lack `gaps` random entries.
     """
     drawn = generator.choice(years, -(-entries // run)).astype(np.int32)
     list_years = np.repeat(drawn, run)[:entries]

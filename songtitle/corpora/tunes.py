@@ -7,7 +7,6 @@ The books are data of the package music21, the sound font of pretty_midi; neithe
 import errno
 import hashlib
 import logging
-import math
 import os
 import re
 import shutil
@@ -74,9 +73,9 @@ def load() -> list[Tune]:
 
 
 def read_book(content: bytes, name: str) -> list[Tune]:
-    """Read the tunes of one ABC file, in UTF-8 or else Latin-1; `name` is "book/file".
+    """Read the tunes of one ABC file, each from an X: line to the next, in UTF-8 or else Latin-1.
 
-    A tune reaches from its X: line to the next one; its title is "" where it has no T: line.
+    `name` is "book/file"; a title is "" where there is no T: line.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -127,12 +126,12 @@ def render(tune: Tune, path: Path, *, program: int, duration: float = 30.0) -> N
     # A synthesiser of its own for each tune: one that has played before sounds different.
     synthesizer = symusic.Synthesizer(sf_path=str(_sound_font()), sample_rate=SAMPLE_RATE)
     sound = np.asarray(synthesizer.render(score, stereo=True))
-    peak = float(np.abs(sound).max(initial=0.0))
+    peak = float(max(sound.max(initial=0.0), -sound.min(initial=0.0)))  # without a copy of it all
     if peak == 0:
         msg = f"tune {tune.id}: expected sound on program {program}, got silence; leave it out"
         raise InputError(msg)
     samples = round(duration * SAMPLE_RATE)
-    sound = np.tile(sound, math.ceil(samples / sound.shape[1]))[:, :samples] * (PEAK / peak)
+    sound = sound[:, np.arange(samples) % sound.shape[1]] * (PEAK / peak)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, _mp3(sound.T))
 
@@ -152,8 +151,7 @@ def render_all(
 ) -> list[Path]:
     """Render each tune on its instrument, in `workers` threads (one a core); give the clips' paths.
 
-    Clips that are in `folder` already are kept. A tune that cannot be played is reported in the log
-    and left out of the result.
+    Clips that are there are kept; a tune that cannot be played is logged and left out.
     """
     paths = {tune: clip_path(tune, folder, seed=seed) for tune in tunes}
     todo = [tune for tune, path in paths.items() if not path.exists()]
@@ -172,10 +170,9 @@ def render_all(
 
 
 def _score(tune: Tune) -> Any:
-    """The sheet as a symusic score. abc2midi plays on over small faults and says so, unheard.
+    """The sheet as a symusic score; abc2midi plays on over small faults.
 
-    It is called here and not by symusic's `from_abc`, which gives the sheets of all processes the
-    same name in the folder for temporary files: two at a time would swap their tunes.
+    symusic's `from_abc` gives the sheets of all processes one name: two at a time would swap tunes.
     """
     command = next((manifest.package_folder("symusic") / "bin").glob("abc2midi*"))
     with tempfile.TemporaryDirectory() as name:

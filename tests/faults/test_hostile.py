@@ -281,18 +281,14 @@ def claims(width, height):
     bmp = b"BM" + struct.pack("<IIIIiiHHIIiiII", 200, 0, 54, 40, width, height, 1, 24, *[0] * 6)
     webp = b"VP8X" + struct.pack("<II", 10, 0)
     webp += (min(width, 1 << 24) - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    gif = b"".join(
+        [b"GIF89a", small, b"\x80\x00\x00", bytes(6), b",", bytes(4), small, b"\x00\x02"]
+    )
     psd = struct.pack(">HIIHH", 3, height, width, 8, 3) + bytes(40)
     return {
         "png": bomb(),
         "jpeg": jpeg,
-        "gif": b"GIF89a"
-        + small
-        + b"\x80\x00\x00"
-        + bytes(6)
-        + b","
-        + bytes(4)
-        + small
-        + b"\x00\x02",
+        "gif": gif,
         "tiff": tiff,
         "bmp": bmp + bytes(200),
         "ppm": b"P6 %d %d 255\n" % (width, height) + bytes(100),
@@ -484,14 +480,8 @@ def test_an_svg_that_ends_what_draws_it_ends_no_more(fault, tmp_path):
 # ----------------------------------------------------------------- spreadsheets and pages
 
 FORMULAE = [
-    *(
-        "=1+1",
-        "+1+1",
-        "-1+1",
-        "@SUM(1)",
-        '=HYPERLINK("http://x.example","y")',
-        "=cmd|' /C calc'!A0",
-    ),
+    *("=1+1", "+1+1", "-1+1", "@SUM(1)"),
+    *('=HYPERLINK("http://x.example","y")', "=cmd|' /C calc'!A0"),
     *("\t=1+1", "\r=1+1", "\n=1+1", " =1+1", "＝1+1", "＋1+1", "－1+1", "＠SUM(1)"),
     *("a;=1+1", "a; =1+1", 'a";=1+1', "a,=1+1", 'a","=1+1', "a\n=1+1", "'=1+1", "\u2068=1+1"),
 ]
@@ -526,23 +516,12 @@ def test_no_cell_of_a_figures_numbers_is_a_formula(fault):
                 assert not dangerous, written
 
 
-PIECES = [
-    *HOSTILE,
-    "\u202e",
-    "\u2066",
-    "\u200f",
-    "\ud800",
-    "\x00",
-    "\x1b[2J",
-    "‮gpj.exe",
-    "'\"><svg",
-]
+PIECES = [*HOSTILE, *"\u202e\u2066\u200f\ud800\x00", "\x1b[2J", "\u202egpj.exe", "'\"><svg"]
 
 
 def hostile_text(rng):
-    return "".join(
-        rng.choice(["", " ", "\n"]) + rng.choice(PIECES) for _ in range(rng.randrange(1, 4))
-    )
+    pieces = (rng.choice(["", " ", "\n"]) + rng.choice(PIECES) for _ in range(rng.randrange(1, 4)))
+    return "".join(pieces)
 
 
 def test_a_hostile_title_is_text_on_every_page(fault):
@@ -602,16 +581,13 @@ class Trap:
     """Makes a folder when it is unpickled."""
 
     def __init__(self, path, way):
-        self.path, self.way = str(path), way
+        code = f"__import__('os').mkdir({str(path)!r})"
+        self.way, calls = way, ((os.mkdir, str(path)), (eval, code), (exec, code))
+        self.call, argument = (*calls, (os.system, f"mkdir '{path}'"))[way]
+        self.argument = argument
 
     def __reduce__(self):
-        code = f"__import__('os').mkdir({self.path!r})"
-        return [
-            (os.mkdir, (self.path,)),
-            (eval, (code,)),
-            (exec, (code,)),
-            (os.system, (f"mkdir '{self.path}'",)),
-        ][self.way]
+        return self.call, (self.argument,)
 
 
 def test_a_pickle_in_place_of_weights_runs_nothing(fault, tmp_path):
@@ -747,21 +723,11 @@ PRIVATE = [
     *("169.254.169.254", "169.254.0.1", "192.0.0.1", "192.0.2.1", "198.18.0.1", "198.51.100.7"),
     *("203.0.113.9", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "167772161"),
     *("0xa9fea9fe", "[fe80::1]", "[fe80::1%25lo]", "[fd00::1]", "[fc00::1]", "[fec0::1]"),
-    *(
-        "[ff02::1]",
-        "[2001:db8::1]",
-        "[100::1]",
-        "[64:ff9b::10.0.0.1]",
-        "[2002:a00:1::]",
-        "[5f00::1]",
-    ),
+    *("[ff02::1]", "[2001:db8::1]", "[100::1]", "[64:ff9b::10.0.0.1]", "[2002:a00:1::]"),
+    "[5f00::1]",
 ]
 FORMS = [
-    "http://{}/x",
-    "http://{}:80/x",
-    "https://{}/x",
-    "http://user:pw@{}/x",
-    "http://8.8.8.8@{}/",
+    *("http://{}/x", "http://{}:80/x", "https://{}/x", "http://user:pw@{}/x", "http://8.8.8.8@{}/"),
 ]
 SCHEMES = [
     *("file:///etc/passwd", "file://{}/x", "ftp://{}/x", "gopher://{}:70/x", "dict://{}:11211/x"),
