@@ -138,7 +138,7 @@ HEAVY = {
     *("librosa", "sklearn", "scipy", "nltk", "pandas", "matplotlib", "seaborn", "img2dataset"),
     *("papermill", "nbformat", "sphinx", "IPython", "onnx", "onnxruntime", "jupytext"),
 }
-NAMING = {"torch", "torchvision", "timm", "numba", "scipy", "accelerate"}
+NAMING = {"torch", "numba", "scipy", "accelerate"}
 LOADED = """import sys
 from songtitle.__main__ import main
 try:

@@ -9,8 +9,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import distributed, multiprocessing
 
-from songtitle.config import ENCODERS
+from songtitle.config import ENCODERS, LITES
 from songtitle.errors import InputError
+from songtitle.model.efficientnet import EfficientNetLite
 from songtitle.model.encoder import (
     WIDTHS,
     Backbone,
@@ -132,10 +133,24 @@ def test_fine_tuning_moves_every_parameter_and_no_statistic(name):
     assert any(module.training for module in backbone.modules())
 
 
-@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18"])
+@pytest.mark.parametrize("name", LITES)
+def test_an_efficientnet_is_timms_entry_by_entry_and_bit_by_bit(name):
+    theirs, ours = timm.create_model(f"tf_{name}", pretrained=False).eval(), EfficientNetLite(name)
+    wander(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.eval().load_state_dict(theirs.state_dict())
+    theirs.reset_classifier(0, "")
+    for size in ((64, 96), (65, 63)):
+        picture = pictures(height=size[0], width=size[1])
+        with torch.inference_mode():
+            assert torch.equal(ours(picture), theirs(picture))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18"])
 def test_folding_batch_norm_changes_no_output(name):
     torch.manual_seed(0)
-    network = timm.create_model(name, pretrained=False).eval()
+    network = EfficientNetLite(name) if name in LITES else timm.create_model(name)
+    wander(network.eval())
     wander(network)
     folded = fold_batch_norm(copy.deepcopy(network))
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())

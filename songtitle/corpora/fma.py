@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pandas as pd
 import soundfile
 from tqdm import tqdm
 
@@ -113,6 +112,8 @@ def check_balance(genres: Mapping[int, str], *, number: int = 8, each: int = 100
 
 def errata(subset: str) -> dict[str, str]:
     """Give the clips of a subset that FMA's makers list as broken: `Track.id` and what is wrong."""
+    import pandas as pd  # naming a song does without
+
     if subset not in SUBSETS:
         msg = f"subset: expected one of {', '.join(SUBSETS)}, got {subset!r}; pick one of them"
         raise InputError(msg)
@@ -232,6 +233,8 @@ def survey(
 def summary(facts: Collection[ClipFacts]) -> dict[str, Any]:
     """Count, for a record, how many clips have each rate, channels, samples and bit rate (rounded
     to 8 kbit/s, the finest step between mp3's own)."""
+    import pandas as pd  # naming a song does without
+
     columns = ("sample_rate", "channels", "samples", "bit_rate")
     table = pd.DataFrame([vars(clip) for clip in facts], columns=columns)
     table["bit_rate"] = (table["bit_rate"].astype(float) / 8).round().astype(int) * 8

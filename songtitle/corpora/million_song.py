@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int16, Int32, Int64, Num
 
 from songtitle.errors import InputError
@@ -83,6 +82,8 @@ def load_uci(
 
 def _parsed(path: Path, block: list[tuple[int, str]], faults: Faults) -> np.ndarray:
     """Year and timbre of the good rows of a block."""
+    import pandas as pd  # naming a song does without
+
     wanted, whole = 1 + TIMBRE_SIZE, []
     for number, row in block:
         if (count := 1 + row.count(",")) == wanted:
@@ -381,6 +382,8 @@ def find_anchors(
     Numbers are equal up to the `decimals` that were printed and single precision. What fits several
     on the other side anchors nothing: a recording may come twice.
     """
+    import pandas as pd  # naming a song does without
+
     order = np.argsort(timbre[:, 0], kind="stable")
     first = timbre[order, 0].astype(np.float64)
     slack = 0.6 * 10.0**-decimals + 2.5e-7 * np.abs(known)  # half a unit, and some rounding
@@ -450,6 +453,8 @@ def within_year(
     rows of a year without a gap are certain, too. Raises InputError when a year has more rows than
     entries, or when anchors contradict.
     """
+    import pandas as pd  # naming a song does without
+
     rows, entries = _codes(row_years, list_years, anchors)
     if same_order:
         row_order, entry_order = (np.argsort(y, kind="stable") for y in (row_years, list_years))

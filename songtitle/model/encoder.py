@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from songtitle.config import LITES, RESNETS
 from songtitle.errors import InputError
+from songtitle.model.efficientnet import EfficientNetLite
 from songtitle.model.weights import network_state, state_mismatch
 from songtitle.shapes import Features, Image, Memory, Timbre
 from songtitle.timbre import TIMBRE_SIZE, standardise, tile_to_width
@@ -78,8 +79,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
         for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(conv, norm))
-                # timm's normalisation carries the activation that follows it.
-                setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))
+                setattr(parent, norm_name, nn.Identity())
     return network
 
 
@@ -95,15 +95,12 @@ def build_backbone(
     if name not in WIDTHS:
         msg = f"encoder: expected one of {', '.join(WIDTHS)}, got {name!r}"
         raise InputError(msg)
-    import timm  # seconds to load
-
-    network: Any
-    if name in LITES:
-        network = timm.create_model(f"tf_{name}", pretrained=False)
-    else:  # its blocks begin as torchvision's do, not as such that pass their input on
-        network = timm.create_model(name, pretrained=False, zero_init_last=False)
+    network: Any = EfficientNetLite(name) if name in LITES else _resnet(name)
     state = network_state(name, weights, network)
-    network.reset_classifier(0, "")
+    if name in LITES:
+        del network.classifier
+    else:
+        network.reset_classifier(0, "")
     if state is not None:
         state = {k: v for k, v in state.items() if not k.startswith(("fc.", "classifier."))}
         if fault := state_mismatch(network, state):
@@ -112,6 +109,14 @@ def build_backbone(
         network.load_state_dict(state)
     mean, std = SCALES[name]
     return Backbone(network, width=WIDTHS[name], mean=mean, std=std, memory=memory, frozen=frozen)
+
+
+def _resnet(name: str) -> nn.Module:
+    import timm  # seconds to load
+
+    # Every block begins as torchvision's does, not as one that passes its input on.
+    network: nn.Module = timm.create_model(name, pretrained=False, zero_init_last=False)
+    return network
 
 
 class Projection(nn.Module):
