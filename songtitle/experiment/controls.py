@@ -73,8 +73,8 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Work:
                     rows.append(lead | found)
         return {"rows": rows, "summary": summarised(rows)}
 
-    settings = pick(config, "seed", "replicates") | {"bleu": signatures("bleu1")}
-    settings["records"] = [*trained, *seen.values()]
+    settings = pick(config, "seed", "replicates", "standardise_timbre", "search")
+    settings |= {"bleu": signatures("bleu1"), "records": [*trained, *seen.values()]}
     return Work(compute, settings, [words])
 
 
