@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -289,6 +290,7 @@ def test_every_public_name_of_a_package_stands_in_the_reference():
     pages = sorted((ROOT / "book" / "api").glob("*.md"))
     listed = re.findall(r"automodule:: songtitle\.([\w.]+)", "".join(p.read_text() for p in pages))
     assert len(listed) == len(set(listed))
+    assert not [name for name in listed if find_spec(f"songtitle.{name}") is None]
     shown_here = {"book", "shapes", "machine", "seeds", "svg"}
     for path in sorted((ROOT / "songtitle").iterdir()):
         if path.name.startswith("_") or (path.is_file() and path.suffix != ".py"):

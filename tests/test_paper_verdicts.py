@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from songtitle.errors import InputError
 from songtitle.paper.checks import TRIALS, greedy_worse, mean_length, peaks_at_five, score
 from songtitle.paper.judging import RESULTS, VERDICTS, verdicts
 from songtitle.paper.ledger import entries, numbers
@@ -161,13 +162,80 @@ def test_a_mechanism_tested_on_other_data_says_so_and_follows_its_record(tmp_pat
     assert after.records[0].startswith("quick/scores")
 
 
-def test_rows_of_another_stage_are_read_under_the_common_names_and_of_the_first_seed(tmp_path):
-    cells = [("Million Song, own timbre", 3, 0.3), ("Million Song, own timbre", 2, 0.2)]
-    cells += [("Million Song, timbre of another", 2, 0.9)]
-    rows = [{"seed": n, "input": name, "beam_size": 5, "score": x} for name, n, x in cells]
-    write(tmp_path / "samples" / "samples.json", {"rows": rows})
-    each = found(tmp_path, "table4.msd.5")
-    assert (each.verdict, each.here) == (OPEN, "samples/samples: 20")
+def trained(folder, gains, stage="samples", **others):
+    """A record of trainings in which timbre and spectrogram gain so much with five beams."""
+    rows = [
+        {"seed": seed, "input": name, "beam_size": 5, "score": 0.1 + gain, "chance": 0.1}
+        | {"low": 0.09 + gain, "high": 0.11 + gain, "p": 0.001 if gain > 0.01 else 0.5}
+        | {"gain": gain, "gain_low": gain - 0.001, "gain_high": gain + 0.001}
+        for seed, gain in gains
+        for name in ("Million Song, own timbre", "FMA clips, spectrogram")
+    ]
+    write(folder / "samples" / f"{stage}.json", {"rows": rows + others.get("more", [])})
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [
+        ([0.05, 0.06, 0.05, 0.055, 0.05], HOLDS),
+        ([0.05, 0.0, 0.0, 0.0, 0.0], OPEN),  # one lucky training
+        ([0.001, 0.0, -0.001, 0.0, 0.0005], FAILS),
+        ([0.05], OPEN),  # one training says nothing of another
+    ],
+)
+def test_what_is_trained_is_judged_over_all_trainings(tmp_path, gains, verdict):
+    trained(tmp_path, enumerate(gains))
+    assert found(tmp_path, "transfer.works").verdict == verdict
+
+
+def test_no_single_training_decides_whether_learning_carries_over(tmp_path):
+    record = json.loads((RESULTS / "samples" / "samples.json").read_text("utf-8"))
+    every = record["result"]["rows"]
+    (tmp_path / "samples").mkdir()
+    for seed in {row["seed"] for row in every}:
+        record["result"]["rows"] = [row for row in every if row["seed"] == seed]
+        (tmp_path / "samples" / "samples.json").write_text(json.dumps(record))
+        assert found(tmp_path, "transfer.works").verdict == OPEN
+    assert found(RESULTS, "transfer.works").verdict in (FAILS, OPEN)
+
+
+def test_rows_are_averaged_over_trainings_with_an_interval_of_items_and_trainings(tmp_path):
+    trained(tmp_path, [(3, 0.2), (2, 0.3)])
+    row = read_records(tmp_path)["samples/samples"].content["rows"][0]
+    assert (row["input"], row["seeds"]) == ("songs: timbre", 2)
+    assert row["score"] == pytest.approx(0.35)
+    half = np.hypot(12.706 * np.std([0.2, 0.3], ddof=1) / 2**0.5, 0.01)  # t of one degree
+    assert [row["low"], row["high"]] == pytest.approx([0.35 - half, 0.35 + half], rel=1e-3)
+
+
+def test_an_input_that_no_claim_knows_is_named(tmp_path):
+    odd = {"seed": 0, "input": "songs by smell", "beam_size": 5, "score": 0.1}
+    trained(tmp_path, [(0, 0.1)], more=[odd])
+    with pytest.raises(InputError, match=r"samples/samples: input: .* got 'songs by smell'; say"):
+        verdicts(tmp_path)
+
+
+def test_all_records_decide_together_whichever_comes_first(tmp_path):
+    cells = {"up": (0.1, 0.5), "down": (0.5, 0.1)}
+    for names in (("quick", "samples"), ("samples", "quick")):
+        for name, (one, five) in zip(names, cells.values(), strict=True):
+            rows = [
+                {
+                    "input": "songs: timbre",
+                    "beam_size": k,
+                    "score": score,
+                    "low": score,
+                    "high": score,
+                }
+                for k, score in ((1, one), (5, five))
+            ]
+            write(tmp_path / name / "scores.json", {"rows": rows})
+        each = found(tmp_path, "search.greedy_worse")
+        assert each.verdict == OPEN
+        assert "disagree" in each.why
+        assert "against it, " in each.here
+        assert all(f"{name}/scores: " in each.here for name in names)
+        assert len(each.records) == 2
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ random sample of it within its interval; nothing else decides it, and what comes
 A sentence about how search or training behaves may be tested on other data; the verdict says so.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
@@ -39,6 +40,7 @@ WHY = {  # by scope: why it does not hold, why it does
         "Tested on other data, as a mechanism: it shows there, too.",
     ],
 }
+Told = tuple[Reading, bool | None, str]  # what a check says of a reading
 PRESETS = ("samples", "best_guess", "course", "quick")  # nearer to the paper come first
 
 
@@ -98,45 +100,56 @@ def _related(blank: Verdict, found: Sequence[Relation]) -> Verdict:
 def _judge(
     blank: Verdict, records: Mapping[str, Record], doubts: Sequence[str], n: Numbers
 ) -> Verdict:
-    """Judge a claim by records, the surest first; where none decides, show the nearest two."""
+    """Judge a claim by all records, those on the surest data together; show what speaks against.
+
+    Where these disagree nothing is decided. Where none decides, the nearest two are shown.
+    """
     trial = TRIALS.get(blank.id)
-    nearest: list[tuple[Reading, str]] = []
-    why = "The paper states what it did or quotes; there is no code to see."
-    if trial is not None:
-        why = blank.why
-        for reading in _readings(trial, records):
-            try:
-                holds, here = trial.check(reading, n)
-            except FORM:
-                continue
-            decides = reading.scope in ("paper", "sample")
-            decides |= reading.scope == "other" and trial.mechanism
-            if holds is not None and decides:
-                verdict, scope = HOLDS if holds else FAILS, SCOPES[reading.scope]
-                found = _shown(blank, [(reading, here)])
-                return replace(found, verdict=verdict, scope=scope, why=WHY[reading.scope][holds])
-            if here and len(nearest) < 2:
-                nearest.append((reading, here))
-                if decides:
-                    why = "What was measured here cannot tell."
-                elif why == blank.why:
-                    why = "Measured here on other data only."
+    told = list(_told(trial, records, n)) if trial else []
+    able = ("paper", "sample", "other") if trial and trial.mechanism else ("paper", "sample")
+    sure = [each for each in told if each[1] is not None and each[0].scope in able]
+    if sure:
+        scope = sure[0][0].scope
+        deciding = [each for each in sure if each[0].scope == scope]
+        holds = deciding[0][1]
+        against = [each for each in sure if each[1] != holds]
+        found = _shown(blank, [each for each in deciding if each[1] == holds], against)
+        if not all(each[1] == holds for each in deciding):
+            return replace(found, why=f"Records disagree ({SCOPES[scope]}): it cannot be told.")
+        verdict = HOLDS if holds else FAILS
+        return replace(found, verdict=verdict, scope=SCOPES[scope], why=WHY[scope][bool(holds)])
+    nearest = [each for each in told if each[2]][:2]
     found = _shown(blank, nearest)
     if doubts:
         why = f"It cannot stand beside the rest of the paper: {', '.join(doubts)}."
         return replace(found, verdict=INCONSISTENT, scope=OWN, why=why)
-    return replace(found, why=why)
+    if trial is None:
+        return replace(
+            found, why="The paper states what it did or quotes; there is no code to see."
+        )
+    if any(each[0].scope in able for each in nearest):
+        return replace(found, why="What was measured here cannot tell.")
+    return replace(found, why="Measured here on other data only.") if nearest else found
 
 
-def _shown(blank: Verdict, found: Sequence[tuple[Reading, str]]) -> Verdict:
+def _told(trial: Trial, records: Mapping[str, Record], n: Numbers) -> Iterator[Told]:
+    """Check every reading of a trial; a record of another form tells nothing."""
+    for reading in _readings(trial, records):
+        with contextlib.suppress(*FORM):
+            yield (reading, *trial.check(reading, n))
+
+
+def _shown(blank: Verdict, found: Sequence[Told], against: Sequence[Told] = ()) -> Verdict:
     """Add the numbers, each behind the records that hold it."""
-    here = "; ".join(
-        f"{' and '.join(record.name for record in reading.records)}: {text}"
-        for reading, text in found
+    lines = [
+        f"{lead}{' and '.join(record.name for record in reading.records)}: {text}"
+        for lead, side in (("", found), ("against it, ", against))
+        for reading, _, text in side
         if text
-    )
-    records = tuple(record.origin for reading, _ in found for record in reading.records)
-    return replace(blank, here=here, records=records)
+    ]
+    told = (*found, *against)
+    records = tuple(record.origin for reading, _, _ in told for record in reading.records)
+    return replace(blank, here="; ".join(lines), records=records)
 
 
 def _readings(trial: Trial, records: Mapping[str, Record]) -> list[Reading]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from songtitle.errors import InputError
+from songtitle.metrics.chance import replicate_interval
 from songtitle.paper.ledger import Numbers, Real, compare, written
 
 Z = 2.576  # 99 % of a normal distribution lies within
@@ -25,9 +27,13 @@ Results = Path | Mapping[str, Path]  # a folder of records, or their files by na
 # What a record of another form makes a check raise.
 FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
-# What inputs of the stage `samples` are called in `scores`; its other rows are left out.
-SAMPLES = {name: name for name in (f"pictures {side}×{side}" for side in (32, 64, 128, 256))}
-SAMPLES["Million Song, own timbre"] = "songs: timbre"
+# What songs of the stage `samples` are called in `scores`, and its rows that are none of Table 4.
+SAMPLES = {
+    "Million Song, own timbre": "songs: timbre",
+    "FMA clips, spectrogram": "songs: spectrogram",
+}
+BESIDE = ("Million Song, all 90 numbers", "Million Song, timbre of another", "FMA clips, timbre")
+SEEDED = ("samples", "replicates")  # stages with a row for each seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +73,15 @@ def _record(name: str, contents: Mapping[str, Row]) -> Record:
     content, (folder, stage) = contents[name], name.split("/")
     run = contents.get(f"{folder}/corpora", {})  # what a run says is true of all its stages
     findings = dict(_part(content, "result") or content)
-    rows = findings.get("rows")
-    if stage == "samples" and isinstance(rows, list):
-        known = [row for row in rows if isinstance(row, dict) and row.get("input") in SAMPLES]
-        first = min((row.get("seed", 0) for row in known), default=0)
-        findings["rows"] = [
-            row | {"input": SAMPLES[row["input"]]} for row in known if row.get("seed", 0) == first
-        ]
+    if stage in SEEDED:
+        rows = findings.pop("rows", [])
+        try:
+            findings["rows"] = over_seeds(rows)
+        except InputError as error:
+            msg = f"{name}: {error}"
+            raise InputError(msg) from None
+        except FORM:
+            pass
     commit = _part(content, "provenance").get("commit")
     said = (
         _part(each, part, "corpora") for each in (content, run) for part in ("settings", "result")
@@ -85,6 +93,49 @@ def _record(name: str, contents: Mapping[str, Row]) -> Record:
         corpora=next(filter(None, said), {}),
         content=findings,
     )
+
+
+def over_seeds(rows: Sequence[Row]) -> list[Row]:
+    """Average rows over trainings, `seeds` of them, for each input and beam size.
+
+    Scores and gains have intervals that know of items and of seeds: the half widths of the two,
+    which are independent, add in squares. Inputs are called as in `scores`. Raises InputError for
+    one that is not known, so that none is left out in silence.
+    """
+    cells: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        name = str(row["input"])
+        if name in BESIDE:
+            continue
+        if not name.startswith(("pictures ", "songs: ")):
+            if name not in SAMPLES:
+                msg = (
+                    f"input: expected pictures, songs, or one of {', '.join((*SAMPLES, *BESIDE))}, "
+                )
+                msg += f"got {name!r}; say in songtitle.paper.records what it is"
+                raise InputError(msg)
+            name = SAMPLES[name]
+        cells.setdefault((name, int(row["beam_size"])), []).append(row)
+    found: list[Row] = []
+    for (name, size), cell in cells.items():
+        merged: dict[str, Any] = dict(cell[0]) | {
+            "input": name,
+            "beam_size": size,
+            "seeds": len(cell),
+        }
+        if name.startswith("pictures "):
+            merged["tile_size"] = int(name.split("×")[-1])
+        for value, low, high in (("score", "low", "high"), ("gain", "gain_low", "gain_high")):
+            if len(cell) > 1:
+                each = np.array([row[value] for row in cell])
+                middle, upper = each.mean(), replicate_interval(each)[1]
+                items = np.mean([row[high] - row[low] for row in cell]) / 2
+                half = math.hypot(upper - middle, items)
+                merged |= {value: middle, low: middle - half, high: middle + half}
+        if len(cell) > 1:
+            merged["chance"] = np.mean([row["chance"] for row in cell])
+        found.append(merged)
+    return found
 
 
 def _part(content: Row, *names: str) -> Row:
