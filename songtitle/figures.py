@@ -443,12 +443,14 @@ def name_rows(ax: Axes, names: Sequence[str], xlabel: str, **text: Any) -> None:
 
 
 def legend_below(
-    ax: Axes, drawn_on: Axes | None = None, *, drop: float = 0.16, ncols: int = 3
+    ax: Axes, drawn_on: Axes | None = None, *, drop: float = 0.16, ncols: int | None = None
 ) -> None:
     """Put a legend under the frame, of its own curves or those of another axis; chance comes last.
 
-    Six curves leave no free corner within the frame. `drop` is in heights of the axis.
+    Six curves leave no free corner within the frame. `drop` is in heights of the axis. In three
+    columns, unless said; in two where the axis has a neighbour, whose legend they would run into.
     """
+    ncols = ncols or (3 if ax.get_position().width > 0.5 else 2)
     labelled = list(zip(*(drawn_on or ax).get_legend_handles_labels(), strict=True))
     labelled.sort(key=lambda pair: pair[1] == CHANCE)
     place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -drop)}

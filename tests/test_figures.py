@@ -924,3 +924,14 @@ def test_panels_of_settings_share_one_scale_and_tell_their_sizes():
     assert "A: 8 bins by 30 frames" in alt
     assert "C: 4 bins by 15 frames" in alt
     figure.canvas.draw()
+
+
+def test_legends_of_panels_side_by_side_do_not_run_into_each_other():
+    names = ["songs: timbre", "songs: spectrogram", "pictures 256×256"]
+    rows = [(name, kept, 0.2, 0.1, 0.3, 0.15) for name in names for kept in (1, 2, 3)]
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4))
+    for ax in axes:
+        plots.score_by_prefix(table("input kept score low high chance", rows), ax=ax)
+    figure.canvas.draw()
+    left, right = (ax.get_legend().get_window_extent() for ax in axes)
+    assert left.x1 < right.x0
