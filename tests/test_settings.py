@@ -501,7 +501,7 @@ TRAINED = {"training", "hypotheses", "scores", "similarity", "likeness", "compar
 TRAINED |= {"gallery_songs", "blind_training", "controls", "self_retrieval", "differences"}
 TRAINED |= {"lengths", "readings", "replicates", "switch", "switchboard", "branches"}
 SEARCHED = TRAINED - {"training", "similarity", "likeness", "blind_training"}
-SEARCHED -= {"self_retrieval", "replicates"}
+SEARCHED -= {"self_retrieval"}
 HEARD = TRAINED - {"training", "comparison", "blind_training"} | {"song_features", "switch_songs"}
 EXACTLY = {
     "spectrogram.hop_length": HEARD,
