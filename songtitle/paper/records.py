@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from songtitle.config import Input
 from songtitle.errors import InputError
 from songtitle.metrics.chance import replicate_interval
 from songtitle.paper.ledger import Numbers, Real, compare, written
+from songtitle.schema import refuse
 
 Z = 2.576  # 99 % of a normal distribution lies within
 
@@ -76,10 +78,9 @@ def _record(name: str, contents: Mapping[str, Row]) -> Record:
     if stage in SEEDED:
         rows = findings.pop("rows", [])
         try:
-            findings["rows"] = over_seeds(rows)
-        except InputError as error:
-            msg = f"{name}: {error}"
-            raise InputError(msg) from None
+            findings["rows"] = over_seeds(name, rows)
+        except InputError:
+            raise
         except FORM:
             pass
     commit = _part(content, "provenance").get("commit")
@@ -95,47 +96,43 @@ def _record(name: str, contents: Mapping[str, Row]) -> Record:
     )
 
 
-def over_seeds(rows: Sequence[Row]) -> list[Row]:
+def over_seeds(about: str, rows: Sequence[Row]) -> list[Row]:
     """Average rows over trainings, `seeds` of them, for each input and beam size.
 
-    Scores and gains have intervals that know of items and of seeds: the half widths of the two,
-    which are independent, add in squares. Inputs are called as in `scores`. Raises InputError for
-    one that is not known, so that none is left out in silence.
+    Inputs are called as in `scores`. Raises InputError, which begins with `about`, for one that is
+    not known, so that none is left out in silence.
     """
-    cells: dict[tuple[str, int], list[Row]] = {}
+    cells: dict[tuple[Input, int], list[Row]] = {}
     for row in rows:
-        name = str(row["input"])
-        if name in BESIDE:
-            continue
-        if not name.startswith(("pictures ", "songs: ")):
-            if name not in SAMPLES:
-                msg = (
-                    f"input: expected pictures, songs, or one of {', '.join((*SAMPLES, *BESIDE))}, "
-                )
-                msg += f"got {name!r}; say in songtitle.paper.records what it is"
-                raise InputError(msg)
-            name = SAMPLES[name]
-        cells.setdefault((name, int(row["beam_size"])), []).append(row)
-    found: list[Row] = []
-    for (name, size), cell in cells.items():
-        merged: dict[str, Any] = dict(cell[0]) | {
-            "input": name,
-            "beam_size": size,
-            "seeds": len(cell),
-        }
-        if name.startswith("pictures "):
-            merged["tile_size"] = int(name.split("×")[-1])
-        for value, low, high in (("score", "low", "high"), ("gain", "gain_low", "gain_high")):
-            if len(cell) > 1:
-                each = np.array([row[value] for row in cell])
-                middle, upper = each.mean(), replicate_interval(each)[1]
-                items = np.mean([row[high] - row[low] for row in cell]) / 2
-                half = math.hypot(upper - middle, items)
-                merged |= {value: middle, low: middle - half, high: middle + half}
-        if len(cell) > 1:
-            merged["chance"] = np.mean([row["chance"] for row in cell])
-        found.append(merged)
-    return found
+        if row["input"] not in BESIDE:
+            cells.setdefault((_input(about, row["input"]), int(row["beam_size"])), []).append(row)
+    return [
+        _averaged(cell)
+        | {"input": str(of), "tile_size": of.tile, "beam_size": size, "seeds": len(cell)}
+        for (of, size), cell in cells.items()
+    ]
+
+
+def _input(about: str, name: str) -> Input:
+    try:
+        return Input.of(SAMPLES.get(name, name))
+    except InputError:
+        known = f"pictures, songs, or one of {', '.join((*SAMPLES, *BESIDE))}"
+        refuse(f"{about}: input", known, repr(name), "say in songtitle.paper.records what it is")
+
+
+def _averaged(rows: Sequence[Row]) -> dict[str, Any]:
+    """Average scores and gains, with intervals that know of items and of seeds: the half widths of
+    the two, which are independent, add in squares."""
+    found = dict(rows[0])
+    if len(rows) == 1:
+        return found
+    for value, low, high in (("score", "low", "high"), ("gain", "gain_low", "gain_high")):
+        each = np.array([row[value] for row in rows])
+        middle, upper = each.mean(), replicate_interval(each)[1]
+        half = math.hypot(upper - middle, np.mean([row[high] - row[low] for row in rows]) / 2)
+        found |= {value: middle, low: middle - half, high: middle + half}
+    return found | {"chance": np.mean([row["chance"] for row in rows])}
 
 
 def _part(content: Row, *names: str) -> Row:
