@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -181,21 +181,24 @@ class ShardStream:
                 raise InputError(msg)
             return found
 
-        def plan() -> Iterator[list[tuple[Path, Example]]]:
-            for batch in places:
-                yield [(self.paths[n], examples(n)[row]) for n, row in map(order.at, batch)]
+        def plan() -> Iterator[list[tuple[Path, Example]] | InputError]:
+            try:
+                for batch in places:
+                    yield [(self.paths[n], examples(n)[row]) for n, row in map(order.at, batch)]
+            except InputError as error:  # raised here, workers would be there and have no owner
+                yield error
 
         loader: Any = DataLoader(
             _Pictures(self.encode, self.view, self.seed, epoch),
-            batch_sampler=plan(),
+            batch_sampler=cast(Any, plan()),
             collate_fn=_as_it_is,
             num_workers=self.workers,
             worker_init_fn=_deaf if self.workers else None,
             # It draws a seed for each pass: not from the generator that dropout draws from.
             generator=torch.Generator(),
         )
-        with deaths_told():
-            for loaded in loader:
+        with deaths_told(), _ended(iter(loader)) as loadeds:
+            for loaded in loadeds:
                 if isinstance(loaded, InputError):
                     raise loaded
                 pictures, captions, faults = loaded
@@ -242,14 +245,33 @@ def deaths_told() -> Iterator[None]:
         raise InputError(msg) from error
 
 
+@contextlib.contextmanager
+def _ended(batches: Any) -> Iterator[Any]:
+    """Leave no worker behind, however the reading ends.
+
+    An error would keep `batches` alive as long as its own traceback is held; and what ends workers
+    then is a SIGTERM, to which they are deaf: a program would wait for them at its end, for ever.
+    """
+    try:
+        yield batches
+    finally:
+        if workers := getattr(batches, "_workers", ()):
+            batches._shutdown_workers()
+        for worker in workers:
+            worker.kill()
+            worker.join()
+
+
 class _Pictures(Dataset[Any]):
     """What runs in the workers. Errors come back as values: raised there, they carry a stack."""
 
     def __init__(self, encode: Encode, view: View, seed: int, epoch: str) -> None:
         self.encode, self.view, self.seed, self.epoch = encode, view, seed, epoch
 
-    def __getitems__(self, asked: list[tuple[Path, Example]]) -> Any:
+    def __getitems__(self, asked: list[tuple[Path, Example]] | InputError) -> Any:
         """Pictures, ids of captions, and (shard, kind, detail) of what cannot be read."""
+        if isinstance(asked, InputError):
+            return asked
         pictures: list[Tensor] = []
         captions: list[list[int]] = []
         faults: list[tuple[Path, str, str]] = []
