@@ -28,12 +28,16 @@ from songtitle import figures, fmt, tables
 from songtitle.experiment import corpora, paper_corpora
 from songtitle.paper import printed
 from songtitle.studies import corpora as study
+from songtitle.studies import in_short
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, words = corpora.corpora(config), corpora.vocabulary(config)
 answers = paper_corpora.answers()
 tables.made_by([record, words], config)
+
+# %% tags=["hide-input"]
+in_short.corpora(record, words)
 
 # %% [markdown]
 # ## What stands in for what

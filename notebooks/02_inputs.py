@@ -30,12 +30,16 @@ from songtitle import config as presets
 from songtitle import figures, pictures, sound, tables, timbre
 from songtitle.experiment import corpora, inputs
 from songtitle.paper import printed
+from songtitle.studies import in_short
 from songtitle.studies import inputs as study
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = corpora.clips(config)
 tables.made_by([record], config)
+
+# %% tags=["hide-input"]
+in_short.inputs(config)
 
 # %% [markdown]
 # ## A picture: one crop, many tiles
@@ -192,7 +196,8 @@ study.timbre_bars(of_library);
 # %% [markdown]
 # The numbers differ in size by orders of magnitude, while the decoder was trained on inputs of
 # unit scale. The paper mentions no scaling; this run brings each number to one size over the test
-# songs ({term}`standardise`; the switch is `standardise_timbre`). {doc}`12_switchboard` throws it.
+# songs ({term}`standardise`; the switch is `standardise_timbre`). {doc}`12_switchboard` throws it. No
+# title is used for that, but how one song is scaled depends on which others are tested with it.
 #
 # ## What it means
 #

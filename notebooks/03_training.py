@@ -36,6 +36,7 @@ from songtitle import cache, figures, tables
 from songtitle import config as presets
 from songtitle.experiment import corpora, learning, scoring
 from songtitle.experiment.inputs import picture_features
+from songtitle.studies import in_short
 from songtitle.studies import training as study
 
 figures.use_house_style()
@@ -46,6 +47,9 @@ record = learning.training(config)
 boxes = study.diagram(config, record)
 words = study.example_caption(config)
 tables.made_by([record], config)
+
+# %% tags=["hide-input"]
+in_short.training(record.result, study.unknown_share(config, record))
 
 # %% mystnb={"figure": {"caption": "Figure 1 of the paper, drawn from the model trained here: the picture enters the LSTM once, before the first word.", "name": "fig-1"}, "image": {"alt": "Diagram: a picture crop passes a frozen network and a trained projection into an LSTM unrolled over time, which reads the begin mark and the words of a caption and gives each next word."}} tags=["hide-input"]
 study.draw_captioner(boxes["picture"], words, decoder=boxes["decoder"][0]);

@@ -33,6 +33,7 @@ from songtitle import figures, tables
 from songtitle.experiment import controls, inputs, learning, scoring
 from songtitle.paper import printed
 from songtitle.studies import gallery
+from songtitle.studies import in_short
 from songtitle.studies import search as study
 
 figures.use_house_style()
@@ -41,6 +42,9 @@ config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record, pairs = scoring.scores(config), controls.differences(config)
 scores = scoring.score_table(config)
 tables.made_by([record, pairs], config)
+
+# %% tags=["hide-input"]
+in_short.search(record.result["rows"])
 
 # %% [markdown]
 # ## Greedy search, word by word

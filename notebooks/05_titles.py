@@ -34,6 +34,7 @@ from songtitle import config as presets
 from songtitle import figures, fmt, tables
 from songtitle.experiment import corpora, naming, paper_corpora, scoring
 from songtitle.paper import printed
+from songtitle.studies import in_short
 from songtitle.studies import search as study
 
 figures.use_house_style()
@@ -43,6 +44,9 @@ record = scoring.scores(config)
 scores = scoring.score_table(config)
 titles = {name: study.titles_said(config, name, beam_size) for name in map(str, presets.SONGS)}
 tables.made_by([record], config)
+
+# %% tags=["hide-input"]
+in_short.titles(titles)
 
 # %% tags=["hide-input"]
 songs = json.loads(corpora.clips(config).file("songs.json").read_text("utf-8"))

@@ -30,6 +30,7 @@ from myst_nb import glue
 from songtitle import config as presets
 from songtitle import figures, tables
 from songtitle.experiment import inputs, learning, similarity
+from songtitle.studies import in_short
 from songtitle.studies import similarity as study
 
 figures.use_house_style()
@@ -38,6 +39,9 @@ record = similarity.similarity(config)
 likeness = similarity.likeness(config)
 grid = similarity.map_grid(config, map_items)
 tables.made_by([record, likeness, grid], config)
+
+# %% tags=["hide-input"]
+in_short.similarity(likeness)
 
 # %% [markdown]
 # ## The paper's two maps

@@ -26,10 +26,14 @@ from myst_nb import glue
 from songtitle import figures, tables
 from songtitle.experiment import paper_corpora
 from songtitle.studies import corpora as study
+from songtitle.studies import in_short
 
 figures.use_house_style()
 answers = paper_corpora.answers()
 study.census_note(answers)
+
+# %% tags=["hide-input"]
+in_short.paper_corpora(answers)
 
 # %% tags=["hide-input"]
 tables.Table(
@@ -99,8 +103,7 @@ display(
 #
 # If the paper joined row by row, its Million Song scores are an accidental {term}`control`:
 # timbre of one song, title of another. Nothing in the paper says which join was made, so this
-# stays a question. That its two sources score alike, one joined this way and one by track id, is
-# what the question would predict.
+# stays a question. {doc}`13_samples` puts it to a test.
 #
 # ## Which titles are left after cleaning?
 #

@@ -20,11 +20,15 @@ preset: str = "quick"  # any will do: nothing is measured here, the page shows w
 import pandas as pd
 
 from songtitle import figures, tables
+from songtitle.studies import in_short
 from songtitle.studies import software as study
 
 figures.use_house_style()
 found = study.benchmarks()
 study.speed_note(found)
+
+# %% tags=["hide-input"]
+in_short.speed(found)
 
 # %% mystnb={"figure": {"caption": "Every measured ratio that has a bound, relative to that bound.", "name": "fig-speed"}, "image": {"alt": "One dot for each bounded ratio, relative to its bound at one; dots on the left of the line meet their bound, dots on the right miss it."}} tags=["hide-input"]
 study.ratio_bars(pd.json_normalize(found, "rows", ["subject"]));

@@ -31,6 +31,7 @@ from songtitle import config as presets
 from songtitle.experiment import controls, corpora, naming
 from songtitle.metrics import bleu
 from songtitle.studies import controls as study
+from songtitle.studies import in_short
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -38,6 +39,9 @@ record, ranks = controls.controls(config), controls.self_retrieval(config)
 pairs = controls.differences(config)
 seeds = cache.published(controls.replicates, config, again=again)
 tables.made_by([record, ranks, pairs, seeds], config)
+
+# %% tags=["hide-input"]
+in_short.controls(record)
 
 # %% [markdown]
 # ## What each control takes away

@@ -32,6 +32,7 @@ from myst_nb import glue
 from songtitle import cache, figures, tables
 from songtitle import config as presets
 from songtitle.experiment import switchboard
+from songtitle.studies import in_short
 from songtitle.studies import switchboard as study
 
 figures.use_house_style()
@@ -39,6 +40,9 @@ changes = {"switches": switches, "switch_songs": switch_songs}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 board = cache.published(switchboard.switchboard, config, again=again)
 tables.made_by([board], config)
+
+# %% tags=["hide-input"]
+in_short.switchboard(study.switched(board))
 
 # %% [markdown]
 # ## What the paper leaves open

@@ -28,12 +28,16 @@ from myst_nb import glue
 from songtitle import cache, figures, tables
 from songtitle import config as presets
 from songtitle.experiment import samples, scoring
+from songtitle.studies import in_short
 from songtitle.studies import samples as study
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = cache.published(samples.samples, presets.preset("samples"), again=again)
 study.samples_note(record)
+
+# %% tags=["hide-input"]
+in_short.samples(record)
 
 # %% [markdown]
 # ## Table 4 on real samples

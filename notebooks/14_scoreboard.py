@@ -23,11 +23,15 @@ from myst_nb import glue
 
 from songtitle import cache, figures
 from songtitle.paper import judging
+from songtitle.studies import in_short
 from songtitle.studies import scoreboard as study
 
 figures.use_house_style()
 found = judging.verdicts(cache.results())
 study.scoreboard_note(found)
+
+# %% tags=["hide-input"]
+in_short.scoreboard(each.verdict for each in found if each.kind != "inconsistency")
 
 # %% [markdown]
 # ## Four verdicts

@@ -26,12 +26,16 @@ from songtitle import config as presets
 from songtitle import figures, tables
 from songtitle.experiment import gallery, scoring
 from songtitle.studies import gallery as study
+from songtitle.studies import in_short
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, scores = gallery.gallery_songs(config), scoring.score_table(config)
 tree = gallery.branches(config, record.result["songs"][0]["place"])
 tables.made_by([record, tree], config)
+
+# %% tags=["hide-input"]
+in_short.gallery(record)
 
 # %% [markdown]
 # ## What does guessing get?

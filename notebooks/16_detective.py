@@ -27,12 +27,16 @@ from songtitle import config as presets
 from songtitle import figures, tables
 from songtitle.experiment import corpora
 from songtitle.paper import printed
+from songtitle.studies import in_short
 from songtitle.studies import inputs as study
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record = corpora.clips(config)
 tables.made_by([record], config)
+
+# %% tags=["hide-input"]
+in_short.detective()
 
 # %% [markdown]
 # ## What the paper says

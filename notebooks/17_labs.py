@@ -40,6 +40,7 @@ from songtitle import config as presets
 from songtitle import figures, tables
 from songtitle.experiment import learning
 from songtitle.experiment.labs import LABS, lab
+from songtitle.studies import in_short
 from songtitle.studies import switchboard as study
 
 figures.use_house_style()
@@ -47,6 +48,9 @@ config = presets.preset(preset, settings, seed=seed, device=device)
 thrown = [break_tokens, break_batch_norm, break_length, break_join, break_scale]
 labs = [lab(config, name) for name, on in zip(LABS, thrown) if on]
 tables.made_by(labs or [learning.training(config)], config)
+
+# %% tags=["hide-input"]
+in_short.labs(study.lab_frame(labs).to_dict("records") if labs else [])
 
 # %% [markdown]
 # ## Before and after

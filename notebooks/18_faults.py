@@ -23,11 +23,15 @@ import pandas as pd
 from myst_nb import glue
 
 from songtitle import figures, tables
+from songtitle.studies import in_short
 from songtitle.studies import software as study
 
 figures.use_house_style()
 found = study.faults()
 study.fault_note(found)
+
+# %% tags=["hide-input"]
+in_short.faults(found)
 
 # %% mystnb={"figure": {"caption": "Times that faults were planted, by group.", "name": "fig-faults"}, "image": {"alt": "One row for each group of faults on a logarithmic axis: a hollow dot for how often each fault was planted and a full one for the group; a square marks a group in which something was lost."}} tags=["hide-input"]
 study.fault_dots(pd.DataFrame(found["rows"]));

@@ -62,6 +62,8 @@ class SpectrogramConfig(Checked):
     """The window that each frame is multiplied by."""
     top_db: Above0 = 80.0
     """Floor of the spectrogram, dB below the loudest bin."""
+    inverted: bool = False
+    """Whether the network sees loud as black on white, as most drawings are, or white on black."""
     channel: Channel = "mean"
     """How stereo becomes mono: the mean of all channels, or one of them."""
 

@@ -96,9 +96,11 @@ def tile_to_width(
 def fit_standardiser(
     timbre: Float[Tensor, "items numbers"],
 ) -> tuple[Float[Tensor, " numbers"], Float[Tensor, " numbers"]]:
-    """Find mean and standard deviation (divided by `items`) of each column of the training songs.
+    """Find mean and standard deviation (divided by `items`) of each column of the songs given.
 
-    A column of equal values gets the deviation 1. Raises `InputError` without any item.
+    Here these are the test songs themselves: no song is trained on, and their titles stay out of
+    it, but how a song is scaled depends on which others are tested with it. A column of equal
+    values gets the deviation 1. Raises `InputError` without any item.
     """
     if not len(timbre):
         msg = "timbre: expected at least one song to standardise by, got none; add songs"

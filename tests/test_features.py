@@ -15,7 +15,7 @@ from torch.nn.functional import cosine_similarity
 
 from songtitle.config import PRESETS, ModelConfig
 from songtitle.errors import InputError
-from songtitle.experiment.inputs import _memories, encoder_settings
+from songtitle.experiment.inputs import _memories, clip_picture, encoder_settings
 from songtitle.model import features
 from songtitle.model.encoder import build_backbone
 from songtitle.model.features import (
@@ -40,6 +40,20 @@ def backbone():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return build_backbone("resnet18", "none", memory="map")
+
+
+# --- what the network is shown of a song
+
+
+@pytest.mark.parametrize("fit", ["crop", "whole"])
+def test_inverted_a_song_is_black_on_white_and_its_silence_white(fit):
+    config = replace(QUICK, spectrogram_fit=fit, clip_seconds=6.0)
+    time = torch.arange(40_000) / config.spectrogram.sample_rate  # shorter than a clip
+    wave = torch.sin(2 * torch.pi * 440 * time)
+    inverted = replace(config, spectrogram=replace(config.spectrogram, inverted=True))
+    plain = clip_picture(wave, "a.mp3", config)
+    torch.testing.assert_close(clip_picture(wave, "a.mp3", inverted), 1 - plain)
+    assert plain.min() == 0  # silence, which is white in the other
 
 
 # --- the network, faster

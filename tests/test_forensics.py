@@ -17,8 +17,15 @@ from songtitle.corpora import manifest
 from songtitle.errors import InputError
 from songtitle.experiment import forensics, paper_corpora, scoring
 from songtitle.experiment.forensics import by_luck, distances, left_out, one_number
-from songtitle.experiment.random_captions import content_free_rows, of_samples, random_pairs
+from songtitle.experiment.random_captions import (
+    constant_for,
+    constant_rows,
+    content_free_rows,
+    of_samples,
+    random_pairs,
+)
 from songtitle.metrics.bleu import DEFINITIONS, score
+from songtitle.metrics.chance import best_constant
 from songtitle.metrics.pairs import CHOICES, LENGTHS, chosen, chosen_pair_scores, mean_bleu, pair_up
 from songtitle.studies import forensics as study
 
@@ -111,6 +118,63 @@ def test_equal_captions_are_drawn_once_so_that_no_copy_passes_for_another():
 def test_one_draw_or_one_caption_is_refused_by_name(captions, draws, what):
     with pytest.raises(InputError, match=f"{what}: expected at least two"):
         list(content_free_rows(captions, {"msd": made_up(3, 1)}, draws=draws, seed=0))
+
+
+def planted_constants(mean, spread, against="msd", definition="nltk_3_2_5"):
+    """What a record has that holds one constant."""
+    row = {"against": against, "definition": definition, "wording": "as written", "text": "the of"}
+    found = {"constants": [row | {"mean": mean, "spread": spread}]}
+    return cache.Record("content_free", "key", {}, {}, {}, found, {}, {}, cache.OWN)
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "reached"),
+    [(0.20, 0.01, 0), (0.249, 0.009, 1), (0.99, 0.0, 5), (0.257, 0.0, 0), (0.2581, 0.0, 1)],
+)
+def test_the_paper_s_cells_within_reach_of_a_constant_are_counted_and_said(mean, spread, reached):
+    found = study.constants(planted_constants(mean, spread), None)
+    assert found["reached"].item() == reached  # the paper's greedy cell for Million Song is 25.8
+    said = study.within_reach(found)
+    assert ("some cells of songs are within reach" in said) == (reached > 0)
+    assert ("no cell of songs is within reach" in said) == (reached == 0)
+
+
+def test_letters_are_no_words_and_a_record_without_constants_says_so():
+    found = study.constants(planted_constants(0.9, 0.0, definition="letters"), None)
+    assert "is not told" in study.within_reach(found)
+    found = study.constants(planted_constants(0.1, 0.0), planted_constants(0.9, 0.0, "fma"))
+    assert found["titles"].tolist() == ["FMA titles, as written"]  # real titles go first
+
+
+@pytest.mark.parametrize("name", ["precision", "bleu1", "letters"])
+def test_the_constant_of_a_definition_of_single_words_is_the_best_there_is(name):
+    texts, definition = made_up(23, 3, words=7), DEFINITIONS[name]
+    units = [list(" ".join(words)) if name == "letters" else words for words in texts]
+    said = constant_for(units, definition)
+    best = best_constant(units, words_at_most=len(said), brevity=definition.brevity)
+    assert sorted(said) == sorted(best)
+
+
+def test_a_constant_by_nltk_s_weights_scores_more_than_any_of_one_or_two_words():
+    texts, definition = made_up(31, 5, words=9), DEFINITIONS["nltk_3_2_5"]
+    known = sorted({word for words in texts for word in words})
+    references = [[words] for words in texts]
+
+    def worth(said):
+        return score([said] * len(texts), references, definition).score
+
+    short = [[first, *rest] for first in known for rest in ([], *([word] for word in known))]
+    assert worth(constant_for(texts, definition)) >= max(map(worth, short))
+
+
+def test_a_constant_is_judged_on_titles_that_did_not_choose_it():
+    # Every title is a word of its own: what was chosen on one half is not found in the other.
+    titles = {"msd": [[f"word{i}"] for i in range(40)]}
+    rows = list(constant_rows(titles, seed=0))
+    assert {row["definition"] for row in rows} == set(DEFINITIONS)
+    assert all(row["mean"] == 0 for row in rows if "letters" not in row["definition"])
+    with pytest.raises(InputError, match="msd: expected at least two titles"):
+        list(constant_rows({"msd": [["one"]]}, seed=0))
 
 
 # -- ways ----------------------------------------------------------------------------------------
@@ -251,8 +315,8 @@ def test_a_tiny_run_measures_every_way_and_the_note_follows_the_numbers(
         result["one_number"]["all"]["all"] = flat
         assert said in study.forensic_note(record, here, None).text
     for value, said in ((0.0, "no cell of songs is within"), (0.9, "some cells of songs are")):
-        for row in here.result["scores"]:
-            row["mean"] = value
+        for row in here.result["constants"]:
+            row["mean"], row["spread"] = value, 0.0
         assert said in study.forensic_note(record, here, None).text
 
 
@@ -317,3 +381,9 @@ def test_real_captions_score_by_chance_what_one_draw_had_shown(real_data):
     assert hill[0] < hill[2] < hill[1]
     climb = [found["as written", "captions", n, "letters"]["mean"] for n in (*range(1, 11),)]
     assert climb == sorted(climb)
+    constants = {
+        (row["wording"], row["against"], row["definition"]): row for row in result["constants"]
+    }
+    # Other code, another search and halves: 24.4 by NLTK 3.2.5 for Million Song titles as written.
+    row = constants["as written", "msd", "nltk_3_2_5"]
+    assert abs(row["mean"] - 0.244) < 3 * row["spread"]

@@ -52,6 +52,7 @@ OTHERS = {
     "spectrogram.bins": 128,
     "spectrogram.window": "hamming",
     "spectrogram.top_db": 60,
+    "spectrogram.inverted": True,
     "spectrogram.channel": "left",
     "spectrogram_fit": "whole",
     "standardise_timbre": False,

@@ -167,7 +167,7 @@ def test_standardised_columns_have_mean_0_and_deviation_1():
     torch.testing.assert_close(scaled.std(0, correction=0), torch.ones(90))
 
 
-def test_other_songs_are_measured_by_the_training_songs_and_equal_values_become_0():
+def test_other_songs_are_measured_by_the_songs_given_and_equal_values_become_0():
     timbre = noise(37, 90)
     timbre[:, 41] = 0.1
     mean, std = fit_standardiser(timbre)

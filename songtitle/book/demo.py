@@ -279,8 +279,10 @@ def facts(config: ExperimentConfig, vocabulary: Vocabulary, *, home: Path) -> di
     (row,) = [row for row in rows if row["beam_size"] == nearest]
     five = [item[0] for item in read_json(found.file("hypotheses.json"))]
     said = Counter(" ".join(words) for each in five for words, _ in each)
-    if config.spectrogram_fit != "crop":
+    if config.spectrogram_fit != "crop" or config.spectrogram.inverted:
         msg = f"demo: expected spectrograms cropped, got {config.spectrogram_fit!r}; export quick"
+        if config.spectrogram.inverted:
+            msg = "demo: expected spectrograms white on black, got inverted ones; export quick"
         raise InputError(msg)
     return {
         "preset": config.name,

@@ -131,8 +131,10 @@ def clip_picture(wave: Tensor, name: str, config: ExperimentConfig) -> Tensor:
     image = pad_to(image, config.crop, config.crop)  # silence after a clip that is too short
     if config.spectrogram_fit == "whole":
         frames = frame_count(round(config.clip_seconds * settings.sample_rate), settings)
-        return pad_to(image, config.crop, frames)[..., :frames]
-    return random_crop(image, config.crop, generator=generator_for(config.seed, name))
+        image = pad_to(image, config.crop, frames)[..., :frames]
+    else:
+        image = random_crop(image, config.crop, generator=generator_for(config.seed, name))
+    return 1 - image if settings.inverted else image
 
 
 def crop_of(path: Path, config: ExperimentConfig, frames: int) -> tuple[int, int]:

@@ -7,16 +7,27 @@ other captions, under every definition of BLEU. Whatever they score, no input is
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
+from scipy.sparse import csr_array
 
 from songtitle.corpora import fma, million_song
 from songtitle.corpora.captions import read_audiocaps, read_conceptual_captions
-from songtitle.errors import InputError
-from songtitle.metrics.bleu import DEFINITIONS, Unit, score, sentence_scores
+from songtitle.errors import InputError, expect
+from songtitle.metrics.bleu import (
+    DEFINITIONS,
+    Definition,
+    Unit,
+    bleu_of_counts,
+    numbered,
+    score,
+    sentence_scores,
+    units_of,
+)
 from songtitle.metrics.chance import best_constant, bootstrap_interval, replicate_interval
 from songtitle.metrics.pairs import LENGTHS, mean_bleu, pair_up
 from songtitle.rows import Faults
@@ -26,6 +37,8 @@ OTHERS = "captions"  # what captions stand against beside collections of titles
 WRITTEN, CLEANED = "as written", "cleaned"  # split at spaces in lower case, or by our rules
 DRAWS, SEED = 10, 0  # of captions for clips
 LONGEST = 15  # words of the one answer for every clip
+HALVES = 5  # ways to part titles into those that choose a constant and those that judge it
+MOST_UNITS = 40  # words or letters of that constant
 
 Words = Sequence[Sequence[str]]
 Trial = tuple[list[list[str]], list[list[list[str]]]]  # hypotheses, and the references of each
@@ -70,6 +83,76 @@ def content_free_rows(
                         row = {"against": against, "words": words, "definition": name}
                         row |= {"pairs": counts[1].shape[1], "mean": float(scores.mean())}
                         yield row | {"low": low, "high": high, "spread": float(scores.std(ddof=1))}
+
+
+def constant_rows(
+    titles: Mapping[str, Words], *, seed: int, pairs: int = 1_000
+) -> Iterator[dict[str, Any]]:
+    """BLEU in [0, 1] of one text said of every title, the best for each definition: chosen on a
+    random half of a collection and scored on `pairs` titles at most of the other, HALVES times.
+
+    Rows `against, definition, text` (of the first half), `pairs, mean, low, high`, the 95 %
+    interval of the mean, and `spread`, the SD of single draws. Raises InputError for fewer than two
+    titles.
+    """
+    generator = np.random.default_rng(seed)
+    for against, texts in titles.items():
+        expect(
+            len(texts) >= 2,
+            f"{against}: expected at least two titles, one to choose by and one to judge, got "
+            f"{len(texts)}; give more",
+        )
+        orders = [generator.permutation(len(texts)) for _ in range(HALVES)]
+        for name, definition in DEFINITIONS.items():
+            # Letters are words here: a constant of letters is no list of words.
+            counted = replace(definition, tokens="words")
+            units = [units_of(words, definition.tokens) for words in texts]
+            found = []
+            for order in orders:
+                half = len(order) // 2
+                said = constant_for([units[i] for i in order[:half]], definition)
+                judged = [[units[i]] for i in order[half : half + pairs]]
+                found.append((said, score([said] * len(judged), judged, counted).score))
+            scores = np.array([value for _, value in found])
+            low, high = replicate_interval(scores)
+            glue = "" if definition.tokens == "letters" else " "
+            row = {"against": against, "definition": name, "text": glue.join(found[0][0])}
+            row |= {"pairs": len(judged), "mean": float(scores.mean()), "low": low, "high": high}
+            yield row | {"spread": float(scores.std(ddof=1))}
+
+
+def constant_for(references: Words, definition: Definition) -> list[str]:
+    """The one answer, of MOST_UNITS units at most, that scores most over `references`, which are
+    lists of the definition's units.
+
+    At each length the unit that adds most is taken, one after another. Where a score is of single
+    words and their share, as BLEU-1 is, no other answer is better; with NLTK's weights it is an
+    estimate from below, since units are chosen as if no two of them stood in a row in a reference.
+    """
+    listed = [[*numbered(units)] for units in references]
+    places: dict[tuple[str, int], int] = {}
+    columns = [places.setdefault(unit, len(places)) for units in listed for unit in units]
+    wanted = np.array(list(map(len, listed)))
+    held = csr_array((np.ones(len(columns)), columns, np.cumsum([0, *wanted]))).T.tocsr()
+    first, each = replace(definition, weights=definition.weights[:1]), np.arange(len(listed))
+    best: tuple[float, list[int]] = (-1.0, [])
+    for length in range(1, min(MOST_UNITS, len(places)) + 1):
+        said, matches = np.full(len(listed), length), np.zeros(len(listed), dtype=int)
+        # worth[n, i]: what reference i gives where n units of so many are found in it
+        found = np.arange(length + 2)[:, None, None] + np.zeros((1, len(listed), 1))
+        worth = bleu_of_counts(first, np.minimum(found, length), said, wanted)
+        picked: list[int] = []
+        for _ in range(length):
+            added = held @ (worth[matches + 1, each] - worth[matches, each])
+            added[picked] = -np.inf
+            picked.append(int(added.argmax()))
+            start, end = held.indptr[picked[-1] :][:2]
+            matches[held.indices[start:end]] += 1
+        total = float(worth[matches, each].mean())
+        if total > best[0] * (1 + 1e-12):  # longer only where it scores more than by rounding
+            best = total, picked
+    names = [unit for unit, _ in places]
+    return [names[place] for place in best[1]]
 
 
 def random_pairs(
@@ -141,11 +224,14 @@ def _of_files(captions: Path, songs: Path, tracks: Iterable[str], faults: Faults
 def described(
     wordings: Mapping[str, Mapping[str, Words]], *, draws: int, seed: int
 ) -> dict[str, Any]:
-    """The rows of `content_free_rows` under each wording, and what they were drawn from.
+    """The rows of `content_free_rows` and of `constant_rows` under each wording, and what they were
+    drawn from.
 
     A wording has the "captions" and the collections of titles, as words.
     """
-    about, scores = {}, []
+    about: dict[str, Any] = {}
+    scores: list[dict[str, Any]] = []
+    constants: list[dict[str, Any]] = []
     for wording, texts in wordings.items():
         about[wording] = {
             name: {"texts": len(found), "mean_words": sum(map(len, found)) / len(found)}
@@ -154,8 +240,9 @@ def described(
         titles = {name: found for name, found in texts.items() if name != OTHERS}
         rows = content_free_rows(texts[OTHERS], titles, draws=draws, seed=seed)
         scores += [{"wording": wording} | row for row in rows]
-    first = next(iter(about.values()))
-    return {"rows": first[OTHERS]["texts"], "draws": draws, "texts": about, "scores": scores}
+        constants += [{"wording": wording} | row for row in constant_rows(titles, seed=seed)]
+    counts = {"rows": next(iter(about.values()))[OTHERS]["texts"], "draws": draws}
+    return counts | {"texts": about, "scores": scores, "constants": constants}
 
 
 def audio_references(test: Path, valid: Path, train: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from songtitle.fmt import points, span, write
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.metrics.pairs import CHOICES
 from songtitle.paper.printed import paper_table
-from songtitle.tables import Note
+from songtitle.tables import Note, plain, tabulate
 
 KEPT = {None: "whole", 4: "first 4 words"}  # words of a caption: all, and as a longish title has
 HERE_NAMES = dict(zip(AGAINST.values(), COLLECTIONS, strict=True)) | {OTHERS: "other captions"}
@@ -151,21 +151,86 @@ def forensic_note(record: Record, here: Record, real: Record | None) -> Note:
     return Note("A hypothesis, not a finding", text, kind="important")
 
 
+def constants(here: Record, real: Record | None) -> pd.DataFrame:
+    """Give the best constant of each definition for each kind of title, beside the paper's cells.
+
+    Columns `titles, definition, text, score, spread, words` (whether words are counted), `reached`
+    and `cells`: of so many cells that the paper prints, those that a thousand titles in forty let
+    the constant reach, which is two `spread` above `score`. Percent points. Of the real titles
+    where their record has constants, else of those here; without any rows where neither has.
+    """
+    rows = []
+    ours, theirs = (record.result.get("constants", []) if record else [] for record in (here, real))
+    names = REAL_NAMES if theirs else HERE_NAMES
+    for row in theirs or ours:
+        cells, reach = _beams(row["against"])[0], 100 * (row["mean"] + 2 * row["spread"])
+        rows.append(
+            {
+                "titles": f"{names[row['against']]}, {row['wording']}",
+                "definition": DEFINITIONS[row["definition"]].name,
+                "text": row["text"],
+                "score": 100 * row["mean"],
+                "spread": 100 * row["spread"],
+                "words": row["definition"] not in LETTERS,
+                "reached": sum(cell <= reach for cell in cells),
+                "cells": len(cells),
+                "lowest": min(cells),
+            }
+        )
+    columns = ["titles", "definition", "text", "score", "spread", "words", "reached", "cells"]
+    return pd.DataFrame(rows, columns=[*columns, "lowest"])
+
+
+def constants_table(here: Record, real: Record | None) -> pd.DataFrame:
+    """Tabulate `constants`: what is said of every title, its score, and the cells within reach."""
+    columns = {
+        "Titles": "titles",
+        "Definition": "definition",
+        "Said of every title": "text",
+        "Score": "{score:points.1x1} ± {spread:points.1x1}",
+        "Cells within reach": "{reached} of {cells}",
+    }
+    return tabulate(constants(here, real).to_dict("records"), columns)
+
+
+def within_reach(found: pd.DataFrame) -> str:
+    """Say whether, by words, an answer that hears nothing reaches cells of songs that the paper
+    prints; `found` is what `constants` gives."""
+    words = found[found["words"]]
+    if words.empty:
+        return (
+            "No constant is in these records, so whether one reaches the paper's cells is not told."
+        )
+    best = words.loc[(words["score"] + 2 * words["spread"] - words["lowest"]).idxmax()]
+    said = {
+        "count": int((words["reached"] > 0).sum()),
+        "of": len(words),
+        "text": plain(best["text"]),
+    } | best.drop("text").to_dict()
+    verdict = "no cell of songs is within reach of an answer that hears nothing. The nearest comes"
+    if said["count"]:
+        verdict = "some cells of songs are within reach of an answer that hears nothing. It comes"
+    return write(
+        f"By words, {verdict} under “{{definition}}”: “{{text}}”, chosen on one half of the titles "
+        "({titles}) and said of every one in the other half, scores {score:points.1x1} ± "
+        "{spread:points.1x1} (SD of a test of that size), where the lowest cell that the paper "
+        "prints is {lowest:.1f}. Of {of} pairs of a definition and a kind of title {count} have a "
+        "cell within reach.",
+        said,
+    )
+
+
 def _by_chance(here: Record, real: Record | None) -> list[str]:
-    """Say what random captions reach by words and by letters, beside the paper's cells."""
+    """Say what answers without sound reach by words and by letters, beside the paper's cells."""
     sources = {source: pd.DataFrame(rows) for source, _, rows in _sources(here, real)}
     titles = pd.concat(sources.values())
     titles = titles[titles["against"] != OTHERS]
     by_words = titles.loc[~titles["definition"].isin(LETTERS), "mean"].max()
     by_letters = titles.loc[titles["definition"] == "letters", "mean"].max()
-    lowest = min(min(values) for row in AGAINST.values() for values in _beams(row))
-    verdict = "so by words some cells of songs are within reach of chance"
-    if 100 * by_words < lowest:
-        verdict = "so no cell of songs is within reach of chance by words"
     said = [
-        f"By words, whichever definition, captions that have nothing to do with a title reach at "
-        f"most {points(by_words)} points against it, whole or cut; the lowest score that the paper "
-        f"prints for songs is {lowest:.1f}, {verdict}."
+        within_reach(constants(here, real)),
+        f"Captions drawn at random reach at most {points(by_words)} points against titles by "
+        "words, whichever definition, whole or cut.",
     ]
     for source, rows in sources.items():
         whole = rows[rows["words"].isna() & (rows["definition"] == "letters")]

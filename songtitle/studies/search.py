@@ -1,6 +1,7 @@
 """Pages 4, 5 and 10, the scores: Table 4 with chance, Table 5, what a beam costs, and length."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,9 @@ from songtitle.studies.corpora import Answers, need
 from songtitle.tables import LEVEL, Note, definition_note, plain
 
 BEAM = "beam size (hypotheses kept)"
+PAPER_ROWS = {"msd": "Million Song", "fma": "FMA"} | {
+    f"cc{side}": f"that of {side} × {side} pixels" for side in (32, 64, 128, 256)
+}
 
 
 def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataFrame:
@@ -260,6 +264,26 @@ def steps_explained(record: Record) -> dict[str, str]:
     counts |= {"neither": said.count("neither alone"), "steps": len(said)}
     counts |= {"changed": len(said) - said.count("no change")}
     return {name: str(count) for name, count in counts.items()}
+
+
+def shapes_of_the_paper(table: pd.DataFrame | None = None) -> str:
+    """Say which curves of the paper's Table 4 rise to their best beam and fall at every step after.
+
+    `table` is one like `paper_table(4)`, whose row names and beam sizes it takes.
+    """
+    table = paper_table(4) if table is None else table
+    curves = table[[column for column in table if isinstance(column, int)]].astype(float)
+    best = curves.idxmax(axis=1)
+    tops = [f"{count} at k = {k}" for k, count in best.value_counts(sort=False).items()]
+    again = [
+        f"{PAPER_ROWS.get(str(row), str(row))} rises again at k = {column}"
+        for row, values in curves.iterrows()
+        for before, column in pairwise(curves.columns)
+        if before >= best[row] and values[column] > values[before]
+    ]
+    said = f"Of the paper's {len(curves)} curves {' and '.join(tops)} "
+    said += "has its highest score" if len(curves) == 1 else "have their highest score"
+    return f"{said}, and {'; '.join(again) or 'none rises again'} beyond."
 
 
 def holds_nothing(row: Any, part: str) -> bool:

@@ -314,11 +314,11 @@ def lab_note(records: Sequence[Record]) -> Note:
     ways = ("rises", "falls", "stays within its interval")
     parts = [f"Mistakes made: {len(records)}, on {len(rows)} inputs in all."]
     for measure, meaning in (("score", "The score"), ("gain", "The gain over chance")):
-        found = [_way(row, measure) for row in rows]
+        found = [lab_way(row, measure) for row in rows]
         parts.append(f"{meaning} {', '.join(f'{way} in {found.count(way)}' for way in ways)}.")
-    risen = [row for row in rows if _way(row, "score") == "rises"]
+    risen = [row for row in rows if lab_way(row, "score") == "rises"]
     if risen:
-        free = sum(_way(row, "gain") != "rises" for row in risen)
+        free = sum(lab_way(row, "gain") != "rises" for row in risen)
         most = max(risen, key=lambda row: row["score_change"])
         parts.append(
             f"The largest rise is that of “{NAMES[most['lab']]}” on {most['input']}: "
@@ -335,7 +335,7 @@ def lab_note(records: Sequence[Record]) -> Note:
     return Note("Does it pay to be wrong?", " ".join(parts))
 
 
-def _way(row: dict[str, Any], measure: str) -> str:
+def lab_way(row: dict[str, Any], measure: str) -> str:
     """Say which way a measure goes, by the interval of its change."""
     if row[f"{measure}_change_low"] > 0:
         return "rises"
@@ -351,7 +351,7 @@ def lab_sentence(record: Record) -> str:
     )
     said = []
     for row in lab_frame([record]).to_dict("records"):
-        ways = {f"{measure}_way": _way(row, measure) for measure in ("score", "gain")}
+        ways = {f"{measure}_way": lab_way(row, measure) for measure in ("score", "gain")}
         name = f"{row['input'][0].upper()}{row['input'][1:]}"
         said.append(write(text, row | ways | {"name": name}))
     return " ".join(said)

@@ -24,6 +24,7 @@ from songtitle.figures import amount
 from songtitle.fmt import ESTIMATE
 from songtitle.tables import tabulate
 from songtitle.training.checkpoints import MODEL, best_checkpoint
+from songtitle.vocabulary import Vocabulary
 
 DECODERS = {"lstm": "LSTM", "attention": "LSTM with attention", "transformer": "transformer"}
 
@@ -80,6 +81,16 @@ def example_caption(config: ExperimentConfig) -> list[str]:
     pictures = read_json(corpora(config).file("pictures.json"))
     tokens = [p["tokens"] for p in pictures if p["split"] == "test"]
     return min(tokens, key=lambda words: abs(len(words) - 4))
+
+
+def unknown_share(config: ExperimentConfig, trained: Record) -> float:
+    """Count which share of the words of validation captions the captioner of a training record
+    does not know: in its loss, and so in perplexity, they are one and the same word."""
+    known = set(Vocabulary.load(trained.file("vocabulary.json")).words)
+    pictures = read_json(corpora(config).file("pictures.json"))
+    valid = [picture["captions"] for picture in pictures if picture["split"] == "valid"]
+    words = [word for captions in valid for caption in captions for word in caption]
+    return sum(word not in known for word in words) / max(1, len(words))
 
 
 # --- diagrams: their axis is measured in points from its lower left corner, as type is, so that
