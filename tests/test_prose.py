@@ -74,7 +74,7 @@ def test_the_front_page_names_every_page_in_the_order_of_the_contents():
 def test_the_front_page_asks_lets_one_hear_and_answers_before_it_explains():
     text = (BOOK / "index.md").read_text("utf-8")
     marks = ["# Can a captioner name a song?", "{image}", "{songs} 3", "## The answer"]
-    marks += ["::songs.p:", "not a reproduction", "## All pages"]
+    marks += ["::answer:", "{drawn}", "::songs.p:", "not a reproduction", "## All pages"]
     places = [text.index(mark) for mark in marks]
     assert places == sorted(places)
 

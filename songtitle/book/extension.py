@@ -6,6 +6,7 @@ Listed in `_config.yml`. Importing it brings neither torch nor matplotlib.
 import json
 import re
 import sys
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
@@ -44,6 +45,7 @@ def setup(app: Any) -> dict[str, Any]:
     _name_types_of_settings()
     app.add_config_value("songtitle_draft", False, "html", bool)
     app.add_directive("songs", Songs)
+    app.add_directive("drawn", Drawn)
     for transform in (Verbatim, NumberCaptions):
         app.add_transform(transform)
     figures.setup(app)
@@ -402,7 +404,7 @@ def _aim_buttons(app: Any, name: str, template: str, context: dict[str, Any], do
             button["url"] = button["url"].replace(meant, aim)
 
 
-# --- songs of the gallery on another page
+# --- songs of the gallery, and a figure, on another page
 
 PAGE = "notebooks/15_gallery.ipynb"
 COMMAND = "python -m songtitle run"
@@ -435,6 +437,53 @@ def first_songs(path: Path, count: int) -> list[str]:
         msg = f"songs: expected {count} songs in {PAGE}, got {came}; make it: `{COMMAND}`"
         raise ExtensionError(msg)
     return found[:count]
+
+
+class Drawn(SphinxDirective):
+    """A figure of another page, with its caption, its words and its numbers:
+    ```` ```{drawn} notebooks/19_findings fig-answer ````."""
+
+    required_arguments = 2
+
+    def run(self) -> list[nodes.Node]:
+        """The figure as it stands in the executed notebook, for light and for dark pages."""
+        page, name = self.arguments
+        path = Path(self.env.srcdir) / f"{page}.ipynb"
+        self.env.note_dependency(str(path))
+        return [nodes.raw("", drawn_elsewhere(path, name), format="html")]
+
+
+def drawn_elsewhere(path: Path, name: str) -> str:
+    """Give the HTML of a named figure of an executed notebook, its links to itself included.
+
+    Raises ExtensionError, which stops the build and says what to run, where it is not there.
+    """
+    cells = json.loads(path.read_text("utf-8"))["cells"] if path.is_file() else []
+    for cell in cells:
+        about = cell["metadata"].get("mystnb", {})
+        if about.get("figure", {}).get("name") != name:
+            continue
+        data = [output.get("data", {}) for output in cell.get("outputs", [])]
+        found = {kind: "".join(each[kind]) for each in data for kind in each}
+        if {"image/svg+xml", figures.CSV} <= found.keys():
+            light = found["image/svg+xml"]
+            pair = [
+                f'<img class="only-{ground}" alt="{escape(about["image"]["alt"])}" '
+                f'src="data:image/svg+xml;base64,{b64encode(drawing.encode()).decode()}">'
+                for ground, drawing in (("light", light), ("dark", figures.dark(light)))
+            ]
+            csv = b64encode(found[figures.CSV].encode()).decode()
+            page = f"{path.parent.name}/{path.stem}.html#{name}"
+            return (
+                f'<figure class="drawn">{"".join(pair)}<figcaption><p>'
+                f"{escape(about['figure']['caption'])}</p>"
+                f'<p class="figure-links"><a download="{name}.csv" '
+                f'href="data:text/csv;base64,{csv}">Numbers (CSV)</a> · '
+                f'<a href="{page}">page</a></p></figcaption></figure>'
+            )
+    msg = f"drawn: expected figure {name} with its numbers in {path.name}, found none; make it: "
+    msg += f"`{COMMAND} {path.stem}`"
+    raise ExtensionError(msg)
 
 
 # --- the reference, as code says it of itself

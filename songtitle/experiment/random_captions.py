@@ -116,8 +116,14 @@ def constant_rows(
             scores = np.array([value for _, value in found])
             low, high = replicate_interval(scores)
             glue = "" if definition.tokens == "letters" else " "
-            row = {"against": against, "definition": name, "text": glue.join(found[0][0])}
-            row |= {"pairs": len(judged), "mean": float(scores.mean()), "low": low, "high": high}
+            row: dict[str, Any] = {"against": against, "definition": name}
+            row |= {
+                "text": glue.join(found[0][0]),
+                "pairs": len(judged),
+                "mean": float(scores.mean()),
+                "low": low,
+                "high": high,
+            }
             yield row | {"spread": float(scores.std(ddof=1))}
 
 

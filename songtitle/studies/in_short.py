@@ -130,7 +130,11 @@ def search(rows: Sequence[Mapping[str, Any]]) -> Note:
     best = frame.loc[frame.groupby("input")["score"].idxmax(), "beam_size"]
     peak = int((best == BEST).sum())
     found = "as all of the paper's do" if peak == len(names) else "where all of the paper's do"
-    return in_short(*said, f"At k = {BEST}, {found}, {peak} of {len(names)} inputs score highest.")
+    return in_short(
+        *said,
+        f"At k = {BEST}, {found}, {peak} of {len(names)} inputs score highest. All this is of one "
+        "training.",
+    )
 
 
 def titles(found: Mapping[str, Sequence[Sequence[tuple[str, str]]]]) -> Note:

@@ -1,0 +1,205 @@
+"""Page 19, findings: the figure and the paragraph of the front page, and REFORMS filled in."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from songtitle import figures
+from songtitle.cache import read_json, results
+from songtitle.config import ExperimentConfig, Input
+from songtitle.corpora.manifest import manifest_folder
+from songtitle.experiment.samples import OWN
+from songtitle.figures import BLEU, ENDS, amount
+from songtitle.fmt import points, write
+from songtitle.paper.printed import paper_table
+from songtitle.studies.in_short import BEST, MORE, NO_MORE, gain_verdict, one_row
+from songtitle.studies.search import paper_row
+from songtitle.tables import Markup
+
+PAPER, HERE, CHANCE = "the paper", "this book", "chance"
+CONSTANT, NEAREST = "constant", "nearest neighbour"  # as the stage `baselines` calls them
+MEASURES = (PAPER, HERE, CHANCE, CONSTANT, NEAREST)
+SEEN = ("pictures", "photos")  # how the names of what is seen, not heard, begin
+ANSWERS = ("yes", "in part", "no")
+NEAR = 0.05  # of BLEU-1: a score this near to the paper's is as high
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def baselines(config: ExperimentConfig) -> Rows:
+    """Read the published rows `input, baseline, score, low, high` of the preset; none if none are.
+
+    The page says which of them are missing.
+    """
+    path = results().get(f"{config.name}/baselines.json")
+    return read_json(path)["result"]["rows"] if path else []
+
+
+def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
+    """Give what the front page draws: `about, measure, score, low, high` in [0, 1], and `gain_low`
+    and `gain_high` of this book's own scores.
+
+    `quick` and `real` are summaries over trainings, of the stages `replicates` and `samples`;
+    `others` is what `baselines` gives. All at the paper's best beam size, or the widest below it.
+    """
+    names = {row["input"]: str(row["input"]) for row in quick}
+    sides = [row["input"] for row in real if row["input"].startswith("pictures")]
+    photos = max(sides, key=lambda name: int(name.rsplit("×")[-1]), default="")
+    beside = {photos: "photos (Flickr8k)", OWN: "Million Song tracks: timbre"}
+    subjects = [(name, one_row(quick, key)) for key, name in names.items()]
+    subjects += [
+        (name, one_row(real, key))
+        for key, name in beside.items()
+        if any(row["input"] == key for row in real)
+    ]
+    subjects.sort(key=lambda each: not each[0].startswith(SEEN))  # pictures first
+    rows = []
+    for about, row in subjects:
+        ends = {end: row[f"score_{end}"] for end in ("low", "high")}
+        gain = {name: row[name] for name in ("gain_low", "gain_high")}
+        rows += [
+            {"about": about, "measure": PAPER, "score": _printed(row["input"]) / 100},
+            {"about": about, "measure": HERE, "score": row["score"]} | ends | gain,
+            {"about": about, "measure": CHANCE, "score": row["score"] - row["gain"]},
+        ]
+        rows += [
+            {"about": about, "measure": each["baseline"]}
+            | {name: each[name] for name in ("score", "low", "high")}
+            for each in others
+            if each["input"] == row["input"] and each["baseline"] in MEASURES
+        ]
+    columns = ["about", "measure", "score", "low", "high", "gain_low", "gain_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _printed(name: str) -> float:
+    """Give the paper's best cell for what an input stands beside, in percent points."""
+    row = "msd" if name == OWN else "cc256" if name.startswith("pictures") else ""
+    return float(paper_table(4).loc[row or paper_row(str(Input.of(name))), BEST])
+
+
+def left_out(rows: pd.DataFrame) -> str:
+    """Say which measures have no number for which rows; nothing where all are there."""
+    parts = []
+    for about, found in rows.groupby("about", sort=False):
+        missing = [name for name in MEASURES if name not in set(found["measure"])]
+        if missing:
+            parts.append(f"{about}: {', '.join(missing)}")
+    return f"Not measured, and so left out: {'; '.join(parts)}." if parts else ""
+
+
+def plain_answer(rows: pd.DataFrame) -> str:
+    """Answer in a paragraph whether the model hears, whether it sees, and how near that is to the
+    paper; `rows` are those of `answer_rows`."""
+    own = rows[rows["measure"] == HERE].set_index("about")
+    pictures = own[own.index.str.startswith(SEEN)]
+    songs = own[~own.index.isin(pictures.index)]
+    heard = _verdicts(songs)
+    if not heard:
+        start = "Nobody can tell from this run, which has no songs."
+    elif set(heard) == {MORE}:
+        start = "Yes, something of a song gets through: each reading scores more than chance."
+    elif set(heard) == {NO_MORE}:
+        start = "As far as we can see, no: of no song does anything reach the title."
+    elif MORE in heard:
+        start = "In part: some readings of songs score more than chance, others do not."
+    else:
+        start = "We cannot tell: the intervals are too wide to say that nothing is heard."
+    seen = _verdicts(pictures)
+    looks = "Whether the same captioner sees pictures is not clear either"
+    if seen and set(seen) == {MORE}:
+        looks = "The same captioner sees pictures"
+    elif seen and set(seen) == {NO_MORE}:
+        looks = "But it does not see pictures either, so that says little of songs"
+    said = [f"{start} {_told(songs)}", f"{looks}. {_told(pictures)}"]
+    theirs = rows[rows["measure"] == PAPER].set_index("about")["score"]
+    gap = (theirs - own["score"])[songs.index] if len(songs) else pd.Series(dtype=float)
+    if len(gap):
+        printed = sorted({points(theirs[name]) for name in songs.index})
+        level = "None of these comes near" if gap.min() > NEAR else "Some of these come near"
+        said.append(
+            f"{level} what the paper prints for songs ({' and '.join(printed)} points); what its "
+            "data, model or counting had that ours lack, only its author could say."
+        )
+    for baseline in (NEAREST, CONSTANT):
+        scores = rows[rows["measure"] == baseline].set_index("about")["score"]
+        if len(scores):
+            ahead = [name for name in scores.index if scores[name] >= own["score"][name]]
+            said.append(
+                f"No more than this {baseline} is needed for a score as high on {', '.join(ahead)}."
+                if ahead
+                else f"Every one of these scores is above that of a {baseline}."
+            )
+    return " ".join(said)
+
+
+def _verdicts(own: pd.DataFrame) -> list[str]:
+    return [gain_verdict(row.gain_low, row.gain_high) for row in own.itertuples()]
+
+
+def _told(own: pd.DataFrame) -> str:
+    """List scores, each with its gain over chance."""
+    parts = [
+        write(
+            "{name} {score:points} points (gain over chance [{gain_low:points}, "
+            "{gain_high:points}])",
+            row | {"name": name},
+        )
+        for name, row in zip(own.index, own.to_dict("records"), strict=True)
+    ]
+    return f"In points of BLEU-1: {'; '.join(parts).replace(' points (', ' (')}." if parts else ""
+
+
+def answer_dots(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw scores of the paper, of this book and of what needs no model, one row a subject.
+
+    `rows` has `about, measure, score, low, high` (in [0, 1], drawn in percent points; no interval:
+    NaN). Each measure has its colour, its marker and its line within the row.
+    """
+    names = {"about": "about", "measure": "measure", "score": BLEU} | ENDS
+    drawn = figures.tidy("answer", rows, names, percent={"score": BLEU} | ENDS)
+    ax = figures.own_axes(ax, (5.0, 5.6))
+    subjects, said = list(dict.fromkeys(drawn["about"])), []
+    for place, measure in enumerate(MEASURES):
+        found = drawn[drawn["measure"] == measure]
+        if found.empty:
+            continue
+        height = found["about"].map(subjects.index) + 0.15 * (place - 2)
+        look: dict[str, Any] = figures.mark(place) | {"linestyle": "none", "ms": 6, "capsize": 2}
+        ends = figures.reach(found.fillna({"low": found[BLEU], "high": found[BLEU]}), BLEU)
+        ax.errorbar(found[BLEU], height, xerr=ends, label=measure, **look)
+    for subject, found in drawn.groupby("about", sort=False):
+        values = found.set_index("measure")[BLEU]
+        told = [f"{name} {amount(values[name])}" for name in MEASURES if name in values]
+        said.append(f"{subject}: {', '.join(told)}")
+    for line in range(1, len(subjects)):
+        ax.axhline(line - 0.5, color="0.85", lw=0.8)
+    figures.name_rows(
+        ax, [name.replace(": ", ":\n").replace(" (", "\n(") for name in subjects], BLEU
+    )
+    ax.set_xlim(left=0)
+    figures.legend_below(ax, drop=0.13, ncols=2)
+    return figures.hand_on(ax, drawn, "; ".join(said))
+
+
+def reforms() -> pd.DataFrame:
+    """Tabulate the REFORMS checklist (Kapoor et al. 2024), each item answered for this book."""
+    return pd.DataFrame(
+        [
+            [f"{item['id']}. {item['asks']}", item["answer"], item["here"], Markup(item["page"])]
+            for item in checklist()
+        ],
+        columns=["Item", "Done", "In this book", "Where"],
+        dtype=object,
+    )
+
+
+def checklist() -> list[dict[str, str]]:
+    """Read the items of `data_manifest/reforms.toml`: `id, asks, answer, here, page`."""
+    found: Iterable[dict[str, str]] = tomllib.loads(
+        (manifest_folder() / "reforms.toml").read_text("utf-8")
+    )["item"]
+    return list(found)
