@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from songtitle.studies.search import headline
+from songtitle.studies.search import headline, shapes_of_the_paper
 
 
 def scores(p):
@@ -27,3 +27,18 @@ def test_a_p_below_the_divided_level_is_counted(count):
     found = headline(scores([0.004] * count + [0.5] * (10 - count)))
     assert found["songs.clear"] == f"{count} of 10"
     assert found["songs.gain"] == "+1.0"
+
+
+def curves(*rows):
+    return pd.DataFrame(rows, index=["msd", "cc64"][: len(rows)], columns=["dataset", 1, 5, 10])
+
+
+def test_what_is_said_of_the_paper_s_curves_is_worked_out_from_its_table():
+    once = curves(["MSD", 2, 3, 1], ["CC", 2, 3, 1])
+    assert "2 at k = 5 have their highest score, and none rises again" in shapes_of_the_paper(once)
+    again = curves(["MSD", 3, 1, 2])
+    assert "1 at k = 1 has its highest score" in shapes_of_the_paper(again)
+    assert "Million Song rises again at k = 10" in shapes_of_the_paper(again)
+    printed = shapes_of_the_paper()  # 47.4 at k = 15, 49.1 at k = 20
+    assert "that of 64 × 64 pixels rises again at k = 20" in printed
+    assert printed.count("rises again") == 1
