@@ -58,7 +58,7 @@ def test_one_number_has_one_interval_on_every_page(records, tiny_home):
             ends = {"gain": "", "gain_low": "_low", "gain_high": "_high"}
             told = {name: row[f"difference{end}"] for name, end in ends.items()}
             same.append(("controls", row["input"], told | {"p": row["p"], "chance": row["score"]}))
-    assert len(same) == 3 + 8 + 3
+    assert len(same) == 3 + 7 + 3
     for where, name, row in same:
         for number in row.keys() & set(Chance.__dataclass_fields__):
             assert row[number] == pytest.approx(table[name][number], abs=1e-6), (where, name)

@@ -16,7 +16,7 @@ from songtitle.metrics.chance import numbered_series
 
 STRANGERS = 0.05  # of training pictures that lie so near to one of another series
 
-Distances = Float[np.ndarray, "items others"]
+Among, Across = Float[np.ndarray, "train train"], Float[np.ndarray, "test train"]
 
 
 @stage
@@ -83,13 +83,13 @@ def near_duplicates(config: ExperimentConfig, *, home: Path) -> Work:
     return Work(compute, pick(config, "crop"), [words, seen, held_out])
 
 
-def _distances(vectors: dict[str, np.ndarray], metric: Any) -> tuple[Distances, Distances]:
+def _distances(vectors: dict[str, np.ndarray], metric: Any) -> tuple[Among, Across]:
     """From training pictures to one another, and from those of the test to them."""
     train = vectors["train"]
     return cdist(train, train, metric), cdist(vectors["test"], train, metric)
 
 
-def near(among: Distances, across: Distances, series: list[str]) -> dict[str, Any]:
+def near(among: Among, across: Across, series: list[str]) -> dict[str, Any]:
     """Mark who is near whom, given distances among training items and from test items to them.
 
     `radius`: what STRANGERS of the training items have to their nearest of another series, at most;

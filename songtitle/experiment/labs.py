@@ -92,7 +92,7 @@ def lab(config: ExperimentConfig, name: str, *, home: Path) -> Work:
                     asked = override(config, way.settings)
                     said = _searched(naming.listener(asked, each, trained, seen[each]), way)
                 sides.append(_scored(said, wanted[each.kind], way))
-            row = _compared(*sides, series[each.kind], seed=config.seed)
+            row = _compared(sides[0], sides[1], series[each.kind], seed=config.seed)
             rows.append({"input": each} | row)
         return {"rows": rows}
 

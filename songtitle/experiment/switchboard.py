@@ -394,7 +394,8 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Wo
             wanted, its, was = references[each.kind], series[each.kind], found[each]
             if asks == "spectrogram":
                 places = spread(len(was), config.switch_songs)
-                wanted, its, was = ([some[i] for i in places] for some in (wanted, its, was))
+                wanted, was = [wanted[i] for i in places], [was[i] for i in places]
+                its = [its[i] for i in places]
             row = compare(was, after[each], wanted, its, read, seed=config.seed)
             rows.append({"input": each} | row)
         learnt = trained.result["valid_perplexity"] if asks == "training" else None
