@@ -21,6 +21,7 @@ from songtitle.metrics.chance import (
     holm,
     items_needed,
     letters,
+    of_other_series,
     paired_difference,
     permutation_p,
     power_of,
@@ -460,6 +461,16 @@ def test_a_deal_gives_a_whole_series_the_titles_of_one_other_each_as_often_as_ca
             assert counts.max() - counts.min() <= 1
     givers = [NUMBERS[o][0] for o in dealt(SERIES, len(SERIES), rounds=999, generator=rng(7))]
     assert len(set(givers)) == len(SIZES)
+
+
+def test_everyone_gets_another_of_another_series_each_once():
+    for seed in range(20):
+        other = of_other_series(SERIES, len(SERIES), generator=rng(seed))
+        assert sorted(other) == list(range(len(SERIES)))
+        assert (NUMBERS[other] != NUMBERS).all()
+        alone = of_other_series(None, 7, generator=rng(seed))
+        assert sorted(alone) == list(range(7))
+        assert (alone != np.arange(7)).all()
 
 
 def test_titles_all_alike_have_no_gain_a_p_of_one_and_an_interval_of_nothing():

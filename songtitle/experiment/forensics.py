@@ -14,7 +14,7 @@ from songtitle.experiment.naming import hypotheses, table_inputs
 from songtitle.experiment.paper_corpora import answer
 from songtitle.experiment.random_captions import CLEANED, OTHERS, described, orders_by_unit
 from songtitle.metrics.bleu import DEFINITIONS, bleu_of_counts
-from songtitle.metrics.chance import numbered_series
+from songtitle.metrics.chance import of_other_series
 from songtitle.metrics.pairs import CHOICES, LENGTHS, Found, mean_bleu, pair_up
 from songtitle.paper.printed import paper_table
 
@@ -92,9 +92,10 @@ def content_free(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(_: Path) -> dict[str, Any]:
         pictures, songs = (read_json(before.file(f"{kind}.json")) for kind in ("pictures", "songs"))
         texts = {OTHERS: [picture["tokens"] for picture in pictures]}
+        series = [picture["series"] for picture in pictures]
         for name, collection in zip(AGAINST.values(), COLLECTIONS, strict=True):
             texts[name] = [song["tokens"] for song in songs if song["collection"] == collection]
-        return described({CLEANED: texts}, draws=config.draws, seed=config.seed)
+        return described({CLEANED: texts}, series=series, draws=config.draws, seed=config.seed)
 
     return Work(compute, pick(config, "seed", "draws"), [before])
 
@@ -125,7 +126,8 @@ def readings(config: ExperimentConfig, *, home: Path) -> Work:
         for cell, record in found.items():
             items = read_json(record.file("hypotheses.json"))
             said = [tile for item in items for tile in item]
-            wrong = of_other_series(series[cell[0].kind], np.random.default_rng(config.seed))
+            draw, its = np.random.default_rng(config.seed), series[cell[0].kind]
+            wrong = of_other_series(its, len(its), generator=draw)
             for source, places in ((OURS, np.arange(len(items))), (WRONG, wrong)):
                 given = [references[cell[0].kind][place] for place in places]
                 wanted = [words for words, item in zip(given, items, strict=True) for _ in item]
@@ -149,17 +151,6 @@ def readings(config: ExperimentConfig, *, home: Path) -> Work:
     settings["paper"] = [[*cell, value] for cell, value in printed.items()]
     settings["real"] = real and [real, real.settings["found"]]
     return Work(compute, settings, [words, songs, here])
-
-
-def of_other_series(series: Sequence[str], generator: np.random.Generator) -> np.ndarray:
-    """Draw whose reference each item gets in place of its own: an item of another series, if none
-    holds more than half, and each of them once."""
-    numbers = numbered_series(series, len(series))
-    # All in a circle, each series together, and everyone looks as far on as the largest reaches.
-    order = np.lexsort(
-        (generator.random(len(series)), generator.permutation(numbers.max() + 1)[numbers])
-    )
-    return np.roll(order, -int(np.bincount(numbers).max()))[np.argsort(order)]
 
 
 def printed_cells(config: ExperimentConfig) -> dict[Cell, float]:

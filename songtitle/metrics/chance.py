@@ -144,6 +144,18 @@ def dealt(
             yield members[starts[to] + place % sizes[to]]
 
 
+def of_other_series(
+    series: Series, items: int, *, generator: np.random.Generator
+) -> Int[np.ndarray, " items"]:
+    """Draw for each item another one, each of them once: of another series, unless one series holds
+    more than half of the items."""
+    numbers = numbered_series(series, items)
+    # All in a circle, each series together, and everyone looks as far on as the largest reaches.
+    shuffled = generator.permutation(numbers.max() + 1)[numbers]
+    order = np.lexsort((generator.random(items), shuffled))
+    return np.roll(order, -int(np.bincount(numbers).max()))[np.argsort(order)]
+
+
 def bootstrap_interval(
     scores: Scores,
     *,
