@@ -44,7 +44,7 @@ tables.made_by([record, ranks, pairs, seeds], config)
 #
 # | control | what is still there | what is gone |
 # |---|---|---|
-# | other items' titles | the captioner and its input | the right title: every answer is judged by all wrong titles |
+# | other items' titles | the captioner and its input | the right title: every answer is judged by all titles of other series |
 # | other titles of the same length | the length of the right title too | everything else about it |
 # | other items' inputs | real inputs, each once | that they belong to these titles |
 # | noise in place of the input | mean and spread of each number | that anything was played or drawn |
@@ -93,18 +93,18 @@ study.controls_note(record)
 import numpy as np
 import pandas as pd
 
-from songtitle.experiment.corpora import held_out_captions, song_titles, true_series
+from songtitle.experiment.corpora import true_series, true_words
 from songtitle.experiment.naming import best_of
 from songtitle.experiment.scoring import PERMUTATIONS
 from songtitle.metrics.pairs import unigram_pair_scores
 
-titles = song_titles(corpora.clips(config))  # a list of words for each song
-captions = held_out_captions(corpora.corpora(config))  # and for each picture
+words = corpora.corpora(config), corpora.clips(config)
+true, series = true_words(*words), true_series(*words)  # of songs and of pictures, in one order
+kinds = {name: "songs" if name.startswith("songs") else "pictures" for name in names}
 matrices = {}
-for name in names:  # the three inputs of the figure
-    answers = best_of(naming.hypotheses(config, name, 1))  # likewise, in the same order
-    wanted = titles if name.startswith("songs") else captions
-    matrices[name] = unigram_pair_scores(answers, wanted)  # (answers, titles), in [0, 1]
+for name, kind in kinds.items():  # the three inputs of the figure
+    answers = best_of(naming.hypotheses(config, name, 1))  # a list of words for each item
+    matrices[name] = unigram_pair_scores(answers, true[kind])  # (answers, titles), in [0, 1]
 
 # %% [markdown]
 # {term}`Chance <chance>` needs no dice: it is the mean over all pairs of two *series* (of a folder of
@@ -119,7 +119,6 @@ from itertools import cycle
 
 rounds = 1000
 rng = np.random.default_rng(seed + 1)  # other deals than the record's
-series = true_series(corpora.corpora(config), corpora.clips(config))
 
 def deal(its):
     """Whose title each item gets: those of a whole series go to another, in random order."""
@@ -140,10 +139,7 @@ def by_hand(matrix, its):
     as_good = np.sum(dealt >= score - 1e-12)  # equal but for rounding is equal
     return score, chance, (1 + as_good) / (1 + rounds), dealt
 
-results = {
-    name: by_hand(matrix, series["songs" if name.startswith("songs") else "pictures"])
-    for name, matrix in matrices.items()
-}
+results = {name: by_hand(matrix, series[kinds[name]]) for name, matrix in matrices.items()}
 
 # %% [markdown]
 # The record behind the table says the same: score and chance to the last digits, *p* up to the luck
