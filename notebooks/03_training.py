@@ -34,7 +34,7 @@ from myst_nb import glue
 
 from songtitle import cache, figures, tables
 from songtitle import config as presets
-from songtitle.experiment import corpora, learning, scoring
+from songtitle.experiment import corpora, duplicates, learning, scoring
 from songtitle.experiment.inputs import picture_features
 from songtitle.studies import in_short
 from songtitle.studies import training as study
@@ -44,9 +44,10 @@ changes = {"encoder": encoder, "decoder": decoder}
 changes |= {"compared_encoders": compared_encoders, "compared_decoders": compared_decoders}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record = learning.training(config)
+near = duplicates.near_duplicates(config)
 boxes = study.diagram(config, record)
 words = study.example_caption(config)
-tables.made_by([record], config)
+tables.made_by([record, near], config)
 
 # %% tags=["hide-input"]
 in_short.training(record.result, study.unknown_share(config, record))
@@ -268,6 +269,22 @@ for name, nats in perplexities.items():
 # training captions by heart much sooner ({term}`overfitting`); the epoch with the lowest validation
 # perplexity is the one kept.
 #
+# ## Has the test been seen in training?
+#
+# No series of pictures is on two sides of the split ({doc}`01_corpora`). Are test pictures near to
+# training ones all the same? Near is what is nearer than all but one in twenty training pictures
+# have their nearest of *another* series: by chance one test picture in twenty is near, too.
+
+# %% tags=["hide-input"]
+tables.Table(
+    study.near_table(near),
+    name="tab-near",
+    caption="Test pictures with a near neighbour in training, by what the frozen network makes of "
+    "the picture (cosine distance), by the words of the caption (Jaccard distance), and by both.",
+    note=study.near_note(near),
+)
+
+# %% [markdown]
 # ## Another encoder, another decoder
 #
 # The paper closes by asking for {term}`attention`, for {term}`transformers <transformer>`, and for
