@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="say what would come, and how much")
     add("--quiet", action="store_true", help="errors only")
     add("--archive", type=Path, help="a stamps archive that is already here")
+    add("--all", action="store_true", help="every package of recordings, not the quick subset")
     pictures = group("the pictures of conceptual_captions").add_argument
     pictures("--pictures", choices=("train", "validation"), help="ask for these")
     pictures("--first", type=int, metavar="N", help="of the first N rows only")
@@ -174,11 +175,10 @@ def _fetch(options: argparse.Namespace) -> Said:
         msg = f"--pictures: expected it with conceptual_captions alone, got {' '.join(names)}"
         raise InputError(msg)
     if options.dry_run:
-        yield str(inventory.plan(names, named_home()))
+        yield str(inventory.plan(names, named_home(), every=options.all))
         return
-    for outcome in inventory.fetch(
-        names, data_home(), jobs=options.jobs, quiet=options.quiet, archive=options.archive
-    ):
+    asked = {"jobs": options.jobs, "quiet": options.quiet, "every": options.all}
+    for outcome in inventory.fetch(names, data_home(), archive=options.archive, **asked):
         if isinstance(outcome, InputError) or not options.quiet:
             yield outcome
     if options.pictures and not options.faults:
