@@ -109,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=int, help="notebooks at a time (default: one a core)")
     add("--output", type=Path, help="folder for executed notebooks (some: here)")
     add("--no-book", action="store_true", help="run the notebooks only")
-    told = "write pages, results and demo into the clone; what other code published runs again"
+    told = "write pages, results and demo into the clone; what other code published runs again, "
+    told += "the hour of 13_samples alone with --preset samples"
     add("--publish", action="store_true", help=told)
 
     add, group = command(_train, "train on pictures streamed from shards", TRAINING + NAMES)
@@ -252,6 +253,10 @@ def _run(options: argparse.Namespace) -> Said:
     there = reproduce.SOURCES
     chosen = [p if p.suffix == ".ipynb" else there / f"{p.name}.ipynb" for p in named]
     output = options.output or (Path.cwd() if chosen else reproduce.EXECUTED)
+    asked = (options.preset, [path.stem for path in chosen], options.publish)
+    if asked == (reproduce.ON_REQUEST, [reproduce.LONG[reproduce.ON_REQUEST]], True):
+        yield f"published: {reproduce.publish_on_request(changes, jobs=options.jobs)}"
+        return
     if options.publish and (chosen or options.output):
         msg = "--publish: expected a run of all notebooks, got some or an --output; leave those out"
         raise InputError(msg)

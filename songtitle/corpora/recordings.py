@@ -47,7 +47,7 @@ def read_list(path: Path | None = None) -> list[Recording]:
     Raises InputError, naming the row, for one without a title or series, and for one that is there
     twice, by its path or by its content.
     """
-    path = path or manifest.manifest_folder() / f"{NAME}.csv"
+    path = path or manifest.manifest_folder() / "recordings.csv"
     known: dict[str, str] = {}
     found = []
     with path.open(encoding="utf-8", newline="") as lines:
