@@ -9,11 +9,12 @@ import numpy as np
 from songtitle.cache import Work, pick, read_json, stage
 from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import COLLECTIONS, clips, corpora, true_words
+from songtitle.experiment.corpora import COLLECTIONS, clips, corpora, true_series, true_words
 from songtitle.experiment.naming import hypotheses, table_inputs
 from songtitle.experiment.paper_corpora import answer
 from songtitle.experiment.random_captions import CLEANED, OTHERS, described, orders_by_unit
 from songtitle.metrics.bleu import DEFINITIONS, bleu_of_counts
+from songtitle.metrics.chance import numbered_series
 from songtitle.metrics.pairs import CHOICES, LENGTHS, Found, mean_bleu, pair_up
 from songtitle.paper.printed import paper_table
 
@@ -119,14 +120,12 @@ def readings(config: ExperimentConfig, *, home: Path) -> Work:
     here, real = content_free(config, home=home), answer("content_free", home=home)
 
     def compute(_: Path) -> dict[str, Any]:
-        references = true_words(words, songs)
+        references, series = true_words(words, songs), true_series(words, songs)
         ways: dict[Way, Any] = {}
         for cell, record in found.items():
             items = read_json(record.file("hypotheses.json"))
             said = [tile for item in items for tile in item]
-            # Whose reference each item gets in place of its own: all in a random circle.
-            order = np.random.default_rng(config.seed).permutation(len(items))
-            wrong = np.roll(order, -1)[np.argsort(order)]
+            wrong = of_other_series(series[cell[0].kind], np.random.default_rng(config.seed))
             for source, places in ((OURS, np.arange(len(items))), (WRONG, wrong)):
                 given = [references[cell[0].kind][place] for place in places]
                 wanted = [words for words, item in zip(given, items, strict=True) for _ in item]
@@ -150,6 +149,17 @@ def readings(config: ExperimentConfig, *, home: Path) -> Work:
     settings["paper"] = [[*cell, value] for cell, value in printed.items()]
     settings["real"] = real and [real, real.settings["found"]]
     return Work(compute, settings, [words, songs, here])
+
+
+def of_other_series(series: Sequence[str], generator: np.random.Generator) -> np.ndarray:
+    """Draw whose reference each item gets in place of its own: an item of another series, if none
+    holds more than half, and each of them once."""
+    numbers = numbered_series(series, len(series))
+    # All in a circle, each series together, and everyone looks as far on as the largest reaches.
+    order = np.lexsort(
+        (generator.random(len(series)), generator.permutation(numbers.max() + 1)[numbers])
+    )
+    return np.roll(order, -int(np.bincount(numbers).max()))[np.argsort(order)]
 
 
 def printed_cells(config: ExperimentConfig) -> dict[Cell, float]:
