@@ -75,6 +75,13 @@ tables.Table(
 study.gallery_cards(record, config)
 
 # %% [markdown]
+# And **recordings**, music played and produced by the people who named it ({doc}`13_samples` asks
+# what the captioner makes of such). Excerpts, with artist and licence:
+
+# %% tags=["hide-input"]
+study.recordings_to_hear(config)
+
+# %% [markdown]
 # What did you hear that the network did not? You know dances from laments, and that a reel is
 # called a reel. You also had more of the music. And still: whoever named these tunes mostly did not
 # describe them. If your score stays near chance, the fault need not lie with the listener; a title

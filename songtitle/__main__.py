@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="say what would come, and how much")
     add("--quiet", action="store_true", help="errors only")
     add("--archive", type=Path, help="a stamps archive that is already here")
+    add("--all", action="store_true", help="every package of recordings, not the quick subset")
     pictures = group("the pictures of conceptual_captions").add_argument
     pictures("--pictures", choices=("train", "validation"), help="ask for these")
     pictures("--first", type=int, metavar="N", help="of the first N rows only")
@@ -108,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=int, help="notebooks at a time (default: one a core)")
     add("--output", type=Path, help="folder for executed notebooks (some: here)")
     add("--no-book", action="store_true", help="run the notebooks only")
-    told = "write pages, results and demo into the clone; what other code published runs again"
+    told = "write pages, results and demo into the clone; what other code published runs again, "
+    told += "the hour of 13_samples alone with --preset samples"
     add("--publish", action="store_true", help=told)
 
     add, group = command(_train, "train on pictures streamed from shards", TRAINING + NAMES)
@@ -174,11 +176,10 @@ def _fetch(options: argparse.Namespace) -> Said:
         msg = f"--pictures: expected it with conceptual_captions alone, got {' '.join(names)}"
         raise InputError(msg)
     if options.dry_run:
-        yield str(inventory.plan(names, named_home()))
+        yield str(inventory.plan(names, named_home(), every=options.all))
         return
-    for outcome in inventory.fetch(
-        names, data_home(), jobs=options.jobs, quiet=options.quiet, archive=options.archive
-    ):
+    asked = {"jobs": options.jobs, "quiet": options.quiet, "every": options.all}
+    for outcome in inventory.fetch(names, data_home(), archive=options.archive, **asked):
         if isinstance(outcome, InputError) or not options.quiet:
             yield outcome
     if options.pictures and not options.faults:
@@ -252,6 +253,10 @@ def _run(options: argparse.Namespace) -> Said:
     there = reproduce.SOURCES
     chosen = [p if p.suffix == ".ipynb" else there / f"{p.name}.ipynb" for p in named]
     output = options.output or (Path.cwd() if chosen else reproduce.EXECUTED)
+    asked = (options.preset, [path.stem for path in chosen], options.publish)
+    if asked == (reproduce.ON_REQUEST, [reproduce.LONG[reproduce.ON_REQUEST]], True):
+        yield f"published: {reproduce.publish_on_request(changes, jobs=options.jobs)}"
+        return
     if options.publish and (chosen or options.output):
         msg = "--publish: expected a run of all notebooks, got some or an --output; leave those out"
         raise InputError(msg)

@@ -235,13 +235,15 @@ def published(
     config: Any,
     *,
     again: bool = False,
+    stays: bool = False,
     roots: Iterable[Path] | None = None,
 ) -> Record:
     """The record of a stage that takes long: as it was published, else made here.
 
     A published record is shown only where it was made with exactly these settings, whatever the
-    device. One that other code made is shown where there is no better; `record.changed` and its
-    provenance say which code. Otherwise, or with `again`, the stage runs here. A published record
+    device; with `stays`, for what takes an hour, one of other settings too where there is no
+    better. So is one that other code made; `record.changed` and its provenance say which code.
+    Otherwise, or with `again`, the stage runs here. A published record
     has findings and no files: its folder is that of the results. Raises InputError for one that
     cannot be read.
     """
@@ -250,13 +252,15 @@ def published(
         path = root / config.name / f"{stage.__name__}.json"
         try:
             content = read_json(path) if path.is_file() else {}
-            if content.pop("config", None) == _comparable(config):
-                found.append(Record(**content, folder=path.parent))
+            same = content.pop("config", None) == _comparable(config)
+            if content and (same or stays):
+                found.append((not same, Record(**content, folder=path.parent)))
         except (ValueError, TypeError, AttributeError) as error:
             msg = f"{path}: expected a published record, got a torn file or another; restore it "
             msg += "from the repository, or delete it, and the stage runs here"
             raise InputError(msg) from error
-    return min(found, key=lambda record: bool(record.changed)) if found else stage(config)
+    best = min(found, key=lambda each: (each[0], bool(each[1].changed)), default=None)
+    return best[1] if best else stage(config)
 
 
 def publish(stage: Callable[..., Record], config: Any, record: Record, *, root: Path = OWN) -> Path:

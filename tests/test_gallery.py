@@ -16,7 +16,8 @@ from sphinx.errors import ExtensionError
 
 from songtitle.book.extension import COMMAND, first_songs
 from songtitle.config import ModelConfig, preset
-from songtitle.corpora import tunes
+from songtitle.corpora import recordings, tunes
+from songtitle.corpora.recordings import Recording
 from songtitle.errors import InputError
 from songtitle.experiment import corpora, scoring
 from songtitle.experiment.gallery import (
@@ -334,3 +335,46 @@ def test_another_page_shows_the_first_songs_or_the_build_stops_and_names_the_com
     path.write_text(json.dumps(page_of("<p>nothing</p>")))
     with pytest.raises(ExtensionError, match="got 0 songs"):
         first_songs(path, 1)
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """Five recordings: two by one artist, one of a licence that asks for more than a credit."""
+    draw, found = np.random.default_rng(0), []
+    for place, (artist, licence) in enumerate(
+        [("Ann", "CC-BY-3.0"), ("Ann", "CC-BY-3.0"), ("Bob", "GPL-2"), ("<b>", "CC-BY-SA-3.0")]
+    ):
+        path = tmp_path / f"{place}.wav"
+        soundfile.write(path, draw.normal(size=30 * 22_050) * 0.1, 22_050)
+        found.append((Recording(f"pack/{place}", f"piece {place}", artist, artist, licence), path))
+    monkeypatch.setattr(recordings, "load", lambda _: found)
+
+
+def test_a_recording_of_each_artist_is_heard_with_its_credit_where_its_licence_allows(recorded):
+    players = cards.recordings_to_hear(preset("quick")).cards
+    assert len(players) == 2
+    for player, credit in zip(
+        players,
+        ["piece 0, Ann (CC-BY-3.0)", "piece 3, &lt;b&gt; (CC-BY-SA-3.0)"],
+        strict=True,
+    ):
+        assert credit in player
+        assert "<code>pack</code>" in player
+        sound = base64.b64decode(re.search(r'base64,([^"]+)"', player)[1])
+        assert len(sound) <= 300_000
+        with soundfile.SoundFile(io.BytesIO(sound)) as file:
+            assert file.frames / file.samplerate == pytest.approx(SECONDS, abs=0.1)
+
+
+def test_the_front_page_has_the_recordings_beside_the_first_songs(recorded, tmp_path):
+    html = "".join(f'<article class="song">{n}</article>' for n in range(4))
+    html += cards.recordings_to_hear(preset("quick"))._repr_html_()
+    outputs = [{"data": {"text/html": html}}]
+    (tmp_path / "page.ipynb").write_text(json.dumps({"cells": [{"outputs": outputs}]}))
+    found = first_songs(tmp_path / "page.ipynb", 2)
+    assert [each.count("recording") > 0 for each in found] == [False, False, True, True]
+
+
+def test_where_no_recording_is_fetched_the_gallery_says_how(monkeypatch):
+    monkeypatch.setattr(recordings, "load", lambda _: [])
+    assert "fetch recordings` brings them" in cards.recordings_to_hear(preset("quick")).text

@@ -169,7 +169,7 @@ def trained(folder, gains, stage="samples", **others):
         | {"low": 0.09 + gain, "high": 0.11 + gain, "p": 0.001 if gain > 0.01 else 0.5}
         | {"gain": gain, "gain_low": gain - 0.001, "gain_high": gain + 0.001}
         for seed, gain in gains
-        for name in ("Million Song, own timbre", "FMA clips, spectrogram")
+        for name in ("Million Song, own timbre", "Recordings, spectrogram")
     ]
     write(folder / "samples" / f"{stage}.json", {"rows": rows + others.get("more", [])})
 

@@ -5,12 +5,14 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 from small_books import written
 
 from songtitle import cache
 from songtitle.book import reproduce
+from songtitle.config import preset
 from songtitle.errors import InputError
 from songtitle.experiment import paper_corpora
 
@@ -256,3 +258,70 @@ def test_a_book_with_a_traceback_or_a_nameless_picture_is_refused(tmp_path):
     page(tmp_path, reproduce.EXPECTED, '<img src="x.png"/>')
     with pytest.raises(InputError, match=r"without alt text: \['page\.html'\]"):
         reproduce.check_book(tmp_path)
+
+
+@pytest.fixture
+def hour(tmp_path, monkeypatch):
+    """A clean commit, and in the place of `samples` a stage that says which seeds were trained."""
+    asked, home = [], tmp_path / "home"
+    config = replace(preset("tiny"), name=reproduce.ON_REQUEST, replicates=3)
+
+    @cache.stage
+    def samples(config, *, home):
+        return cache.Work(lambda _: asked.append("named") or {"rows": []}, {})
+
+    monkeypatch.setattr(reproduce, "stages", lambda _: iter([(samples, config)]))
+    monkeypatch.setattr(reproduce, "preset", lambda name, **_: config)
+    monkeypatch.setattr(reproduce, "side_by_side", lambda work, _: asked.extend(work))
+    made = {"commit": "c0ffee", "modified": False}
+    monkeypatch.setattr(reproduce, "provenance", lambda: made)
+    monkeypatch.setenv("SONGTITLE_DATA", str(home))
+    for name in ("OWN", "PUBLISHED"):
+        monkeypatch.setattr(cache, name, tmp_path / name)
+    return samples, config, made, asked
+
+
+def test_publishing_leaves_the_hour_of_samples_as_it_was_published_and_says_so(hour):
+    stage, config, _, asked = hour
+    path = cache.publish(stage, config, stage(config), root=cache.PUBLISHED)
+    content = json.loads(path.read_text())
+    content["code"] = STALE
+    content["config"]["picture_count"] = 7  # of other settings, too
+    path.write_text(json.dumps(content))
+    asked.clear()
+    said = reproduce._make_again(stage, config)
+    assert re.search(r"stays as other code made it; .* `python -m songtitle run 13_sam.*`", said)
+    assert asked == []
+    shown = cache.published(stage, config, stays=True)
+    assert shown.changed == ["songtitle.metrics.bleu"]
+    assert asked == []
+
+
+def test_on_request_the_hour_of_samples_is_trained_by_seed_and_written_into_the_clone(hour, capsys):
+    from songtitle.__main__ import main
+
+    stage, config, _, asked = hour
+    assert main(reproduce.AGAIN.split()[3:]) == 0
+    assert asked == [*(f"[samples] training {n}" for n in range(3)), "named"]
+    assert "published: " in capsys.readouterr().out
+    kept = cache.PUBLISHED / "samples" / "samples.json"
+    assert json.loads(kept.read_text())["key"] == stage(config).key
+
+
+@pytest.mark.parametrize(
+    ("made", "changes", "message"),
+    [
+        ({"modified": True}, [], "expected code as it was committed, got changes that were not"),
+        ({"commit": None}, [], "expected a clone of git, whose commit .*, got none"),
+        ({}, ["-p", "views", "2"], "expected its preset as it is, got another views"),
+    ],
+)
+def test_samples_are_published_of_a_clean_commit_and_of_their_preset_alone(
+    hour, made, changes, message, capsys
+):
+    from songtitle.__main__ import main
+
+    hour[2].update(made)
+    assert main([*reproduce.AGAIN.split()[3:], *changes]) == 2
+    assert re.search(f"publish samples: {message}", capsys.readouterr().err)
+    assert hour[3] == []

@@ -2,22 +2,36 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from songtitle.cache import read_json
 from songtitle.config import TrainingConfig, preset
+from songtitle.corpora import recordings
 from songtitle.corpora.batches import Loader
+from songtitle.corpora.recordings import Recording
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import corpora, needed, tracks_with_timbre
-from songtitle.experiment.samples import row_by_row, samples, timbre_memory
+from songtitle.experiment import samples as stages
+from songtitle.experiment.corpora import (
+    SPLITS,
+    corpora,
+    makers_split,
+    material,
+    needed,
+    tracks_with_timbre,
+)
+from songtitle.experiment.samples import FELT, HEARD, row_by_row, samples, timbre_memory
+from songtitle.machine import write_whole
 from songtitle.studies.samples import (
     gains_by_seed,
     samples_conclusion,
     samples_facts,
     samples_gains,
+    samples_note,
     samples_table,
 )
 
@@ -27,7 +41,7 @@ def config():
     """A run of seconds: few photos, few songs, two seeds."""
     return replace(
         preset("samples"),
-        picture_count=40,
+        picture_count=60,
         song_count=24,
         replicates=2,
         draws=3,
@@ -135,15 +149,119 @@ def test_each_mark_of_the_figure_is_the_gain_of_one_training(found):
 
 
 @pytest.fixture(scope="module")
-def found(real_data, config, tmp_path_factory):
-    home = tmp_path_factory.mktemp("samples")
-    return samples(config, home=home), corpora(config, home=home)
+def recorded(tmp_path_factory):
+    """Six recordings by three artists; of two more one is no sound and one has no word."""
+    folder, draw = tmp_path_factory.mktemp("recordings"), np.random.default_rng(0)
+    names = ["red river", "the sea", "old road", "night", "morning song", "rain", "torn", "???"]
+    found = []
+    for place, title in enumerate(names):
+        path = folder / f"{place}.wav"
+        soundfile.write(path, draw.normal(size=22_050) * 0.1, 22_050)
+        if title == "torn":
+            path.write_bytes(b"no sound")
+        artist = f"artist {place % 3}"
+        found.append((Recording(f"p/{place}", title, artist, artist, "GPL-2"), path))
+    return found
+
+
+@pytest.fixture(scope="module")
+def runs(real_data, config, recorded, tmp_path_factory):
+    """The experiment, killed while it named for the second seed and begun again: its record, its
+    words, and what each of the two runs wrote down as said."""
+    home, written = tmp_path_factory.mktemp("samples"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recordings, "load", lambda _: recorded)
+
+        def write(path, text, *, dies):
+            if dies and path.name == f"1 {stages.BROKEN} 1.json":
+                raise KeyboardInterrupt
+            write_whole(path, text)
+            written.append(path.name)
+
+        patch.setattr(stages, "write_whole", partial(write, dies=True))
+        with pytest.raises(KeyboardInterrupt):
+            samples(config, home=home)
+        patch.setattr(stages, "write_whole", partial(write, dies=False))
+        return samples(config, home=home), corpora(config, home=home), written
+
+
+@pytest.fixture
+def found(runs):
+    return runs[:2]
+
+
+def test_what_was_said_before_a_kill_is_searched_once_and_the_run_goes_on(runs):
+    record, _, written = runs
+    assert len(set(written)) == len(written)
+    cells = [(row["seed"], row["input"], row["beam_size"]) for row in record.result["rows"]]
+    assert sorted(f"{seed} {name} {k}.json" for seed, name, k in cells) == sorted(written)
+    assert {seed for seed, *_ in cells} == {0, 1}
+
+
+def test_recordings_are_named_by_both_readings_and_what_is_left_out_is_counted(found):
+    data = found[0].result["data"]
+    sets = {each["input"]: each for each in data["sets"]}
+    for name, numbers in ((HEARD, 0), (FELT, 90)):
+        assert sets[name] == {"input": name, "songs": 6, "numbers": numbers, "series": 3}
+    assert data["sound"]["Recordings"] == {"here": 8, "cannot be read": 1, "no words": 1}
+    retrieved = {row["input"] for row in found[0].result["retrieval"]}
+    assert {HEARD, FELT, "pictures 224×224", "Million Song, own timbre"} <= retrieved
+
+
+def test_a_record_without_recordings_still_renders(found):
+    record = found[0]
+    kept = {
+        name: [row for row in rows if not str(row.get("input")).startswith("Recordings")]
+        for name, rows in record.result.items()
+        if isinstance(rows, list)
+    }
+    data = record.result["data"]
+    data = data | {"sets": [each for each in data["sets"] if "Recordings" not in each["input"]]}
+    data = {name: value for name, value in data.items() if name not in ("sound", "unlisted")}
+    old = replace(record, result=record.result | kept | {"data": data})
+    facts = samples_facts(old)
+    assert (facts["recordings"], facts["artists"]) == ("0", "0")
+    assert "no recordings" in samples_note(old).text
+    said = "6 recordings by 3 artists. Left out: 1 recordings (cannot be read); 1 recordings (no "
+    assert said in samples_note(record).text
+
+
+def test_photos_are_on_the_side_where_their_makers_lists_put_them(found, real_data):
+    pictures = read_json(found[1].file("pictures.json"))
+    for ours, theirs in (("train", "train"), ("valid", "dev"), ("test", "test")):
+        listed = (real_data / f"flickr8k/Flickr_8k.{theirs}Images.txt").read_text().split()
+        names = {each["path"].rpartition("/")[2] for each in pictures if each["split"] == ours}
+        assert names
+        assert names <= set(listed)
+
+
+def test_all_listed_photos_are_split_as_their_makers_did_and_the_others_left_out(
+    tmp_path, real_data
+):
+    found = material(preset("samples"), tmp_path)
+    sides = [found.sides[name] for name in {photo.group for photo in found.pictures}]
+    assert {side: sides.count(side) for side in SPLITS} == {
+        "train": 6000,
+        "valid": 1000,
+        "test": 1000,
+    }
+    assert found.unlisted == 91
+
+
+def test_a_photo_on_two_of_the_makers_lists_is_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("SONGTITLE_REAL_DATA", raising=False)
+    assert makers_split(tmp_path) == {}
+    (tmp_path / "flickr8k").mkdir()
+    for name, photos in (("train", "a.jpg\nb.jpg"), ("dev", "c.jpg"), ("test", "b.jpg")):
+        (tmp_path / f"flickr8k/Flickr_8k.{name}Images.txt").write_text(photos)
+    with pytest.raises(InputError, match=r"testImages\.txt: expected .*, got b\.jpg"):
+        makers_split(tmp_path)
 
 
 def test_five_captions_of_a_photo_stay_together(found):
     _, words = found
     pictures = read_json(words.file("pictures.json"))
-    assert len(pictures) == 40
+    assert len(pictures) == 61
     assert {len(picture["captions"]) for picture in pictures} == {5}
     assert all(picture["tokens"] == picture["captions"][0] for picture in pictures)
 

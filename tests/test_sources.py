@@ -54,7 +54,7 @@ def test_a_source_says_what_it_is_where_it_is_had_and_what_its_columns_hold(name
     table = TABLES[name]
     for key in ("title", "version", "licence", "citation", "description"):
         assert re.search(r"\w", table[key])
-    assert table.keys() & {"package", "addresses", "files"}
+    assert table.keys() & {"package", "packages", "addresses", "files"}
     assert table["columns"]
     for column, entry in table["columns"].items():
         assert entry.keys() == {"type", "unit", "meaning"}, column
@@ -277,7 +277,7 @@ def test_every_source_of_the_manifest_can_be_read(name):
     assert source.licence
     assert source.citation
     assert source.columns
-    assert source.files or source.package
+    assert source.files or source.package or source.packages
 
 
 def test_a_toml_that_describes_no_source_is_none(tmp_path):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from test_manifest import listed, make_tar
 
-from songtitle.corpora import manifest, stamps
+from songtitle.corpora import debian, manifest, stamps
 from songtitle.errors import InputError
 
 STAMPS = {
@@ -160,8 +160,8 @@ def test_a_package_that_is_none_is_refused_in_one_line(tmp_path, collection):
 @pytest.fixture
 def apt_that_fails(monkeypatch):
     failed = subprocess.CompletedProcess([], 100, "", "W: w\nE: Unable to locate package x\n")
-    monkeypatch.setattr(stamps.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(stamps.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(debian.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(debian.subprocess, "run", lambda *_, **__: failed)
 
 
 @pytest.mark.usefixtures("apt_that_fails")

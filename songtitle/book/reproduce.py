@@ -44,7 +44,7 @@ from songtitle.config import (
     settings,
 )
 from songtitle.corpora.manifest import data_home
-from songtitle.errors import InputError
+from songtitle.errors import InputError, expect
 from songtitle.machine import clear_disk_errors, end_with_parent, write_whole
 from songtitle.schema import brief
 
@@ -92,6 +92,9 @@ LONG = {
     "switchboard": "12_switchboard",
     "samples": "13_samples",
 }
+# Of these the one that takes an hour: a run leaves it as it was published, and says so.
+ON_REQUEST = "samples"
+AGAIN = "python -m songtitle run 13_samples --preset samples --publish"
 MEASURED = {"benchmarks": "08_speed", "faults": "18_faults"}  # folders of results, and their pages
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
@@ -723,8 +726,10 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     from songtitle.experiment import paper_corpora, scoring
 
     for stage, its in stages(config):
-        long = stage.__name__ in LONG
-        cache.publish(stage, its, cache.published(stage, its, again=again) if long else stage(its))
+        long, stays = stage.__name__ in LONG, stage.__name__ == ON_REQUEST
+        kept = {"again": again, "stays": stays}
+        record = cache.published(stage, its, **kept) if long else stage(its)
+        cache.publish(stage, its, record)
     table = scoring.score_table(config)
     write_whole(cache.OWN / config.name / "table_4.csv", table.to_csv(index=False))
     for name, answer in paper_corpora.answers().items():
@@ -749,11 +754,49 @@ def stages(
 def _make_again(stage: Callable[[ExperimentConfig], Record], config: ExperimentConfig) -> str:
     """Run a long stage again whose published record other code made; its line's end."""
     try:
-        if not cache.published(stage, config).changed:
+        stays = stage.__name__ == ON_REQUEST
+        if not cache.published(stage, config, stays=stays).changed:
             return UP_TO_DATE
+        if stays:
+            return f"stays as other code made it; in an hour, `{AGAIN}` makes it again"
         cache.publish(stage, config, stage(config))
     except InputError as error:  # samples of the paper's corpora: not everybody has them
         return f"stays as it was published: {error}"
+    return ""
+
+
+def publish_on_request(changes: Mapping[str, Any], *, jobs: int | None = None) -> Path:
+    """Make the record of ON_REQUEST with this code and write it into the clone; its file.
+
+    Trainings go side by side. Whatever is done stays, so the same call goes on where it stopped.
+    Raises InputError for any change but of the device, and unless the code is that of a commit,
+    which the record is to name.
+    """
+    made, others = provenance(), sorted(changes.keys() - {"device"})
+    for holds, wanted, came in (
+        (not others, "its preset as it is", f"another {', '.join(others)}"),
+        (made["commit"], "a clone of git, whose commit the record names", "none"),
+        (not made["modified"], "code as it was committed", "changes that were not"),
+    ):
+        msg = f"publish {ON_REQUEST}: expected {wanted}, got {came}; leave or commit that first"
+        expect(holds, msg)
+    config = preset(ON_REQUEST, device=changes.get("device", "auto"))
+    (stage,) = [each for each, _ in stages(config) if each.__name__ == ON_REQUEST]
+    for seeds in ([0], range(1, config.replicates)):  # the first brings what all of them read
+        work = {f"[{ON_REQUEST}] training {n}": partial(_train, config, n) for n in seeds}
+        side_by_side(work, jobs)
+    return cache.publish(stage, config, stage(config), root=cache.PUBLISHED)
+
+
+def _train(config: ExperimentConfig, seed: int) -> str:
+    """Train the captioner of one seed, on one core where others work beside it; its line's end."""
+    import torch
+
+    from songtitle.experiment.learning import patient, training
+
+    if seed:
+        torch.set_num_threads(1)
+    training(patient(config, seed=seed))
     return ""
 
 

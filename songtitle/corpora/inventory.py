@@ -1,7 +1,8 @@
 """All sources of the manifest by name: fetched, verified, and accounted for in tables.
 
-A source is of one of three kinds: downloads that its manifest names, the stamps, which come as a
-package or archive of their own, and data inside an installed Python package.
+A source is of one of four kinds: downloads that its manifest names, the stamps, which come as a
+package or archive of their own, the recordings of several packages, and data inside an installed
+Python package.
 """
 
 import threading
@@ -11,13 +12,14 @@ from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from songtitle.corpora import manifest, stamps
+from songtitle.corpora import manifest, recordings, stamps
 from songtitle.corpora.fetch import Ledger, fetch_file, items, verify_item
 from songtitle.corpora.guarded_http import TransferConfig, length
 from songtitle.corpora.manifest import File, Problems, Source, check_room
 from songtitle.errors import InputError
 
 STAMPS = "stamps"
+UNPACKED = (STAMPS, recordings.NAME)  # into a folder of the data home
 WIDEST = 48  # characters of a table's cell
 
 
@@ -38,13 +40,15 @@ def fetch(
     jobs: int = 3,
     quiet: bool = False,
     archive: Path | None = None,
+    every: bool = False,
     config: TransferConfig | None = None,
 ) -> Iterator[str | InputError]:
     """Bring sources to the data home, `jobs` files at a time; a line or an error for each file.
 
     All names and the disk are looked at before anything is sent; `archive` is a stamps archive that
-    is already here. Raises InputError for an unknown source, one that cannot be fetched, and a disk
-    too small for all that is asked. An interrupt stops all and goes on up.
+    is already here, and `every` asks for all packages of recordings. Raises InputError for an
+    unknown source, one that cannot be fetched, and a disk too small for all that is asked. An
+    interrupt stops all and goes on up.
     """
     stop = threading.Event()
     asked = {name: manifest.read_source(name) for name in names}
@@ -57,8 +61,15 @@ def fetch(
     elif archive is not None:
         msg = f"--archive: expected it with the source {STAMPS}, got {', '.join(names)}; leave it"
         raise InputError(msg)
-    tasks += [partial(_packaged, s) for s in asked.values() if s.name != STAMPS and not s.files]
+    packages = recordings.packages(every=every) if recordings.NAME in asked else []
+    if every and not packages:
+        msg = f"--all: expected it with the source {recordings.NAME}, got {', '.join(names)}; "
+        raise InputError(msg + "leave it")
+    tasks += [partial(recordings.fetch, package, home) for package in packages]
+    plain = [s for s in asked.values() if s.name not in UNPACKED and not s.files]
+    tasks += [partial(_packaged, source) for source in plain]
     total = sum(item.wanted for item in wanted if not item.checked_on)
+    total += sum(each.size for each in packages if not recordings.is_fetched(each, home))
     check_room(home, total, f"fetch {' '.join(asked)}")
 
     def outcome(task: Callable[[], str]) -> str | InputError:
@@ -84,7 +95,7 @@ def verify(names: Sequence[str], home: Path) -> Iterator[Verdict]:
             there = any(item.target.is_file() for item in every)
             yield Verdict(source.name, there, problems, unknown)
             continue
-        roots = _listed(source, home)
+        roots = _begun(source, _listed(source, home))
         problems = manifest.verify(roots, roots.__getitem__)
         if roots and not any(problems):
             hashed = manifest.lists_hash(source.name)
@@ -92,7 +103,7 @@ def verify(names: Sequence[str], home: Path) -> Iterator[Verdict]:
         yield Verdict(source.name, len(problems.missing) < len(roots), problems, [])
 
 
-def plan(names: Sequence[str], home: Path) -> str:
+def plan(names: Sequence[str], home: Path, *, every: bool = False) -> str:
     """Show what `fetch` would bring, as a table; sends nothing and touches nothing."""
     rows: list[tuple[str, str, int | None, int, str, str]] = []
     for source in map(manifest.read_source, dict.fromkeys(names)):
@@ -105,6 +116,11 @@ def plan(names: Sequence[str], home: Path) -> str:
             have = sum(min(length(root / f.path), f.size) for f, root in roots.items())
             size, what = sum(f.size for f in roots), f"{len(roots):,} files"
             rows.append((name, what, size, have, terms, str(home / STAMPS)))
+        elif name == recordings.NAME:
+            for package in recordings.packages(every=every):
+                there = package.size if recordings.is_fetched(package, home) else 0
+                row = (name, f"{package.name} {package.version}", package.size, there)
+                rows.append((*row, terms, str(home / name)))
         elif not source.files:
             rows.append((name, "-", 0, 0, terms, _packaged(source).partition(": ")[2]))
     more = " and more (?: not published)" if any(row[2] is None for row in rows) else ""
@@ -155,17 +171,28 @@ def _packaged(source: Source) -> str:
 
 
 def _listed(source: Source, home: Path) -> dict[File, Path]:
-    """The listed files of the stamps or of a package, and where the path of each begins."""
+    """The listed files of a source that has a list, and where the path of each begins."""
     there = (manifest.manifest_folder() / f"{source.name}.csv").is_file()
     files = manifest.listed(source.name) if there else []
     packages = {file: file.path.partition("/")[0] for file in files}
     try:
-        if source.name == STAMPS:
-            return dict.fromkeys(files, home / STAMPS)
+        if source.name in UNPACKED:
+            return dict.fromkeys(files, home / source.name)
         sites = {each: manifest.package_folder(each).parent for each in set(packages.values())}
     except InputError:  # none of the kind is installed
         return dict.fromkeys(files, home / "nowhere")
     return {file: sites[package] for file, package in packages.items()}
+
+
+def _begun(source: Source, roots: dict[File, Path]) -> dict[File, Path]:
+    """Of several packages the files of those that are here; of none all files."""
+    here = {
+        file
+        for part in map(recordings.files_of, source.packages)
+        if any((roots[file] / file.path).is_file() for file in part)
+        for file in part
+    }
+    return {file: root for file, root in roots.items() if file in here or not here}
 
 
 def _paths(roots: dict[File, Path]) -> list[Path]:
@@ -173,14 +200,14 @@ def _paths(roots: dict[File, Path]) -> list[Path]:
 
 
 def _account_list(source: Source, home: Path) -> tuple[str, str, str]:
-    """`present`, `verified` and `size` of the stamps or a package, as `status` shows them."""
+    """`present`, `verified` and `size` of what has a list, as `status` shows them."""
     roots = _listed(source, home)
     here, size = sum(path.is_file() for path in _paths(roots)), sum(file.size for file in roots)
     if not here:
         absent = roots and source.package
         return f"no package {absent}" if absent else "not fetched", "-", human(size or None)
     hashed = manifest.lists_hash(source.name)
-    date = Ledger(home, source.name).checked("list", _paths(roots), hashed)
+    date = Ledger(home, source.name).checked("list", _paths(_begun(source, roots)), hashed)
     return f"{here:,} of {len(roots):,} files", f"{date}, published" if date else "no", human(size)
 
 

@@ -280,6 +280,15 @@ class Download(_Table):
         return self
 
 
+class Package(_Table):
+    """A package of Debian and Ubuntu that carries a part of a source."""
+
+    name: Inside
+    version: str  # that the list of files was made from
+    size: Annotated[int, Strict(), Field(gt=0)]  # bytes
+    quick: bool = False  # whether it comes unless all are asked for
+
+
 class Source(_Table):
     """What a data source is, where it comes from and under which terms."""
 
@@ -291,6 +300,7 @@ class Source(_Table):
     description: str
     folder: Inside  # below the data home
     package: str | None = None  # the package that carries it
+    packages: tuple[Package, ...] = ()  # or several, of which each carries a part
     addresses: tuple[Address, ...] = ()  # tried in this order
     columns: dict[str, dict[Literal["type", "unit", "meaning"], str]] = {}
     files: tuple[Download, ...] = ()

@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 import pooch
 from filelock import FileLock
 
-from songtitle.corpora import manifest
+from songtitle.corpora import debian, manifest
 from songtitle.corpora.captions import Captioned
 from songtitle.corpora.manifest import extract, read_source
 from songtitle.corpora.series import joined
@@ -129,17 +128,12 @@ def _obtain(archive: Path | None, scratch: Path) -> Path:
         return archive
     source, failures = read_source("stamps"), []
     # The package manager comes first: it has mirrors close by and checks a signature.
-    if source.package and shutil.which("apt-get") and shutil.which("dpkg-deb"):
+    if source.package:
         # The pattern keeps another release of the collection from being fetched in vain.
-        wanted = f"{source.package}={source.version}*"
-        log.info("stamps: 'apt-get download %s' first, since this system has apt-get", wanted)
-        command = ["apt-get", "download", "-q", wanted]
-        outcome = subprocess.run(command, cwd=scratch, capture_output=True, text=True)
-        found = sorted(scratch.glob("*.deb"))
-        if outcome.returncode == 0 and found:
-            return found[0]
-        lines = outcome.stderr.strip().splitlines() or [f"status {outcome.returncode}"]
-        failures.append(f"apt-get download: {lines[-1]}")
+        found = debian.download(f"{source.package}={source.version}*", scratch)
+        if isinstance(found, Path):
+            return found
+        failures += [found] if found else []
     pooch.get_logger().setLevel("WARNING")
     for address in source.addresses:
         log.info("stamps: %s", address)
@@ -163,14 +157,4 @@ def _unpack(archive: Path, folder: Path, wanted: set[str]) -> None:
         return path if path in wanted else None
 
     folder.mkdir(parents=True)
-    if archive.suffix != ".deb":
-        extract(archive, folder, relative)
-        return
-    # dpkg-deb and not tarfile: Ubuntu packs with zstd, which Python reads from 3.14 on.
-    if not shutil.which("dpkg-deb"):
-        msg = f"{archive}: expected dpkg-deb to unpack it, it is not installed; use the .tar.gz"
-        raise InputError(msg)
-    command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        extract(process.stdout, folder, relative, label=str(archive))
+    (debian.unpack if archive.suffix == ".deb" else extract)(archive, folder, relative)

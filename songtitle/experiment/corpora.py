@@ -8,7 +8,7 @@ forms in which they are published.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from songtitle.corpora.captions import Captioned, Titled, load_flickr8k
 from songtitle.corpora.fma import choose_test
 from songtitle.corpora.manifest import SAMPLES, lists_hash, roots, sha256, split_by_group
 from songtitle.corpora.million_song import TimbreTable, covariance_order
+from songtitle.errors import expect
 from songtitle.rows import Counts, Faults
 from songtitle.schema import refuse
 from songtitle.text import clean_caption, clean_title, tokenize
@@ -32,10 +33,15 @@ CAPTIONS = "Tux Paint stamps"
 COLLECTIONS = ("O'Neill's Music of Ireland", "Aird's, Ryan's and other airs")  # for MSD and FMA
 TRACKS = "Million Song"
 
-PLACES = {  # of what a reader has: files that belong together, the whole corpus first
+SPLITS = ("train", "valid", "test")
+# Of what a reader has: files that belong together, the whole corpus first.
+PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
     "photos": (
         ("flickr8k/captions.txt", "flickr8k/Images"),
         ("flickr8k/captions.txt", "flickr8k/images_224"),
+    ),
+    "photos' split": (
+        tuple(f"flickr8k/Flickr_8k.{name}Images.txt" for name in ("train", "dev", "test")),
     ),
     "songs": (
         ("million_song/MillionSongSubset",),
@@ -59,24 +65,32 @@ class Material:
     splits: Mapping[str, float]
     collections: Mapping[str, Sequence[Titled]]  # all songs of each corpus
     songs: Sequence[tuple[str, Titled]]  # those to be named, with their corpus
+    sides: Mapping[str, str] = field(default_factory=dict)  # group -> split, where makers split
+    unlisted: int = 0  # pictures left out, since the makers put them into no split
 
 
 def material(config: ExperimentConfig, home: Path) -> Material:
     """Load the corpora that the settings name, the pictures and test songs chosen by their seed.
 
-    Real songs to be named are those of whole artists, so that no artist is on both sides.
+    Real songs to be named are those of whole artists, so that no artist is on both sides. Photos
+    are split as their makers' lists say, and those that are in none left out; without the lists by
+    shares.
     """
     if config.pictures == "photos":
         captions, folder = needed(home, "photos")
         photos = load_flickr8k(captions, folder, Faults())
-        kept = set(_some(sorted({photo.group for photo in photos}), config))
+        every, sides = sorted({photo.group for photo in photos}), makers_split(home)
+        parts = [[name for name in every if sides.get(name) == side] for side in SPLITS]
+        listed = sum(map(len, parts)) if sides else len(every)
+        parts = parts if sides else [every]
+        kept = {name for part in parts for name in _some(part, config, len(part) / listed)}
         photos = [photo for photo in photos if photo.group in kept]
-        splits = {"train": 0.7, "valid": 0.15, "test": 0.15}
         tracks = tracks_with_timbre(home).tracks
         chosen, _ = choose_test(tracks, config.song_count, seed=config.seed)
         songs = [(TRACKS, track) for track in chosen]
-        root = folder.parent.parent
-        return Material("Flickr8k", photos, root, splits, {TRACKS: tracks}, songs)
+        shares = dict(zip(SPLITS, (0.7, 0.15, 0.15), strict=True))
+        what: Any = ("Flickr8k", photos, folder.parent.parent, shares, {TRACKS: tracks}, songs)
+        return Material(*what, sides, len(every) - listed)
 
     def named(some: Iterable[tunes.Tune]) -> list[tuple[str, tunes.Tune]]:
         return [(COLLECTIONS[tune.book != "oneills1850"], tune) for tune in some]
@@ -91,12 +105,25 @@ def material(config: ExperimentConfig, home: Path) -> Material:
     return Material(CAPTIONS, pictures, home, splits, collections, some)
 
 
-def _some(items: Sequence[Any], config: ExperimentConfig) -> Sequence[Any]:
-    """`picture_count` of the items by the seed, as drawn; or all, in order."""
+def makers_split(home: Path) -> dict[str, str]:
+    """Read which split the makers of the photos put each into, by its file's name; empty where
+    their lists are not at hand. Raises InputError for a photo that two of them hold."""
+    found: dict[str, str] = {}
+    for path, side in zip(find(home, "photos' split"), SPLITS, strict=False):
+        for name in path.read_text("utf-8").split():
+            msg = f"{path.name}: expected photos of no other list, got {name} of {found.get(name)}"
+            expect(name not in found, f"{msg}; take the makers' own lists")
+            found[name] = side
+    return found
+
+
+def _some(items: Sequence[Any], config: ExperimentConfig, share: float = 1) -> Sequence[Any]:
+    """`picture_count` of the items by the seed, or its share of them, as drawn; or all, in order.
+    Where there are any, one at least."""
     if config.picture_count is None:
         return items
     drawn = np.random.default_rng(config.seed).permutation(len(items))
-    return [items[place] for place in drawn[: config.picture_count]]
+    return [items[place] for place in drawn[: max(1, round(share * config.picture_count))]]
 
 
 def fingerprint(config: ExperimentConfig, home: Path) -> dict[str, str]:
@@ -112,6 +139,7 @@ def fingerprint(config: ExperimentConfig, home: Path) -> dict[str, str]:
     }
     told = {name: each.hexdigest() for name, each in digests.items()}
     captions = sha256(needed(home, "photos")[0])
+    told |= {path.name: sha256(path) for path in find(home, "photos' split")}
     return {"photos": photos[0].parent.name, "captions": captions} | told
 
 
@@ -185,7 +213,11 @@ def corpora(config: ExperimentConfig, *, home: Path) -> Work:
             row["captions"] = []
             pictures.setdefault(item.path, row)["captions"].append(tokens)
         series = [row["series"] for row in pictures.values()]
-        split = split_by_group(series, found.splits, seed=config.seed)
+        split = (
+            [found.sides[name] for name in series]
+            if found.sides
+            else split_by_group(series, found.splits, seed=config.seed)
+        )
         rows = [row | {"split": side} for row, side in zip(pictures.values(), split, strict=True)]
         write_json(folder / "pictures.json", rows)
         songs: list[dict[str, Any]] = [
@@ -212,6 +244,7 @@ def corpora(config: ExperimentConfig, *, home: Path) -> Work:
             },
             "test_titles": {name: len(each) for name, each in test.items()},
             "pictures": dict(Counter(split)),
+            "unlisted": found.unlisted,
             "distinct_captions": len({" ".join(tokens) for tokens in captions}),
             "caption_words": _types(captions),
         }

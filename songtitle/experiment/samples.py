@@ -1,5 +1,7 @@
-"""Real songs: tracks of the paper's own data sets before the captioner, as a reader has them."""
+"""Real songs: tracks of the paper's own data sets, and recordings, before the captioner."""
 
+import json
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,10 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from songtitle.cache import Record, Work, pick, read_json, stage
+from songtitle.cache import Record, Work, digest, pick, read_json, stage, write_json
 from songtitle.config import ExperimentConfig, Input
-from songtitle.corpora import fma, million_song
+from songtitle.corpora import fma, million_song, recordings
 from songtitle.corpora.fma import clip_path
+from songtitle.errors import InputError
 from songtitle.experiment.controls import BEAMS, by_ranking, noise_like, summarised
 from songtitle.experiment.corpora import (
     Words,
@@ -30,6 +33,7 @@ from songtitle.experiment.corpora import (
 )
 from songtitle.experiment.inputs import (
     clip_picture,
+    encoder_settings,
     features_of,
     frozen_backbone,
     hear,
@@ -44,6 +48,7 @@ from songtitle.experiment.scoring import (
     chance_of,
     own_scores,
 )
+from songtitle.machine import write_whole
 from songtitle.metrics.bleu import DEFINITIONS, sentence_scores, signatures
 from songtitle.metrics.chance import best_constant, paired_difference, unigram_titles
 from songtitle.rows import Faults
@@ -54,14 +59,17 @@ from songtitle.timbre import fit_standardiser, replicated_order, standardise, ti
 OWN = "Million Song, own timbre"
 BROKEN = "Million Song, timbre of another"
 COMPLETE = "Million Song, all 90 numbers"
-HEARD = "FMA clips, spectrogram"
-FELT = "FMA clips, timbre"
+RECORDINGS, CLIPS = "Recordings", "FMA clips"
+HEARD, FELT = f"{RECORDINGS}, spectrogram", f"{RECORDINGS}, timbre"
+CLIPS_HEARD, CLIPS_FELT = f"{CLIPS}, spectrogram", f"{CLIPS}, timbre"
 
 TILED = 60  # test photos that are cut into tiles: 84 tiles each, searched at every beam size
 SENTENCES = tuple(name for name, each in DEFINITIONS.items() if each.average == "sentences")
-RANKED = 250  # songs whose titles are ranked by likelihood: the work grows with their square
+RANKED = 250  # items whose texts are ranked by likelihood: the work grows with their square
 PERPLEXITIES = ("valid_perplexity", "permuted_pictures_perplexity", "unigram_perplexity")
 TRAINED = (*PERPLEXITIES, "parameters")  # what is told of each training
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,8 @@ class SongSet:
 
 def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongSet]:
     """Load Million Song's test tracks with their own timbre and with the join broken; where they
-    are at hand, the tracks of which all 90 numbers are known, and FMA's clips by either reading.
+    are at hand, the tracks of which all 90 numbers are known, and recordings and FMA's clips by
+    either reading.
 
     The join is broken as a row-by-row join of two lists breaks it: one in the order of track ids,
     the other, with the titles, sorted by year.
@@ -100,20 +109,67 @@ def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongS
         whole = million_song.read_uci_like(here[0], Faults())
         its = [track.group for track in whole.tracks]
         found.append(felt(COMPLETE, list(map(title_words, whole.tracks)), its, whole.numbers))
-    clips = _clips_with_titles(home)[: config.song_count]
-    if len(clips) > 1:  # one song has no other to be mistaken for
-        backbone, pictures, timbre = frozen_backbone(config), [], []
-        device = next(backbone.buffers()).device
-        for _, path in clips:
-            wave = hear(path, config)
-            image = clip_picture(wave, path.name, config).unsqueeze(0)
-            with torch.inference_mode():
-                pictures.append(backbone(image.to(device)).float().cpu()[0])
-            timbre.append(timbre_vector(wave, sample_rate=config.spectrogram.sample_rate).numpy())
-        titles, its = [title_words(track) for track, _ in clips], [it.group for it, _ in clips]
-        found.append(SongSet(HEARD, titles, its, 0, features=torch.stack(pictures)))
-        found.append(felt(FELT, titles, its, np.stack(timbre)))
+    sound = heard(config, home=home)
+    listed = read_json(sound.file("songs.json"))
+    for name, of_spectrogram, of_timbre in (
+        (RECORDINGS, HEARD, FELT),
+        (CLIPS, CLIPS_HEARD, CLIPS_FELT),
+    ):
+        songs = [song for song in listed if song["set"] == name]
+        if len(songs) > 1:  # one song has no other to be mistaken for
+            titles, its = [song["tokens"] for song in songs], [song["series"] for song in songs]
+            both = np.load(sound.file(f"{name}.npz"))
+            seen = torch.from_numpy(both["pictures"])
+            found.append(SongSet(of_spectrogram, titles, its, 0, features=seen))
+            found.append(felt(of_timbre, titles, its, both["timbre"]))
     return found
+
+
+@stage
+def heard(config: ExperimentConfig, *, home: Path) -> Work:
+    """Both readings of the first `clip_seconds` of the recordings and of FMA's clips that are here.
+
+    Files: `songs.json` (set, series, tokens), and for each set `SET.npz`: `pictures (songs,
+    positions, features)`, what the frozen network makes of spectrograms, and `timbre (songs, 90)`.
+    Result, by set: how many are `here`, those that `cannot be read` and those whose title has `no
+    words`; both are left out, and a line of the log names each.
+    """
+    there = {
+        RECORDINGS: recordings.load(home),
+        CLIPS: _clips_with_titles(home)[: config.song_count],
+    }
+
+    def compute(folder: Path) -> dict[str, Any]:
+        backbone, rows, counts = frozen_backbone(config), list[dict[str, Any]](), {}
+        device = next(backbone.buffers()).device
+        for name, songs in there.items():
+            pictures, timbre = [], []
+            out = counts[name] = {"here": len(songs), "cannot be read": 0, "no words": 0}
+            for song, path in songs:
+                tokens, why = title_words(song), ""
+                try:
+                    wave = hear(path, config)
+                except InputError:
+                    why = "cannot be read"
+                if why := why or ("" if tokens else "no words"):
+                    out[why] += 1
+                    log.warning("%s: left out of %s: %s", song.id, name, why)
+                    continue
+                image = clip_picture(wave, path.name, config).unsqueeze(0)
+                with torch.inference_mode():
+                    pictures.append(backbone(image.to(device)).float().cpu().numpy()[0])
+                rate = config.spectrogram.sample_rate
+                timbre.append(timbre_vector(wave, sample_rate=rate).numpy())
+                rows.append({"set": name, "series": song.group, "tokens": tokens})
+            if pictures:
+                kept = {"pictures": np.stack(pictures), "timbre": np.stack(timbre)}
+                np.savez(folder / f"{name}.npz", **kept)
+        write_json(folder / "songs.json", rows)
+        return counts
+
+    settings = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit", "spectrogram")
+    settings |= {name: digest([song.id for song, _ in songs]) for name, songs in there.items()}
+    return Work(compute, settings | encoder_settings(config))
 
 
 def _clips_with_titles(home: Path) -> list[tuple[fma.Track, Path]]:
@@ -155,9 +211,10 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
     Wants a preset whose `pictures` are photos. Result: `rows`, one per seed, input and beam size:
     `seed, input, beam_size, items, tiles, mean_length, distinct` and the fields of `Chance`;
     `summary` over seeds; `definitions`, score and chance by each definition of BLEU; `controls`
-    of Million Song's row; `retrieval` of its titles; `join`, own minus broken timbre on the same
-    titles; `references`, the test photos scored against one and against all captions; `training`,
-    perplexities; and what there was to work on, `data`. The first seed alone is asked for tiles.
+    of Million Song's row; `retrieval` of titles, and of captions of whole photos; `join`, own minus
+    broken timbre on the same titles; `references`, the test photos scored against one and against
+    all captions; `training`, perplexities; and what there was to work on, `data`. The first seed
+    alone is asked for tiles. Files: what was said, for a run that is killed and begun again.
     """
     words, known = corpora(config, home=home), vocabulary(config, home=home)
     chosen = [patient(config, seed=seed) for seed in range(config.replicates)]
@@ -165,8 +222,9 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
     seeds = [config.seed + each.training.seed for each in chosen]
     cut = {size: tile_features(config, size, home=home) for size in config.tile_sizes}
     names = {size: str(Input("pictures", tile=size)) for size in cut}
+    sound = heard(config, home=home)
 
-    def compute(_: Path) -> dict[str, Any]:
+    def compute(folder: Path) -> dict[str, Any]:
         clock = time.perf_counter()
         sets = song_sets(config, words, home)
         asked_for = {song["id"] for song in read_json(words.file("songs.json"))}
@@ -191,20 +249,25 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                 captions = held_out_captions(words)[: len(grid)]
                 its = true_series(words, words)["pictures"][: len(grid)]
                 for k in config.beam_sizes:
-                    said = hearing.titles(memory, k)
+                    said = _kept(hearing, memory, k, folder / f"{seed} {names[size]} {k}.json")
                     by_tile = [said[tile::tiles] for tile in range(tiles)]
                     lead = {"seed": seed, "input": names[size], "beam_size": k, "tiles": tiles}
                     found["rows"].append(lead | _cell(by_tile, captions, its, config))
                     if whole and k in BEAMS:
                         found["definitions"] += _by_definition(lead, said, captions, its)
                         found["references"].append(lead | _five(said, words, config))
+                if whole:
+                    likely = hearing.log_likelihoods(memory[:RANKED], captions[:RANKED])
+                    lead = {"seed": seed, "input": names[size], "items": len(likely)}
+                    ranks = by_ranking(likely, its[:RANKED], seed=config.seed)
+                    found["retrieval"] += [lead | row for row in ranks]
             for songs in sets:
                 ready = songs.memory
                 memory = (
                     hearing.memory(songs.features) if ready is None else ready.to(hearing.device)
                 )
                 for k in config.beam_sizes if songs.name != BROKEN else BEAMS:
-                    said = hearing.titles(memory, k)
+                    said = _kept(hearing, memory, k, folder / f"{seed} {songs.name} {k}.json")
                     lead = {"seed": seed, "input": songs.name, "beam_size": k}
                     found["rows"].append(lead | _cell([said], songs.titles, songs.series, config))
                     own.setdefault((songs.name, k), []).append(own_scores(said, songs.titles))
@@ -215,7 +278,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     if songs.name == OWN and k in BEAMS:
                         replaced = _controls(hearing, memory, k, said, songs, others, config)
                         found["controls"] += [lead | row for row in replaced]
-                if songs.name in (OWN, BROKEN):
+                if songs.name != COMPLETE:
                     likely = hearing.log_likelihoods(memory[:RANKED], songs.titles[:RANKED])
                     lead = {"seed": seed, "input": songs.name, "items": len(likely)}
                     ranks = by_ranking(likely, songs.series[:RANKED], seed=config.seed)
@@ -234,8 +297,11 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                 "known": known.result["known"],
                 "sets": [
                     {"input": each.name, "songs": len(each.titles), "numbers": each.numbers}
+                    | {"series": len(set(each.series))}
                     for each in sets
                 ],
+                "sound": sound.result,
+                "unlisted": words.result["unlisted"],
                 "tiled": min(TILED, words.result["pictures"]["test"]),
             },
             "timing": {"naming_seconds": round(time.perf_counter() - clock, 1)},
@@ -244,8 +310,15 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
     settings = pick(config, "seed", "replicates", "draws", "crop", "standardise_timbre", "search")
     settings |= {"beams": config.beam_sizes, "data": fingerprint(config, home)}
     settings |= {"bleu": signatures(*SENTENCES), "tiled": TILED, "ranked": RANKED}
-    settings["records"] = [*trained, *cut.values()]
+    settings["records"] = [*trained, *cut.values(), sound]
     return Work(compute, settings, [words, known])
+
+
+def _kept(hearing: Listener, memory: Memory, k: int, file: Path) -> Words:
+    """Search, or read what was found before the run was killed."""
+    if not file.is_file():
+        write_whole(file, json.dumps(hearing.titles(memory, k)))
+    return list(read_json(file))
 
 
 def _cell(

@@ -32,9 +32,12 @@ FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 # What songs of the stage `samples` are called in `scores`, and its rows that are none of Table 4.
 SAMPLES = {
     "Million Song, own timbre": "songs: timbre",
-    "FMA clips, spectrogram": "songs: spectrogram",
+    "Recordings, spectrogram": "songs: spectrogram",
 }
-BESIDE = ("Million Song, all 90 numbers", "Million Song, timbre of another", "FMA clips, timbre")
+BESIDE = (
+    *("Million Song, all 90 numbers", "Million Song, timbre of another", "Recordings, timbre"),
+    *("FMA clips, spectrogram", "FMA clips, timbre"),
+)
 SEEDED = ("samples", "replicates")  # stages with a row for each seed
 
 

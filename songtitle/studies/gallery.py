@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,21 @@ from PIL import Image as pillow
 from songtitle import figures
 from songtitle.cache import Record
 from songtitle.config import ExperimentConfig
+from songtitle.corpora import recordings
 from songtitle.corpora.manifest import read_source
+from songtitle.corpora.recordings import Recording
 from songtitle.experiment.corpora import clips
-from songtitle.experiment.gallery import RANKINGS, READING
+from songtitle.experiment.gallery import RANKINGS, READING, player_span
 from songtitle.experiment.inputs import clip_picture, hear
 from songtitle.figures import COLOURS, GREY
 from songtitle.fmt import ESTIMATE, minus, percent, points, write
 from songtitle.shapes import Image, Waveform
 from songtitle.sound import with_serial
-from songtitle.tables import NO_TITLE, shown
+from songtitle.tables import NO_TITLE, Note, shown
 
 NOTHING = "(nothing)"
 END = "<eos>"  # the token that ends a title
+RECORDED = 3  # recordings to listen to
 ON_SCREEN = 0.9  # of libsndfile's compression: about 30 kbit/s, at which no tune suffers
 PICTURE_QUALITY = 70  # of WebP
 BOOKS = {
@@ -45,12 +49,13 @@ BOOKS = {
 class Gallery:
     """Cards of songs, as HTML: each with its sound, its picture, a quiz and the titles it got."""
 
-    def __init__(self, cards: Sequence[str], key: Sequence[str]):
+    def __init__(self, cards: Sequence[str], key: Sequence[str] = ()):
         self.cards, self.key = list(cards), list(key)
 
     def _repr_html_(self) -> str:
         answers = "".join(f"<li>{_title(each)}</li>" for each in self.key)
         key = f'<div class="gallery-key"><p>The true titles:</p><ol>{answers}</ol></div>'
+        key = key if answers else ""
         return f'<div class="gallery">{"".join(self.cards)}{key}</div>'
 
     def __repr__(self) -> str:
@@ -65,6 +70,37 @@ def gallery_cards(record: Record, config: ExperimentConfig) -> Gallery:
         for number, song in enumerate(songs, start=1)
     ]
     return Gallery(cards, [song["title"] for song in songs])
+
+
+def recordings_to_hear(config: ExperimentConfig, home: Path | None = None) -> Gallery | Note:
+    """Make a player for one recording of each of RECORDED artists, with title, artist and licence.
+
+    Only those under Creative Commons are taken, which lets a book pass on an excerpt with no more
+    than that. Where none is fetched, a note says how they are.
+    """
+    first: dict[str, tuple[Recording, Path]] = {}
+    for recording, path in recordings.load(home):
+        if recording.licence.startswith("CC-BY"):
+            first.setdefault(recording.series, (recording, path))
+    players = []
+    for number, (recording, path) in enumerate(list(first.values())[:RECORDED], start=1):
+        rate = config.spectrogram.sample_rate
+        start, end, begins, ends = player_span(path, config)
+        wave = hear(path, config).numpy()[round(start * rate) : round(end * rate)]
+        sound = _address("audio/ogg", encode_sound(wave, rate, 1000 + number))
+        players.append(
+            f'<article class="song recording"><h3>{_title(recording.title)}</h3>'
+            f'<figure class="song-sound"><audio controls preload="none" aria-label="Recording '
+            f'{number}, {end - start:.0f} seconds" src="{sound}"></audio><figcaption>From '
+            f"{start:.0f} s on, {end - start:.0f} s in mono, packed smaller. The network was shown "
+            f"{ends - begins:.1f} s of it.</figcaption></figure>"
+            f'<p class="song-source">{escape(shown(recording.credit))}, from the package '
+            f"<code>{escape(shown(recording.id.partition('/')[0]))}</code></p></article>"
+        )
+    if players:
+        return Gallery(players)
+    how = "`python -m songtitle fetch recordings` brings them on Debian and Ubuntu."
+    return Note("No recordings here", f"None is fetched on this machine. {how}")
 
 
 def card(number: int, song: Mapping[str, Any], wave: Waveform, config: ExperimentConfig) -> str:

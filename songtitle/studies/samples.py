@@ -1,4 +1,4 @@
-"""Page 13, the samples: the experiment on real photos and recordings."""
+"""Page 13, the samples: the experiment on real photos, songs and recordings."""
 
 import re
 from typing import Any
@@ -8,7 +8,16 @@ from matplotlib.axes import Axes
 
 from songtitle import figures
 from songtitle.cache import Record
-from songtitle.experiment.samples import BROKEN, COMPLETE, FELT, HEARD, OWN
+from songtitle.experiment.samples import (
+    BROKEN,
+    CLIPS_FELT,
+    CLIPS_HEARD,
+    COMPLETE,
+    FELT,
+    HEARD,
+    OWN,
+    RECORDINGS,
+)
 from songtitle.figures import amount
 from songtitle.fmt import ESTIMATE, estimate, p_value, points, span, write
 from songtitle.metrics.bleu import DEFINITIONS
@@ -22,13 +31,20 @@ _BESIDE = {OWN: ("songs: timbre", "msd"), HEARD: ("songs: spectrogram", "fma")}
 
 def samples_note(record: Record) -> Note:
     """Say what the record rests on, in a box at the head of the page."""
-    said = samples_facts(record)
+    said, data, some = samples_facts(record), record.result["data"], "no recordings"
+    if int(said["artists"]):
+        some = f"{said['recordings']} recordings by {said['artists']} artists"
+    out = {why: n for why, n in data.get("sound", {}).get(RECORDINGS, {}).items() if why != "here"}
+    out = {f"recordings ({why})": n for why, n in out.items()}
+    out |= {"photos on none of their makers' lists": data.get("unlisted", 0)}
+    left = "; ".join(f"{n} {what}" for what, n in out.items() if n)
     return Note(
         "Real data, on a small scale: not a reproduction of the paper's run",
         f"{said['photos.train']} training photos of Flickr8k with five captions each, a vocabulary "
         f"of {said['vocabulary']} words, {said['seeds']} trainings from different seeds. Timbre: "
         f"{said['numbers']} of the 90 numbers, the means and those covariances that the table at "
-        f"hand holds. {origin(record)} It holds numbers only: no photo, caption, title or sound.",
+        f"hand holds. There were {some}. {f'Left out: {left}. ' if left else ''}{origin(record)} "
+        "It holds numbers only: no photo, caption, title or sound.",
         kind="warning",
         records=rests_on([record]),
     )
@@ -151,8 +167,9 @@ def samples_gains(record: Record) -> pd.DataFrame:
 
 def samples_facts(record: Record) -> dict[str, str]:
     """Give what prose may quote: what was worked on, and at k = 1 and 5 of Million Song's row
-    (`msd`), of the same with another's timbre (`broken`) and of whole photos (`photos`) the fields
-    `score, low, high, chance, gain` in percent points and `clear`, the trainings that beat chance.
+    (`msd`), of the same with another's timbre (`broken`), of whole photos (`photos`) and, where
+    there are any, of the recordings' spectrograms (`recorded`) the fields `score, low, high,
+    chance, gain` in percent points and `clear`, the trainings that beat chance.
     """
     data = record.result["data"]
     sets = {each["input"]: each for each in data["sets"]}
@@ -163,7 +180,8 @@ def samples_facts(record: Record) -> dict[str, str]:
         "vocabulary": f"{data['vocabulary']:,}",
         "seeds": str(len(record.result["training"])),
         "songs": songs.get(OWN, "0"),
-        "clips": songs.get(FELT, "0"),
+        "recordings": songs.get(HEARD, "0"),
+        "artists": f"{sets.get(HEARD, {}).get('series', 0):,}",
         "numbers": str(sets[OWN]["numbers"]),
         "known": f"{100 * data['known']['running words']:.0f}",
         "tiled": f"{data['tiled']:,}",
@@ -171,7 +189,9 @@ def samples_facts(record: Record) -> dict[str, str]:
     fields = {value: f"{{{value}:points.2}}" for value in ("score", "low", "high", "chance")}
     fields |= {"gain": "{gain:signed.2}", "clear": "{clear:.0f}"}
     cells = samples_cells(record).set_index(["input", "beam_size"])
-    for key, name in (("msd", OWN), ("broken", BROKEN), ("photos", whole)):
+    named = {"msd": OWN, "broken": BROKEN, "photos": whole}
+    named |= {"recorded": HEARD} if HEARD in sets else {}  # which earlier records have not
+    for key, name in named.items():
         for k in (1, 5):
             cell = cells.loc[(name, k)]
             said |= {f"{key}.{k}.{field}": write(each, cell) for field, each in fields.items()}
@@ -181,10 +201,12 @@ def samples_facts(record: Record) -> dict[str, str]:
 def samples_conclusion(record: Record) -> Note:
     """Conclude what the numbers allow: on photos, on songs, on the join, and beside the paper."""
     said, parts = samples_facts(record), []
-    for key, claim, meaning in (
+    claims = (
         ("photos", "On photos the captions beat chance", "the captioner sees"),
         ("msd", "On songs the titles beat chance", "it hears something"),
-    ):
+        ("recorded", "On spectrograms of recordings they do", "it hears something there"),
+    )
+    for key, claim, meaning in (each for each in claims if f"{each[0]}.5.gain" in said):
         of, clear = said["seeds"], [said[f"{key}.{k}.clear"] for k in (1, 5)]
         sure = "so" if min(map(int, clear)) > int(of) / 2 else "so no sign that"
         score, chance, gain = (said[f"{key}.5.{name}"] for name in ("score", "chance", "gain"))
@@ -212,7 +234,7 @@ def _sorted(rows: pd.DataFrame, *second: str) -> pd.DataFrame:
     """Sort rows by their inputs (photos by size of tile, then Million Song, then the few), and
     within each by a second column or as they stand."""
     photos = sorted({name for name in rows["input"] if name.startswith("pictures")}, key=_side)
-    order = [*photos, OWN, BROKEN, COMPLETE, HEARD, FELT]
+    order = [*photos, OWN, BROKEN, COMPLETE, HEARD, FELT, CLIPS_HEARD, CLIPS_FELT]
     keyed = rows.assign(_place=rows["input"].map(order.index))
     return keyed.sort_values(["_place", *second], kind="stable").drop(columns="_place")
 
