@@ -78,6 +78,8 @@ STAGES = {
     "corpora": ("corpora", "vocabulary"),
     "learning": ("training",),
     "scoring": ("scores", "comparison", "lengths"),
+    "baselines": ("baselines",),
+    "listening": ("listening",),
     "similarity": ("similarity", "likeness"),
     "controls": ("controls", "self_retrieval", "differences", "replicates"),
     "forensics": ("content_free", "readings"),
@@ -91,6 +93,7 @@ LONG = {
     "switchboard": "12_switchboard",
     "samples": "13_samples",
 }
+REAL = ("samples", "listening", "baselines")  # stages on real songs, of a preset of their own
 MEASURED = {"benchmarks": "08_speed", "faults": "18_faults"}  # folders of results, and their pages
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
@@ -101,7 +104,9 @@ fig-maps-timbre fig-likeness tab-references fig-controls tab-controls tab-retrie
 tab-paired tab-power fig-length tab-length tab-content-free fig-prefixes fig-forensics tab-forensics
 tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard tab-inconsistencies
 tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames fig-settings
-tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults
+tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults tab-ceilings
+tab-baselines fig-listening tab-listening tab-words-heard tab-samples-listening
+tab-samples-baselines
 """.split()  # noqa: SIM905
 
 
@@ -722,7 +727,7 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     from songtitle.experiment import paper_corpora, scoring
 
     for stage, its in stages(config):
-        long = stage.__name__ in LONG
+        long = stage.__name__ in LONG or its.name == "samples"
         cache.publish(stage, its, cache.published(stage, its, again=again) if long else stage(its))
     table = scoring.score_table(config)
     write_whole(cache.OWN / config.name / "table_4.csv", table.to_csv(index=False))
@@ -741,8 +746,11 @@ def stages(
     """The stages that a run keeps, each with the settings that it is published of."""
     for module, names in STAGES.items():
         for name in names:
-            its = preset("samples", device=config.device) if name == "samples" else config
-            yield getattr(import_module(f"songtitle.experiment.{module}"), name), its
+            stage = getattr(import_module(f"songtitle.experiment.{module}"), name)
+            if name != "samples":
+                yield stage, config
+            if name in REAL:
+                yield stage, preset("samples", device=config.device)
 
 
 def _make_again(stage: Callable[[ExperimentConfig], Record], config: ExperimentConfig) -> str:
