@@ -53,8 +53,13 @@ in_short.corpora(record, words)
 # of a smaller split goes there while others suffice: a single series shall decide no test. Of the
 # tunes a series is a family, the tunes of one title or one melody in all the books.
 #
-# The tunes are rendered from scores with a seeded choice of instrument; they are not recordings.
-# What they sound like is ours; their titles are the composers' and collectors'.
+# The tunes are rendered from scores; they are not recordings. Who plays is a rule: the dance that a
+# tune's sheet names in its `R:` field (reel, jig, slip jig, hornpipe, strathspey), or else its metre,
+# chooses a pair of instruments, and the second of the pair plays where the key is minor, Dorian or
+# Phrygian. A fiddle plays reels, a flute jigs, an accordion hornpipes. So the sound *does* tell
+# something of a title, as a reel is often called one; the title itself is never looked at. With
+# `instruments` set to `hash`, instruments are drawn by the tune's number and tell nothing. What they
+# sound like is ours; their titles are the composers' and collectors'.
 
 # The paper's own {term}`corpora <corpus>` are counted beside them, wherever they can be had: whole,
 # where `fetch` has brought them; else as samples of real rows. {doc}`07_paper_corpora` tells which

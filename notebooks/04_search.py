@@ -30,7 +30,7 @@ from myst_nb import glue
 
 from songtitle import config as presets
 from songtitle import figures, tables
-from songtitle.experiment import controls, inputs, learning, scoring
+from songtitle.experiment import baselines, controls, inputs, learning, scoring
 from songtitle.paper import printed
 from songtitle.studies import gallery
 from songtitle.studies import in_short
@@ -40,8 +40,9 @@ figures.use_house_style()
 changes = {"beam_sizes": beam_sizes, "tile_sizes": tile_sizes}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record, pairs = scoring.scores(config), controls.differences(config)
+others = baselines.baselines(config)
 scores = scoring.score_table(config)
-tables.made_by([record, pairs], config)
+tables.made_by([record, pairs, others], config)
 
 # %% tags=["hide-input"]
 in_short.search(record.result["rows"])
@@ -234,6 +235,37 @@ tables.Table(
     name="tab-by-items",
     caption="Gain over chance of the pictures in percent points, with 95 % interval and p: by series, "
     "as in the table above, and as if every picture were a series of its own.",
+)
+
+# %% [markdown]
+# ## The ceiling, and what needs no captioner
+#
+# A gain near 0 can mean two things: the outputs differ and are dealt to the wrong items, or they
+# hardly differ at all, so that no dealing could gain. The **ceiling** tells which. It deals out the
+# very same outputs anew, in the best way there is (each to one item, found exactly, as an assignment
+# problem): what that scores above chance is the most that any listener could have gained with them.
+# Where it is nothing, the gain is a measure of collapse and not of hearing.
+#
+# The second table asks what no captioner is needed for: the caption of the most similar training
+# picture, the title of the most similar other song, and one text for all, of any length, chosen on
+# other items than those it is judged on. (A neighbour among songs has seen titles, which the
+# captioner has not: it is supervised.)
+
+# %% tags=["hide-input"]
+display(
+    tables.Table(
+        study.ceilings(scores),
+        name="tab-ceilings",
+        caption="The best dealing of the same outputs: BLEU-1 in percent points, in brackets what it "
+        "gains over chance, and the number of different texts.",
+    ),
+    tables.Table(
+        study.baselines(others),
+        name="tab-baselines",
+        caption="Without a captioner: BLEU-1 in percent points, [interval], (chance, gain, p).",
+        note="In brackets behind an input: test items. One text for all cannot gain over chance. "
+        f"{tables.definition_note(others)}",
+    ),
 )
 
 # %% [markdown]

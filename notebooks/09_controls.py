@@ -28,17 +28,18 @@ from myst_nb import glue
 
 from songtitle import cache, figures, fmt, tables
 from songtitle import config as presets
-from songtitle.experiment import controls, corpora, naming
+from songtitle.experiment import controls, corpora, listening, naming
 from songtitle.metrics import bleu
 from songtitle.studies import controls as study
 from songtitle.studies import in_short
+from songtitle.studies import listening as study_listening
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, ranks = controls.controls(config), controls.self_retrieval(config)
-pairs = controls.differences(config)
+pairs, heard = controls.differences(config), listening.listening(config)
 seeds = cache.published(controls.replicates, config, again=again)
-tables.made_by([record, ranks, pairs, seeds], config)
+tables.made_by([record, ranks, heard, pairs, seeds], config)
 
 # %% tags=["hide-input"]
 in_short.controls(record)
@@ -54,7 +55,7 @@ in_short.controls(record)
 # | noise in place of the input | mean and spread of each number | that anything was played or drawn |
 # | zeros in place of the input | the decoder, told of an average input | every difference between inputs |
 # | trained without pictures | a language model of captions | pictures, in training already |
-# | one constant title | the best single guess, chosen on other titles | the captioner |
+# | one constant title | the best single guess, of any length, chosen on other titles | the captioner |
 # | random words, lengths as said | word frequencies of the training captions, the captioner's lengths | order and choice of words |
 # | random words, true lengths | the same, and the right length | the captioner |
 #
@@ -184,8 +185,9 @@ figure.tight_layout();
 # %% [markdown]
 # ## Without words: is the true title likelier than the others?
 #
-# BLEU depends on what search says, how long it is, and how it is cut into {term}`tokens <token>`.
-# {term}`Self-retrieval <self-retrieval>` does without: the decoder weighs *every* title of the test
+# This is the **primary outcome** of the book; BLEU is the paper's. BLEU depends on what search says,
+# how long it is, and how it is cut into {term}`tokens <token>`, and a captioner that says the same of
+# all songs cannot gain by it. {term}`Self-retrieval <self-retrieval>` does without: the decoder weighs *every* title of the test
 # for *every* song, and we ask how high
 # the true one ranks. MRR is the mean of 1 / rank, R@10 the share of songs whose true title is among
 # the ten likeliest. Short, common titles are likely for every song; the second ranking takes that
@@ -202,6 +204,39 @@ tables.Table(
     name="tab-retrieval",
     caption="Rank of the true title by the decoder's likelihood: value with 95 % interval, and "
     "below it (chance, gain, p). Chance is exact.",
+)
+
+# %% [markdown]
+# ## Is there anything to hear?
+#
+# A captioner that finds nothing may be deaf, or there may be nothing to find. A **listener** tells:
+# a {term}`ridge regression` from the very same inputs, timbre or the frozen
+# network's view of the spectrogram, to the words of titles. Unlike the captioner it is trained on
+# titles, of other families of tunes than those it is asked about. It then scores each title of the
+# part that was held out for each song of it, by the cosine between the words it expects and those of
+# the title; the captioner ranks the same titles by likelihood, less what a title gets from all songs.
+# *z* is how many standard deviations the own titles' mean score lies above random pairings, which
+# keep families together. All three penalties that were tried are shown.
+
+# %% mystnb={"figure": {"caption": "How surely the own title is matched to its song by a supervised listener and by the captioner, from the same inputs and among the same titles: z among random pairings. Chance is dashed; right of the dotted line p is below 0.05.", "name": "fig-listening"}, "image": {"alt": "One row for each input of the songs, with a mark for the listener at each of three penalties and one for the captioner, on an axis of z; a dashed line marks chance, a dotted one the five percent level."}} tags=["hide-input"]
+study_listening.listening_marks(pd.DataFrame(heard.result["rows"]));
+
+# %% tags=["hide-input"]
+display(
+    study_listening.listening_note(heard),
+    tables.Table(
+        study_listening.listening_table(heard),
+        name="tab-listening",
+        caption="Listener and captioner on the same songs: z and p of the own titles' score, and the "
+        "rank of the own title among those of its part.",
+        note="p: random pairings that keep families of tunes together, one-sided.",
+    ),
+    tables.Table(
+        study_listening.words_table(heard),
+        name="tab-words-heard",
+        caption="The words that the listener finds best, by AUC: how often a song whose title holds "
+        "the word scores above one whose title does not (0.5 is chance).",
+    ),
 )
 
 # %% [markdown]

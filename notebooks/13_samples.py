@@ -27,14 +27,20 @@ from myst_nb import glue
 
 from songtitle import cache, figures, tables
 from songtitle import config as presets
-from songtitle.experiment import samples, scoring
+from songtitle.experiment import baselines, listening, samples, scoring
 from songtitle.studies import in_short
+from songtitle.studies import listening as study_listening
 from songtitle.studies import samples as study
+from songtitle.studies import search as study_search
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 sampled = presets.preset("samples")
 record = cache.published(samples.samples, sampled, again=again, stays=True)
+heard, others = (
+    cache.published(stage, sampled, again=again)
+    for stage in (listening.listening, baselines.baselines)
+)
 study.samples_note(record)
 
 # %% tags=["hide-input"]
@@ -85,6 +91,44 @@ display(
         study.samples_learnt(record),
         name="tab-samples-learnt",
         caption="What the captioners learnt of photos; scores in percent points.",
+    ),
+)
+
+# %% [markdown]
+# ## Is there anything to hear?
+#
+# The positive control of {doc}`09_controls`, on real tracks: a {term}`ridge regression` from the same
+# timbre numbers to the words of titles, trained on tracks of other artists than those that are asked
+# about. Below it the {doc}`ceiling <04_search>` of the captioner's outputs, and what needs no
+# captioner at all: the nearest neighbour, and one text for all.
+
+# %% tags=["hide-input"]
+display(
+    study_listening.listening_note(heard),
+    tables.Table(
+        study_listening.listening_table(heard),
+        name="tab-samples-listening",
+        caption="A supervised listener on the test tracks: z and p of the own titles' score among "
+        "random pairings that keep artists together, and the rank of the own title among all.",
+        note="The captioner's ranks of the same tracks stand in {numref}`tab-samples-retrieval`.",
+    ),
+    tables.Table(
+        study_listening.words_table(heard),
+        name="tab-samples-words",
+        caption="The words that the listener finds best, by AUC (0.5 is chance).",
+    ),
+    tables.Table(
+        study_search.ceilings(study.samples_gains(record)),
+        name="tab-samples-ceilings",
+        caption="The best dealing of the same outputs: BLEU-1 in percent points, in brackets what it "
+        "gains over chance, and the number of different texts. Means over seeds.",
+    ),
+    tables.Table(
+        study_search.baselines(others),
+        name="tab-samples-baselines",
+        caption="Without a captioner: BLEU-1 in percent points, [interval], (chance, gain, p).",
+        note="One text for all cannot gain over chance. "
+        f"{tables.definition_note(others, 'bleu1')}",
     ),
 )
 

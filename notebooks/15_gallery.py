@@ -69,7 +69,8 @@ tables.Table(
 # the network is shown a square of {glue:text}`gallery.seen:.1f` seconds: all the rest is for you
 # alone. Each picture is that square, grey by grey: time runs to the right, low notes lie at the
 # foot, black is silence. Beside it stand the five titles of {term}`beam search`, the chance title of
-# another song, and the true one behind a click. A score counts your guesses.
+# another song, the words of a *listener* that learnt other songs' titles from the same squares
+# ({doc}`09_controls`), and the true title behind a click. A score counts your guesses.
 
 # %% tags=["hide-input"]
 study.gallery_cards(record, config)

@@ -139,6 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     add("file", nargs="+", type=Path, help="mp3, ogg, flac or wav")
     add("--beam-size", type=int, default=5, help="hypotheses kept (default 5)")
     add("--json", action="store_true", help="one JSON object a line")
+    told = "also the words that a listener trained on titles would say"
+    add("--listener", action="store_true", help=told)
 
     add, _ = command(_course, "make student versions and hidden checks")
     add("folder", type=Path, help="gets student/ to hand out and teacher/ to keep")
@@ -292,6 +294,7 @@ def plain(text: str) -> Any:
 
 def _title(options: argparse.Namespace) -> Said:
     _check_positive(options, "beam_size")
+    heard = _heard(options.file) if options.listener else {}
     for path, found in _titles(options.file, options.beam_size):
         if isinstance(found, InputError):
             if options.json:
@@ -299,10 +302,13 @@ def _title(options: argparse.Namespace) -> Said:
             yield found
         elif options.json:
             titles = [{"title": title, "log_prob": log_prob} for title, log_prob in found]
-            yield _line({"file": str(path), "titles": titles})
+            listened = {"listener": heard[path]} if options.listener else {}
+            yield _line({"file": str(path), "titles": titles} | listened)
         else:
             yield str(path)
             yield from (f"  {log_prob:8.2f}  {title}" for title, log_prob in found)
+            if options.listener:
+                yield f"  trained on titles it would say: {', '.join(heard[path])}"
 
 
 def _titles(paths: list[Path], beam_size: int) -> Iterator[tuple[Path, Any]]:
@@ -320,6 +326,16 @@ def _titles(paths: list[Path], beam_size: int) -> Iterator[tuple[Path, Any]]:
         return
     for path in paths:
         yield path, InputError(f"{path}: expected a music file, got no such file; check the name")
+
+
+def _heard(paths: list[Path]) -> dict[Path, list[str]]:
+    """The words of the listener by file; of those that cannot be read none."""
+    if not any(path.exists() for path in paths):
+        return {}
+    from songtitle.experiment.listening import hear_words
+
+    found = hear_words(paths)
+    return {path: words for path, words in found if not isinstance(words, InputError)}
 
 
 def _course(options: argparse.Namespace) -> Said:

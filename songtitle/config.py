@@ -251,6 +251,9 @@ class ExperimentConfig(Checked):
     """Test songs, as many as in the paper."""
     clip_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """Length of a song's clip."""
+    instruments: Literal["rhythm", "hash"] = "rhythm"
+    """Who plays a tune: by the dance, metre and mode that its sheet states, or drawn by a hash of
+    its id, so that the sound tells nothing of the title."""
     min_count: Count = 2
     """Occurrences in training captions that make a word known."""
     crop: Count = 256

@@ -14,15 +14,15 @@ import soundfile
 from songtitle import cache
 from songtitle.__main__ import main, plain
 from songtitle.config import preset
-from songtitle.experiment import learning
+from songtitle.experiment import listening
 
 RATE = 22_050
 
 
 @pytest.fixture(scope="module")
 def trained(tiny_home):
-    """A data home in which the tiny captioner is trained."""
-    learning.training(preset("tiny"), home=tiny_home)
+    """A data home in which the tiny captioner is trained, and a listener."""
+    listening.listening(preset("tiny"), home=tiny_home)
     return tiny_home
 
 
@@ -66,6 +66,22 @@ def test_a_file_that_sounds_gets_titles_best_first(home, files, capsys, name):
     assert 1 <= len(titles) <= 5
     assert log_probs == sorted(log_probs, reverse=True)
     assert all(value <= 0 for value in log_probs)
+
+
+def test_a_listener_says_words_of_titles_beside_the_captioner_s_titles(home, files, capsys):
+    name = str(files / "tone.wav")
+    assert main(["title", "--listener", "--json", name]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main(["title", "--json", name]) == 0
+    assert found == json.loads(capsys.readouterr().out) | {"listener": found["listener"]}
+    (record,) = cache.finished(home, "listening")
+    with np.load(record.file(listening.EAR)) as kept:
+        assert 0 < len(found["listener"]) <= listening.WORDS
+        assert set(found["listener"]) <= set(kept["words"].tolist())
+    assert main(["title", "--listener", name, str(files / "text.mp3")]) == 2
+    said = capsys.readouterr()
+    assert f"trained on titles it would say: {', '.join(found['listener'])}" in said.out
+    assert str(files / "text.mp3") in said.err
 
 
 @pytest.mark.parametrize("name", ["stump.mp3", "text.mp3", "empty.mp3", "absent.mp3", "."])
@@ -163,6 +179,8 @@ print(status, *sys.modules)"""
         (["fetch", "everything"], 2, ()),
         (["status"], 0, ()),
         (["title", "tone.wav"], 0, NAMING),
+        (["title", "--listener", "missing.mp3"], 2, ()),
+        (["title", "--listener", "tone.wav"], 0, NAMING | {"pandas"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

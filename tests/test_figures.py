@@ -126,6 +126,14 @@ def controls(v):
     return table("control beam_size score low high", rows)
 
 
+def matching(v):
+    rows = [
+        ("songs: timbre", "listener", 0.1, 5.25 + v),
+        ("songs: timbre", "captioner", None, -0.5),
+    ]
+    return table("input who penalty z", rows)
+
+
 def words_kept(v):
     rows = [("songs", kept, 0.1 * kept + v, 0.05, 0.6, 0.02) for kept in (1, 2, 3)]
     return table("input kept score low high chance", rows)
@@ -225,6 +233,7 @@ FIGURES = {
     "bleu_per_second": (sweep, {}, [20 / 0.003, 2000, 35 / 0.06]),
     "score_by_prefix": (words_kept, {}, [10, 20, 30, 5, 60, 2]),
     "control_forest": (controls, {}, [1, 5, 31, 28, 71, 27, "wrong titles"]),
+    "listening_marks": (matching, {}, [5.25, -0.5, "captioner", "listener, penalty 0.1"]),
     "bleu_by_references": (
         references,
         {"quoted": {"theirs": 34.5}},
@@ -274,6 +283,7 @@ DERIVED = {
     "similarity_map": {0, 100},
     "map_grid": {4},
     "control_forest": {0, 2},
+    "listening_marks": {0.1},  # a penalty, within a name
     "gains_by_seed": {2},
     "growth_lines": {2},
     "ratio_bars": {1, 2},

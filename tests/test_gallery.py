@@ -66,6 +66,7 @@ def song_row(**changes):
     """A row of the gallery record."""
     row = {"place": 3, "id": "miscFolk/file/7", "clip": "c.mp3", "title": "The Reel", "number": 7}
     row |= {"tokens": ["the", "reel"], "known": ["the"], "chance": "A Jig", "answer": 1, "pick": 0}
+    row |= {"listener": ["reel", "hornpipe"]}
     row |= {"beams": [[["the", "boy"], -3.25], [[], -4.0]], "seconds": [0.0, 2.0, 0.4, 1.6]}
     row |= {"choices": ["One", "The Reel", "Two", "Three"], "book": "miscFolk", "terms": []}
     return row | {"file": "miscFolk/file.abc", "transcriber": "A. Body"} | changes
@@ -222,7 +223,7 @@ def test_a_source_names_book_file_number_terms_and_a_transcriber_without_address
 def test_what_comes_from_data_reaches_a_card_as_text(text):
     row = song_row(title=text, chance=text, choices=["a", text, "b", "c"], transcriber=text)
     row |= {"book": text, "file": text, "terms": [text], "tokens": [text], "known": [text]}
-    row["beams"] = [[[text], -1.0], [[], -2.0]]
+    row |= {"beams": [[[text], -1.0], [[], -2.0]], "listener": [text]}
     config, wave = preset("tiny"), torch.randn(44_100, generator=torch.manual_seed(0)) / 10
     html = Gallery([cards.card(1, row, wave, config)], [text])._repr_html_()
     page = Reader(html)

@@ -6,7 +6,13 @@ import pytest
 
 from songtitle.errors import InputError
 from songtitle.metrics.chance import against_chance
-from songtitle.metrics.pairs import prior_free, recalls, reciprocal_ranks
+from songtitle.metrics.pairs import (
+    best_dealing,
+    prior_free,
+    recalls,
+    reciprocal_ranks,
+    unigram_pair_scores,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -122,3 +128,20 @@ def test_what_cannot_be_ranked_is_refused_by_name(function):
     if function is recalls:
         with pytest.raises(InputError, match="k: expected at least 1, got 0"):
             function(np.zeros((2, 2)), k=0)
+
+
+def test_no_dealing_of_equal_outputs_scores_more_than_chance():
+    pairs = np.tile(np.random.default_rng(0).random(23), (23, 1))
+    assert best_dealing(pairs) == pytest.approx(pairs.mean())
+
+
+def test_a_perfect_captioner_whose_outputs_were_permuted_has_its_ceiling_at_1():
+    titles = [["reel", str(number)] for number in range(31)]
+    said = [titles[place] for place in np.random.default_rng(0).permutation(31)]
+    assert best_dealing(unigram_pair_scores(said, titles)) == 1
+
+
+def test_the_ceiling_is_the_best_of_all_dealings():
+    pairs = np.random.default_rng(1).random((5, 5))
+    every = [pairs[np.arange(5), order].mean() for order in permutations(range(5))]
+    assert best_dealing(pairs) == pytest.approx(max(every))

@@ -41,6 +41,7 @@ OTHERS = {
     "picture_count": 30,
     "song_count": 13,
     "clip_seconds": 3,
+    "instruments": "hash",
     "min_count": 1,
     "crop": 512,
     "views": 4,
@@ -452,6 +453,7 @@ STAGES = (
     *("corpora", "vocabulary", "clips", "training", "scores", "similarity", "likeness"),
     *("comparison", "gallery_songs", "controls", "self_retrieval", "differences", "lengths"),
     *("content_free", "readings", "replicates", "switchboard", "near_duplicates"),
+    *("baselines", "listening"),
 )
 
 
@@ -500,16 +502,17 @@ def keys(tmp_path_factory):
 TINY = override(PRESETS["tiny"], {"beam_sizes": [1, 5], "picture_count": 40, "device": "cpu"})
 TRAINED = {"training", "hypotheses", "scores", "similarity", "likeness", "comparison", "lab"}
 TRAINED |= {"gallery_songs", "blind_training", "controls", "self_retrieval", "differences"}
-TRAINED |= {"lengths", "readings", "replicates", "switch", "switchboard", "branches"}
+TRAINED |= {"lengths", "readings", "replicates", "switch", "switchboard", "branches", "listening"}
 SEARCHED = TRAINED - {"training", "similarity", "likeness", "blind_training"}
-SEARCHED -= {"self_retrieval"}
-HEARD = TRAINED - {"training", "comparison", "blind_training"} | {"song_features", "switch_songs"}
+SEARCHED -= {"self_retrieval", "listening"}
+HEARD = TRAINED - {"training", "comparison", "blind_training"}
+HEARD |= {"song_features", "switch_songs", "baselines"}
 EXACTLY = {
     "spectrogram.hop_length": HEARD,
     "training.epochs": TRAINED,
     "model.dropout": TRAINED,
     "search.length_penalty": SEARCHED,
-    "views": TRAINED | {"picture_features", "near_duplicates"},
+    "views": TRAINED | {"picture_features", "near_duplicates", "baselines"},
     "min_count": TRAINED | {"vocabulary"},
     "model.weights": TRAINED | HEARD | {"picture_features", "tile_features", "near_duplicates"},
     "beam_sizes": {"hypotheses", "scores", "differences", "lengths"},

@@ -18,6 +18,7 @@ from songtitle import tables
 from songtitle.cache import run_stage
 from songtitle.config import SearchConfig, preset
 from songtitle.experiment import controls, learning, naming, scoring
+from songtitle.experiment.baselines import constant_texts
 from songtitle.experiment.inputs import features_record
 from songtitle.experiment.naming import Listener
 from songtitle.experiment.scoring import split_change, split_of, steps_of
@@ -162,8 +163,8 @@ class Says(Listener):
 def case(said, references, captions=(), retold=(), draws=7):
     memory, hearing = torch.zeros(len(said), 1, 3), object.__new__(Says)
     vars(hearing).update(vocabulary=retold, features=memory)
-    constant, config = controls.constant_titles(references), preset("tiny", draws=draws)
-    series = [f"s{place}" for place in range(len(said))]
+    series, config = [f"s{place}" for place in range(len(said))], preset("tiny", draws=draws)
+    constant = constant_texts(references, series=series, seed=0)
     texts = (said, references, series, list(captions), constant)
     return controls.Case(*texts, hearing, hearing, memory, 5, config)
 
@@ -231,14 +232,6 @@ def test_random_orders_by_length_pair_only_titles_of_one_length():
     assert (lengths[orders] == lengths).all()
     assert (np.sort(orders, axis=1) == np.arange(31)).all()
     assert len(np.unique(orders, axis=0)) > 900
-
-
-def test_a_constant_title_is_chosen_on_titles_that_it_is_not_judged_on():
-    references = [["air"], ["bog"]] * 17
-    constant = controls.constant_titles(references)
-    assert constant == [["bog"], ["air"]] * 17
-    assert scoring.own_scores(constant, references, BLEU_1).sum() == 0
-    assert controls.constant_titles(references, [["clog"]]) == [["clog"]] * 34
 
 
 def test_a_decoder_that_knows_the_titles_ranks_them_first_and_one_that_does_not_by_chance():

@@ -164,10 +164,43 @@ def test_sheets_played_side_by_side_keep_their_own_notes():
     assert len(set(alone)) == 5
 
 
-def test_the_instrument_is_a_fixed_function_of_tune_and_seed():
-    assert [tunes.instrument("b/f/1", seed) for seed in (0, 1, 2)] == [79, 25, 21]
-    drawn = {tunes.instrument(f"b/f/{i}", 0) for i in range(500)}
-    assert drawn == set(PROGRAMS)
+def test_by_hash_the_instrument_is_a_fixed_function_of_id_and_seed():
+    def drawn(number, seed):
+        return tunes.instrument(replace(SCALE, id=f"b/f/{number}"), seed=seed, rule="hash")
+
+    assert [drawn(1, seed) for seed in (0, 1, 2)] == [79, 25, 21]
+    assert {drawn(number, 0) for number in range(500)} == set(PROGRAMS)
+
+
+def sheet_of(fields):
+    return replace(SCALE, abc=f"X:1\nT:The Jig\n{fields}\nCDEF|\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "program"),
+    [
+        ("R:reel\nM:C|\nK:G", 40),
+        ("R:reel\nM:2/4\nK:D", 40),  # the dance, where it is named
+        ("R:Reel % quick\nM:C|\nK:Am", 42),
+        ("M:6/8\nK:Amix", 73),
+        ("R:double jig\nM:6/8\nK:A dorian", 71),
+        ("R:\nM:9/8\nK:E minor", 75),
+        ("R:hornpipe\nM:C|\nK:D major", 21),
+        ("R:polonaise\nM:3/4\nK:F#m", 24),  # the metre, where the dance is unknown
+        ("M:5/4\nK:C", 105),
+        ("K:HP", 105),
+    ],
+)
+def test_by_rhythm_dance_or_metre_and_mode_choose_the_instrument_and_nothing_else(fields, program):
+    for id, title, seed in (("b/f/1", "The Jig", 0), ("b/f/2", "Some Hornpipe", 7)):
+        tune = replace(sheet_of(fields), id=id, title=title)
+        assert tunes.instrument(tune, seed=seed, rule="rhythm") == program
+
+
+def test_the_books_tunes_are_played_by_every_instrument_of_the_rule():
+    played = {tunes.instrument(tune, seed=0, rule="rhythm") for tune in tunes.load()}
+    assert played == {program for pair in tunes.PLAYERS.values() for program in pair}
+    assert played <= set(PROGRAMS)
 
 
 def test_a_real_tune_sounds_for_30_seconds_in_stereo_at_44100_hz(tmp_path):
@@ -192,8 +225,8 @@ def test_a_short_tune_starts_again(tmp_path):
 
 def test_two_renderings_are_the_same_bytes_on_any_number_of_threads(tmp_path):
     songs = [scale_named(name) for name in ("ash", "birch", "cedar")]
-    one = tunes.render_all(songs, tmp_path / "1", seed=0, duration=1.0, workers=1)
-    two = tunes.render_all(songs, tmp_path / "2", seed=0, duration=1.0, workers=2)
+    one = tunes.render_all(songs, tmp_path / "1", seed=0, rule="hash", duration=1.0, workers=1)
+    two = tunes.render_all(songs, tmp_path / "2", seed=0, rule="hash", duration=1.0, workers=2)
     assert [p.name for p in one] == [p.name for p in two]
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
     for program in (0, 73):  # which sound different
@@ -203,11 +236,11 @@ def test_two_renderings_are_the_same_bytes_on_any_number_of_threads(tmp_path):
 
 def test_clips_that_are_there_are_kept_and_what_cannot_be_played_is_reported(tmp_path, caplog):
     songs = [scale_named(name) for name in ("elm", "ash", "fig")]
-    kept = tunes.clip_path(songs[1], tmp_path, seed=0)
+    kept = tunes.clip_path(songs[1], tmp_path, seed=0, rule="hash")
     kept.write_bytes(b"kept")
     bad = replace(SCALE, id="b/f/9", abc="X:1\nK:C\n")
-    paths = tunes.render_all([bad, *songs], tmp_path, seed=0, duration=1.0, workers=1)
-    assert paths == [tunes.clip_path(song, tmp_path, seed=0) for song in songs]
+    paths = tunes.render_all([bad, *songs], tmp_path, seed=0, rule="hash", duration=1.0, workers=1)
+    assert paths == [tunes.clip_path(song, tmp_path, seed=0, rule="hash") for song in songs]
     assert kept.read_bytes() == b"kept"
     assert "tune b/f/9" in caplog.text
 
@@ -217,6 +250,7 @@ def test_a_tune_sounds_the_same_whatever_was_played_before_it(tmp_path):
     paths = []
     for order in (1, -1):
         folder = tmp_path / str(order)
-        paths.append(tunes.render_all(chosen[::order], folder, seed=0, duration=1.0, workers=1))
+        how = {"seed": 0, "rule": "hash", "duration": 1.0, "workers": 1}
+        paths.append(tunes.render_all(chosen[::order], folder, **how))
     forth, back = paths[0], paths[1][::-1]
     assert [path.read_bytes() for path in forth] == [path.read_bytes() for path in back]

@@ -79,6 +79,8 @@ STAGES = {
     "duplicates": ("near_duplicates",),
     "learning": ("training",),
     "scoring": ("scores", "comparison", "lengths"),
+    "baselines": ("baselines",),
+    "listening": ("listening",),
     "similarity": ("similarity", "likeness"),
     "controls": ("controls", "self_retrieval", "differences", "replicates"),
     "forensics": ("content_free", "readings"),
@@ -95,6 +97,7 @@ LONG = {
 # Of these the one that takes an hour: a run leaves it as it was published, and says so.
 ON_REQUEST = "samples"
 AGAIN = "python -m songtitle run 13_samples --preset samples --publish"
+REAL = ("samples", "listening", "baselines")  # stages on real songs, of a preset of their own
 MEASURED = {"benchmarks": "08_speed", "faults": "18_faults"}  # folders of results, and their pages
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
@@ -106,6 +109,9 @@ tab-paired tab-power fig-length tab-length tab-content-free fig-prefixes fig-for
 tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard tab-inconsistencies
 tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames fig-settings
 tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults tab-near tab-by-items
+tab-ceilings
+tab-baselines fig-listening tab-listening tab-words-heard tab-samples-listening
+tab-samples-baselines
 """.split()  # noqa: SIM905
 
 
@@ -726,8 +732,8 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     from songtitle.experiment import paper_corpora, scoring
 
     for stage, its in stages(config):
-        long, stays = stage.__name__ in LONG, stage.__name__ == ON_REQUEST
-        kept = {"again": again, "stays": stays}
+        kept = {"again": again, "stays": stage.__name__ == ON_REQUEST}
+        long = stage.__name__ in LONG or its.name == ON_REQUEST
         record = cache.published(stage, its, **kept) if long else stage(its)
         cache.publish(stage, its, record)
     table = scoring.score_table(config)
@@ -747,8 +753,11 @@ def stages(
     """The stages that a run keeps, each with the settings that it is published of."""
     for module, names in STAGES.items():
         for name in names:
-            its = preset("samples", device=config.device) if name == "samples" else config
-            yield getattr(import_module(f"songtitle.experiment.{module}"), name), its
+            stage = getattr(import_module(f"songtitle.experiment.{module}"), name)
+            if name != ON_REQUEST:
+                yield stage, config
+            if name in REAL:
+                yield stage, preset(ON_REQUEST, device=config.device)
 
 
 def _make_again(stage: Callable[[ExperimentConfig], Record], config: ExperimentConfig) -> str:

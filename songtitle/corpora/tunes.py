@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import lameenc
 import numpy as np
@@ -43,6 +43,25 @@ PROGRAMS = (
     *(0, 6, 11, 12, 15, 19, 20, 21, 22, 24, 25, 40, 41, 42, 46),
     *(56, 60, 65, 68, 71, 72, 73, 74, 75, 79, 105, 107, 109, 110),
 )
+# By the R: field of a sheet, or else its metre: who plays it in major, and in minor and its kin.
+PLAYERS = {
+    "reel": (40, 42),  # violin, cello
+    "jig": (73, 71),  # flute, clarinet
+    "slip jig": (74, 75),  # recorder, pan flute
+    "hornpipe": (21, 22),  # accordion, harmonica
+    "strathspey": (109, 110),  # bagpipe, fiddle
+    "2/4": (56, 60),  # trumpet, horn
+    "3/4": (46, 24),  # harp, nylon-string guitar
+    "c|": (65, 68),  # alto saxophone, oboe
+    "c": (105, 25),  # banjo, steel-string guitar; and whatever is none of these
+}
+SAME = {  # other words for these
+    **{"double jig": "jig", "slide": "jig", "6/8": "jig", "12/8": "jig", "6/4": "jig"},
+    **{"slipjig": "slip jig", "9/8": "slip jig", "clog": "hornpipe"},
+    **{"fling": "strathspey", "highland fling": "strathspey", "march": "2/4"},
+    **{"waltz": "3/4", "air": "3/4", "3/8": "3/4", "3/2": "3/4"},
+}
+_MINOR = re.compile(r"^[A-G][#b]? ?(m$|m[^a-z]|min|dor|phr|aeo|loc)", re.IGNORECASE)
 
 # What tells tunes of one family apart, or tunes of one kind from others: no part of a title's name.
 _WORDS = re.compile(
@@ -56,6 +75,8 @@ _BARS, _NOTE = re.compile(r"[|:\]]+"), re.compile(r"([A-Ga-g])([,']*)")
 
 log = logging.getLogger(__name__)
 
+Rule = Literal["rhythm", "hash"]  # by which instruments are chosen
+
 
 @dataclass(frozen=True)
 class Tune:
@@ -67,6 +88,11 @@ class Tune:
     title: str  # the first T: field, uncleaned: "Garden of Daisies, The"
     abc: str  # the whole sheet
     group: str = ""  # its family, as `load` finds it: composers of folk tunes are not known
+
+    def field(self, letter: str) -> str:
+        """Read the first field of a letter, such as R, without remarks; "" where there is none."""
+        found = re.search(rf"^{letter}:[ \t]*([^%\n]*)", self.abc, flags=re.MULTILINE)
+        return found[1].strip() if found else ""
 
 
 def load() -> list[Tune]:
@@ -150,9 +176,19 @@ def choose(tunes: Iterable[Tune], count: int, *, seed: int) -> list[Tune]:
     return list(chosen.values())
 
 
-def instrument(tune_id: str, seed: int) -> int:
-    """Draw the General MIDI program, counted from 0, that plays a tune: one of PROGRAMS by hash."""
-    return PROGRAMS[_hash(seed, "instrument", tune_id) % len(PROGRAMS)]
+def instrument(tune: Tune, *, seed: int, rule: Rule) -> int:
+    """Choose the General MIDI program, counted from 0, that plays a tune.
+
+    By "rhythm" PLAYERS says who: the dance that the sheet's R: field names, or else its metre, and
+    whether its key is minor (Dorian and Phrygian are). The title is not looked at. By "hash" it is
+    one of PROGRAMS by `seed` and id, which tells nothing of the title.
+    """
+    if rule == "hash":
+        return PROGRAMS[_hash(seed, "instrument", tune.id) % len(PROGRAMS)]
+    named = [tune.field(letter).lower() for letter in "RM"]
+    dances = (SAME.get(name, name) for name in named)
+    players = next((PLAYERS[dance] for dance in dances if dance in PLAYERS), PLAYERS["c"])
+    return players[bool(_MINOR.match(tune.field("K")))]
 
 
 def render(tune: Tune, path: Path, *, program: int, duration: float = 30.0) -> None:
@@ -178,9 +214,10 @@ def render(tune: Tune, path: Path, *, program: int, duration: float = 30.0) -> N
     write_whole(path, _mp3(sound.T))
 
 
-def clip_path(tune: Tune, folder: Path, *, seed: int) -> Path:
+def clip_path(tune: Tune, folder: Path, *, seed: int, rule: Rule) -> Path:
     """Tell where `render_all` puts a tune's clip: the name holds the id and the instrument."""
-    return folder / f"{tune.id.replace('/', '_')}-{instrument(tune.id, seed):03}.mp3"
+    program = instrument(tune, seed=seed, rule=rule)
+    return folder / f"{tune.id.replace('/', '_')}-{program:03}.mp3"
 
 
 def render_all(
@@ -188,19 +225,21 @@ def render_all(
     folder: Path,
     *,
     seed: int,
+    rule: Rule,
     duration: float = 30.0,
     workers: int | None = None,
 ) -> list[Path]:
-    """Render each tune on its instrument, in `workers` threads (one a core); give the clips' paths.
+    """Render each tune on its `instrument`, in `workers` threads (one a core); give the paths.
 
     Clips that are there are kept; a tune that cannot be played is logged and left out.
     """
-    paths = {tune: clip_path(tune, folder, seed=seed) for tune in tunes}
+    paths = {tune: clip_path(tune, folder, seed=seed, rule=rule) for tune in tunes}
     todo = [tune for tune, path in paths.items() if not path.exists()]
 
     def attempt(tune: Tune) -> None:
         try:
-            render(tune, paths[tune], program=instrument(tune.id, seed), duration=duration)
+            program = instrument(tune, seed=seed, rule=rule)
+            render(tune, paths[tune], program=program, duration=duration)
         except InputError as error:
             log.warning("%s", error)
 

@@ -16,6 +16,7 @@ from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import SONGS, ExperimentConfig
 from songtitle.errors import InputError
 from songtitle.experiment import naming
+from songtitle.experiment.baselines import constant_texts
 from songtitle.experiment.corpora import Words, clips, corpora, true_series, true_words
 from songtitle.experiment.learning import blind_training, patient, training
 from songtitle.experiment.scoring import (
@@ -30,7 +31,7 @@ from songtitle.experiment.scoring import (
 )
 from songtitle.metrics import chance
 from songtitle.metrics.bleu import DEFINITIONS, signatures
-from songtitle.metrics.chance import best_constant, unigram_titles
+from songtitle.metrics.chance import unigram_titles
 from songtitle.metrics.pairs import prior_free, recalls, reciprocal_ranks
 from songtitle.paper.printed import paper
 from songtitle.seeds import generator_for
@@ -232,12 +233,13 @@ def controls(config: ExperimentConfig, *, home: Path) -> Work:
         rows, constants = [], []
         for name, hearing, memory in naming.listeners(config, trained, seen):
             wanted = references[name.kind]
-            constant = constant_titles(wanted, None if name.is_song else captions)
+            others, its = None if name.is_song else captions, series[name.kind]
+            constant = constant_texts(wanted, others=others, series=its, seed=config.seed)
             titles = sorted(set(map(tuple, constant)))
             constants += [{"input": name, "title": " ".join(title)} for title in titles]
             for size in BEAMS:
                 said = hearing.titles(memory, size)
-                texts = (said, wanted, series[name.kind], captions, constant)
+                texts = (said, wanted, its, captions, constant)
                 case = Case(*texts, hearing, deaf, memory, size, config)
                 rows += [{"input": name, "beam_size": size} | row for row in beside(case)]
         return {"rows": rows, "constants": constants}
@@ -286,14 +288,6 @@ def noise_like(features: Tensor, generator: torch.Generator) -> Tensor:
     real = features.float()
     drawn = torch.randn(real.shape, generator=generator).to(real.device)
     return drawn * real.std(0) + real.mean(0)
-
-
-def constant_titles(references: Words, others: Words | None = None) -> Words:
-    """Give each item the best single answer, chosen on `others`, or on the half it is not in."""
-    if others is not None:
-        return [best_constant(others)] * len(references)
-    halves = [best_constant(references[side::2]) for side in (1, 0)]
-    return [halves[place % 2] for place in range(len(references))]
 
 
 # -- ranks -----------------------------------------------------------------------------------------

@@ -266,6 +266,8 @@ def vocabulary(config: ExperimentConfig, *, home: Path) -> Work:
     before = corpora(config, home=home)
 
     def compute(folder: Path) -> dict[str, Any]:
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # a second to load
+
         pictures = read_json(before.file("pictures.json"))
         learnt = [picture["captions"] for picture in pictures if picture["split"] == "train"]
         captions = [tokens for each in learnt for tokens in each]
@@ -277,6 +279,10 @@ def vocabulary(config: ExperimentConfig, *, home: Path) -> Work:
             "running words": [each for title in known for each in title],
             "distinct words": [token in words for token in distinct],
             "titles with a known word": list(map(any, known)),
+            "titles with a known content word": [
+                any(token in words and token not in ENGLISH_STOP_WORDS for token in title)
+                for title in song_titles(before)
+            ],
             "titles of known words only": list(map(all, known)),
         }
         shown = {name: sum(each) / len(each) for name, each in shares.items()}
@@ -299,19 +305,19 @@ def clips(config: ExperimentConfig, *, home: Path) -> Work:
 
     def compute(folder: Path) -> dict[str, Any]:
         chosen = tunes.choose(tunes.load(), config.song_count, seed=config.seed)
-        paths = tunes.render_all(
-            chosen, folder / "clips", seed=config.seed, duration=config.clip_seconds
-        )
+        how = {"seed": config.seed, "rule": config.instruments}
+        paths = tunes.render_all(chosen, folder / "clips", duration=config.clip_seconds, **how)
         rendered = {path.name for path in paths}
         songs: list[dict[str, Any]] = [
             song | {"clip": name}
             for song, tune in zip(read_json(before.file("songs.json")), chosen, strict=True)
-            if (name := tunes.clip_path(tune, folder, seed=config.seed).name) in rendered
+            if (name := tunes.clip_path(tune, folder, **how).name) in rendered
         ]
         write_json(folder / "songs.json", songs)
         return {"songs": len(songs), "not_rendered": len(chosen) - len(songs)}
 
-    return Work(compute, pick(config, "seed", "song_count", "clip_seconds"), [before])
+    settings = pick(config, "seed", "song_count", "clip_seconds", "instruments")
+    return Work(compute, settings, [before])
 
 
 # -- what the stages left --------------------------------------------------------------------------

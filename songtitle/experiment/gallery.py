@@ -20,6 +20,7 @@ from songtitle.errors import InputError
 from songtitle.experiment.corpora import clips, song_titles
 from songtitle.experiment.inputs import crop_of, hear, song_features
 from songtitle.experiment.learning import training
+from songtitle.experiment.listening import listening
 from songtitle.experiment.naming import BEAM_SIZE, hypotheses, listener, whole_items
 from songtitle.metrics.chance import bootstrap_interval
 from songtitle.metrics.pairs import prior_free
@@ -46,8 +47,9 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
     Result `songs`, one row each: `place` among the test songs, `id`, `clip`, `title` as its book
     prints it, `tokens` as it is scored, those of them that the model can say at all as `known`,
     `beams` (`[words, log-probability in nats]`, best first), `chance` and `choices` of
-    `draw_titles`, `answer` and `pick` (the places in `choices` of the true title and of the one
-    that the model finds likeliest), `seconds` of `player_span`, and what `source_of` says.
+    `draw_titles`, `listener` (the words of `listening`, which learnt titles of other series),
+    `answer` and `pick` (the places in `choices` of the true title and of the one that the model
+    finds likeliest), `seconds` of `player_span`, and what `source_of` says.
 
     Result `quiz`: over all `items` test songs, how often the model would pick the true title from
     `choices` of them, the others drawn at random: `share, low, high` (95 %, bootstrap over songs)
@@ -56,6 +58,7 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
     songs, trained = clips(config, home=home), training(config, home=home)
     seen = song_features(config, home=home)
     said = hypotheses(config, READING, BEAM_SIZE, home=home)
+    heard = listening(config, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
         rows = read_json(songs.file("songs.json"))
@@ -65,12 +68,14 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
         likely = hearing.log_likelihoods(hearing.memory(), song_titles(songs))
         found, order = whole_items(said), {row["id"]: place for place, row in enumerate(rows)}
         generator = np.random.default_rng(config.seed)
+        words = read_json(heard.file("says.json"))[READING]
         cards = []
         for id in seeded_order(list(order), seed=config.seed)[:SHOWN]:
             place, row = order[id], rows[order[id]]
             chance, choices = draw_titles(place, titles, generator)
             card = {"place": place, "id": id, "clip": row["clip"], "tokens": row["tokens"]}
             card |= {"title": titles[place], "beams": found[place], "chance": titles[chance]}
+            card["listener"] = words[place]
             card["known"] = [word for word in row["tokens"] if word in hearing.vocabulary]
             card |= {"choices": [titles[each] for each in choices], "answer": choices.index(place)}
             # Equally likely titles are told apart by lot: `choices` are in random order.
@@ -87,7 +92,7 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
         return {"songs": cards, "quiz": quiz}
 
     settings = pick(config, "seed", "clip_seconds", "spectrogram_fit", "crop", "spectrogram")
-    return Work(compute, settings, [songs, trained, seen, said])
+    return Work(compute, settings, [songs, trained, seen, said, heard])
 
 
 def draw_titles(

@@ -42,7 +42,7 @@ from songtitle.metrics.chance import (
     gain_parts,
     paired_difference,
 )
-from songtitle.metrics.pairs import pair_scores
+from songtitle.metrics.pairs import best_dealing, pair_scores
 
 Scores = Float[np.ndarray, " items"]
 
@@ -91,12 +91,22 @@ def beside_chance(
     by_tile: Sequence[Words], references: Words, series: Series = None, *, seed: int
 ) -> dict[str, Any]:
     """Score titles, or of each place of tiles its titles, beside chance: `mean_length` in words and
-    the fields of `Chance`. A picture's pair score is its tiles' mean."""
+    the fields of `Chance`. A picture's pair score is its tiles' mean.
+
+    `distinct` counts different titles; `ceiling` is the mean score of the best dealing of the same
+    titles to the items, and `ceiling_gain` what that is above chance: the most that any pairing of
+    them could show.
+    """
     pairs = np.mean([all_scores(said, references) for said in by_tile], axis=0)
     generator = np.random.default_rng(seed)
     chance = against_chance(pairs, series=series, rounds=PERMUTATIONS, generator=generator)
     said = [words for tile in by_tile for words in tile]
-    return asdict(chance) | {"mean_length": mean_length(said)}
+    row = asdict(chance) | {
+        "mean_length": mean_length(said),
+        "distinct": len(set(map(tuple, said))),
+    }
+    ceiling = best_dealing(pairs)
+    return row | {"ceiling": ceiling, "ceiling_gain": ceiling - chance.chance}
 
 
 def score_table(config: ExperimentConfig, home: Path | None = None) -> pd.DataFrame:

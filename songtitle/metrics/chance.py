@@ -459,9 +459,11 @@ def unigram_titles(
     return [drawn[first:last] for first, last in pairwise(ends)]
 
 
-def best_constant(references: Lists, *, words_at_most: int = 4, brevity: bool = True) -> list[str]:
+def best_constant(
+    references: Lists, *, words_at_most: int | None = None, brevity: bool = True
+) -> list[str]:
     """The one answer, of 1 to `words_at_most` words, with the highest mean BLEU-1 over
-    `references`.
+    `references`; of None of any length up to that of the longest of them.
 
     No other is better: at a given length the brevity penalty of each reference is known, and what
     the t-th occurrence of a word adds does not depend on the other words. Of equals the shorter
@@ -469,6 +471,8 @@ def best_constant(references: Lists, *, words_at_most: int = 4, brevity: bool = 
     TypeError for a `str` in place of a token list, InputError without a word to choose.
     """
     refuse_strings((references, *references))
+    if words_at_most is None:
+        words_at_most = max(1, *map(len, references)) if references else 1
     expect(words_at_most >= 1, f"words_at_most: expected at least 1, got {words_at_most}")
     # The t-th "a" of a reference is a word of its own, (a, t), as in clipped matching.
     holders: dict[tuple[str, int], list[int]] = {}

@@ -126,6 +126,7 @@ def card(number: int, song: Mapping[str, Any], wave: Waveform, config: Experimen
         f"<li>{_title(' '.join(words), NOTHING)} <span>{_nats(log_prob)}</span></li>"
         for words, log_prob in song["beams"]
     )
+    listened = ", ".join(map(_title, song["listener"]))
     words = dict.fromkeys(song["tokens"])
     spoken = song["beams"][0][0] if song["beams"] else []
     known, shared = (
@@ -149,7 +150,8 @@ def card(number: int, song: Mapping[str, Any], wave: Waveform, config: Experimen
         f"<legend>Which of these is its title?</legend>{options}</fieldset>"
         f'<div class="song-titles"><p id="{name}-beams">The model’s titles, best first '
         f'<span>(log-probability in nats)</span></p><ol aria-labelledby="{name}-beams">{beams}</ol>'
-        f"<p>A chance title, another song’s: {_title(song['chance'])}</p></div>"
+        f"<p>A chance title, another song’s: {_title(song['chance'])}</p>"
+        f"<p>A listener trained on other songs’ titles would say: {listened}</p></div>"
         '<details class="reveal"><summary>Show the true title</summary>'
         f'<p class="song-title">{_title(song["title"])}</p>'
         f"<p>Words of it that the model can say: {known}. "

@@ -16,7 +16,7 @@ from songtitle.figures import BLEU, ENDS, GREY, SCORED, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
 from songtitle.studies.corpora import Answers, need
-from songtitle.tables import LEVEL, Note, definition_note, plain, tabulate
+from songtitle.tables import LEVEL, Note, by_beam, definition_note, plain, tabulate
 
 BEAM = "beam size (hypotheses kept)"
 PAPER_ROWS = {"msd": "Million Song", "fma": "FMA"} | {
@@ -64,6 +64,24 @@ def by_items(scores: pd.DataFrame) -> pd.DataFrame:
     }
     pictures = scores[~scores["input"].map(lambda name: Input.of(name).is_song)]
     return tabulate(pictures.to_dict("records"), columns)
+def ceilings(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate what the best dealing of the same texts over the items would score, by input and
+    beam size: the ceiling, its gain over chance, and how many texts differ. Means over seeds."""
+    keys, values = ["input", "beam_size"], ["ceiling", "ceiling_gain", "distinct"]
+    means = rows.groupby(keys, sort=False)[values].mean().reset_index()
+    cell = "{ceiling:points} ({ceiling_gain:signed.2})\n{distinct:,.0f} texts"
+    means["cell"] = [write(cell, row) for row in means.to_dict("records")]
+    return by_beam(means, "input", "cell").rename(columns={"input": "Input"})
+
+
+def baselines(record: Record) -> pd.DataFrame:
+    """Tabulate each baseline of each input as a cell of Table 4, with the constant text."""
+    columns = {
+        "Input": lambda row: f"{row['input']} ({row['items']:,})",
+        "Baseline": lambda row: row["baseline"] + (f": “{row['text']}”" if row["text"] else ""),
+        "BLEU-1": score_cell,
+    }
+    return tabulate(record.result["rows"], columns)
 
 
 def signature(record: Record) -> str:

@@ -1,0 +1,160 @@
+"""Baselines: what scores without a captioner, from the nearest neighbour and from one text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from songtitle.cache import Work, pick, read_json, stage
+from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input
+from songtitle.corpora.manifest import split_by_group
+from songtitle.experiment.corpora import (
+    TRACKS,
+    Words,
+    clips,
+    corpora,
+    held_out_captions,
+    song_titles,
+    title_words,
+    tracks_with_timbre,
+)
+from songtitle.experiment.inputs import picture_features, song_features, tile_features
+from songtitle.experiment.naming import whole_pictures
+from songtitle.experiment.scoring import beside_chance, own_scores
+from songtitle.metrics.bleu import signatures
+from songtitle.metrics.chance import best_constant, bootstrap_interval
+from songtitle.model.features import read_features
+from songtitle.timbre import fit_standardiser, standardise
+
+PICTURE = "nearest picture's caption"
+SONG = "nearest other song's title"  # supervised: the captioner has never seen a title
+CONSTANT = "best constant text"
+
+Vectors = Float[Tensor, "items features"]
+
+
+@stage
+def baselines(config: ExperimentConfig, *, home: Path) -> Work:
+    """Score what a referee asks first beside each input: a neighbour's text, and one text for all.
+
+    Result `rows`, one per input and baseline: `input, baseline, items, text` (the constants, ""
+    for neighbours) and what `beside_chance` or `of_constant` gives. Neighbours are by the cosine of
+    the frozen network's pooled features, or of standardised timbre: training pictures, which the
+    captioner learns from, for whole pictures and spectrograms; songs of another series for songs.
+    The constant is chosen on training captions, on other tracks, or on half of the series and
+    scored on the other half, both ways.
+    """
+    words = corpora(config, home=home)
+    whole = whole_pictures(config)
+    seen = [picture_features(config, home=home), tile_features(config, config.crop, home=home)]
+    songs = clips(config, home=home) if config.pictures == "stamps" else None
+    heard = song_features(config, home=home) if songs else None
+
+    def compute(_: Path) -> dict[str, Any]:
+        pictures = read_json(words.file("pictures.json"))
+        captions = [each["tokens"] for each in pictures if each["split"] == "train"]
+        train, test = (
+            read_features(record.file("pooled.safetensors"))[name]
+            for record, name in zip(seen, ("train", "test"), strict=True)
+        )
+        rows = train.flatten(2).float()  # (pictures, views, features)
+
+        def copied(features: Vectors) -> Words:
+            near = nearest(features, rows.flatten(0, 1)) // rows.shape[1]
+            return [captions[place] for place in near]
+
+        found: list[dict[str, Any]] = []
+
+        def score(name: Input | str, baseline: str, said: Words, wanted: Words) -> None:
+            lead = {"input": name, "baseline": baseline, "text": "", "items": len(wanted)}
+            found.append(lead | beside_chance([said], wanted, seed=config.seed))
+
+        def score_constant(name: Input | str, said: Words, wanted: Words) -> None:
+            texts = " / ".join(sorted({" ".join(text) for text in said}))
+            lead = {"input": name, "baseline": CONSTANT, "text": texts, "items": len(wanted)}
+            found.append(lead | of_constant(said, wanted, seed=config.seed))
+
+        wanted = held_out_captions(words)
+        score(whole, PICTURE, copied(test.flatten(1).float()), wanted)
+        score_constant(whole, constant_texts(wanted, others=captions), wanted)
+        if songs and heard:
+            titles = song_titles(songs)
+            series = [song["series"] for song in read_json(songs.file("songs.json"))]
+            timbre, pooled = (
+                read_features(heard.file(f"{name}.safetensors"))["songs"].flatten(1).float()
+                for name in ("timbre", "pooled")
+            )
+            scaled = standardise(timbre, *fit_standardiser(timbre))
+            score(SPECTROGRAM, PICTURE, copied(pooled), titles)
+            said = constant_texts(titles, series=series, seed=config.seed)
+            for name, features in ((TIMBRE, scaled), (SPECTROGRAM, pooled)):
+                near = nearest(features, features, series, series)
+                score(name, SONG, [titles[place] for place in near], titles)
+                score_constant(name, said, titles)
+        else:
+            table, titles = tracks_with_timbre(home), song_titles(words)
+            place = {track.id: row for row, track in enumerate(table.tracks)}
+            asked = [place[song["id"]] for song in read_json(words.file("songs.json"))]
+            others = np.setdiff1d(np.arange(len(table.tracks)), asked)
+            every, artists = list(map(title_words, table.tracks)), [t.group for t in table.tracks]
+            numbers = torch.from_numpy(table.numbers)
+            scaled = standardise(numbers, *fit_standardiser(numbers[others]))
+            own, known = ([artists[row] for row in rows] for rows in (asked, others))
+            near = others[nearest(scaled[asked], scaled[others], own, known)]
+            score(TRACKS, SONG, [every[place] for place in near], titles)
+            said = constant_texts(titles, others=[every[row] for row in others])
+            score_constant(TRACKS, said, titles)
+        return {"rows": found}
+
+    settings = pick(config, "seed") | {"bleu": signatures("bleu1")}
+    return Work(compute, settings, [words, *seen, *([songs, heard] if songs and heard else [])])
+
+
+def nearest(
+    features: Vectors,
+    others: Vectors,
+    series: Sequence[str] = (),
+    other_series: Sequence[str] = (),
+) -> Int[np.ndarray, " items"]:
+    """Find the row of `others` with the highest cosine to each item, none of the item's series; of
+    equals the first."""
+    sides = (torch.nn.functional.normalize(each, dim=1) for each in (features, others))
+    near = torch.einsum("if,of->io", *sides).numpy()
+    if series:
+        near[np.array(series)[:, None] == np.array(other_series)] = -np.inf
+    return near.argmax(axis=1)
+
+
+def constant_texts(
+    references: Words, *, others: Words | None = None, series: Sequence[str] = (), seed: int = 0
+) -> Words:
+    """Give each item the best constant text of any length, chosen on `others`, or else on the half
+    of the series that the item is not in.
+
+    Raises InputError where all items are of one series.
+    """
+    if others is not None:
+        return [best_constant(others)] * len(references)
+    halves = split_by_group(series, {"first": 0.5, "second": 0.5}, seed=seed)
+    best = {
+        half: best_constant([w for w, its in zip(references, halves, strict=True) if its != half])
+        for half in set(halves)
+    }
+    return [best[half] for half in halves]
+
+
+def of_constant(said: Words, references: Words, *, seed: int) -> dict[str, float]:
+    """Score a constant text: `score, low, high`, and as it is the same for every item `chance`, the
+    score itself, `gain`, 0, and `p`, 1.
+
+    Of two halves' texts each is judged on the half it was not chosen on, by chance too: the other
+    half would be matched by what it was fitted to.
+    """
+    scores = own_scores(said, references)
+    low, high = bootstrap_interval(scores, generator=np.random.default_rng(seed))
+    score = float(scores.mean())
+    return {"score": score, "low": low, "high": high, "chance": score, "gain": 0.0, "p": 1.0}
