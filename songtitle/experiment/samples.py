@@ -15,7 +15,7 @@ from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import ExperimentConfig, Input
 from songtitle.corpora import fma, million_song
 from songtitle.corpora.fma import clip_path
-from songtitle.experiment.controls import BEAMS, by_ranking, noise_like, summarised
+from songtitle.experiment.controls import BEAMS, NOISES, by_ranking, noise_like
 from songtitle.experiment.corpora import (
     Words,
     corpora,
@@ -38,13 +38,17 @@ from songtitle.experiment.learning import patient, training
 from songtitle.experiment.naming import Listener, trained_listener
 from songtitle.experiment.scoring import (
     PERMUTATIONS,
+    Scores,
     all_scores,
     beside_chance,
     chance_of,
     own_scores,
 )
+from songtitle.experiment.trainings import ItemScores
 from songtitle.metrics.bleu import DEFINITIONS, sentence_scores, signatures
 from songtitle.metrics.chance import best_constant, paired_difference, unigram_titles
+from songtitle.metrics.pairs import pair_scores
+from songtitle.metrics.uncertainty import Drawn, drawn
 from songtitle.rows import Faults
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
@@ -148,10 +152,11 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
 
     Wants a preset whose `pictures` are photos. Result: `rows`, one per seed, input and beam size:
     `seed, input, beam_size, items, tiles, mean_length, distinct` and the fields of `Chance`;
-    `summary` over seeds; `definitions`, score and chance by each definition of BLEU; `controls`
-    of Million Song's row; `retrieval` of its titles; `join`, own minus broken timbre on the same
-    titles; `references`, the test photos scored against one and against all captions; `training`,
-    perplexities; and what there was to work on, `data`. The first seed alone is asked for tiles.
+    `summary`, as `ItemScores` has it, whose values stand in `items.npz`; `definitions`, score and
+    chance by each definition of BLEU; `controls` of Million Song's row; `retrieval` of its titles;
+    `join`, own minus broken timbre on the same titles; `references`, the test photos scored against
+    one and against all captions; `training`, perplexities; and what there was to work on, `data`.
+    The first seed alone is asked for tiles.
     """
     words, known = corpora(config, home=home), vocabulary(config, home=home)
     chosen = [patient(config, seed=seed) for seed in range(config.replicates)]
@@ -160,7 +165,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
     cut = {size: tile_features(config, size, home=home) for size in config.tile_sizes}
     names = {size: str(Input("pictures", tile=size)) for size in cut}
 
-    def compute(_: Path) -> dict[str, Any]:
+    def compute(folder: Path) -> dict[str, Any]:
         clock = time.perf_counter()
         sets = song_sets(config, words, home)
         asked_for = {song["id"] for song in read_json(words.file("songs.json"))}
@@ -171,7 +176,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
         found: dict[str, list[dict[str, Any]]] = {
             name: [] for name in ("rows", "definitions", "controls", "retrieval", "references")
         }
-        own: dict[tuple[str, int], list[np.ndarray]] = {}
+        kept = ItemScores()
         for seed, each, record in zip(seeds, chosen, trained, strict=True):
             # Only best hypotheses are scored, so search may stop at them.
             asked = replace(each, search=replace(config.search, stop="best"))
@@ -188,6 +193,8 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     by_tile = [said[tile::tiles] for tile in range(tiles)]
                     lead = {"seed": seed, "input": names[size], "beam_size": k, "tiles": tiles}
                     found["rows"].append(lead | _cell(by_tile, captions, config))
+                    if whole:
+                        kept.add(names[size], k, all_scores(said, captions), None)
                     if whole and k in BEAMS:
                         found["definitions"] += _by_definition(lead, said, captions)
                         found["references"].append(lead | _five(said, words, config))
@@ -200,7 +207,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     said = hearing.titles(memory, k)
                     lead = {"seed": seed, "input": songs.name, "beam_size": k}
                     found["rows"].append(lead | _cell([said], songs.titles, config))
-                    own.setdefault((songs.name, k), []).append(own_scores(said, songs.titles))
+                    kept.add(songs.name, k, all_scores(said, songs.titles), None)
                     if k in BEAMS:
                         found["definitions"] += _by_definition(lead, said, songs.titles)
                     if songs.name == OWN and k in BEAMS:
@@ -211,10 +218,10 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     lead = {"seed": seed, "input": songs.name, "items": len(likely)}
                     ranks = by_ranking(likely, seed=config.seed)
                     found["retrieval"] += [lead | row for row in ranks]
-        once = [name for size, name in names.items() if size != config.crop]
+        kept.save(folder / "items.npz")
         return found | {
-            "summary": summarised([row for row in found["rows"] if row["input"] not in once]),
-            "join": [_joined(own, k, config) for k in BEAMS],
+            "summary": kept.summary(config),
+            "join": [_joined(kept, k, config) for k in BEAMS],
             "training": [
                 {"seed": seed} | {name: record.result[name] for name in TRAINED}
                 for seed, record in zip(seeds, trained, strict=True)
@@ -232,7 +239,8 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
             "timing": {"naming_seconds": round(time.perf_counter() - clock, 1)},
         }
 
-    settings = pick(config, "seed", "replicates", "draws", "crop", "standardise_timbre", "search")
+    settings = pick(config, "seed", "replicates", "crop", "standardise_timbre", "search")
+    settings |= pick(config, "monte_carlo_error", "smallest_effect")
     settings |= {"beams": config.beam_sizes, "data": fingerprint(config, home)}
     settings |= {"bleu": signatures(*SENTENCES), "tiled": TILED, "ranked": RANKED}
     settings["records"] = [*trained, *cut.values()]
@@ -260,12 +268,15 @@ def _five(said: Words, words: Record, config: ExperimentConfig) -> dict[str, Any
     pictures = read_json(words.file("pictures.json"))
     captions = [picture["captions"] for picture in pictures if picture["split"] == "test"]
     draw, bleu = np.random.default_rng(config.seed), DEFINITIONS["bleu1"]
-    wrong = [
-        sentence_scores(said, [captions[i] for i in draw.permutation(len(captions))], bleu).mean()
-        for _ in range(config.draws)
-    ]
-    own, chance = float(sentence_scores(said, captions, bleu).mean()), float(np.mean(wrong))
-    return {"captions": len(captions[0]), "score": own, "chance": chance}
+
+    def wrong() -> Scores:
+        order = draw.permutation(len(captions))
+        return sentence_scores(said, [captions[i] for i in order], bleu)
+
+    found = drawn(wrong, error=config.monte_carlo_error / 100)
+    own, chance = float(sentence_scores(said, captions, bleu).mean()), float(found.scores.mean())
+    luck = {"chance": chance, "draws": found.draws, "error": found.error}
+    return {"captions": len(captions[0]), "score": own} | luck
 
 
 def _controls(
@@ -278,29 +289,36 @@ def _controls(
     config: ExperimentConfig,
 ) -> Iterator[dict[str, Any]]:
     """Million Song's row without its songs: `control, score, difference` (the real one's lead) with
-    its interval and p."""
-    noise = noise_like(memory, generator_for(config.seed, "noise"))
-    random = np.random.default_rng(config.seed)
-    counts = [len(words) for words in said]
+    its interval and p; of what is drawn at random, `draws` and Monte-Carlo `error` too."""
+    noises, random = generator_for(config.seed, "noise"), np.random.default_rng(config.seed)
+    counts, enough = [len(words) for words in said], config.monte_carlo_error / 100
+
+    def noise() -> Scores:
+        given = noise_like(memory, noises, items=min(NOISES, len(memory)))
+        return pair_scores(hearing.titles(given, k), titles, DEFINITIONS["bleu1"]).mean(axis=0)
+
+    def words() -> Scores:
+        return own_scores(unigram_titles(others, counts, generator=random), titles)
+
+    constant = [best_constant(others)] * len(titles)
     answers = {
-        "zeros": hearing.titles(torch.zeros_like(memory[:1]), k) * len(titles),
-        "noise": hearing.titles(noise, k),
-        "one constant title": [best_constant(others)] * len(titles),
-        "random words, lengths as said": unigram_titles(others, counts, generator=random),
+        "zeros": own_scores(hearing.titles(torch.zeros_like(memory[:1]), k) * len(titles), titles),
+        "noise": drawn(noise, error=enough),
+        "one constant title": own_scores(constant, titles),
+        "random words, lengths as said": drawn(words, error=enough),
     }
     real = own_scores(said, titles)
     for name, answer in answers.items():
-        scores = own_scores(answer, titles)
+        luck = {"draws": answer.draws, "error": answer.error} if isinstance(answer, Drawn) else {}
+        scores = answer.scores if isinstance(answer, Drawn) else answer
         ahead = paired_difference(real, scores, rounds=PERMUTATIONS, generator=random)
         row = {"control": name, "score": float(scores.mean()), "difference": ahead.mean}
-        yield row | {"low": ahead.low, "high": ahead.high, "p": ahead.p}
+        yield row | luck | {"low": ahead.low, "high": ahead.high, "p": ahead.p}
 
 
-def _joined(
-    own: dict[tuple[str, int], list[Float[np.ndarray, " items"]]], k: int, config: ExperimentConfig
-) -> dict[str, Any]:
+def _joined(kept: ItemScores, k: int, config: ExperimentConfig) -> dict[str, Any]:
     """Own timbre minus another song's on the same titles, each title's score a mean over seeds."""
-    right, wrong = (np.mean(own[name, k], axis=0) for name in (OWN, BROKEN))
+    right, wrong = (np.mean(kept.own[name, k], axis=0) for name in (OWN, BROKEN))
     draw = np.random.default_rng(config.seed)
     found = paired_difference(right, wrong, rounds=PERMUTATIONS, generator=draw)
     means = {"own": float(right.mean()), "broken": float(wrong.mean())}

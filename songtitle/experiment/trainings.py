@@ -48,8 +48,9 @@ class ItemScores:
 
         `input, beam_size, seeds, series` (how many); of `score` and `gain` the mean, `_low, _high`
         (95 % interval, `two_way`), `_parts` (shares of its variance: `seeds, series, both`) and
-        `_each` (the mean of each training); `over`, what the interval is over; `most`, what the
-        gain is at most either way, and `matters`, whether that is less than the smallest effect.
+        `_each` (the mean of each training); `over`, what the interval is over; `p`, of no gain;
+        `most`, what the gain is at most either way, and `matters`, how that compares with the
+        smallest effect.
         """
         rows = []
         for (name, size), own in self.own.items():
@@ -60,7 +61,8 @@ class ItemScores:
                 found = two_way(np.stack(values), series)
                 row |= described(what, found) | {f"{what}_each": [float(v.mean()) for v in values]}
             most, verdict = equivalence(found, config.smallest_effect / 100)
-            rows.append(row | {"over": found.over, "most": most, "matters": verdict})
+            row |= {"over": found.over, "p": found.p}
+            rows.append(row | {"most": most, "matters": verdict})
         return rows
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import stdtr, stdtrit
 
 from songtitle.errors import expect
 from songtitle.metrics.chance import ALPHA, LEVEL
@@ -36,8 +37,15 @@ class Uncertain:
 
     def interval(self, level: float) -> tuple[float, float]:
         """Give Student's interval, (low, high), at another level."""
-        half = self.error * _student((1 + level) / 2, self.freedom)
+        half = self.error * float(stdtrit(self.freedom, (1 + level) / 2))
         return self.mean - half, self.mean + half
+
+    @property
+    def p(self) -> float:
+        """Student's p, one-sided, of a mean that is not above 0; 1 where nothing varies about 0."""
+        if not self.error:
+            return float(self.mean <= 0)
+        return float(stdtr(self.freedom, -self.mean / self.error))
 
 
 def two_way(
@@ -68,7 +76,7 @@ def two_way(
     mean, error, freedom, *parts = (float(each[0]) for each in found)
     more = "series and trainings" if len(values) > 1 else "series"
     over = more if place.max() else "trainings"
-    half = error * _student((1 + LEVEL) / 2, freedom)
+    half = error * float(stdtrit(freedom, (1 + LEVEL) / 2))
     return Uncertain(mean, mean - half, mean + half, error, freedom, *parts, over)
 
 
@@ -186,9 +194,3 @@ def _freedom(weight: Float[np.ndarray, " series"], share: Float[np.ndarray, " se
     zero, one, two = (float(weight @ share**power) for power in range(3))
     across = square**2 * zero**2 + 2 * zero * two + 2 * one**2 - 4 * square * zero * one
     return float(weight @ own) ** 2 / float(weight**2 @ (own**2 - (own - 1) ** 2) + across)
-
-
-def _student(level: float, freedom: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, level))
