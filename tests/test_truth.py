@@ -173,7 +173,8 @@ def case(said, references, captions=(), retold=()):
     memory, hearing = torch.zeros(len(said), 1, 3), object.__new__(Says)
     vars(hearing).update(vocabulary=retold, features=memory)
     constant, config = controls.constant_titles(references), preset("tiny")
-    texts = (said, references, list(captions), constant)
+    series = [f"s{place}" for place in range(len(said))]
+    texts = (said, references, series, list(captions), constant)
     return controls.Case(*texts, hearing, hearing, memory, 5, config)
 
 

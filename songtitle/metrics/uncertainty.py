@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 from scipy.special import stdtr, stdtrit
 
 from songtitle.errors import expect
-from songtitle.metrics.chance import ALPHA, LEVEL
+from songtitle.metrics.chance import ALPHA, LEVEL, Series, numbered_series
 
 FEWEST, MOST = 10, 400  # draws of a random control
+Over = Literal["series and trainings", "series", "trainings"]
 Verdict = Literal["no more than that", "more than that", "cannot tell"]
 
 
@@ -33,7 +34,7 @@ class Uncertain:
     seeds: float
     series: float
     both: float
-    over: Literal["series and trainings", "series", "trainings"]
+    over: Over
 
     def interval(self, level: float) -> tuple[float, float]:
         """Give Student's interval, (low, high), at another level."""
@@ -48,9 +49,7 @@ class Uncertain:
         return float(stdtr(self.freedom, -self.mean / self.error))
 
 
-def two_way(
-    values: Float[np.ndarray, "seeds items"], series: Sequence[str] | np.ndarray | None = None
-) -> Uncertain:
+def two_way(values: Float[np.ndarray, "seeds items"], series: Series = None) -> Uncertain:
     """Give the mean of values that share trainings and series, with its 95 % interval.
 
     `values[s, i]` is what item `i` adds under training `s`: a score, or its part of a gain;
@@ -65,19 +64,14 @@ def two_way(
     Raises InputError for values that are not finite, series that do not fit, and where there is
     neither a second training nor a second series.
     """
-    names = np.arange(values.shape[1]) if series is None else np.asarray(series)
-    expect(
-        len(names) == values.shape[1],
-        f"series: expected one for each of {values.shape[1]} items, got {len(names)}",
-    )
+    place = numbered_series(series, values.shape[1])
     expect(np.isfinite(values).all(), "values: expected finite numbers, got NaN or infinity")
-    _, place = np.unique(names, return_inverse=True)
     found = parts_of(values[None].astype(float), place)
-    mean, error, freedom, *parts = (float(each[0]) for each in found)
-    more = "series and trainings" if len(values) > 1 else "series"
-    over = more if place.max() else "trainings"
+    mean, error, freedom, seeds, series_part, both = (float(each[0]) for each in found)
+    more: Over = "series and trainings" if len(values) > 1 else "series"
+    over: Over = more if place.max() else "trainings"
     half = error * float(stdtrit(freedom, (1 + LEVEL) / 2))
-    return Uncertain(mean, mean - half, mean + half, error, freedom, *parts, over)
+    return Uncertain(mean, mean - half, mean + half, error, freedom, seeds, series_part, both, over)
 
 
 def equivalence(gain: Uncertain, smallest: float) -> tuple[float, Verdict]:
@@ -124,25 +118,6 @@ def drawn(
 def _error(found: Sequence[Float[np.ndarray, " items"]]) -> float:
     means = [float(scores.mean()) for scores in found]
     return float(np.std(means, ddof=1)) / sqrt(len(means))
-
-
-def gain_parts(
-    pair_scores: Float[np.ndarray, "items items"], series: Sequence[str] | np.ndarray | None = None
-) -> Float[np.ndarray, " items"]:
-    """Give what each item adds to the gain over chance: their mean is the gain.
-
-    Chance is the mean over all pairs of items of different series (None: each is its own); an item
-    adds its own score less what it does to chance, as hypothesis and as reference: the first-order
-    projection (Hoeffding 1948). Raises InputError for a single series.
-    """
-    names = np.arange(len(pair_scores)) if series is None else np.asarray(series)
-    _, place = np.unique(names, return_inverse=True)
-    apart = place[:, None] != place
-    expect(apart.any(), "series: expected two or more to mismatch, got one; give more items")
-    others, own = np.where(apart, pair_scores, 0.0), np.diagonal(pair_scores).astype(float)
-    chance = others.sum() / apart.sum()
-    moved = others.sum(axis=0) + others.sum(axis=1) - 2 * chance * apart.sum(axis=1)
-    return own - chance - moved * (len(own) / apart.sum())
 
 
 def parts_of(

@@ -15,7 +15,7 @@ from songtitle.figures import BLEU, ENDS, GREY, SCORED, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
 from songtitle.studies.corpora import Answers, need
-from songtitle.tables import LEVEL, Note, definition_note, plain
+from songtitle.tables import LEVEL, Note, definition_note, plain, tabulate
 
 BEAM = "beam size (hypotheses kept)"
 
@@ -76,6 +76,20 @@ def score_cell(row: Any, letters: str = "") -> str:
     score = write("{score:points}", row) + several + f" {letters}".rstrip()
     luck = "\n[{low:points}, {high:points}]\n({chance:points}, {gain:signed}, p {p:p})"
     return score + write(luck, row)
+
+
+def by_items(scores: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate the gain of the pictures by series, and as if each were a series of its own."""
+    gain = "{gain:signed} [{gain_low:plus}, {gain_high:plus}], p {p:p}"
+    columns = {
+        "Input": "input",
+        "k": "{beam_size}",
+        "Pictures, series": "{items}, {series}",
+        "By series": gain,
+        "By items": lambda row: write(gain, row["by_items"]),
+    }
+    pictures = scores[~scores["input"].map(lambda name: Input.of(name).is_song)]
+    return tabulate(pictures.to_dict("records"), columns)
 
 
 def signature(record: Record) -> str:
