@@ -30,6 +30,7 @@ from songtitle import cache, figures, fmt, tables
 from songtitle import config as presets
 from songtitle.experiment import controls, corpora, listening, naming
 from songtitle.metrics import bleu
+from songtitle.metrics.uncertainty import MOST
 from songtitle.studies import controls as study
 from songtitle.studies import in_short
 from songtitle.studies import listening as study_listening
@@ -81,7 +82,9 @@ tables.Table(
     caption="BLEU-1 in percent points of the real input and of each control, with 95 % intervals; "
     "below each control the lead of the real input over it, and p.",
     note="p: random signs of the series' differences, two-sided; for other items' titles random "
-    f"deals to other series, one-sided. {tables.definition_note(record)}",
+    "deals to other series, one-sided. Random controls are drawn until the standard error of their "
+    f"score is below {config.monte_carlo_error:g} points, or {MOST} times: draws and error stand "
+    f"below them. {tables.definition_note(record)}",
 )
 
 # %% tags=["hide-input"]
@@ -244,25 +247,19 @@ display(
 #
 # The intervals so far ask what *other songs* would have given the same captioner. Another source
 # of luck is the training itself: its first weights, the order of its batches, its dropout. Here the
-# whole training is repeated with other seeds on the same split. If the spread over seeds is as wide
-# as a difference that is being argued about, one training cannot settle the argument.
+# whole training is repeated with other seeds on the same split. The interval of their mean holds
+# both kinds of luck, and the variance is split into its parts: what trainings differ by, what
+# series of items (a folder of stamps, a family of tunes) differ by, and what a training does to one series and not to
+# another. Every page that quotes these cells has this number with this interval.
 
 # %% tags=["hide-input"]
-columns = {
-    "Input": "input",
-    "k": "{beam_size}",
-    "Seeds": "seeds",
-    "Mean": "{score:points}",
-    "Spread over seeds": "{score_spread:points}",
-    "Interval over seeds": "± {half:points}",
-    "Interval over items": "± {within:points}",
-    "Gain over chance [over seeds]": "{gain:signed} [{gain_low:points}, {gain_high:points}]",
-}
 tables.Table(
-    tables.tabulate(study.over_seeds(seeds), columns),
+    study.seeds_table(seeds),
     name="tab-replicates",
-    caption="BLEU-1 in percent points over whole trainings from several seeds; intervals are 95 %.",
-    note=f"Over seeds: Student's t; over items: mean half width of the bootstrap intervals. "
+    caption="BLEU-1 in percent points over whole trainings from several seeds, with 95 % intervals "
+    "over series of items and trainings alike.",
+    note="Intervals: two-way, Student's t. No more than: the upper end of the 90 % interval, where "
+    "that is less than the smallest gain that would matter (two one-sided tests, 5 %). "
     f"{tables.definition_note(seeds)} {tables.origin(seeds)}",
 )
 

@@ -1,6 +1,7 @@
 """Laws of the controls, the split of beam effects, and the letters: on planted data, and whole."""
 
 import math
+from dataclasses import replace
 
 import matplotlib
 
@@ -22,7 +23,10 @@ from songtitle.experiment.baselines import constant_texts
 from songtitle.experiment.inputs import features_record
 from songtitle.experiment.naming import Listener
 from songtitle.experiment.scoring import split_change, split_of, steps_of
+from songtitle.experiment.trainings import ItemScores
 from songtitle.metrics.bleu import DEFINITIONS
+from songtitle.metrics.chance import replicate_interval
+from songtitle.metrics.uncertainty import MOST, two_way
 from songtitle.model.captioner import Captioner
 from songtitle.model.decoder import LSTMDecoder
 from songtitle.studies import controls as studies_controls
@@ -32,6 +36,12 @@ from songtitle.studies.search import explanation
 from songtitle.vocabulary import Vocabulary
 
 BLEU_1 = DEFINITIONS["bleu1"]
+RANDOM = {
+    "other items' inputs",
+    "noise in place of the input",
+    "random words, lengths as said",
+    "random words, true lengths",
+}
 WORDS = ["air", "bog", "clog", "dance", "eel", "fair", "glen"]
 
 
@@ -160,17 +170,17 @@ class Says(Listener):
         return features
 
 
-def case(said, references, captions=(), retold=(), draws=7):
+def case(said, references, captions=(), retold=()):
     memory, hearing = torch.zeros(len(said), 1, 3), object.__new__(Says)
     vars(hearing).update(vocabulary=retold, features=memory)
-    series, config = [f"s{place}" for place in range(len(said))], preset("tiny", draws=draws)
+    series, config = [f"s{place}" for place in range(len(said))], preset("tiny")
     constant = constant_texts(references, series=series, seed=0)
     texts = (said, references, series, list(captions), constant)
     return controls.Case(*texts, hearing, hearing, memory, 5, config)
 
 
-def all_controls(*texts, **options):
-    return pd.DataFrame(controls.beside(case(*texts, **options))).set_index("control")
+def all_controls(*texts):
+    return pd.DataFrame(controls.beside(case(*texts))).set_index("control")
 
 
 def names(*kinds):
@@ -200,9 +210,9 @@ def test_a_captioner_that_knows_its_titles_clears_every_control():
 
 def test_one_answer_for_all_clears_no_control_that_gives_the_same_answer():
     references, said = titles(53, seed=1), [["glen", "air"]] * 53
-    rows = all_controls(said, references, references, said, draws=1)
+    rows = all_controls(said, references, references, said)
     same = rows.loc[names("input")]
-    assert (same["difference"] == 0).all()
+    assert np.allclose(same["difference"].astype(float), 0, atol=1e-12)
     assert (same["p"] == 1).all()
     assert rows.loc[names("title")[0], "difference"] == pytest.approx(0, abs=1e-12)
 
@@ -214,6 +224,29 @@ def test_knowing_the_length_of_the_true_title_alone_does_not_clear_titles_of_tha
     free, matched = (rows.loc[name] for name in names("title"))
     assert free["p"] < 0.01 < matched["p"]
     assert abs(matched["difference"]) < free["difference"] / 3
+
+
+class Echo(Says):
+    """Says of each row of memory the title whose place it holds."""
+
+    def titles(self, memory, beam_size, **others):
+        return [self.vocabulary[int(place) % 97] for place in memory[:, 0, 0]]
+
+
+def test_one_lucky_shuffle_of_the_inputs_clears_nothing(monkeypatch):
+    references, said = titles(97, seed=2), titles(97, seed=11)  # which knows nothing of them
+    shuffled = next(each for each in controls.CONTROLS if each.name == "other items' inputs")
+    monkeypatch.setattr(controls, "CONTROLS", (shuffled,))
+    memory, hearing, rows = torch.arange(97.0)[:, None, None], object.__new__(Echo), []
+    vars(hearing).update(vocabulary=said, features=memory)
+    for seed in range(20):
+        config = preset("tiny", seed=seed, monte_carlo_error=0.1)
+        planted = replace(case(said, references), hearing=hearing, memory=memory, config=config)
+        rows += list(controls.beside(planted))[1:]
+    # What is said is the same whatever the seed, and so is what it is held against.
+    found = pd.DataFrame(rows)
+    assert found["score"].std() < 2 * 0.001
+    assert not ((found["p"] < 0.05) & (found["difference"] > 0)).any()
 
 
 def test_wrong_titles_are_others_or_others_as_long_and_of_the_nearest_length_where_none_is():
@@ -292,17 +325,24 @@ def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_n
 # -- replicates -------------------------------------------------------------------------------
 
 
-def test_the_interval_over_seeds_knows_nothing_of_the_interval_over_items():
-    rows = [
-        {"input": "x", "beam_size": 5, "score": score, "gain": 0.0, "low": 0.0, "high": 0.8}
-        for score in (0.1, 0.2, 0.3)
-    ]
-    (cell,) = controls.summarised(rows)
-    half = 4.302653 * 0.1 / math.sqrt(3)  # Student's t with 2 degrees of freedom
-    assert cell["score"] == pytest.approx(0.2)
-    assert cell["score_high"] - cell["score"] == pytest.approx(half, rel=1e-6)
-    assert cell["score_spread"] == pytest.approx(0.1)
-    assert cell["within"] == pytest.approx(0.4)
+def test_a_summary_holds_items_and_trainings_in_one_interval_and_says_what_it_is_over(tmp_path):
+    draw, kept, series = np.random.default_rng(1), ItemScores(), [str(i // 3) for i in range(60)]
+    for level in (0.1, 0.2, 0.3):
+        kept.add("x", 5, level + 0.1 * draw.random((60, 60)), series)
+    (row,) = kept.summary(preset("tiny"))
+    assert (row["input"], row["beam_size"], row["seeds"], row["series"]) == ("x", 5, 3, 20)
+    low, high = replicate_interval(row["score_each"])
+    assert row["score"] == pytest.approx(np.mean(row["score_each"]))
+    assert row["score_high"] - row["score_low"] == pytest.approx(high - low, rel=0.02)
+    assert row["score_parts"]["seeds"] > 0.9  # no series is harder than another
+    assert row["over"] == "series and trainings"
+    # Half a point is what the gain may be: less than the setting says would matter.
+    assert (row["most"] < 0.01) == (row["matters"] == "no more than that")
+    kept.save(tmp_path / "items.npz")
+    with np.load(tmp_path / "items.npz") as saved:
+        assert set(saved.files) == {"x, k = 5: score", "x, k = 5: gain"}
+        again = two_way(saved["x, k = 5: score"], series)
+    assert (again.low, again.high) == pytest.approx((row["score_low"], row["score_high"]))
 
 
 # -- tables ----------------------------------------------------------------------------------------
@@ -356,7 +396,9 @@ def test_a_whole_run_leaves_every_control_for_every_input(in_tiny_home):
     table = scoring.score_table(config).set_index(["input", "beam_size"])
     for name in map(str, naming.controlled_inputs(config, in_tiny_home)):  # it says it again
         assert real.loc[(name, 1), "score"] == pytest.approx(table.loc[(name, 1), "score"])
-        assert real.loc[(name, 1), "words"] == pytest.approx(table.loc[(name, 1), "mean_length"])
+    drawn = rows.dropna(subset="draws")
+    assert set(drawn["control"]) == RANDOM
+    assert ((drawn["error"] <= config.monte_carlo_error / 100) | (drawn["draws"] == MOST)).all()
 
 
 def test_a_captioner_trained_without_pictures_says_one_thing(in_tiny_home):
@@ -463,13 +505,55 @@ def test_the_note_on_controls_counts_those_that_are_cleared_and_names_the_highes
     )
 
 
-def test_the_note_on_seeds_says_where_they_matter_more_than_items(tmp_path):
-    cells = [("x", 1, 0.1, 0.3, 0.01), ("y", 5, 0.1, 0.12, 0.02)]
-    columns = ["input", "beam_size", "score_low", "score_high", "within"]
-    summary = [dict(zip(columns, cell, strict=True)) for cell in cells]
-    text = studies_controls.seeds_note(leave(tmp_path, "replicates", summary=summary)).text
-    assert "the wider one in 1 of 2 rows" in text
-    assert "x, k = 1: ± 10.0 points over seeds, ± 1.0 over items" in text
+def summary(input, seeds, series, each, most, matters):
+    parts = {"seeds": seeds, "series": series, "both": 0.0}
+    row = {"input": input, "beam_size": 5, "seeds": 3, "score": 0.2, "score_parts": parts}
+    row |= {"score_low": 0.1, "score_high": 0.3, "gain": 0.001, "gain_low": -0.1, "p": 0.4}
+    return row | {"gain_high": 0.1, "score_each": each, "most": most, "matters": matters}
+
+
+def replicated(home):
+    rows = [
+        summary("x", 0.9, 0.1, [0.1, 0.2, 0.3], 0.0034, "no more than that"),
+        summary("y", 0.2, 0.8, [0.2, 0.2, 0.2], 0.07, "cannot tell"),
+    ]
+    settings = {"smallest_effect": 1.0}
+    return run_stage("replicates", lambda _: {"summary": rows}, settings=settings, home=home)
+
+
+def test_the_note_on_seeds_says_where_they_matter_most_and_what_is_too_small_to_matter(tmp_path):
+    text = studies_controls.seeds_note(replicated(tmp_path)).text
+    assert "In 1 of 2 rows the trainings make more" in text
+    assert "x, k = 5: 90 %, with scores from 10.0 to 30.0 points" in text
+    assert "A gain below 1 points" in text
+    assert "in 1 of 2 rows, where the gain is no more than 0.34 points." in text
+    table = studies_controls.seeds_table(replicated(tmp_path))
+    verdicts = ["no more than 0.34 points", "not told from 1 points, nor from more or less"]
+    assert list(table["The gain is"]) == verdicts
+    assert list(table["Mean"]) == ["20.0 [10.0, 30.0]"] * 2
+
+
+def test_table_5_and_table_4_and_the_headline_hold_the_number_and_interval_of_page_9(tmp_path):
+    record = replicated(tmp_path)
+    name = "songs: timbre"
+    record.result["summary"][0]["input"] = name
+    row = {"score": 0.4, "low": 0.39, "high": 0.41, "chance": 0.1, "gain": 0.3, "p": 0.001}
+    row |= {"gain_low": 0.2, "gain_high": 0.35, "tiles": 1, "items": 7}
+    inputs = ("songs: spectrogram", name, "pictures 256×256")
+    cells = [{"input": each, "beam_size": k} for each in inputs for k in (1, 5)]
+    scores = pd.DataFrame([cell | row for cell in cells])
+    several = search.over_trainings(scores, record)
+    told = "20.0 × 3\n[10.0, 30.0]\n(19.9, +0.1, p 0.400)"
+    shown = studies_controls.seeds_table(record).loc[0, "Mean"]
+    assert told.replace(" × 3\n", " ").startswith(shown)
+    table = search.table_4(several)
+    assert table[(table["Input"] == name) & (table["What"] == "here")]["k = 5"].item() == told
+    assert told in set(search.table_5(several)["here, k = 5"])
+    assert search.table_4(several).loc[0, "k = 5"].startswith("40.0\n[39.0, 41.0]")
+    best = search.headline(several[several["beam_size"] == 5].iloc[1:])
+    assert [best[f"songs.{end}"] for end in ("score", "low", "high")] == ["20.0", "10.0", "30.0"]
+    assert "× 3 are means over that many trainings" in search.interval_legend(several)
+    assert "×" not in search.interval_legend(several.iloc[:1])
 
 
 def test_the_note_on_lengths_counts_what_explains_the_steps(tmp_path):

@@ -18,7 +18,7 @@ from songtitle.config import ExperimentConfig, Input
 from songtitle.corpora import fma, million_song, recordings
 from songtitle.corpora.fma import clip_path
 from songtitle.errors import InputError
-from songtitle.experiment.controls import BEAMS, by_ranking, noise_like, summarised
+from songtitle.experiment.controls import BEAMS, NOISES, by_ranking, noise_like
 from songtitle.experiment.corpora import (
     Words,
     corpora,
@@ -43,14 +43,18 @@ from songtitle.experiment.learning import patient, training
 from songtitle.experiment.naming import Listener, trained_listener
 from songtitle.experiment.scoring import (
     PERMUTATIONS,
+    Scores,
     all_scores,
     beside_chance,
     chance_of,
     own_scores,
 )
+from songtitle.experiment.trainings import ItemScores
 from songtitle.machine import write_whole
 from songtitle.metrics.bleu import DEFINITIONS, sentence_scores, signatures
 from songtitle.metrics.chance import best_constant, paired_difference, unigram_titles
+from songtitle.metrics.pairs import pair_scores
+from songtitle.metrics.uncertainty import Drawn, drawn
 from songtitle.rows import Faults
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
@@ -210,11 +214,12 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
 
     Wants a preset whose `pictures` are photos. Result: `rows`, one per seed, input and beam size:
     `seed, input, beam_size, items, tiles, mean_length, distinct` and the fields of `Chance`;
-    `summary` over seeds; `definitions`, score and chance by each definition of BLEU; `controls`
-    of Million Song's row; `retrieval` of titles, and of captions of whole photos; `join`, own minus
-    broken timbre on the same titles; `references`, the test photos scored against one and against
-    all captions; `training`, perplexities; and what there was to work on, `data`. The first seed
-    alone is asked for tiles. Files: what was said, for a run that is killed and begun again.
+    `summary`, as `ItemScores` has it, whose values stand in `items.npz`; `definitions`, score and
+    chance by each definition of BLEU; `controls` of Million Song's row; `retrieval` of titles, and
+    of captions of whole photos; `join`, own minus broken timbre on the same titles; `references`,
+    the test photos scored against one and against all captions; `training`, perplexities; and what
+    there was to work on, `data`. The first seed alone is asked for tiles. Files: what was said, for
+    a run that is killed and begun again.
     """
     words, known = corpora(config, home=home), vocabulary(config, home=home)
     chosen = [patient(config, seed=seed) for seed in range(config.replicates)]
@@ -235,7 +240,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
         found: dict[str, list[dict[str, Any]]] = {
             name: [] for name in ("rows", "definitions", "controls", "retrieval", "references")
         }
-        own: dict[tuple[str, int], list[np.ndarray]] = {}
+        kept = ItemScores()
         for seed, each, record in zip(seeds, chosen, trained, strict=True):
             # Only best hypotheses are scored, so search may stop at them.
             asked = replace(each, search=replace(config.search, stop="best"))
@@ -253,6 +258,8 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     by_tile = [said[tile::tiles] for tile in range(tiles)]
                     lead = {"seed": seed, "input": names[size], "beam_size": k, "tiles": tiles}
                     found["rows"].append(lead | _cell(by_tile, captions, its, config))
+                    if whole:
+                        kept.add(names[size], k, all_scores(said, captions), its)
                     if whole and k in BEAMS:
                         found["definitions"] += _by_definition(lead, said, captions, its)
                         found["references"].append(lead | _five(said, words, config))
@@ -270,7 +277,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     said = _kept(hearing, memory, k, folder / f"{seed} {songs.name} {k}.json")
                     lead = {"seed": seed, "input": songs.name, "beam_size": k}
                     found["rows"].append(lead | _cell([said], songs.titles, songs.series, config))
-                    own.setdefault((songs.name, k), []).append(own_scores(said, songs.titles))
+                    kept.add(songs.name, k, all_scores(said, songs.titles), songs.series)
                     if k in BEAMS:
                         found["definitions"] += _by_definition(
                             lead, said, songs.titles, songs.series
@@ -283,10 +290,10 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     lead = {"seed": seed, "input": songs.name, "items": len(likely)}
                     ranks = by_ranking(likely, songs.series[:RANKED], seed=config.seed)
                     found["retrieval"] += [lead | row for row in ranks]
-        once = [name for size, name in names.items() if size != config.crop]
+        kept.save(folder / "items.npz")
         return found | {
-            "summary": summarised([row for row in found["rows"] if row["input"] not in once]),
-            "join": [_joined(own, k, sets[0].series, config) for k in BEAMS],
+            "summary": kept.summary(config),
+            "join": [_joined(kept, k, config) for k in BEAMS],
             "training": [
                 {"seed": seed} | {name: record.result[name] for name in TRAINED}
                 for seed, record in zip(seeds, trained, strict=True)
@@ -307,7 +314,8 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
             "timing": {"naming_seconds": round(time.perf_counter() - clock, 1)},
         }
 
-    settings = pick(config, "seed", "replicates", "draws", "crop", "standardise_timbre", "search")
+    settings = pick(config, "seed", "replicates", "crop", "standardise_timbre", "search")
+    settings |= pick(config, "monte_carlo_error", "smallest_effect")
     settings |= {"beams": config.beam_sizes, "data": fingerprint(config, home)}
     settings |= {"bleu": signatures(*SENTENCES), "tiled": TILED, "ranked": RANKED}
     settings["records"] = [*trained, *cut.values(), sound]
@@ -344,12 +352,15 @@ def _five(said: Words, words: Record, config: ExperimentConfig) -> dict[str, Any
     pictures = read_json(words.file("pictures.json"))
     captions = [picture["captions"] for picture in pictures if picture["split"] == "test"]
     draw, bleu = np.random.default_rng(config.seed), DEFINITIONS["bleu1"]
-    wrong = [
-        sentence_scores(said, [captions[i] for i in draw.permutation(len(captions))], bleu).mean()
-        for _ in range(config.draws)
-    ]
-    own, chance = float(sentence_scores(said, captions, bleu).mean()), float(np.mean(wrong))
-    return {"captions": len(captions[0]), "score": own, "chance": chance}
+
+    def wrong() -> Scores:
+        order = draw.permutation(len(captions))
+        return sentence_scores(said, [captions[i] for i in order], bleu)
+
+    found = drawn(wrong, error=config.monte_carlo_error / 100)
+    own, chance = float(sentence_scores(said, captions, bleu).mean()), float(found.scores.mean())
+    luck = {"chance": chance, "draws": found.draws, "error": found.error}
+    return {"captions": len(captions[0]), "score": own} | luck
 
 
 def _controls(
@@ -362,35 +373,40 @@ def _controls(
     config: ExperimentConfig,
 ) -> Iterator[dict[str, Any]]:
     """Million Song's row without its songs: `control, score, difference` (the real one's lead) with
-    its interval and p."""
-    noise = noise_like(memory, generator_for(config.seed, "noise"))
-    random = np.random.default_rng(config.seed)
+    its interval and p; of what is drawn at random, `draws` and Monte-Carlo `error` too."""
+    noises, random = generator_for(config.seed, "noise"), np.random.default_rng(config.seed)
     counts, titles = [len(words) for words in said], songs.titles
-    answers = {
-        "zeros": hearing.titles(torch.zeros_like(memory[:1]), k) * len(titles),
-        "noise": hearing.titles(noise, k),
-        "one constant title": [best_constant(others)] * len(titles),
-        "random words, lengths as said": unigram_titles(others, counts, generator=random),
+    enough = config.monte_carlo_error / 100
+
+    def noise() -> Scores:
+        given = noise_like(memory, noises, items=min(NOISES, len(memory)))
+        return pair_scores(hearing.titles(given, k), titles, DEFINITIONS["bleu1"]).mean(axis=0)
+
+    def words() -> Scores:
+        return own_scores(unigram_titles(others, counts, generator=random), titles)
+
+    constant = [best_constant(others)] * len(titles)
+    answers: dict[str, Scores | Drawn] = {
+        "zeros": own_scores(hearing.titles(torch.zeros_like(memory[:1]), k) * len(titles), titles),
+        "noise": drawn(noise, error=enough),
+        "one constant title": own_scores(constant, titles),
+        "random words, lengths as said": drawn(words, error=enough),
     }
     real = own_scores(said, titles)
     for name, answer in answers.items():
-        scores = own_scores(answer, titles)
+        luck = {"draws": answer.draws, "error": answer.error} if isinstance(answer, Drawn) else {}
+        scores = answer.scores if isinstance(answer, Drawn) else answer
         ahead = paired_difference(
             real, scores, series=songs.series, rounds=PERMUTATIONS, generator=random
         )
         row = {"control": name, "score": float(scores.mean()), "difference": ahead.mean}
-        yield row | {"low": ahead.low, "high": ahead.high, "p": ahead.p}
+        yield row | luck | {"low": ahead.low, "high": ahead.high, "p": ahead.p}
 
 
-def _joined(
-    own: dict[tuple[str, int], list[Float[np.ndarray, " items"]]],
-    k: int,
-    series: list[str],
-    config: ExperimentConfig,
-) -> dict[str, Any]:
+def _joined(kept: ItemScores, k: int, config: ExperimentConfig) -> dict[str, Any]:
     """Own timbre minus another song's on the same titles, each title's score a mean over seeds."""
-    right, wrong = (np.mean(own[name, k], axis=0) for name in (OWN, BROKEN))
-    draw = np.random.default_rng(config.seed)
+    right, wrong = (np.mean(kept.own[name, k], axis=0) for name in (OWN, BROKEN))
+    draw, series = np.random.default_rng(config.seed), kept.series[OWN]
     found = paired_difference(right, wrong, series=series, rounds=PERMUTATIONS, generator=draw)
     means = {"own": float(right.mean()), "broken": float(wrong.mean())}
     return {"beam_size": k} | means | asdict(found)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from songtitle.config import ExperimentConfig
 from songtitle.paper.ledger import BEAMS, Numbers, written
 from songtitle.paper.printed import ledger
 from songtitle.paper.records import (
@@ -223,7 +224,7 @@ INPUTS = {
 # Stages with inputs at several beam sizes; the last at two, of several trainings as the second.
 SCORES = (Source("*/scores"), Source("*/samples"))
 TRAININGS = (*SCORES, Source("*/replicates"))
-MATTERS = 1.0  # percent points: what a thousand titles leave open, the least gain that counts
+MATTERS = ExperimentConfig.smallest_effect  # percent points
 
 
 def score(input: str, beam: int, times: float = 100.0) -> Draw:
