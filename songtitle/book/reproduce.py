@@ -732,9 +732,9 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     from songtitle.experiment import paper_corpora, scoring
 
     for stage, its in stages(config):
-        kept = {"again": again, "stays": stage.__name__ == ON_REQUEST}
+        stays = stage.__name__ == ON_REQUEST
         long = stage.__name__ in LONG or its.name == ON_REQUEST
-        record = cache.published(stage, its, **kept) if long else stage(its)
+        record = cache.published(stage, its, again=again, stays=stays) if long else stage(its)
         cache.publish(stage, its, record)
     table = scoring.score_table(config)
     write_whole(cache.OWN / config.name / "table_4.csv", table.to_csv(index=False))

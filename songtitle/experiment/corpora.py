@@ -89,18 +89,24 @@ def material(config: ExperimentConfig, home: Path) -> Material:
         chosen, _ = choose_test(tracks, config.song_count, seed=config.seed)
         songs = [(TRACKS, track) for track in chosen]
         shares = dict(zip(SPLITS, (0.7, 0.15, 0.15), strict=True))
-        what: Any = ("Flickr8k", photos, folder.parent.parent, shares, {TRACKS: tracks}, songs)
-        return Material(*what, sides, len(every) - listed)
+        return Material(
+            "Flickr8k",
+            photos,
+            folder.parent.parent,
+            shares,
+            {TRACKS: tracks},
+            songs,
+            sides,
+            len(every) - listed,
+        )
 
     def named(some: Iterable[tunes.Tune]) -> list[tuple[str, tunes.Tune]]:
         return [(COLLECTIONS[tune.book != "oneills1850"], tune) for tune in some]
 
-    pictures, every = stamps.load(home), tunes.load()
+    pictures, airs = stamps.load(home), tunes.load()
     pictures = [pictures[place] for place in sorted(_some(range(len(pictures)), config))]
-    collections = {
-        name: [tune for its, tune in named(every) if its == name] for name in COLLECTIONS
-    }
-    some = named(tunes.choose(every, config.song_count, seed=config.seed))
+    collections = {name: [tune for its, tune in named(airs) if its == name] for name in COLLECTIONS}
+    some = named(tunes.choose(airs, config.song_count, seed=config.seed))
     splits = {"train": 0.8, "valid": 0.1, "test": 0.1}
     return Material(CAPTIONS, pictures, home, splits, collections, some)
 
@@ -305,7 +311,7 @@ def clips(config: ExperimentConfig, *, home: Path) -> Work:
 
     def compute(folder: Path) -> dict[str, Any]:
         chosen = tunes.choose(tunes.load(), config.song_count, seed=config.seed)
-        how = {"seed": config.seed, "rule": config.instruments}
+        how: Any = {"seed": config.seed, "rule": config.instruments}
         paths = tunes.render_all(chosen, folder / "clips", duration=config.clip_seconds, **how)
         rendered = {path.name for path in paths}
         songs: list[dict[str, Any]] = [

@@ -94,6 +94,8 @@ def by_items(scores: pd.DataFrame) -> pd.DataFrame:
     }
     pictures = scores[~scores["input"].map(lambda name: Input.of(name).is_song)]
     return tabulate(pictures.to_dict("records"), columns)
+
+
 def ceilings(rows: pd.DataFrame) -> pd.DataFrame:
     """Tabulate what the best dealing of the same texts over the items would score, by input and
     beam size: the ceiling, its gain over chance, and how many texts differ. Means over seeds."""
