@@ -10,6 +10,7 @@ from songtitle.experiment import corpora, duplicates, scoring
 from songtitle.experiment.corpora import true_series, true_words
 from songtitle.experiment.duplicates import near
 from songtitle.metrics.chance import against_chance
+from songtitle.studies.search import by_items
 from songtitle.studies.training import near_note, near_table
 
 
@@ -73,6 +74,9 @@ def test_table_4_has_every_row_by_series_and_by_items(tiny_home):
         assert row["series"] <= row["items"]
         same = {"score", "chance", "gain"} if row["series"] == row["items"] else {"score"}
         assert all(row[name] == pytest.approx(row["by_items"][name]) for name in same)
+    frame = scoring.score_table(preset("tiny"), tiny_home)
+    pictures = [row for row in rows if row["input"].startswith("pictures")]
+    assert by_items(frame)["k"].astype(int).tolist() == [row["beam_size"] for row in pictures]
 
 
 def test_one_series_that_agrees_with_itself_is_no_finding_of_a_table_of_twenty_cells():

@@ -56,7 +56,7 @@ def by_items(scores: pd.DataFrame) -> pd.DataFrame:
         "k": "{beam_size}",
         "Pictures, series": "{items}, {series}",
         "By series": gain,
-        "By items": lambda row: write(gain, row["by_items"]),
+        "By items": gain.replace("{", "{by_items_"),
     }
     pictures = scores[~scores["input"].map(lambda name: Input.of(name).is_song)]
     return tabulate(pictures.to_dict("records"), columns)
