@@ -473,6 +473,15 @@ def test_everyone_gets_another_of_another_series_each_once():
         assert (alone != np.arange(7)).all()
 
 
+def test_one_odd_output_among_equal_ones_is_no_finding():
+    # It scores nothing on its own title, as nearly everything does: luck does as well.
+    titles = [["a", "b"] if place % 9 == 0 else [f"w{place}"] for place in range(95)]
+    said = [["a", "c"]] * 94 + [["x", "y"]]
+    found = against_chance(unigram_pair_scores(said, titles), series=SERIES, generator=rng(8))
+    assert abs(found.gain) < 0.01
+    assert found.p > 0.8
+
+
 def test_titles_all_alike_have_no_gain_a_p_of_one_and_an_interval_of_nothing():
     found = against_chance(np.full((9, 9), 0.3), series=list("aaabbccdd"), generator=rng(0))
     assert (found.p, found.low, found.high) == (1.0, pytest.approx(0.3), pytest.approx(0.3))

@@ -66,7 +66,12 @@ def against_chance(
     items = np.arange(len(own))
     deals = dealt(series, len(own), rounds=rounds, generator=generator)
     drawn = np.array([(pair_scores[items, o] - common[o]).mean(dtype=float) for o in deals])
-    p = permutation_p(score - float(common.mean()), drawn)
+    # Titles dealt more than once leave crumbs of their means: less than a tenth of what the least
+    # score of one item is worth is no difference, or they would part outputs that are all alike.
+    some = pair_scores[pair_scores > 0]
+    twice = numbered_series(series, len(own)).max() + 1 < len(own) and len(some)
+    crumb = float(some.min()) / (10 * len(own)) if twice else 1e-12
+    p = permutation_p(score - float(common.mean()), drawn, rounding=crumb)
     parts = gain_parts(pair_scores, series)
     gain = float(parts.mean())
     gain_low, gain_high = bootstrap_interval(parts, series=series, generator=generator)
