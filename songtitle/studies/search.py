@@ -124,6 +124,8 @@ def bleu_per_second(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     figures.require(frame, ["input", "beam_size", "score", "seconds"], "scores and timings")
     rate = 100 * frame["score"] / frame["seconds"]
     ax = _by_input(frame, "BLEU-1 rate (percent points / s)", rate.where(rate > 0), ax)
+    if not (rate > 0).any():  # nothing to scale
+        return ax
     ax.set_yscale("log")
     ax.autoscale(axis="y")
     ax.yaxis.set_major_formatter("{x:g}")
