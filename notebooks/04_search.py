@@ -191,18 +191,18 @@ study.bleu_by_beam(scores);
 #
 # ```text
 # score letters          mean sentence BLEU-1
-# [low, high]            its 95 % bootstrap interval: what other test items might have given
+# [low, high]            its 95 % bootstrap interval: what other series might have given
 # (chance, gain, p)      what wrong pairs score, score less chance, and how often luck gains as much
 # ```
 #
-# {term}`Chance <chance>` is exact: the mean over all wrong pairings of the same outputs with the
-# same references. {term}`p <p-value>` is the share of random pairings that score at least as
+# {term}`Chance <chance>` is exact: the mean over all pairings of the same outputs with references
+# of another *series*. {term}`p <p-value>` is the share of random deals that score at least as
 # high. Where the {term}`gain` is nothing to speak of, this run gives no sign that the model heard
 # or saw anything, however high the score. {term}`BLEU` and {term}`bootstrap` are in the glossary.
 #
 # **Letters** say what the items cannot tell apart. Within a column, the two readings of the same
 # songs are compared with each other, and so are the tilings of the same pictures; two that share a
-# letter may differ by luck alone (random signs of the items' differences, 5 %, corrected for the
+# letter may differ by luck alone (random signs of the series' differences, 5 %, corrected for the
 # number of pairs). Letters are never shared between songs and pictures, whose titles and captions
 # are different tests.
 #
@@ -246,6 +246,22 @@ display(
         note="In brackets behind an input: test items. One text for all cannot gain over chance. "
         f"{tables.definition_note(others)}",
     ),
+)
+
+# %% [markdown]
+# ## Series, not items
+#
+# Pictures of one folder, or tunes of one family, are no independent witnesses: where a captioner
+# has learnt the wording of a series, it is right about all of it at once. So intervals above draw
+# whole series anew, chance pairs items of two series, and a shuffle deals the titles of a series to
+# another one. What an analysis that takes every picture for itself would have said:
+
+# %% tags=["hide-input"]
+tables.Table(
+    study.by_items(scores),
+    name="tab-by-items",
+    caption="Gain over chance of the pictures in percent points, with 95 % interval and p: by series, "
+    "as in the table above, and as if every picture were a series of its own.",
 )
 
 # %% [markdown]

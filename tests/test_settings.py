@@ -451,8 +451,8 @@ def test_the_list_of_settings_shows_a_preset_s_values_ranges_and_help(capsys):
 STAGES = (
     *("corpora", "vocabulary", "clips", "training", "scores", "similarity", "likeness"),
     *("comparison", "gallery_songs", "controls", "self_retrieval", "differences", "lengths"),
+    *("content_free", "readings", "replicates", "switchboard", "near_duplicates"),
     *("baselines", "listening"),
-    *("content_free", "readings", "replicates", "switchboard"),
 )
 
 
@@ -511,9 +511,9 @@ EXACTLY = {
     "training.epochs": TRAINED,
     "model.dropout": TRAINED,
     "search.length_penalty": SEARCHED,
-    "views": TRAINED | {"picture_features", "baselines"},
+    "views": TRAINED | {"picture_features", "near_duplicates", "baselines"},
     "min_count": TRAINED | {"vocabulary"},
-    "model.weights": TRAINED | HEARD | {"picture_features", "tile_features"},
+    "model.weights": TRAINED | HEARD | {"picture_features", "tile_features", "near_duplicates"},
     "beam_sizes": {"hypotheses", "scores", "differences", "lengths"},
     "draws": {"controls", "content_free", "readings"},
     "replicates": {"training", "replicates"},

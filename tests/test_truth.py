@@ -163,9 +163,9 @@ class Says(Listener):
 def case(said, references, captions=(), retold=(), draws=7):
     memory, hearing = torch.zeros(len(said), 1, 3), object.__new__(Says)
     vars(hearing).update(vocabulary=retold, features=memory)
-    series, config = list(map(str, range(len(references)))), preset("tiny", draws=draws)
-    constant = constant_texts(references, series=series, seed=0)
-    texts = (said, references, list(captions), constant)
+    series, config = [f"s{place}" for place in range(len(said))], preset("tiny", draws=draws)
+    constant = constant_texts(references, series=series)
+    texts = (said, references, series, list(captions), constant)
     return controls.Case(*texts, hearing, hearing, memory, 5, config)
 
 

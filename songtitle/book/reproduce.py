@@ -76,6 +76,7 @@ SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
 # Stages that a run keeps, by their module of `songtitle.experiment`.
 STAGES = {
     "corpora": ("corpora", "vocabulary"),
+    "duplicates": ("near_duplicates",),
     "learning": ("training",),
     "scoring": ("scores", "comparison", "lengths"),
     "baselines": ("baselines",),
@@ -106,7 +107,7 @@ tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard
 tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames fig-settings
 tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults tab-ceilings
 tab-baselines fig-listening tab-listening tab-words-heard tab-samples-listening
-tab-samples-baselines
+tab-samples-baselines tab-near tab-by-items
 """.split()  # noqa: SIM905
 
 

@@ -25,6 +25,7 @@ from songtitle.experiment.corpora import (
     song_titles,
     title_words,
     tracks_with_timbre,
+    true_series,
     vocabulary,
 )
 from songtitle.experiment.inputs import (
@@ -69,6 +70,7 @@ class SongSet:
 
     name: str
     titles: Words
+    series: list[str]  # the artist of each
     numbers: int  # timbre numbers a song; 0 for a spectrogram
     memory: Memory | None = None  # (songs, 1, dim)
     features: Tensor | None = None  # (songs, positions, features), for the trained encoder
@@ -82,18 +84,22 @@ def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongS
     the other, with the titles, sorted by year.
     """
     table, titles = tracks_with_timbre(home), song_titles(words)
+    artists = true_series(words, words)["songs"]
     place = {track.id: row for row, track in enumerate(table.tracks)}
     rows = [place[song["id"]] for song in read_json(words.file("songs.json"))]
     partner = row_by_row([(track.year or 0, track.id) for track in table.tracks])
 
-    def felt(name: str, titles: Words, numbers: np.ndarray, kept: Any = slice(None)) -> SongSet:
-        return SongSet(name, titles, numbers.shape[1], timbre_memory(numbers, config)[kept])
+    def felt(
+        name: str, titles: Words, its: list[str], numbers: np.ndarray, kept: Any = slice(None)
+    ) -> SongSet:
+        return SongSet(name, titles, its, numbers.shape[1], timbre_memory(numbers, config)[kept])
 
-    found = [felt(OWN, titles, table.numbers, rows)]
-    found.append(felt(BROKEN, titles, table.numbers, partner[rows]))
+    found = [felt(OWN, titles, artists, table.numbers, rows)]
+    found.append(felt(BROKEN, titles, artists, table.numbers, partner[rows]))
     if here := find(home, "complete songs"):
         whole = million_song.read_uci_like(here[0], Faults())
-        found.append(felt(COMPLETE, list(map(title_words, whole.tracks)), whole.numbers))
+        its = [track.group for track in whole.tracks]
+        found.append(felt(COMPLETE, list(map(title_words, whole.tracks)), its, whole.numbers))
     clips = _clips_with_titles(home)[: config.song_count]
     if len(clips) > 1:  # one song has no other to be mistaken for
         backbone, pictures, timbre = frozen_backbone(config), [], []
@@ -104,9 +110,9 @@ def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongS
             with torch.inference_mode():
                 pictures.append(backbone(image.to(device)).float().cpu()[0])
             timbre.append(timbre_vector(wave, sample_rate=config.spectrogram.sample_rate).numpy())
-        titles = [title_words(track) for track, _ in clips]
-        found.append(SongSet(HEARD, titles, 0, features=torch.stack(pictures)))
-        found.append(felt(FELT, titles, np.stack(timbre)))
+        titles, its = [title_words(track) for track, _ in clips], [it.group for it, _ in clips]
+        found.append(SongSet(HEARD, titles, its, 0, features=torch.stack(pictures)))
+        found.append(felt(FELT, titles, its, np.stack(timbre)))
     return found
 
 
@@ -183,13 +189,14 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                 grid = grid if whole else grid[:TILED]
                 memory, tiles = hearing.memory(grid.flatten(0, 1)), grid.shape[1]
                 captions = held_out_captions(words)[: len(grid)]
+                its = true_series(words, words)["pictures"][: len(grid)]
                 for k in config.beam_sizes:
                     said = hearing.titles(memory, k)
                     by_tile = [said[tile::tiles] for tile in range(tiles)]
                     lead = {"seed": seed, "input": names[size], "beam_size": k, "tiles": tiles}
-                    found["rows"].append(lead | _cell(by_tile, captions, config))
+                    found["rows"].append(lead | _cell(by_tile, captions, its, config))
                     if whole and k in BEAMS:
-                        found["definitions"] += _by_definition(lead, said, captions)
+                        found["definitions"] += _by_definition(lead, said, captions, its)
                         found["references"].append(lead | _five(said, words, config))
             for songs in sets:
                 ready = songs.memory
@@ -199,22 +206,24 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                 for k in config.beam_sizes if songs.name != BROKEN else BEAMS:
                     said = hearing.titles(memory, k)
                     lead = {"seed": seed, "input": songs.name, "beam_size": k}
-                    found["rows"].append(lead | _cell([said], songs.titles, config))
+                    found["rows"].append(lead | _cell([said], songs.titles, songs.series, config))
                     own.setdefault((songs.name, k), []).append(own_scores(said, songs.titles))
                     if k in BEAMS:
-                        found["definitions"] += _by_definition(lead, said, songs.titles)
+                        found["definitions"] += _by_definition(
+                            lead, said, songs.titles, songs.series
+                        )
                     if songs.name == OWN and k in BEAMS:
-                        replaced = _controls(hearing, memory, k, said, songs.titles, others, config)
+                        replaced = _controls(hearing, memory, k, said, songs, others, config)
                         found["controls"] += [lead | row for row in replaced]
                 if songs.name in (OWN, BROKEN):
                     likely = hearing.log_likelihoods(memory[:RANKED], songs.titles[:RANKED])
                     lead = {"seed": seed, "input": songs.name, "items": len(likely)}
-                    ranks = by_ranking(likely, seed=config.seed)
+                    ranks = by_ranking(likely, songs.series[:RANKED], seed=config.seed)
                     found["retrieval"] += [lead | row for row in ranks]
         once = [name for size, name in names.items() if size != config.crop]
         return found | {
             "summary": summarised([row for row in found["rows"] if row["input"] not in once]),
-            "join": [_joined(own, k, config) for k in BEAMS],
+            "join": [_joined(own, k, sets[0].series, config) for k in BEAMS],
             "training": [
                 {"seed": seed} | {name: record.result[name] for name in TRAINED}
                 for seed, record in zip(seeds, trained, strict=True)
@@ -239,20 +248,22 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
     return Work(compute, settings, [words, known])
 
 
-def _cell(by_tile: Sequence[Words], references: Words, config: ExperimentConfig) -> dict[str, Any]:
+def _cell(
+    by_tile: Sequence[Words], references: Words, series: list[str], config: ExperimentConfig
+) -> dict[str, Any]:
     """Score beside chance; of tiles, the mean of each picture's."""
     distinct = {tuple(words) for tile in by_tile for words in tile}
-    found = beside_chance(by_tile, references, seed=config.seed)
+    found = beside_chance(by_tile, references, series, seed=config.seed)
     return {"items": len(references), "distinct": len(distinct)} | found
 
 
 def _by_definition(
-    lead: dict[str, Any], said: Words, references: Words
+    lead: dict[str, Any], said: Words, references: Words, series: list[str]
 ) -> Iterator[dict[str, Any]]:
     for name in SENTENCES:
         pairs = all_scores(said, references, DEFINITIONS[name])
         own = float(np.trace(pairs)) / len(pairs)
-        yield lead | {"definition": name, "score": own, "chance": chance_of(pairs)}
+        yield lead | {"definition": name, "score": own, "chance": chance_of(pairs, series)}
 
 
 def _five(said: Words, words: Record, config: ExperimentConfig) -> dict[str, Any]:
@@ -273,7 +284,7 @@ def _controls(
     memory: Memory,
     k: int,
     said: Words,
-    titles: Words,
+    songs: SongSet,
     others: Words,
     config: ExperimentConfig,
 ) -> Iterator[dict[str, Any]]:
@@ -281,7 +292,7 @@ def _controls(
     its interval and p."""
     noise = noise_like(memory, generator_for(config.seed, "noise"))
     random = np.random.default_rng(config.seed)
-    counts = [len(words) for words in said]
+    counts, titles = [len(words) for words in said], songs.titles
     answers = {
         "zeros": hearing.titles(torch.zeros_like(memory[:1]), k) * len(titles),
         "noise": hearing.titles(noise, k),
@@ -291,17 +302,22 @@ def _controls(
     real = own_scores(said, titles)
     for name, answer in answers.items():
         scores = own_scores(answer, titles)
-        ahead = paired_difference(real, scores, rounds=PERMUTATIONS, generator=random)
+        ahead = paired_difference(
+            real, scores, series=songs.series, rounds=PERMUTATIONS, generator=random
+        )
         row = {"control": name, "score": float(scores.mean()), "difference": ahead.mean}
         yield row | {"low": ahead.low, "high": ahead.high, "p": ahead.p}
 
 
 def _joined(
-    own: dict[tuple[str, int], list[Float[np.ndarray, " items"]]], k: int, config: ExperimentConfig
+    own: dict[tuple[str, int], list[Float[np.ndarray, " items"]]],
+    k: int,
+    series: list[str],
+    config: ExperimentConfig,
 ) -> dict[str, Any]:
     """Own timbre minus another song's on the same titles, each title's score a mean over seeds."""
     right, wrong = (np.mean(own[name, k], axis=0) for name in (OWN, BROKEN))
     draw = np.random.default_rng(config.seed)
-    found = paired_difference(right, wrong, rounds=PERMUTATIONS, generator=draw)
+    found = paired_difference(right, wrong, series=series, rounds=PERMUTATIONS, generator=draw)
     means = {"own": float(right.mean()), "broken": float(wrong.mean())}
     return {"beam_size": k} | means | asdict(found)

@@ -68,6 +68,20 @@ def baselines(record: Record) -> pd.DataFrame:
     return tabulate(record.result["rows"], columns)
 
 
+def by_items(scores: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate the gain of the pictures by series, and as if each were a series of its own."""
+    gain = "{gain:signed} [{gain_low:plus}, {gain_high:plus}], p {p:p}"
+    columns = {
+        "Input": "input",
+        "k": "{beam_size}",
+        "Pictures, series": "{items}, {series}",
+        "By series": gain,
+        "By items": lambda row: write(gain, row["by_items"]),
+    }
+    pictures = scores[~scores["input"].map(lambda name: Input.of(name).is_song)]
+    return tabulate(pictures.to_dict("records"), columns)
+
+
 def signature(record: Record) -> str:
     """Say what the numbers of Table 4 mean, in one line to stand below it."""
     items = " and ".join(f"{n:,}" for n in sorted({row["items"] for row in record.result["rows"]}))

@@ -169,7 +169,7 @@ def switch_note(record: Record) -> str:
     again = rows.loc[rows["kind"] == "spectrogram", "items"]
     heard = f" ({again.min():,} songs where spectrograms change)" if len(again) else ""
     return (
-        "Percent points; in brackets 95 % intervals over items. The first line of a cell is what "
+        "Percent points; in brackets 95 % intervals over series. The first line of a cell is what "
         "stands after the change; the gain is the score less chance, the mean over all wrong "
         f"pairings. Items: {sizes}{heard}. Beam size {BEAM_SIZE}. Stands out: the p value of the "
         f"paired difference holds among all {len(rows)} bars (Holm), and after another training "
@@ -300,9 +300,9 @@ def lab_frame(records: Sequence[Record]) -> pd.DataFrame:
 def lab_table_note(record: Record) -> str:
     """Say what the numbers of the table mean, to stand below it."""
     return (
-        "BLEU-1 in percent points, in brackets chance, the mean over all wrong pairs; changes with "
-        "their 95 % intervals over items. The gain is the score less chance. Other answers: items "
-        f"whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most "
+        "BLEU-1 in percent points, in brackets chance, the mean over pairs of two series; changes "
+        "with their 95 % intervals over series. The gain is the score less chance. Other answers: "
+        f"items whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most "
         f"{AT_ONCE}. Seconds: the lab's own on this machine, training and features at hand. For "
         f"all but the first lab: {definition_note(record)}"
     )
