@@ -232,21 +232,7 @@ tables.Table(
 # captioner has not: it is supervised.)
 
 # %% tags=["hide-input"]
-display(
-    tables.Table(
-        study.ceilings(scores),
-        name="tab-ceilings",
-        caption="The best dealing of the same outputs: BLEU-1 in percent points, in brackets what it "
-        "gains over chance, and the number of different texts.",
-    ),
-    tables.Table(
-        study.baselines(others),
-        name="tab-baselines",
-        caption="Without a captioner: BLEU-1 in percent points, [interval], (chance, gain, p).",
-        note="In brackets behind an input: test items. One text for all cannot gain over chance. "
-        f"{tables.definition_note(others)}",
-    ),
-)
+display(*study.without_captioner(scores, others))
 
 # %% [markdown]
 # ## Series, not items

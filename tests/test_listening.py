@@ -17,6 +17,7 @@ from songtitle.experiment.listening import (
     deals,
     fit_words,
     folds,
+    hear_words,
     listen,
     listening,
     matched,
@@ -130,6 +131,10 @@ def test_another_unit_of_the_features_changes_no_score():
     [
         (lambda: fit_words(np.eye(9), [["a", "reel"]] * 9), "titles: expected a word that stands"),
         (lambda: fit_words(np.eye(3), [["a"], ["b"], ["c"]]), "titles: expected a word that st"),
+        (
+            lambda: next(hear_words([], home=Path("none"))),
+            "--listener: expected a listener",
+        ),
         (lambda: folds(["a", "b"] * 7), f"series: expected at least {FOLDS}.*got 2; take more"),
     ],
 )
