@@ -219,7 +219,7 @@ tables.Table(
 study_listening.listening_marks(pd.DataFrame(heard.result["rows"]));
 
 # %% tags=["hide-input"]
-display(study_listening.listening_note(heard), *study_listening.listening_tables(heard, "listening"))
+display(*study_listening.shown(heard, "listening"))
 
 # %% [markdown]
 # ## Would another training say the same?
@@ -378,6 +378,5 @@ assert abs(p - 1 / 6) < 1e-9
 
 # %% tags=["remove-cell"]
 for row in study.beaten(record):
-    for name in study.FIELDS:
-        key = f"controls.{tables.short_name(row['name'])}.{row['k']}.{name}"
-        glue(key, row[name], display=False)
+    key = f"controls.{tables.short_name(row['name'])}.{row['k']}"
+    [glue(f"{key}.{name}", row[name], display=False) for name in study.FIELDS]

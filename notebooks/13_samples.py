@@ -34,10 +34,8 @@ from songtitle.studies import search as study_search
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record, heard, others = (
-    cache.published(stage, presets.preset("samples"), again=again)
-    for stage in (samples.samples, listening.listening, baselines.baselines)
-)
+stages, real = (samples.samples, listening.listening, baselines.baselines), presets.preset("samples")
+record, heard, others = (cache.published(each, real, again=again) for each in stages)
 study.samples_note(record)
 
 # %% [markdown]
@@ -72,8 +70,7 @@ study.gains_by_seed(study.samples_gains(record));
 
 # %% tags=["hide-input"]
 columns = {"k": "{beam_size}", "Own timbre": "{own:points.2}", "Another's": "{broken:points.2}"}
-columns["Difference"] = "{mean:signed.2} [{low:points.2}, {high:points.2}]"
-columns["p"] = "{p:p}"
+columns |= {"Difference": "{mean:signed.2} [{low:points.2}, {high:points.2}]", "p": "{p:p}"}
 display(
     tables.Table(
         tables.tabulate(record.result["join"], columns),
@@ -97,11 +94,8 @@ display(
 # captioner at all: the nearest neighbour, and one text for all.
 
 # %% tags=["hide-input"]
-display(
-    study_listening.listening_note(heard),
-    *study_listening.listening_tables(heard, "samples-listening"),
-    *study_search.without_captioner(study.samples_gains(record), others, "samples"),
-)
+display(*study_listening.shown(heard, "samples-listening"))
+display(*study_search.without_captioner(study.samples_gains(record), others, "samples"))
 
 # %% [markdown]
 # ## What it means

@@ -48,8 +48,8 @@ def words_table(record: Record) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
-def listening_tables(record: Record, name: str) -> list[Table]:
-    """Give both tables, anchored as `tab-name` and `tab-name-words`."""
+def shown(record: Record, name: str) -> list[Note | Table]:
+    """Give the note and both tables, anchored as `tab-name` and `tab-name-words`."""
     matched = Table(
         listening_table(record),
         name=f"tab-{name}",
@@ -63,7 +63,7 @@ def listening_tables(record: Record, name: str) -> list[Table]:
         caption="The words that the listener finds best, by AUC: how often a song whose title "
         "holds the word scores above one whose title does not (0.5 is chance).",
     )
-    return [matched, best]
+    return [listening_note(record), matched, best]
 
 
 def hearing(record: Record) -> list[dict[str, Any]]:
