@@ -73,7 +73,7 @@ def baselines(config: ExperimentConfig, *, home: Path) -> Work:
             name: Input | str, baseline: str, said: Words, wanted: Words, series: Sequence[str]
         ) -> None:
             texts = sorted({" ".join(text) for text in said}) if baseline == CONSTANT else ()
-            row = {"input": name, "baseline": baseline, "text": " / ".join(texts)}
+            row: dict[str, Any] = {"input": name, "baseline": baseline, "text": " / ".join(texts)}
             judge = of_constant if baseline == CONSTANT else beside_chance
             row |= judge([said], wanted, series, seed=config.seed)
             found.append(row | {"items": len(wanted), "series": len(set(series))})

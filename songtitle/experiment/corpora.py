@@ -272,7 +272,7 @@ def clips(config: ExperimentConfig, *, home: Path) -> Work:
 
     def compute(folder: Path) -> dict[str, Any]:
         chosen = tunes.choose(tunes.load(), config.song_count, seed=config.seed)
-        how = {"seed": config.seed, "rule": config.instruments}
+        how: Any = {"seed": config.seed, "rule": config.instruments}
         paths = tunes.render_all(chosen, folder / "clips", duration=config.clip_seconds, **how)
         rendered = {path.name for path in paths}
         songs: list[dict[str, Any]] = [

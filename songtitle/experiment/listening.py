@@ -264,7 +264,7 @@ def listening(config: ExperimentConfig, *, home: Path) -> Work:
             known = np.array([artist in artists for artist in series])
             parts = [(np.flatnonzero(~held & ~known), np.flatnonzero(held))]
             numbers = table.numbers.astype(float)
-            rows, found, _ = listen(numbers, titles, series, parts, seed=config.seed)
+            rows, found, _said = listen(numbers, titles, series, parts, seed=config.seed)
             lead = {"input": TRACKS}
             return {
                 "rows": [lead | {"who": "listener"} | row for row in rows],
@@ -298,8 +298,8 @@ def listening(config: ExperimentConfig, *, home: Path) -> Work:
             result["rows"].append(row | matched(parts))
         write_json(folder / "says.json", says)
         ridge = fit_words(heard(seen, SPECTROGRAM), titles)
-        arrays = {"mean": ridge.mean, "scale": ridge.scale, "weights": ridge.weights}
-        small = {name: each.astype(np.float32) for name, each in arrays.items()}
+        arrays: Any = {"mean": ridge.mean, "scale": ridge.scale, "weights": ridge.weights}
+        small: Any = {name: each.astype(np.float32) for name, each in arrays.items()}
         small["said"] = ridge.said
         np.savez(folder / EAR, words=ridge.words, config=json.dumps(config.as_dict()), **small)
         return result
