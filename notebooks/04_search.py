@@ -226,22 +226,6 @@ tables.Table(
 )
 
 # %% [markdown]
-# ## Series, not items
-#
-# Pictures of one folder, or tunes of one family, are no independent witnesses: where a captioner
-# has learnt the wording of a series, it is right about all of it at once. So intervals above draw
-# whole series anew, chance pairs items of two series, and a shuffle deals the titles of a series to
-# another one. What an analysis that takes every picture for itself would have said:
-
-# %% tags=["hide-input"]
-tables.Table(
-    study.by_items(scores),
-    name="tab-by-items",
-    caption="Gain over chance of the pictures in percent points, with 95 % interval and p: by series, "
-    "as in the table above, and as if every picture were a series of its own.",
-)
-
-# %% [markdown]
 # ## The ceiling, and what needs no captioner
 #
 # A gain near 0 can mean two things: the outputs differ and are dealt to the wrong items, or they
@@ -256,20 +240,22 @@ tables.Table(
 # captioner has not: it is supervised.)
 
 # %% tags=["hide-input"]
-display(
-    tables.Table(
-        study.ceilings(scores),
-        name="tab-ceilings",
-        caption="The best dealing of the same outputs: BLEU-1 in percent points, in brackets what it "
-        "gains over chance, and the number of different texts.",
-    ),
-    tables.Table(
-        study.baselines(others),
-        name="tab-baselines",
-        caption="Without a captioner: BLEU-1 in percent points, [interval], (chance, gain, p).",
-        note="In brackets behind an input: test items. One text for all cannot gain over chance. "
-        f"{tables.definition_note(others)}",
-    ),
+display(*study.without_captioner(scores, others))
+
+# %% [markdown]
+# ## Series, not items
+#
+# Pictures of one folder, or tunes of one family, are no independent witnesses: where a captioner
+# has learnt the wording of a series, it is right about all of it at once. So intervals above draw
+# whole series anew, chance pairs items of two series, and a shuffle deals the titles of a series to
+# another one. What an analysis that takes every picture for itself would have said:
+
+# %% tags=["hide-input"]
+tables.Table(
+    study.by_items(scores),
+    name="tab-by-items",
+    caption="Gain over chance of the pictures in percent points, with 95 % interval and p: by series, "
+    "as in the table above, and as if every picture were a series of its own.",
 )
 
 # %% [markdown]

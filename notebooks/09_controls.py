@@ -215,8 +215,9 @@ tables.Table(
 # ## Is there anything to hear?
 #
 # A captioner that finds nothing may be deaf, or there may be nothing to find. A **listener** tells:
-# a {term}`ridge regression` from the very same inputs, timbre or the frozen
-# network's view of the spectrogram, to the words of titles. Unlike the captioner it is trained on
+# a ridge regression (a straight-line fit that is charged, by a penalty, for the size of its weights)
+# from the very same inputs, timbre or the frozen network's view of the spectrogram, to the words of
+# titles. Unlike the captioner it is trained on
 # titles, of other families of tunes than those it is asked about. It then scores each title of the
 # part that was held out for each song of it, by the cosine between the words it expects and those of
 # the title; the captioner ranks the same titles by likelihood, less what a title gets from all songs.
@@ -227,22 +228,7 @@ tables.Table(
 study_listening.listening_marks(pd.DataFrame(heard.result["rows"]));
 
 # %% tags=["hide-input"]
-display(
-    study_listening.listening_note(heard),
-    tables.Table(
-        study_listening.listening_table(heard),
-        name="tab-listening",
-        caption="Listener and captioner on the same songs: z and p of the own titles' score, and the "
-        "rank of the own title among those of its part.",
-        note="p: random pairings that keep families of tunes together, one-sided.",
-    ),
-    tables.Table(
-        study_listening.words_table(heard),
-        name="tab-words-heard",
-        caption="The words that the listener finds best, by AUC: how often a song whose title holds "
-        "the word scores above one whose title does not (0.5 is chance).",
-    ),
-)
+display(*study_listening.shown(heard, "listening"))
 
 # %% [markdown]
 # ## Would another training say the same?
@@ -395,6 +381,5 @@ assert abs(p - 1 / 6) < 1e-9
 
 # %% tags=["remove-cell"]
 for row in study.beaten(record):
-    for name in study.FIELDS:
-        key = f"controls.{tables.short_name(row['name'])}.{row['k']}.{name}"
-        glue(key, row[name], display=False)
+    key = f"controls.{tables.short_name(row['name'])}.{row['k']}"
+    [glue(f"{key}.{name}", row[name], display=False) for name in study.FIELDS]

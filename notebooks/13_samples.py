@@ -78,8 +78,7 @@ study.gains_by_seed(study.samples_gains(record));
 
 # %% tags=["hide-input"]
 columns = {"k": "{beam_size}", "Own timbre": "{own:points.2}", "Another's": "{broken:points.2}"}
-columns["Difference"] = "{mean:signed.2} [{low:points.2}, {high:points.2}]"
-columns["p"] = "{p:p}"
+columns |= {"Difference": "{mean:signed.2} [{low:points.2}, {high:points.2}]", "p": "{p:p}"}
 display(
     tables.Table(
         tables.tabulate(record.result["join"], columns),
@@ -97,40 +96,14 @@ display(
 # %% [markdown]
 # ## Is there anything to hear?
 #
-# The positive control of {doc}`09_controls`, on real tracks: a {term}`ridge regression` from the same
+# The positive control of {doc}`09_controls`, on real tracks: a ridge regression from the same
 # timbre numbers to the words of titles, trained on tracks of other artists than those that are asked
 # about. Below it the {doc}`ceiling <04_search>` of the captioner's outputs, and what needs no
 # captioner at all: the nearest neighbour, and one text for all.
 
 # %% tags=["hide-input"]
-display(
-    study_listening.listening_note(heard),
-    tables.Table(
-        study_listening.listening_table(heard),
-        name="tab-samples-listening",
-        caption="A supervised listener on the test tracks: z and p of the own titles' score among "
-        "random pairings that keep artists together, and the rank of the own title among all.",
-        note="The captioner's ranks of the same tracks stand in {numref}`tab-samples-retrieval`.",
-    ),
-    tables.Table(
-        study_listening.words_table(heard),
-        name="tab-samples-words",
-        caption="The words that the listener finds best, by AUC (0.5 is chance).",
-    ),
-    tables.Table(
-        study_search.ceilings(study.samples_gains(record)),
-        name="tab-samples-ceilings",
-        caption="The best dealing of the same outputs: BLEU-1 in percent points, in brackets what it "
-        "gains over chance, and the number of different texts. Means over seeds.",
-    ),
-    tables.Table(
-        study_search.baselines(others),
-        name="tab-samples-baselines",
-        caption="Without a captioner: BLEU-1 in percent points, [interval], (chance, gain, p).",
-        note="One text for all cannot gain over chance. "
-        f"{tables.definition_note(others, 'bleu1')}",
-    ),
-)
+display(*study_listening.shown(heard, "samples-listening"))
+display(*study_search.without_captioner(study.samples_gains(record), others, "samples"))
 
 # %% [markdown]
 # ## What it means

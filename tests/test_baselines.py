@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from songtitle.experiment.baselines import constant_texts, nearest, of_constant
+from songtitle.experiment.scoring import beside_chance
 from songtitle.metrics.chance import best_constant
 
 
@@ -29,16 +30,29 @@ def test_a_constant_is_chosen_on_series_that_it_is_not_judged_on():
     references = [[f"word{each}"] for each in series]  # each series has a word of its own
     said = constant_texts(references, series=series, seed=0)
     assert len({tuple(text) for text in said}) == 2
-    assert of_constant(said, references, seed=0)["score"] == 0
+    assert of_constant([said], references, series, seed=0)["score"] == 0
     assert constant_texts(references, others=[["clog"]]) == [["clog"]] * 60
 
 
 def test_a_constant_gains_nothing_over_chance():
     references = [["a", "reel"], ["the", "jig"], ["reel"]] * 7
-    row = of_constant([["reel", "a"]] * 21, references, seed=0)
+    series = [str(number // 2) for number in range(21)]
+    row = of_constant([[["reel", "a"]] * 21], references, series, seed=0)
     assert row["score"] == row["chance"] > 0
     assert (row["gain"], row["p"]) == (0, 1)
     assert row["low"] < row["score"] < row["high"]
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_ceiling_tells_outputs_that_are_all_alike_from_outputs_dealt_wrong(alike):
+    titles = [["reel", str(number)] for number in range(21)]
+    series = [str(number // 2) for number in range(21)]
+    said = [["reel", "3"]] * 21 if alike else titles[2:] + titles[:2]
+    row = beside_chance([said], titles, series, seed=0)
+    assert row["gain"] < 0.02
+    assert row["distinct"] == (1 if alike else 21)
+    assert row["ceiling_gain"] == pytest.approx(0 if alike else 0.5 - 0.5 / 21)
+    assert row["ceiling"] >= row["score"]
 
 
 def test_a_constant_may_be_as_long_as_the_longest_text():

@@ -283,7 +283,6 @@ DERIVED = {
     "similarity_map": {0, 100},
     "map_grid": {4},
     "control_forest": {0, 2},
-    "listening_marks": {0.1},  # a penalty, within a name
     "gains_by_seed": {2},
     "growth_lines": {2},
     "ratio_bars": {1, 2},

@@ -33,6 +33,7 @@ from songtitle.experiment.gallery import (
     transcriber,
 )
 from songtitle.experiment.inputs import clip_picture, hear
+from songtitle.experiment.listening import listening
 from songtitle.experiment.naming import hypotheses
 from songtitle.model.captioner import build_captioner
 from songtitle.sound import page_checksum as checksum
@@ -130,6 +131,16 @@ def test_cards_are_of_distinct_test_songs_drawn_by_the_seed_with_what_the_search
         assert song["choices"][song["answer"]] == song["title"]
         every = [title.casefold() for title in [song["chance"], *song["choices"]]]
         assert len(set(every)) == CHOICES + 1
+
+
+def test_a_card_says_what_the_listener_makes_of_its_own_song(shown):
+    config, record, gallery = shown
+    says = json.loads(listening(config).file("says.json").read_text("utf-8"))
+    for song, card in zip(record.result["songs"], gallery.cards, strict=True):
+        words = song["listener"]
+        assert words == says["songs: spectrogram"][song["place"]] != []
+        heard = ", ".join(f"<bdi>{word}</bdi>" for word in words)
+        assert f"A listener trained on other songs’ titles would say: {heard}" in card
 
 
 def test_a_card_holds_the_very_clip_and_what_the_network_is_shown_of_its_own_song(shown):

@@ -174,7 +174,7 @@ def case(said, references, captions=(), retold=()):
     memory, hearing = torch.zeros(len(said), 1, 3), object.__new__(Says)
     vars(hearing).update(vocabulary=retold, features=memory)
     series, config = [f"s{place}" for place in range(len(said))], preset("tiny")
-    constant = constant_texts(references, series=series, seed=0)
+    constant = constant_texts(references, series=series)
     texts = (said, references, series, list(captions), constant)
     return controls.Case(*texts, hearing, hearing, memory, 5, config)
 

@@ -108,10 +108,9 @@ fig-maps-timbre fig-likeness tab-references fig-controls tab-controls tab-retrie
 tab-paired tab-power fig-length tab-length tab-content-free fig-prefixes fig-forensics tab-forensics
 tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard tab-inconsistencies
 tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames fig-settings
-tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults tab-near tab-by-items
-tab-ceilings
-tab-baselines fig-listening tab-listening tab-words-heard tab-samples-listening
-tab-samples-baselines
+tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults tab-ceilings
+tab-baselines fig-listening tab-listening tab-listening-words tab-samples-listening
+tab-samples-baselines tab-near tab-by-items
 """.split()  # noqa: SIM905
 
 

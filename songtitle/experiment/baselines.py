@@ -41,12 +41,12 @@ Vectors = Float[Tensor, "items features"]
 def baselines(config: ExperimentConfig, *, home: Path) -> Work:
     """Score what a referee asks first beside each input: a neighbour's text, and one text for all.
 
-    Result `rows`, one per input and baseline: `input, baseline, items, text` (the constants, ""
-    for neighbours) and what `beside_chance` or `of_constant` gives. Neighbours are by the cosine of
-    the frozen network's pooled features, or of standardised timbre: training pictures, which the
-    captioner learns from, for whole pictures and spectrograms; songs of another series for songs.
-    The constant is chosen on training captions, on other tracks, or on half of the series and
-    scored on the other half, both ways.
+    Result `rows`, one per input and baseline: `input, baseline, items, series` (how many), `text`
+    (the constants, "" for neighbours) and what `beside_chance` or `of_constant` gives. Neighbours
+    are by the cosine of the frozen network's pooled features, or of standardised timbre: training
+    pictures, which the captioner learns from, for whole pictures and spectrograms; songs of another
+    series for songs. The constant is chosen on training captions, on other tracks, or on half of
+    the series and scored on the other half, both ways.
     """
     words = corpora(config, home=home)
     whole = whole_pictures(config)
@@ -69,18 +69,19 @@ def baselines(config: ExperimentConfig, *, home: Path) -> Work:
 
         found: list[dict[str, Any]] = []
 
-        def score(name: Input | str, baseline: str, said: Words, wanted: Words) -> None:
-            lead = {"input": name, "baseline": baseline, "text": "", "items": len(wanted)}
-            found.append(lead | beside_chance([said], wanted, seed=config.seed))
-
-        def score_constant(name: Input | str, said: Words, wanted: Words) -> None:
-            texts = " / ".join(sorted({" ".join(text) for text in said}))
-            lead = {"input": name, "baseline": CONSTANT, "text": texts, "items": len(wanted)}
-            found.append(lead | of_constant(said, wanted, seed=config.seed))
+        def score(
+            name: Input | str, baseline: str, said: Words, wanted: Words, series: Sequence[str]
+        ) -> None:
+            texts = sorted({" ".join(text) for text in said}) if baseline == CONSTANT else ()
+            row: dict[str, Any] = {"input": name, "baseline": baseline, "text": " / ".join(texts)}
+            judge = of_constant if baseline == CONSTANT else beside_chance
+            row |= judge([said], wanted, series, seed=config.seed)
+            found.append(row | {"items": len(wanted), "series": len(set(series))})
 
         wanted = held_out_captions(words)
-        score(whole, PICTURE, copied(test.flatten(1).float()), wanted)
-        score_constant(whole, constant_texts(wanted, others=captions), wanted)
+        series = [picture["series"] for picture in pictures if picture["split"] == "test"]
+        score(whole, PICTURE, copied(test.flatten(1).float()), wanted, series)
+        score(whole, CONSTANT, constant_texts(wanted, others=captions), wanted, series)
         if songs and heard:
             titles = song_titles(songs)
             series = [song["series"] for song in read_json(songs.file("songs.json"))]
@@ -89,12 +90,12 @@ def baselines(config: ExperimentConfig, *, home: Path) -> Work:
                 for name in ("timbre", "pooled")
             )
             scaled = standardise(timbre, *fit_standardiser(timbre))
-            score(SPECTROGRAM, PICTURE, copied(pooled), titles)
+            score(SPECTROGRAM, PICTURE, copied(pooled), titles, series)
             said = constant_texts(titles, series=series, seed=config.seed)
             for name, features in ((TIMBRE, scaled), (SPECTROGRAM, pooled)):
                 near = nearest(features, features, series, series)
-                score(name, SONG, [titles[place] for place in near], titles)
-                score_constant(name, said, titles)
+                score(name, SONG, [titles[place] for place in near], titles, series)
+                score(name, CONSTANT, said, titles, series)
         else:
             table, titles = tracks_with_timbre(home), song_titles(words)
             place = {track.id: row for row, track in enumerate(table.tracks)}
@@ -105,9 +106,9 @@ def baselines(config: ExperimentConfig, *, home: Path) -> Work:
             scaled = standardise(numbers, *fit_standardiser(numbers[others]))
             own, known = ([artists[row] for row in rows] for rows in (asked, others))
             near = others[nearest(scaled[asked], scaled[others], own, known)]
-            score(TRACKS, SONG, [every[place] for place in near], titles)
+            score(TRACKS, SONG, [every[place] for place in near], titles, own)
             said = constant_texts(titles, others=[every[row] for row in others])
-            score_constant(TRACKS, said, titles)
+            score(TRACKS, CONSTANT, said, titles, own)
         return {"rows": found}
 
     settings = pick(config, "seed") | {"bleu": signatures("bleu1")}
@@ -147,14 +148,17 @@ def constant_texts(
     return [best[half] for half in halves]
 
 
-def of_constant(said: Words, references: Words, *, seed: int) -> dict[str, float]:
+def of_constant(
+    by_tile: Sequence[Words], references: Words, series: Sequence[str], *, seed: int
+) -> dict[str, float]:
     """Score a constant text: `score, low, high`, and as it is the same for every item `chance`, the
     score itself, `gain`, 0, and `p`, 1.
 
     Of two halves' texts each is judged on the half it was not chosen on, by chance too: the other
     half would be matched by what it was fitted to.
     """
+    (said,), generator = by_tile, np.random.default_rng(seed)
     scores = own_scores(said, references)
-    low, high = bootstrap_interval(scores, generator=np.random.default_rng(seed))
+    low, high = bootstrap_interval(scores, series=series, generator=generator)
     score = float(scores.mean())
     return {"score": score, "low": low, "high": high, "chance": score, "gain": 0.0, "p": 1.0}

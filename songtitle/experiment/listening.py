@@ -35,7 +35,7 @@ from songtitle.experiment.inputs import clip_picture, frozen_backbone, hear, son
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import listener
 from songtitle.experiment.scoring import PERMUTATIONS
-from songtitle.metrics.chance import permutation_p
+from songtitle.metrics.chance import dealt, permutation_p
 from songtitle.metrics.pairs import prior_free, recalls, reciprocal_ranks
 from songtitle.model.features import read_features
 
@@ -124,32 +124,25 @@ def title_scores(scores: Scored, table: Float[np.ndarray, "titles words"]) -> Pa
     return _unit(scores) @ _unit(table).T
 
 
-def series_order(series: Sequence[str], generator: np.random.Generator) -> Places:
-    """Order songs at random, those of one series in a row: paired with another such order, songs
-    of a series meet titles of another, and their likeness is no evidence."""
-    names, own = np.unique(series, return_inverse=True)
-    return np.lexsort((generator.random(len(own)), generator.permutation(len(names))[own]))
-
-
 class Part(NamedTuple):
-    """Songs held out together: all their titles' scores for each, and random pairings of them."""
+    """Songs held out together: all their titles' scores for each, and how titles are dealt."""
 
     scores: Pairs
-    draws: list[tuple[Places, Places]]
+    deals: list[Places]  # for each round, whose title each song gets
 
 
-def pairings(series: Sequence[str], seed: int) -> list[tuple[Places, Places]]:
-    """Draw PERMUTATIONS random pairings of songs with titles that keep series together."""
-    draw = np.random.default_rng(seed)
-    return [(series_order(series, draw), series_order(series, draw)) for _ in range(PERMUTATIONS)]
+def deals(series: Sequence[str], seed: int) -> list[Places]:
+    """Deal the titles of each series to another, PERMUTATIONS times: see `dealt`."""
+    generator = np.random.default_rng(seed)
+    return list(dealt(series, len(series), rounds=PERMUTATIONS, generator=generator))
 
 
 def matched(parts: Sequence[Part]) -> dict[str, float]:
     """Ask whether the own title is the one that scores highest.
 
-    `z` and `p` are of the own titles' mean score among random pairings; `mrr` and `recall` (share
-    among the first ten) of the rank of the own title among those of its part, each with `_chance`
-    (exact) and `_p`.
+    `z` and `p` are of the own titles' mean score among deals of the titles by series, each score
+    less its title's mean, as a title may be dealt twice; `mrr` and `recall` (share among the first
+    ten) of the rank of the own title among those of its part, each with `_chance` (exact) and `_p`.
     """
     items, row = sum(len(part.scores) for part in parts), dict[str, float]()
     for name, values in (
@@ -157,27 +150,27 @@ def matched(parts: Sequence[Part]) -> dict[str, float]:
         ("mrr", reciprocal_ranks),
         ("recall", lambda scores: recalls(scores, k=FIRST)),
     ):
-        tables = [values(part.scores) for part in parts]
-        own = float(sum(map(np.trace, tables)) / items)
-        sums = [
-            [table[pair].sum() for pair in part.draws]
-            for table, part in zip(tables, parts, strict=True)
-        ]
-        drawn = np.sum(sums, axis=0) / items
-        p = permutation_p(own, drawn)
+        drawn, own, level = np.zeros(PERMUTATIONS), 0.0, 0.0
+        for part in parts:
+            table = values(part.scores)
+            level += float(table.sum() / len(table)) / items
+            table, songs = table - table.mean(axis=0), np.arange(len(table))
+            own += float(np.trace(table)) / items
+            drawn += np.array([table[songs, deal].sum() for deal in part.deals]) / items
         if name == "score":
-            row |= {"z": float((own - drawn.mean()) / drawn.std()) if drawn.std() else 0.0, "p": p}
+            spread = float(drawn.std())
+            row["z"] = (own - float(drawn.mean())) / spread if spread else 0.0
         else:
-            chance = float(sum(table.sum() / len(table) for table in tables) / items)
-            row |= {name: own, f"{name}_chance": chance, f"{name}_p": p}
+            row |= {name: own + level, f"{name}_chance": level}
+        row["p" if name == "score" else f"{name}_p"] = permutation_p(own, drawn)
     return row
 
 
-def word_aucs(parts: Sequence[tuple[WordRidge, np.ndarray, Words, Part]]) -> list[dict[str, Any]]:
+def word_aucs(parts: Sequence[tuple[WordRidge, np.ndarray, Words, Part]]) -> Rows:
     """Tell of each word how surely songs that hold it score above others of their part.
 
-    `word, songs, auc` (0.5 is chance) and `p` among random pairings, the best first, of words that
-    stand in at least ASKED titles and not in all of a part.
+    `word, songs, auc` (0.5 is chance) and `p` among the deals, the best first, of words that stand
+    in at least ASKED titles and not in all of a part.
     """
     names = sorted({word for ridge, *_ in parts for word in ridge.words})
     place = {word: number for number, word in enumerate(names)}
@@ -185,15 +178,13 @@ def word_aucs(parts: Sequence[tuple[WordRidge, np.ndarray, Words, Part]]) -> lis
     songs = np.zeros(len(names), dtype=int)
     for ridge, scores, titles, part in parts:
         columns, table = [place[word] for word in ridge.words], _table(titles, ridge.words)
-        ranks, with_word = rankdata(scores, axis=0), table.sum(axis=0)
-        least = with_word * (with_word + 1) / 2
-        own = np.arange(len(titles))
-        for draw, (row, title) in enumerate([(own, own), *part.draws]):
-            above[draw, columns] += np.einsum("sw,sw->w", ranks[row], table[title]) - least
+        ranks, with_word = rankdata(scores, axis=0) - (len(titles) + 1) / 2, table.sum(axis=0)
+        for draw, deal in enumerate([np.arange(len(titles)), *part.deals]):
+            above[draw, columns] += np.einsum("sw,sw->w", ranks, table[deal])
         pairs[columns] += with_word * (len(titles) - with_word)
         songs[columns] += with_word.astype(int)
     rows = [
-        {"word": names[each], "songs": int(songs[each]), "auc": float(auc[0])}
+        {"word": names[each], "songs": int(songs[each]), "auc": 0.5 + float(auc[0])}
         | {"p": permutation_p(float(auc[0]), auc[1:])}
         for each in np.flatnonzero((pairs > 0) & (songs >= ASKED))
         for auc in [above[:, each] / pairs[each]]
@@ -212,7 +203,7 @@ def listen(
     rows: Rows = []
     found: Rows = []
     said: dict[int, list[str]] = {}
-    draws = [pairings([series[i] for i in places], seed) for _, places in held]
+    draws = [deals([series[i] for i in places], seed) for _, places in held]
     for penalty in PENALTIES:
         parts: list[Part] = []
         words: list[Any] = []
@@ -273,7 +264,7 @@ def listening(config: ExperimentConfig, *, home: Path) -> Work:
             known = np.array([artist in artists for artist in series])
             parts = [(np.flatnonzero(~held & ~known), np.flatnonzero(held))]
             numbers = table.numbers.astype(float)
-            rows, found, _ = listen(numbers, titles, series, parts, seed=config.seed)
+            rows, found, _said = listen(numbers, titles, series, parts, seed=config.seed)
             lead = {"input": TRACKS}
             return {
                 "rows": [lead | {"who": "listener"} | row for row in rows],
@@ -300,15 +291,15 @@ def listening(config: ExperimentConfig, *, home: Path) -> Work:
             memory = hearing.memory()
             parts: list[Part] = []
             for _, places in held:
-                drawn = pairings([series[i] for i in places], config.seed)
+                drawn = deals([series[i] for i in places], config.seed)
                 likely = hearing.log_likelihoods(memory[places], [titles[i] for i in places])
                 parts.append(Part(prior_free(likely), drawn))
             row = lead | {"who": "captioner", "items": len(titles), "series": len(set(series))}
             result["rows"].append(row | matched(parts))
         write_json(folder / "says.json", says)
         ridge = fit_words(heard(seen, SPECTROGRAM), titles)
-        arrays = {"mean": ridge.mean, "scale": ridge.scale, "weights": ridge.weights}
-        small = {name: each.astype(np.float32) for name, each in arrays.items()}
+        arrays: Any = {"mean": ridge.mean, "scale": ridge.scale, "weights": ridge.weights}
+        small: Any = {name: each.astype(np.float32) for name, each in arrays.items()}
         small["said"] = ridge.said
         np.savez(folder / EAR, words=ridge.words, config=json.dumps(config.as_dict()), **small)
         return result

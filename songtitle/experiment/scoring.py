@@ -94,19 +94,17 @@ def beside_chance(
     the fields of `Chance`. A picture's pair score is its tiles' mean.
 
     `distinct` counts different titles; `ceiling` is the mean score of the best dealing of the same
-    titles to the items, and `ceiling_gain` what that is above chance: the most that any pairing of
-    them could show.
+    titles to the items, and `ceiling_gain` what that is above dealing them out at random: the most
+    that any pairing of them could show, and nothing where all are alike.
     """
     pairs = np.mean([all_scores(said, references) for said in by_tile], axis=0)
     generator = np.random.default_rng(seed)
     chance = against_chance(pairs, series=series, rounds=PERMUTATIONS, generator=generator)
     said = [words for tile in by_tile for words in tile]
-    row = asdict(chance) | {
-        "mean_length": mean_length(said),
-        "distinct": len(set(map(tuple, said))),
-    }
+    row = asdict(chance) | {"mean_length": mean_length(said)}
+    row["distinct"] = len(set(map(tuple, said)))
     ceiling = best_dealing(pairs)
-    return row | {"ceiling": ceiling, "ceiling_gain": ceiling - chance.chance}
+    return row | {"ceiling": ceiling, "ceiling_gain": ceiling - float(pairs.mean())}
 
 
 def score_table(config: ExperimentConfig, home: Path | None = None) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from songtitle import figures
 from songtitle.cache import Record
 from songtitle.figures import amount
 from songtitle.fmt import write
-from songtitle.tables import LEVEL, Note, tabulate
+from songtitle.tables import LEVEL, Note, Table, tabulate
 
 Z = "z of the own titles"
 CRITICAL = 1.645  # one-sided, 5 %
@@ -46,6 +46,24 @@ def words_table(record: Record) -> pd.DataFrame:
         rows.append([name, cell, f"{clear} of {len(found)}", f"{LEVEL * len(found):.1f}"])
     columns = ["Input", "Word, AUC (songs, p)", f"p ≤ {LEVEL:g}", "expected by chance"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def shown(record: Record, name: str) -> list[Note | Table]:
+    """Give the note and both tables, anchored as `tab-name` and `tab-name-words`."""
+    matched = Table(
+        listening_table(record),
+        name=f"tab-{name}",
+        caption="How surely the own title is matched to its song: z and p of its score, and its "
+        "rank among the titles of the songs that were held out together.",
+        note="p: titles dealt out at random by series, one-sided.",
+    )
+    best = Table(
+        words_table(record),
+        name=f"tab-{name}-words",
+        caption="The words that the listener finds best, by AUC: how often a song whose title "
+        "holds the word scores above one whose title does not (0.5 is chance).",
+    )
+    return [listening_note(record), matched, best]
 
 
 def hearing(record: Record) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from songtitle.figures import BLEU, ENDS, GREY, SCORED, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
 from songtitle.studies.corpora import Answers, need
-from songtitle.tables import LEVEL, Note, by_beam, definition_note, plain, tabulate
+from songtitle.tables import LEVEL, Note, Table, by_beam, definition_note, plain, tabulate
 
 BEAM = "beam size (hypotheses kept)"
 PAPER_ROWS = {"msd": "Million Song", "fma": "FMA"} | {
@@ -114,6 +114,26 @@ def baselines(record: Record) -> pd.DataFrame:
         "BLEU-1": score_cell,
     }
     return tabulate(record.result["rows"], columns)
+
+
+def without_captioner(scores: pd.DataFrame, record: Record, name: str = "") -> list[Table]:
+    """Give the tables of ceilings, of rows of scores, and of a record of baselines, anchored as
+    `tab-ceilings` and `tab-baselines`, or as `tab-name-ceilings` and so on."""
+    lead = f"tab-{name}-" if name else "tab-"
+    ceiling = Table(
+        ceilings(scores),
+        name=f"{lead}ceilings",
+        caption="The best dealing of the same outputs: BLEU-1 in percent points, in brackets what "
+        "it gains over a random one, and the number of different texts.",
+    )
+    others = Table(
+        baselines(record),
+        name=f"{lead}baselines",
+        caption="Without a captioner: BLEU-1 in percent points, [interval], (chance, gain, p).",
+        note="In brackets behind an input: test items. One text for all cannot gain over chance. "
+        f"{definition_note(record, 'bleu1')}",
+    )
+    return [ceiling, others]
 
 
 def signature(record: Record) -> str:
