@@ -727,9 +727,8 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
 
     for stage, its in stages(config):
         long, stays = stage.__name__ in LONG, stage.__name__ == ON_REQUEST
-        kept = {"again": again, "stays": stays}
-        record = cache.published(stage, its, **kept) if long else stage(its)
-        cache.publish(stage, its, record)
+        make = partial(cache.published, stage, again=again, stays=stays) if long else stage
+        cache.publish(stage, its, make(its))
     table = scoring.score_table(config)
     write_whole(cache.OWN / config.name / "table_4.csv", table.to_csv(index=False))
     for name, answer in paper_corpora.answers().items():
