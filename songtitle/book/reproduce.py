@@ -733,8 +733,8 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     for stage, its in stages(config):
         stays = stage.__name__ == ON_REQUEST
         long = stage.__name__ in LONG or its.name == ON_REQUEST
-        record = cache.published(stage, its, again=again, stays=stays) if long else stage(its)
-        cache.publish(stage, its, record)
+        make = partial(cache.published, stage, again=again, stays=stays) if long else stage
+        cache.publish(stage, its, make(its))
     table = scoring.score_table(config)
     write_whole(cache.OWN / config.name / "table_4.csv", table.to_csv(index=False))
     for name, answer in paper_corpora.answers().items():

@@ -79,26 +79,19 @@ def material(config: ExperimentConfig, home: Path) -> Material:
     if config.pictures == "photos":
         captions, folder = needed(home, "photos")
         photos = load_flickr8k(captions, folder, Faults())
-        every, sides = sorted({photo.group for photo in photos}), makers_split(home)
-        parts = [[name for name in every if sides.get(name) == side] for side in SPLITS]
-        listed = sum(map(len, parts)) if sides else len(every)
-        parts = parts if sides else [every]
+        names, sides = sorted({photo.group for photo in photos}), makers_split(home)
+        parts = [[name for name in names if sides.get(name) == side] for side in SPLITS]
+        parts = parts if sides else [names]
+        listed = sum(map(len, parts))
         kept = {name for part in parts for name in _some(part, config, len(part) / listed)}
         photos = [photo for photo in photos if photo.group in kept]
         tracks = tracks_with_timbre(home).tracks
         chosen, _ = choose_test(tracks, config.song_count, seed=config.seed)
         songs = [(TRACKS, track) for track in chosen]
         shares = dict(zip(SPLITS, (0.7, 0.15, 0.15), strict=True))
-        return Material(
-            "Flickr8k",
-            photos,
-            folder.parent.parent,
-            shares,
-            {TRACKS: tracks},
-            songs,
-            sides,
-            len(every) - listed,
-        )
+        root, unlisted = folder.parent.parent, len(names) - listed
+        by_corpus = {TRACKS: tracks}
+        return Material("Flickr8k", photos, root, shares, by_corpus, songs, sides, unlisted)
 
     def named(some: Iterable[tunes.Tune]) -> list[tuple[str, tunes.Tune]]:
         return [(COLLECTIONS[tune.book != "oneills1850"], tune) for tune in some]

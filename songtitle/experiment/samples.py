@@ -16,6 +16,7 @@ from torch import Tensor
 from songtitle.cache import Record, Work, digest, pick, read_json, stage, write_json
 from songtitle.config import ExperimentConfig, Input
 from songtitle.corpora import fma, million_song, recordings
+from songtitle.corpora.captions import Titled
 from songtitle.corpora.fma import clip_path
 from songtitle.errors import InputError
 from songtitle.experiment.controls import BEAMS, NOISES, by_ranking, noise_like
@@ -138,7 +139,7 @@ def heard(config: ExperimentConfig, *, home: Path) -> Work:
     Result, by set: how many are `here`, those that `cannot be read` and those whose title has `no
     words`; both are left out, and a line of the log names each.
     """
-    there = {
+    there: dict[str, Sequence[tuple[Titled, Path]]] = {
         RECORDINGS: recordings.load(home),
         CLIPS: _clips_with_titles(home)[: config.song_count],
     }
@@ -166,8 +167,8 @@ def heard(config: ExperimentConfig, *, home: Path) -> Work:
                 timbre.append(timbre_vector(wave, sample_rate=rate).numpy())
                 rows.append({"set": name, "series": song.group, "tokens": tokens})
             if pictures:
-                kept = {"pictures": np.stack(pictures), "timbre": np.stack(timbre)}
-                np.savez(folder / f"{name}.npz", **kept)
+                seen, felt = np.stack(pictures), np.stack(timbre)
+                np.savez(folder / f"{name}.npz", pictures=seen, timbre=felt)
         write_json(folder / "songs.json", rows)
         return counts
 
