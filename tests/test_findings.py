@@ -88,7 +88,7 @@ def test_the_answer_is_that_of_all_readings_of_songs_not_of_one(gains, said):
     [
         (HEARD, "The same captioner sees pictures."),
         (DEAF, "But it does not see pictures either"),
-        (WIDE, "is not clear either"),
+        (WIDE, "cannot be told"),
     ],
 )
 def test_a_captioner_that_sees_nothing_says_little_of_songs(gain, said):

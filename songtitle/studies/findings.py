@@ -15,7 +15,7 @@ from songtitle.experiment.samples import OWN
 from songtitle.figures import BLEU, ENDS, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
-from songtitle.studies.in_short import BEST, MORE, NO_MORE, gain_verdict, one_row
+from songtitle.studies.in_short import BEST, MATTERS, MORE, NO_MORE, gain_verdict, one_row
 from songtitle.studies.search import paper_row
 from songtitle.tables import Markup
 
@@ -39,8 +39,8 @@ def baselines(config: ExperimentConfig) -> Rows:
 
 
 def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
-    """Give what the front page draws: `about, measure, score, low, high` in [0, 1], and `gain_low`
-    and `gain_high` of this book's own scores.
+    """Give what the front page draws: `about, measure, score, low, high` in [0, 1], and `gain_low`,
+    `gain_high` and, where it was measured, `ceiling_gain` of this book's own scores.
 
     `quick` and `real` are summaries over trainings, of the stages `replicates` and `samples`;
     `others` is what `baselines` gives. All at the paper's best beam size, or the widest below it.
@@ -59,7 +59,7 @@ def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
     rows = []
     for about, row in subjects:
         ends = {end: row[f"score_{end}"] for end in ("low", "high")}
-        gain = {name: row[name] for name in ("gain_low", "gain_high")}
+        gain = {name: row.get(name) for name in ("gain_low", "gain_high", "ceiling_gain")}
         rows += [
             {"about": about, "measure": PAPER, "score": _printed(row["input"]) / 100},
             {"about": about, "measure": HERE, "score": row["score"]} | ends | gain,
@@ -71,7 +71,7 @@ def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
             for each in others
             if each["input"] == row["input"] and each["baseline"] in MEASURES
         ]
-    columns = ["about", "measure", "score", "low", "high", "gain_low", "gain_high"]
+    columns = ["about", "measure", "score", "low", "high", "gain_low", "gain_high", "ceiling_gain"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -103,18 +103,26 @@ def plain_answer(rows: pd.DataFrame) -> str:
     elif set(heard) == {MORE}:
         start = "Yes, something of a song gets through: each reading scores more than chance."
     elif set(heard) == {NO_MORE}:
-        start = "As far as we can see, no: of no song does anything reach the title."
+        start = "As far as we can see, no: nothing of a song reaches its title."
     elif MORE in heard:
         start = "In part: some readings of songs score more than chance, others do not."
     else:
         start = "We cannot tell: the intervals are too wide to say that nothing is heard."
     seen = _verdicts(pictures)
-    looks = "Whether the same captioner sees pictures is not clear either"
+    looks = "Whether the same captioner sees pictures cannot be told"
     if seen and set(seen) == {MORE}:
         looks = "The same captioner sees pictures"
+    elif MORE in seen:
+        looks = "The same captioner sees pictures in some trainings and not in others"
     elif seen and set(seen) == {NO_MORE}:
         looks = "But it does not see pictures either, so that says little of songs"
     said = [f"{start} {_told(songs)}", f"{looks}. {_told(pictures)}"]
+    alike = songs[songs["ceiling_gain"].astype(float) < MATTERS]
+    if len(alike):
+        said.append(
+            f"Outputs for {', '.join(alike.index)} are so alike that no dealing of them to songs "
+            "could have shown a gain: they are no evidence."
+        )
     theirs = rows[rows["measure"] == PAPER].set_index("about")["score"]
     gap = (theirs - own["score"])[songs.index] if len(songs) else pd.Series(dtype=float)
     if len(gap):
