@@ -138,6 +138,7 @@ def test_a_figure_elsewhere_keeps_its_words_its_numbers_and_its_dark_twin(tmp_pa
     html = extension.drawn_elsewhere(path, "fig-answer")
     assert [unescape(alt) for alt in re.findall('alt="(.*?)"', html)] == ["Dots, <5>."] * 2
     assert re.findall('class="only-(.*?)"', html) == ["light", "dark"]
+    assert '<div class="figure-pair">' in html  # as on its own page, so that phones can read it
     assert "A &amp; B." in html
     assert "data:text/csv;base64,YSxiCjEsMgo=" in html
 
