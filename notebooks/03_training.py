@@ -45,8 +45,7 @@ changes |= {"compared_encoders": compared_encoders, "compared_decoders": compare
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record = learning.training(config)
 near = duplicates.near_duplicates(config)
-boxes = study.diagram(config, record)
-words = study.example_caption(config)
+boxes, words = study.diagram(config, record), study.example_caption(config)
 tables.made_by([record, near], config)
 
 # %% tags=["hide-input"]

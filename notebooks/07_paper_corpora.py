@@ -126,9 +126,9 @@ display(
 )
 
 # %% [markdown]
-# These ten passed the paper's cleaning. With capitals most of them would not have; in lower case
-# the rule finds nothing to take away, in them or in next to any title. So it probably ran on
-# lowercased titles, and did nothing. That is a guess, and these two tables are why.
+# These ten passed the paper's cleaning. With capitals put back by us, one to each word, most of them
+# would not have; in lower case the rule finds nothing to take away, in them or in next to any title.
+# Which of the two was done stays a question: the titles' own capitals are not printed.
 #
 # ## How long is a clip?
 

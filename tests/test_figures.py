@@ -742,6 +742,13 @@ def test_times_are_drawn_in_the_unit_they_state(factor, unit, first, ax):
     plots.bleu_per_second(sweep().assign(score=0.0), plt.figure().subplots()).figure.canvas.draw()
 
 
+def test_scores_of_nothing_but_zero_are_drawn_without_a_logarithm(ax):
+    rows = [("pictures", k, 0.0, 0.5) for k in (1, 5)]
+    plots.bleu_per_second(table("input beam_size score seconds", rows), ax)
+    ax.figure.canvas.draw()
+    assert ax.get_yscale() == "linear"
+
+
 def test_a_spectrogram_stands_on_seconds_and_kilohertz(ax):
     plots.show_spectrogram(decibels(), **SOUND, ax=ax)
     left, right, foot, top = ax.images[0].get_extent()

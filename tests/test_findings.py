@@ -11,10 +11,11 @@ from sphinx.errors import ExtensionError
 from songtitle import cache
 from songtitle.book import extension, figures
 from songtitle.cache import write_json
+from songtitle.config import preset
 from songtitle.experiment.samples import OWN
 from songtitle.figures import alt_of, csv_of
 from songtitle.studies import findings
-from songtitle.studies.findings import CHANCE, CONSTANT, HERE, NEAREST, PAPER
+from songtitle.studies.findings import CHANCE, CONSTANT, HERE, PAPER, PICTURE, SONG
 
 BOOK = Path(__file__).parent.parent / "book"
 HEARD, DEAF, WIDE = (0.001, 0.02), (-0.001, 0.002), (-0.1, 0.1)
@@ -57,13 +58,19 @@ def test_each_subject_has_what_is_measured_at_the_paper_s_best_beam_and_no_small
     assert tracks.loc[PAPER, "score"] == pytest.approx(0.456)
 
 
+def test_baselines_stand_with_the_songs_that_they_are_of():
+    rows = answered(others=[baseline("Million Song", SONG, 0.1), baseline(OWN, CONSTANT, 0.1)])
+    found = rows[rows["measure"].isin((SONG, CONSTANT))]
+    assert found["about"].tolist() == ["Million Song tracks: timbre"] * 2
+
+
 def test_what_was_not_measured_is_left_out_and_said():
     rows = answered(others=[baseline("songs: timbre", CONSTANT, 0.1)])
     said = findings.left_out(rows)
-    assert "songs: timbre: nearest neighbour;" in said
-    assert "pictures 256×256: constant, nearest neighbour" in said
+    assert f"songs: timbre: {SONG};" in said
+    assert f"pictures 256×256: {CONSTANT}, {PICTURE};" in said
     whole = rows[rows["about"] == "songs: timbre"]
-    more = whole.iloc[:1].assign(measure=NEAREST)
+    more = whole.iloc[:1].assign(measure=SONG)
     assert findings.left_out(whole.merge(more, how="outer")) == ""
 
 
@@ -88,7 +95,7 @@ def test_the_answer_is_that_of_all_readings_of_songs_not_of_one(gains, said):
     [
         (HEARD, "The same captioner sees pictures."),
         (DEAF, "But it does not see pictures either"),
-        (WIDE, "is not clear either"),
+        (WIDE, "cannot be told"),
     ],
 )
 def test_a_captioner_that_sees_nothing_says_little_of_songs(gain, said):
@@ -102,23 +109,22 @@ def test_the_answer_says_whether_the_paper_s_level_is_reached(score, said):
     assert said in findings.plain_answer(answered(score=score))
 
 
-@pytest.mark.parametrize("kind", [CONSTANT, NEAREST])
-@pytest.mark.parametrize(("score", "said"), [(0.1, "above that of a"), (0.3, "No more than this")])
+@pytest.mark.parametrize("kind", [CONSTANT, PICTURE, SONG])
+@pytest.mark.parametrize(("score", "said"), [(0.1, "less than the captioner"), (0.3, "as high as")])
 def test_the_answer_says_whether_no_model_does_as_well(kind, score, said):
     others = [baseline("pictures 256×256", kind, score)]
     assert said in findings.plain_answer(answered(others=others))
     assert kind not in findings.plain_answer(answered())
 
 
-def test_baselines_are_those_of_the_preset_or_none(tmp_path, monkeypatch):
-    from songtitle.config import preset
-
+def test_baselines_are_those_of_the_preset_and_of_real_data_or_none(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "OWN", tmp_path)
     monkeypatch.setattr(cache, "PUBLISHED", tmp_path)
     assert findings.baselines(preset("tiny")) == []
-    (tmp_path / "tiny").mkdir()
-    rows = [baseline("songs: timbre", NEAREST, 0.1)]
-    write_json(tmp_path / "tiny" / "baselines.json", {"result": {"rows": rows}})
+    rows = [baseline("songs: timbre", SONG, 0.1), baseline("pictures 224×224", PICTURE, 0.2)]
+    for name, row_ in zip(("tiny", "samples"), rows, strict=True):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "baselines.json", {"result": {"rows": [row_]}})
     assert findings.baselines(preset("tiny")) == rows
 
 
@@ -138,6 +144,7 @@ def test_a_figure_elsewhere_keeps_its_words_its_numbers_and_its_dark_twin(tmp_pa
     html = extension.drawn_elsewhere(path, "fig-answer")
     assert [unescape(alt) for alt in re.findall('alt="(.*?)"', html)] == ["Dots, <5>."] * 2
     assert re.findall('class="only-(.*?)"', html) == ["light", "dark"]
+    assert '<div class="figure-pair">' in html  # as on its own page, so that phones can read it
     assert "A &amp; B." in html
     assert "data:text/csv;base64,YSxiCjEsMgo=" in html
 
@@ -149,9 +156,9 @@ def test_a_figure_that_is_not_there_or_has_no_numbers_stops_the_build(tmp_path):
 
 
 def test_the_figure_says_and_lists_every_score(fresh_figures):
-    rows = answered(others=[baseline("songs: timbre", NEAREST, 0.123)])
+    rows = answered(others=[baseline("songs: timbre", SONG, 0.123)])
     figure = findings.answer_dots(rows).figure
-    assert "nearest neighbour 12.3" in alt_of(figure)
+    assert "nearest other song's title 12.3" in alt_of(figure)
     assert csv_of(figure).count("\n") >= len(rows)
 
 

@@ -35,10 +35,10 @@ def curves(*rows):
 
 def test_what_is_said_of_the_paper_s_curves_is_worked_out_from_its_table():
     once = curves(["MSD", 2, 3, 1], ["CC", 2, 3, 1])
-    assert "2 at k = 5 have their highest score, and none rises again" in shapes_of_the_paper(once)
+    assert "highest scores: 2 at k = 5. Beyond it, none rises again" in shapes_of_the_paper(once)
     again = curves(["MSD", 3, 1, 2])
-    assert "1 at k = 1 has its highest score" in shapes_of_the_paper(again)
-    assert "Million Song rises again at k = 10" in shapes_of_the_paper(again)
+    assert "highest scores: 1 at k = 1." in shapes_of_the_paper(again)
+    assert "that of Million Song rises again at k = 10" in shapes_of_the_paper(again)
     printed = shapes_of_the_paper()  # 47.4 at k = 15, 49.1 at k = 20
     assert "that of 64 × 64 pixels rises again at k = 20" in printed
     assert printed.count("rises again") == 1

@@ -141,6 +141,9 @@ OUTCOMES = {
         "so it hears something": ([scored("songs: timbre", 0.001, 0.02)],),
         "nothing shows that it hears": ([scored("songs: timbre", -0.001, 0.002)],),
         "too wide an interval to tell whether it hears": ([scored("songs: timbre", -0.1, 0.1)],),
+        "says nothing of what it hears": (
+            [scored("songs: timbre", -0.001, 0.002) | {"ceiling_gain": 0.005}],
+        ),
     },
     in_short.titles: {
         "much the same": (said(1),),

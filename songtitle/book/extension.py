@@ -476,7 +476,7 @@ def drawn_elsewhere(path: Path, name: str) -> str:
             csv = b64encode(found[figures.CSV].encode()).decode()
             page = f"{path.parent.name}/{path.stem}.html#{name}"
             return (
-                f'<figure class="drawn">{"".join(pair)}<figcaption><p>'
+                f'<figure><div class="figure-pair">{"".join(pair)}</div><figcaption><p>'
                 f"{escape(about['figure']['caption'])}</p>"
                 f'<p class="figure-links"><a download="{name}.csv" '
                 f'href="data:text/csv;base64,{csv}">Numbers (CSV)</a> · '

@@ -15,13 +15,16 @@ from songtitle.experiment.samples import OWN
 from songtitle.figures import BLEU, ENDS, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
-from songtitle.studies.in_short import BEST, MORE, NO_MORE, gain_verdict, one_row
+from songtitle.studies.in_short import BEST, MATTERS, MORE, NO_MORE, gain_verdict, one_row
 from songtitle.studies.search import paper_row
 from songtitle.tables import Markup
 
 PAPER, HERE, CHANCE = "the paper", "this book", "chance"
-CONSTANT, NEAREST = "constant", "nearest neighbour"  # as the stage `baselines` calls them
-MEASURES = (PAPER, HERE, CHANCE, CONSTANT, NEAREST)
+# As the stage `baselines` calls them; the neighbour of a song knows titles, a captioner does not.
+CONSTANT, PICTURE = "best constant text", "nearest picture's caption"
+SONG = "nearest other song's title"
+MEASURES = (PAPER, HERE, CHANCE, CONSTANT, PICTURE, SONG)
+ALIASES = {OWN: "Million Song"}  # as the stage `baselines` calls these songs
 SEEN = ("pictures", "photos")  # how the names of what is seen, not heard, begin
 ANSWERS = ("yes", "in part", "no")
 NEAR = 0.05  # of BLEU-1: a score this near to the paper's is as high
@@ -30,17 +33,16 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def baselines(config: ExperimentConfig) -> Rows:
-    """Read the published rows `input, baseline, score, low, high` of the preset; none if none are.
-
-    The page says which of them are missing.
-    """
-    path = results().get(f"{config.name}/baselines.json")
-    return read_json(path)["result"]["rows"] if path else []
+    """Read the published rows `input, baseline, score, low, high` of the preset and of the real
+    data; of what is not published there are none, and `left_out` says so."""
+    known = results()
+    paths = [known.get(f"{name}/baselines.json") for name in (config.name, "samples")]
+    return [row for path in paths if path for row in read_json(path)["result"]["rows"]]
 
 
 def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
-    """Give what the front page draws: `about, measure, score, low, high` in [0, 1], and `gain_low`
-    and `gain_high` of this book's own scores.
+    """Give what the front page draws: `about, measure, score, low, high` in [0, 1], and `gain_low`,
+    `gain_high` and, where it was measured, `ceiling_gain` of this book's own scores.
 
     `quick` and `real` are summaries over trainings, of the stages `replicates` and `samples`;
     `others` is what `baselines` gives. All at the paper's best beam size, or the widest below it.
@@ -59,7 +61,7 @@ def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
     rows = []
     for about, row in subjects:
         ends = {end: row[f"score_{end}"] for end in ("low", "high")}
-        gain = {name: row[name] for name in ("gain_low", "gain_high")}
+        gain = {name: row.get(name) for name in ("gain_low", "gain_high", "ceiling_gain")}
         rows += [
             {"about": about, "measure": PAPER, "score": _printed(row["input"]) / 100},
             {"about": about, "measure": HERE, "score": row["score"]} | ends | gain,
@@ -69,9 +71,10 @@ def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
             {"about": about, "measure": each["baseline"]}
             | {name: each[name] for name in ("score", "low", "high")}
             for each in others
-            if each["input"] == row["input"] and each["baseline"] in MEASURES
+            if each["input"] in (row["input"], ALIASES.get(row["input"]))
+            and each["baseline"] in MEASURES
         ]
-    columns = ["about", "measure", "score", "low", "high", "gain_low", "gain_high"]
+    columns = ["about", "measure", "score", "low", "high", "gain_low", "gain_high", "ceiling_gain"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -85,7 +88,9 @@ def left_out(rows: pd.DataFrame) -> str:
     """Say which measures have no number for which rows; nothing where all are there."""
     parts = []
     for about, found in rows.groupby("about", sort=False):
-        missing = [name for name in MEASURES if name not in set(found["measure"])]
+        neighbour = PICTURE if about.startswith(SEEN) else SONG
+        wanted = (PAPER, HERE, CHANCE, CONSTANT, neighbour)
+        missing = [name for name in wanted if name not in set(found["measure"])]
         if missing:
             parts.append(f"{about}: {', '.join(missing)}")
     return f"Not measured, and so left out: {'; '.join(parts)}." if parts else ""
@@ -103,18 +108,26 @@ def plain_answer(rows: pd.DataFrame) -> str:
     elif set(heard) == {MORE}:
         start = "Yes, something of a song gets through: each reading scores more than chance."
     elif set(heard) == {NO_MORE}:
-        start = "As far as we can see, no: of no song does anything reach the title."
+        start = "As far as we can see, no: nothing of a song reaches its title."
     elif MORE in heard:
         start = "In part: some readings of songs score more than chance, others do not."
     else:
         start = "We cannot tell: the intervals are too wide to say that nothing is heard."
     seen = _verdicts(pictures)
-    looks = "Whether the same captioner sees pictures is not clear either"
+    looks = "Whether the same captioner sees pictures cannot be told"
     if seen and set(seen) == {MORE}:
         looks = "The same captioner sees pictures"
+    elif MORE in seen:
+        looks = "The same captioner sees pictures in some trainings and not in others"
     elif seen and set(seen) == {NO_MORE}:
         looks = "But it does not see pictures either, so that says little of songs"
     said = [f"{start} {_told(songs)}", f"{looks}. {_told(pictures)}"]
+    alike = songs[songs["ceiling_gain"].astype(float) < MATTERS]
+    if len(alike):
+        said.append(
+            f"Outputs for {', '.join(alike.index)} are so alike that no dealing of them to songs "
+            "could have shown a gain: they are no evidence."
+        )
     theirs = rows[rows["measure"] == PAPER].set_index("about")["score"]
     gap = (theirs - own["score"])[songs.index] if len(songs) else pd.Series(dtype=float)
     if len(gap):
@@ -124,15 +137,14 @@ def plain_answer(rows: pd.DataFrame) -> str:
             f"{level} what the paper prints for songs ({' and '.join(printed)} points); what its "
             "data, model or counting had that ours lack, only its author could say."
         )
-    for baseline in (NEAREST, CONSTANT):
+    for baseline in (PICTURE, SONG, CONSTANT):
         scores = rows[rows["measure"] == baseline].set_index("about")["score"]
         if len(scores):
             ahead = [name for name in scores.index if scores[name] >= own["score"][name]]
-            said.append(
-                f"No more than this {baseline} is needed for a score as high on {', '.join(ahead)}."
-                if ahead
-                else f"Every one of these scores is above that of a {baseline}."
-            )
+            verdict = "less than the captioner wherever it was tried"
+            if ahead:
+                verdict = f"as high as the captioner or higher on {', '.join(ahead)}"
+            said.append(f"The {baseline} scores {verdict}.")
     return " ".join(said)
 
 
@@ -167,7 +179,7 @@ def answer_dots(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
         found = drawn[drawn["measure"] == measure]
         if found.empty:
             continue
-        height = found["about"].map(subjects.index) + 0.15 * (place - 2)
+        height = found["about"].map(subjects.index) + 0.14 * (place - 2.5)
         look: dict[str, Any] = figures.mark(place) | {"linestyle": "none", "ms": 6, "capsize": 2}
         ends = figures.reach(found.fillna({"low": found[BLEU], "high": found[BLEU]}), BLEU)
         ax.errorbar(found[BLEU], height, xerr=ends, label=measure, **look)

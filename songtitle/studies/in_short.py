@@ -40,7 +40,8 @@ def gain_verdict(low: float, high: float) -> str:
 def gain_sentence(row: Mapping[str, Any], does: str) -> str:
     """Say how a score stands beside chance, and whether the captioner therefore `does` ("hears").
 
-    `row` has `input, beam_size, score, chance, gain, gain_low, gain_high`.
+    `row` has `input, beam_size, score, chance, gain, gain_low, gain_high`, and `ceiling_gain`, the
+    gain of the best dealing of the same outputs, where that was measured.
     """
     verdict = gain_verdict(row["gain_low"], row["gain_high"])
     ends = {
@@ -49,6 +50,9 @@ def gain_sentence(row: Mapping[str, Any], does: str) -> str:
         f"{points(MATTERS)} point.",
         UNSURE: f"too wide an interval to tell whether it {does}.",
     }
+    if verdict != MORE and row.get("ceiling_gain", MATTERS) < MATTERS:
+        ends[verdict] = "but no dealing of outputs so alike could have shown more than "
+        ends[verdict] += f"{points(row['ceiling_gain'])}: that says nothing of what it {does}."
     told = "{input} at k = {beam_size}: {score:points} points, where wrong references give "
     told += "{chance:points} (gain {gain:signed} [{gain_low:points}, {gain_high:points}]), "
     said = write(told, row)

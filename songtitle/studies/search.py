@@ -20,7 +20,7 @@ from songtitle.tables import LEVEL, Note, Table, by_beam, definition_note, plain
 
 BEAM = "beam size (hypotheses kept)"
 PAPER_ROWS = {"msd": "Million Song", "fma": "FMA"} | {
-    f"cc{side}": f"that of {side} × {side} pixels" for side in (32, 64, 128, 256)
+    f"cc{side}": f"{side} × {side} pixels" for side in (32, 64, 128, 256)
 }
 
 
@@ -362,14 +362,13 @@ def shapes_of_the_paper(table: pd.DataFrame | None = None) -> str:
     best = curves.idxmax(axis=1)
     tops = [f"{count} at k = {k}" for k, count in best.value_counts(sort=False).items()]
     again = [
-        f"{PAPER_ROWS.get(str(row), str(row))} rises again at k = {column}"
+        f"that of {PAPER_ROWS.get(str(row), str(row))} rises again at k = {column}"
         for row, values in curves.iterrows()
         for before, column in pairwise(curves.columns)
         if before >= best[row] and values[column] > values[before]
     ]
-    said = f"Of the paper's {len(curves)} curves {' and '.join(tops)} "
-    said += "has its highest score" if len(curves) == 1 else "have their highest score"
-    return f"{said}, and {'; '.join(again) or 'none rises again'} beyond."
+    said = f"The paper prints {len(curves)} curves. Their highest scores: {', '.join(tops)}."
+    return f"{said} Beyond it, {'; '.join(again) or 'none rises again'}."
 
 
 def holds_nothing(row: Any, part: str) -> bool:
