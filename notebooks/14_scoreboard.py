@@ -39,7 +39,8 @@ study.scoreboard_note(found)
 # ## Five words
 #
 # - **holds**: what was measured is what the paper says, and all of its interval is within the
-#   tolerance that the ledger gives;
+#   tolerance that the ledger gives; *no worse* and *no gain* mean by less than the smallest effect
+#   that matters, a setting (`smallest_effect`);
 # - **fails**: it is not, and no part of its interval is; or a fact from elsewhere is against it;
 # - **cannot be tested here**: either nothing here was made on the data that the claim is about (*not
 #   testable*), or what there is leaves it open (*cannot tell*): an interval that is too wide, a

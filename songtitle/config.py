@@ -272,7 +272,12 @@ class ExperimentConfig(Checked):
     replicates: Count = 5
     """Seeds of a whole training behind an interval."""
     draws: Count = 20
-    """Draws of a control."""
+    """Draws of random captions, from which chance is read where it has no closed form."""
+    monte_carlo_error: Above0 = 0.1
+    """Standard error at which a random control is drawn no further: percent points of a score,
+    percent of a perplexity."""
+    smallest_effect: Above0 = 1.0
+    """The smallest gain that would matter, in percent points, against which nulls are held."""
     compared_encoders: AtLeastOne[Annotated[str, OneOf(ENCODERS)]] = LITES
     """Encoders that the page on training compares."""
     compared_decoders: AtLeastOne[Annotated[str, OneOf(DECODERS)]] = DECODERS

@@ -1,5 +1,6 @@
 import io
 import tarfile
+from collections import Counter
 
 import pytest
 
@@ -128,6 +129,23 @@ def test_the_order_of_the_items_does_not_move_them_and_another_seed_does():
     assert one == dict(zip(back, manifest.split_by_group(back, FRACTIONS, seed=3), strict=True))
     splits = {tuple(manifest.split_by_group(GROUPS, FRACTIONS, seed=s)) for s in range(5)}
     assert len(splits) == 5
+
+
+def test_the_smaller_splits_hold_many_groups_and_no_large_one_while_small_ones_suffice():
+    groups = [f"g{i % 60}" for i in range(300)] + ["letters"] * 158 + ["birds"] * 40
+    fractions = {"train": 0.8, "valid": 0.1, "test": 0.1}
+    for seed in range(20):
+        split = manifest.split_by_group(groups, fractions, seed=seed)
+        for name in ("valid", "test"):
+            sizes = Counter(g for g, side in zip(groups, split, strict=True) if side == name)
+            assert abs(sizes.total() - 0.1 * len(groups)) <= 5
+            assert max(sizes.values()) <= 5
+
+
+@pytest.mark.parametrize("groups", [["one"] * 30, ["one"] * 30 + ["two"] * 30, []])
+def test_a_split_that_stays_empty_is_refused_with_what_to_do(groups):
+    with pytest.raises(InputError, match=r"split \w+: expected groups that fit .*; take more"):
+        manifest.split_by_group(groups, FRACTIONS, seed=0)
 
 
 def test_fractions_that_do_not_sum_to_one_are_refused():

@@ -284,10 +284,11 @@ def test_rows_are_averaged_over_trainings_with_an_interval_of_items_and_training
     assert [row["low"], row["high"]] == pytest.approx([0.35 - half, 0.35 + half], rel=1e-3)
 
 
-def test_an_input_that_no_claim_knows_is_named(tmp_path):
+@pytest.mark.parametrize("stage", ["samples", "replicates", "scores"])
+def test_an_input_that_no_claim_knows_is_named(tmp_path, stage):
     odd = {"seed": 0, "input": "songs by smell", "beam_size": 5, "score": 0.1}
-    trained(tmp_path, [(0, 0.1)], more=[odd])
-    with pytest.raises(InputError, match=r"samples/samples: input: .* got 'songs by smell'; say"):
+    trained(tmp_path, [(0, 0.1)], stage, more=[odd])
+    with pytest.raises(InputError, match=rf"samples/{stage}: input: .* got 'songs by smell'; say"):
         verdicts(tmp_path)
 
 

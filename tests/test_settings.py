@@ -87,6 +87,8 @@ OTHERS = {
     "beam_sizes": [1, 3, 5],
     "replicates": 3,
     "draws": 4,
+    "monte_carlo_error": 2.0,
+    "smallest_effect": 0.5,
     "compared_encoders": ["resnet18"],
     "compared_decoders": ["lstm"],
     "switches": ["width"],

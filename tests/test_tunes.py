@@ -1,5 +1,5 @@
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -66,6 +66,32 @@ def test_the_four_books_hold_4433_tunes_with_a_title():
     }
     assert len({tune.id for tune in found}) == 4433
     assert "oneills1850/0101-0200/123" in {tune.id for tune in found}
+
+
+def sheet(name, title, notes, key="K:C"):
+    return replace(SCALE, id=name, title=title, abc=f"X:1\nT:{title}\n{key}\n{notes}\n")
+
+
+def test_a_family_is_of_one_title_however_spelt_or_of_one_melody_in_whatever_key():
+    ash, birch = "CDEF|GFED|CEGE|CDEF|G2|]", "GGAG|cBGG|AGdc|GGge|cBA2|]"
+    found = tunes.families(
+        [
+            sheet("a", "Humors of Ballycastle, The", ash),
+            sheet("b", "The Humours of Ballycastle (2nd setting)", birch),
+            sheet("c", "Nora", "z2 B|defg|agfe|dfaf|d2e^fg|a|]", "K:D"),  # a's, with an upbeat
+            sheet("d", "Captain Kelly -- Reel", "CCDE|CEDG|CCDE|CBGA|BcdA|]"),
+            sheet("e", "CAPTAIN KELLEY, 3d. Setting", "cBAG|FEDC|cBAG|AGFE|DEFG|]"),
+            sheet("f", "Willow", "CDEF|GFED|CEGE"),  # begins as a, but is too short to tell
+        ]
+    )
+    assert found == ["a", "a", "a", "d", "d", "f"]
+
+
+def test_families_link_tunes_across_books():
+    found = defaultdict(set)
+    for tune in tunes.load():
+        found[tune.group].add(tune.book)
+    assert sum(len(books) > 1 for books in found.values()) > 100
 
 
 def test_a_book_that_differs_is_refused_with_both_checksums(monkeypatch):

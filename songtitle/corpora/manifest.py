@@ -18,12 +18,10 @@ import tarfile
 import tomllib
 import zipfile
 import zlib
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
-from itertools import accumulate
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Annotated, Any, Literal, NamedTuple
@@ -194,13 +192,18 @@ def verify(
 # -- splits ---------------------------------------------------------------------------------------
 
 
+SHARE = 0.1  # of a split that one group may be
+
+
 def split_by_group(
     groups: Sequence[str], fractions: Mapping[str, float], *, seed: int
 ) -> list[str]:
     """Give each item the name of a split, all items of a group the same.
 
-    Groups are put in an order that depends on `seed` and their names alone, then dealt out so that
-    each split holds nearly its fraction of the items. The order of `groups` changes nothing.
+    The smaller splits are filled first, from groups in an order that depends on `seed` and their
+    names alone, each with what fits into its room; the largest takes the rest. As long as others
+    suffice, a smaller split takes no group of more than SHARE of it: none shall decide its result.
+    The order of `groups` changes nothing. Raises InputError where a split stays empty.
     """
     if isinstance(groups, str):
         msg = f"expected a list of group names, got the string {groups!r}"
@@ -210,15 +213,22 @@ def split_by_group(
         msg = "fractions: expected non-negative numbers that sum to 1, got "
         msg += f"{dict(fractions)}; correct them"
         raise InputError(msg)
-    sizes = Counter(groups)
-    names, edges = list(fractions), list(accumulate(fractions.values()))
-    side: dict[str, str] = {}
-    before = 0
-    for group in seeded_order(sizes, seed=seed):
-        # The group's middle item decides, so that a large group is not always rounded one way.
-        place = (before + sizes[group] / 2) / len(groups)
-        side[group] = names[min(bisect_right(edges, place), len(names) - 1)]
-        before += sizes[group]
+    sizes, side = Counter(groups), dict[str, str]()
+    *smaller, largest = sorted(fractions, key=lambda name: fractions[name])
+    waiting = seeded_order(sizes, seed=seed)
+    for name in smaller:
+        whole = room = round(fractions[name] * len(groups))
+        for group in sorted(waiting, key=lambda group: sizes[group] > max(1, SHARE * whole)):
+            if sizes[group] <= room:
+                side[group] = name
+                room -= sizes[group]
+        waiting = [group for group in waiting if group not in side]
+    side |= dict.fromkeys(waiting, largest)
+    for name in fractions:
+        if fractions[name] and name not in side.values():
+            msg = f"split {name}: expected groups that fit into {fractions[name]:.0%} of "
+            msg += f"{len(groups)} items, got groups of {min(sizes.values(), default=0)} and more; "
+            raise InputError(msg + "take more items, or give it a larger fraction")
     return [side[group] for group in groups]
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,10 +19,18 @@ from filelock import FileLock
 from songtitle.corpora import manifest
 from songtitle.corpora.captions import Captioned
 from songtitle.corpora.manifest import extract, read_source
+from songtitle.corpora.series import joined
 from songtitle.errors import InputError
 
 ARCHIVE_VARIABLE = "SONGTITLE_STAMPS_ARCHIVE"
+ONE_SERIES = {  # where folders begin that hold one series among them -> its name
+    "symbols/alphabets": "symbols/alphabets",
+    "symbols/math": "symbols/alphabets",  # the digits; letters of the sign alphabet count, too
+    "symbols/money": "symbols/money",
+}
 PICTURES = (".png", ".svg")  # in order of preference where a stamp has both
+
+_WORD = re.compile(r"\b(?!(?:an?|the)\b)\w+")
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +78,11 @@ def fetch(home: Path | None = None, *, archive: Path | None = None) -> Path:
 def load(home: Path | None = None) -> list[Captioned]:
     """Load all stamps under `home/stamps` that have both picture and caption, sorted by id.
 
-    An id is a path without its ending, "animals/birds/owl"; captions equal up to case and
-    punctuation share a group. Of a PNG and an SVG the PNG is taken: it is the makers' own
-    rendering. Pictures without a caption (11 mirrored drawings) and captions without a picture (2)
-    are left out. Raises InputError when the collection has not been fetched.
+    An id is a path without its ending, "animals/birds/owl". A group is a series: a folder with the
+    cartoons of the same things, all letters and digits of whatever alphabet, all money; and what
+    captions equal up to case, articles and punctuation link. Of a PNG and an SVG the PNG is taken:
+    it is the makers' own rendering. Pictures without a caption (11 mirrored drawings) and captions
+    without a picture (2) are left out. Raises InputError when the collection has not been fetched.
     """
     folder = (home or manifest.data_home()) / "stamps"
     listed = {file.path for file in manifest.listed("stamps")}
@@ -88,10 +98,18 @@ def load(home: Path | None = None) -> list[Captioned]:
             msg = f"{error.filename}: expected a file of the stamps collection, it is not there; "
             raise InputError(msg + "run 'python -m songtitle fetch'") from error
         caption = text.partition("\n")[0].strip()
-        # Lowercase words without punctuation; a caption of punctuation alone stays itself.
-        group = " ".join(re.findall(r"\w+", caption.lower())) or caption
-        pictures.append(Captioned(stem, folder / picture, caption, group))
-    return pictures
+        pictures.append(Captioned(stem, folder / picture, caption, _folder(stem)))
+    # Lowercase words without punctuation; a caption of punctuation alone stays itself.
+    words = [" ".join(_WORD.findall(each.caption.lower())) or each.caption for each in pictures]
+    series = joined([each.group for each in pictures], words)
+    return [replace(each, group=its) for each, its in zip(pictures, series, strict=True)]
+
+
+def _folder(id: str) -> str:
+    """The folder that a stamp's series begins with."""
+    folder = id.rpartition("/")[0].removesuffix("/cartoon")
+    starts = (whole for start, whole in ONE_SERIES.items() if folder.startswith(start))
+    return next(starts, folder)
 
 
 def is_fetched(home: Path | None = None) -> bool:

@@ -14,8 +14,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +26,7 @@ import symusic
 from tqdm import tqdm
 
 from songtitle.corpora import manifest
+from songtitle.corpora.series import joined, near_same
 from songtitle.errors import InputError
 from songtitle.machine import cores, write_whole
 
@@ -42,6 +44,16 @@ PROGRAMS = (
     *(56, 60, 65, 68, 71, 72, 73, 74, 75, 79, 105, 107, 109, 110),
 )
 
+# What tells tunes of one family apart, or tunes of one kind from others: no part of a title's name.
+_WORDS = re.compile(
+    r"\b(?!(?:the|an?|no|nr|settings?|version|part|reel|jig|hornpipe|clog|march)\b)[^\W\d_]+"
+)
+OPENING = 14  # steps from note to note: with fewer, strangers begin alike
+_NO_NOTES = re.compile(
+    r'^(?:[A-Za-z]:|%).*$|"[^"]*"|\{[^}]*\}|![^!]*!|\[[A-Za-z]:.*?\]', re.MULTILINE
+)
+_BARS, _NOTE = re.compile(r"[|:\]]+"), re.compile(r"([A-Ga-g])([,']*)")
+
 log = logging.getLogger(__name__)
 
 
@@ -54,11 +66,7 @@ class Tune:
     number: int  # the X: field, unique within a file
     title: str  # the first T: field, uncleaned: "Garden of Daisies, The"
     abc: str  # the whole sheet
-
-    @property
-    def group(self) -> str:
-        """The book: composers of folk tunes are not known."""
-        return self.book
+    group: str = ""  # its family, as `load` finds it: composers of folk tunes are not known
 
 
 def load() -> list[Tune]:
@@ -69,7 +77,41 @@ def load() -> list[Tune]:
     books = [file for file in manifest.listed("tunes") if file.path.endswith(".abc")]
     names = ("/".join(PurePosixPath(book.path).with_suffix("").parts[-2:]) for book in books)
     sheets = map(read_book, map(_content, books), names)
-    return [tune for tunes in sheets for tune in tunes if tune.title]
+    found = [tune for tunes in sheets for tune in tunes if tune.title]
+    return [replace(tune, group=its) for tune, its in zip(found, families(found), strict=True)]
+
+
+def families(tunes: Sequence[Tune]) -> list[str]:
+    """Tell the family of each tune, named by one of its ids: one song, however often it is printed.
+
+    Titles nearly spelt alike, without articles, numbers, settings and the kind of tune, make one,
+    and so do the first OPENING steps of a melody in whatever key.
+    """
+    titles = near_same(" ".join(_WORDS.findall(_plain(tune.title))) for tune in tunes)
+    return joined([tune.id for tune in tunes], titles, list(map(opening, tunes)))
+
+
+def opening(tune: Tune) -> tuple[int, ...] | None:
+    """Read the first OPENING steps of a melody, in places of the scale, from its first full bar.
+
+    Key, length of notes and accidentals do not count. None where there are fewer notes.
+    """
+    body = re.split(r"^K:.*$", tune.abc, maxsplit=1, flags=re.MULTILINE)[-1]
+    bars = [found for bar in _BARS.split(_NO_NOTES.sub("", body)) if (found := _NOTE.findall(bar))]
+    if len(bars) > 1 and 2 * len(bars[0]) <= len(bars[1]):  # an upbeat, which settings vary
+        del bars[0]
+    places = [
+        "CDEFGAB".index(name.upper()) + 7 * (name.islower() + octave.count("'") - octave.count(","))
+        for bar in bars
+        for name, octave in bar
+    ]
+    steps = tuple(after - before for before, after in pairwise(places[: OPENING + 1]))
+    return steps if len(steps) == OPENING else None
+
+
+def _plain(title: str) -> str:
+    """A title in lower case, without what a bracket holds, apostrophes, and ends of numbers."""
+    return re.sub(r"\(.*?\)|['’]|\d+ ?(?:st|d|nd|rd|th)?\b", "", title.lower())
 
 
 def read_book(content: bytes, name: str) -> list[Tune]:

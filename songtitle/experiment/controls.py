@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -25,18 +24,20 @@ from songtitle.experiment.scoring import (
     all_scores,
     beside_chance,
     best_epoch,
-    mean_length,
     own_scores,
 )
+from songtitle.experiment.trainings import ItemScores
 from songtitle.metrics import chance
 from songtitle.metrics.bleu import DEFINITIONS, signatures
 from songtitle.metrics.chance import best_constant, unigram_titles
-from songtitle.metrics.pairs import prior_free, recalls, reciprocal_ranks
+from songtitle.metrics.pairs import pair_scores, prior_free, recalls, reciprocal_ranks
+from songtitle.metrics.uncertainty import Drawn, drawn
 from songtitle.paper.printed import paper
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
 
 BEAMS = (1, naming.BEAM_SIZE)  # greedy, and where the paper's scores peak
+NOISES = 100  # inputs of noise in a draw
 FIRST = 10  # R@10: whether the true title is among the likeliest ten
 RANKINGS = ("likelihood", "likelihood, less that for all inputs")
 POWER = 0.8  # the probability with which a true difference is to be found
@@ -51,7 +52,8 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Work:
 
     Weights begin, batches are ordered and dropout falls by the seed; which pictures are trained
     on, the crops and the vocabulary stay. Result `rows`, one per seed, input and beam size: `seed,
-    input, beam_size, epoch, mean_length` and the fields of `Chance`; and their `summarised`.
+    input, beam_size, epoch, mean_length` and the fields of `Chance`; and `summary`, the rows of
+    `ItemScores.summary`, whose values stand in `items.npz`.
     """
     if config.replicates < 2:
         msg = f"replicates: expected at least 2 for an interval, got {config.replicates}; raise it"
@@ -61,8 +63,8 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Work:
     words, songs = corpora(config, home=home), clips(config, home=home)
     seen = naming.controlled_inputs(config, home)
 
-    def compute(_: Path) -> dict[str, Any]:
-        references, rows = true_words(words, songs), []
+    def compute(folder: Path) -> dict[str, Any]:
+        references, rows, kept = true_words(words, songs), [], ItemScores()
         for each, record in zip(chosen, trained, strict=True):
             for name, hearing, memory in naming.listeners(each, record, seen):
                 for beam_size in BEAMS:
@@ -71,28 +73,13 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Work:
                     lead |= {"beam_size": beam_size, "epoch": best_epoch(record)}
                     found = beside_chance([said], references[name.kind], seed=config.seed)
                     rows.append(lead | found)
-        return {"rows": rows, "summary": summarised(rows)}
+                    kept.add(str(name), beam_size, all_scores(said, references[name.kind]), None)
+        kept.save(folder / "items.npz")
+        return {"rows": rows, "summary": kept.summary(config)}
 
-    settings = pick(config, "seed", "replicates", "standardise_timbre", "search")
+    settings = pick(config, "seed", "replicates", "smallest_effect", "standardise_timbre", "search")
     settings |= {"bleu": signatures("bleu1"), "records": [*trained, *seen.values()]}
     return Work(compute, settings, [words])
-
-
-def summarised(rows: Rows) -> Rows:
-    """Average `score` and `gain` over seeds for each input and beam size, each with `_spread`
-    (standard deviation over seeds) and `_low, _high` (95 % interval of the mean, Student's t), and
-    give `within`, the mean half width of the bootstrap intervals, which know of other items but of
-    no other training."""
-    found = []
-    for (name, size), here in pd.DataFrame(rows).groupby(["input", "beam_size"], sort=False):
-        row: dict[str, Any] = {"input": name, "beam_size": int(size), "seeds": len(here)}
-        for value in ("score", "gain"):
-            values = here[value].to_numpy()
-            low, high = chance.replicate_interval(values)
-            row |= {value: float(np.mean(values)), f"{value}_spread": float(values.std(ddof=1))}
-            row |= {f"{value}_low": low, f"{value}_high": high}
-        found.append(row | {"within": float(np.mean((here["high"] - here["low"]).to_numpy() / 2))})
-    return found
 
 
 # -- what replaces the input, the title or the answer ----------------------------------------------
@@ -122,13 +109,18 @@ class Case:
         """Where all controls draw from, one after another."""
         return np.random.default_rng(self.config.seed)
 
+    def drawn(self, draw: Callable[[], Scores]) -> Drawn:
+        """Draw scores until they are as sure as the settings ask."""
+        return drawn(draw, error=self.config.monte_carlo_error / 100)
+
 
 @dataclass(frozen=True)
 class Control:
     """What is held against the real input: what is replaced, and how that is tried.
 
     Where the *title* is, `test` gives each item's expected score and random orders of the titles;
-    where the *input* or the *answer* is, the titles said instead, for each draw.
+    where the *input* or the *answer* is, the titles said instead, or, where they are drawn at
+    random, each item's score.
     """
 
     name: str
@@ -155,35 +147,48 @@ def _title_as_long(case: Case) -> tuple[Scores, np.ndarray]:
     return (case.pairs * nearest).sum(axis=1) / nearest.sum(axis=1), orders
 
 
-def _shuffled(case: Case) -> list[Words]:
+def _shuffled(case: Case) -> Drawn:
+    """Titles said of inputs in another order, dealt out again and again: to say them anew for each
+    order would only say them again."""
     generator = generator_for(case.config.seed, "wrong inputs")
-    order = torch.randperm(len(case.memory), generator=generator).to(case.memory.device)
-    return [case.hearing.titles(case.memory[order], case.beam_size)]
+    order = torch.randperm(len(case.memory), generator=generator)
+    said = case.hearing.titles(case.memory[order.to(case.memory.device)], case.beam_size)
+    pairs, items = all_scores(said, case.references), np.arange(len(said))
+    return case.drawn(lambda: pairs[case.draw.permutation(items), items])
 
 
-def _noise(case: Case) -> list[Words]:
+def _noise(case: Case) -> Drawn:
+    """What is said of noise was said of no item, so all of a draw stand against each title."""
     generator, hearing = generator_for(case.config.seed, "noise"), case.hearing
-    # Few items ask for many draws: about a thousand inputs in all.
-    draws = max(1, min(case.config.draws, 1000 // len(case.memory)))
-    noise = (noise_like(hearing.features, generator) for _ in range(draws))
-    return [hearing.titles(hearing.memory(each), case.beam_size) for each in noise]
+
+    def draw() -> Scores:
+        noise = noise_like(hearing.features, generator, items=min(NOISES, len(case.memory)))
+        said = hearing.titles(hearing.memory(noise), case.beam_size)
+        return pair_scores(said, case.references, DEFINITIONS["bleu1"]).mean(axis=0)
+
+    return case.drawn(draw)
 
 
-def _zeros(case: Case) -> list[Words]:
+def _zeros(case: Case) -> Words:
     """Zeros where the decoder reads: the average picture, as batch normalisation centres it, and
     the average song, where timbre is standardised."""
     blank = torch.zeros_like(case.memory[:1])
-    return [case.hearing.titles(blank, case.beam_size) * len(case.memory)]
+    return case.hearing.titles(blank, case.beam_size) * len(case.memory)
 
 
-def _untrained(case: Case) -> list[Words]:
+def _untrained(case: Case) -> Words:
     blank = case.deaf.memory(torch.zeros_like(case.deaf.features[:1]))
-    return [case.deaf.titles(blank, case.beam_size) * len(case.memory)]
+    return case.deaf.titles(blank, case.beam_size) * len(case.memory)
 
 
-def _random_words(case: Case, wanted: Words) -> list[Words]:
-    counts, draws = [len(words) for words in wanted], range(case.config.draws)
-    return [unigram_titles(case.captions, counts, generator=case.draw) for _ in draws]
+def _random_words(case: Case, wanted: Words) -> Drawn:
+    counts = [len(words) for words in wanted]
+
+    def draw() -> Scores:
+        said = unigram_titles(case.captions, counts, generator=case.draw)
+        return own_scores(said, case.references)
+
+    return case.drawn(draw)
 
 
 REAL = "real input"
@@ -194,7 +199,7 @@ CONTROLS = (  # in the order of the page, which is that of the random draws
     Control("noise in place of the input", "input", _noise),
     Control("zeros in place of the input", "input", _zeros),
     Control("trained without pictures", "input", _untrained),
-    Control("one constant title", "answer", lambda case: [case.constant]),
+    Control("one constant title", "answer", lambda case: case.constant),
     Control("random words, lengths as said", "answer", lambda case: _random_words(case, case.said)),
     Control(
         "random words, true lengths", "answer", lambda case: _random_words(case, case.references)
@@ -207,10 +212,11 @@ def controls(config: ExperimentConfig, *, home: Path) -> Work:
     """Songs by both readings, and whole pictures, at k = 1 and 5, held against `CONTROLS`.
 
     Result `rows`, one per input, beam size and control (the first is the real input): `score, low,
-    high` (its 95 % interval; for wrong titles the range of 95 % of random pairings), `words` (mean
-    length), and of the real input's score minus this one `difference, difference_low,
-    difference_high, p` (two-sided, by random signs; for wrong titles one-sided, by pairing at
-    random). `constants`: the one title that was given to all, chosen on other titles.
+    high` (its 95 % interval; for wrong titles the range of 95 % of random pairings), for what is
+    drawn at random `draws, error` (as `beside` has them), and of the real input's score minus this
+    one `difference, difference_low, difference_high, p` (two-sided, by random signs; for wrong
+    titles one-sided, by pairing at random). `constants`: the one title that was given to all,
+    chosen on other titles.
     """
     words, songs = corpora(config, home=home), clips(config, home=home)
     trained, blind = training(config, home=home), blind_training(config, home=home)
@@ -234,27 +240,29 @@ def controls(config: ExperimentConfig, *, home: Path) -> Work:
                 rows += [{"input": name, "beam_size": size} | row for row in beside(case)]
         return {"rows": rows, "constants": constants}
 
-    settings = pick(config, "seed", "draws", "standardise_timbre", "search")
+    settings = pick(config, "seed", "monte_carlo_error", "standardise_timbre", "search")
     settings |= {"seen": seen.values(), "bleu": signatures("bleu1")}
     return Work(compute, settings, [words, trained, blind])
 
 
 def beside(case: Case) -> Iterator[dict[str, Any]]:
     """Make the rows of a case: the real input, then each control with its interval, and how far
-    the real input is ahead of it."""
+    the real input is ahead of it; of what is drawn at random `draws`, and `error`, the Monte-Carlo
+    standard error of its score."""
     real, items = own_scores(case.said, case.references), np.arange(len(case.said))
-    for control in (Control(REAL, "answer", lambda case: [case.said]), *CONTROLS):
+    for control in (Control(REAL, "answer", lambda case: case.said), *CONTROLS):
         generator, found = np.random.default_rng(case.config.seed), control.test(case)
+        row: dict[str, Any] = {"control": control.name}
         if control.replaces == "title":
             scores, orders = found
             drawn = np.array([case.pairs[items, order].mean() for order in orders])
             low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
-            found = [case.said]
         else:
-            scores = np.mean([own_scores(said, case.references) for said in found], axis=0)
+            scores = own_scores(found, case.references) if isinstance(found, list) else found.scores
             low, high = chance.bootstrap_interval(scores, generator=generator)
-        row = {"control": control.name, "score": float(scores.mean()), "low": low, "high": high}
-        row["words"] = float(np.mean(list(map(mean_length, found))))
+        row |= {"score": float(scores.mean()), "low": low, "high": high}
+        if isinstance(found, Drawn):
+            row |= {"draws": found.draws, "error": found.error}
         if control.name != REAL:
             lead = chance.paired_difference(real, scores, rounds=PERMUTATIONS, generator=generator)
             row |= {"difference": lead.mean, "difference_low": lead.low}
@@ -264,10 +272,11 @@ def beside(case: Case) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def noise_like(features: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw Gaussian noise with the mean and standard deviation of each number over the items."""
+def noise_like(features: Tensor, generator: torch.Generator, *, items: int | None = None) -> Tensor:
+    """Draw Gaussian noise with the mean and standard deviation of each number over the items, for
+    as many items or for so many."""
     real = features.float()
-    drawn = torch.randn(real.shape, generator=generator).to(real.device)
+    drawn = torch.randn(items or len(real), *real.shape[1:], generator=generator).to(real.device)
     return drawn * real.std(0) + real.mean(0)
 
 

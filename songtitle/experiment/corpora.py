@@ -166,10 +166,11 @@ def tracks_with_timbre(home: Path) -> TimbreTable:
 
 @stage
 def corpora(config: ExperimentConfig, *, home: Path) -> Work:
-    """Captioned pictures, split by group, and the titled test songs; all that is counted in them.
+    """Captioned pictures, split by series, and the titled test songs; all that is counted in them.
 
-    Files: `pictures.json` (id, path below the data home or the samples, split, `captions` as
-    tokens, and the first of them as `tokens`), `songs.json` (id, collection, title, tokens).
+    Files: `pictures.json` (id, series, path below the data home or the samples, split, `captions`
+    as tokens, and the first of them as `tokens`), `songs.json` (id, collection, series, title,
+    tokens). A series is what its corpus calls a group: a folder, a family of tunes, an artist.
     """
     if config.pictures == "stamps":
         stamps.fetch(home)
@@ -177,18 +178,19 @@ def corpora(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(folder: Path) -> dict[str, Any]:
         found = material(config, home)
         pictures: dict[Path, dict[str, Any]] = {}
-        groups: dict[Path, str] = {}
         for item in found.pictures:  # one a caption
             tokens = tokenize(clean_caption(item.caption))
             path = item.path.relative_to(found.root).as_posix()
-            row = {"id": item.id, "path": path, "tokens": tokens, "captions": []}
+            row = {"id": item.id, "series": item.group, "path": path, "tokens": tokens}
+            row["captions"] = []
             pictures.setdefault(item.path, row)["captions"].append(tokens)
-            groups.setdefault(item.path, item.group)
-        split = split_by_group(list(groups.values()), found.splits, seed=config.seed)
+        series = [row["series"] for row in pictures.values()]
+        split = split_by_group(series, found.splits, seed=config.seed)
         rows = [row | {"split": side} for row, side in zip(pictures.values(), split, strict=True)]
         write_json(folder / "pictures.json", rows)
         songs: list[dict[str, Any]] = [
-            {"id": song.id, "collection": name, "title": " ".join(tokens), "tokens": tokens}
+            {"id": song.id, "collection": name, "series": song.group}
+            | {"title": " ".join(tokens), "tokens": tokens}
             for name, song in found.songs
             for tokens in [title_words(song)]
         ]

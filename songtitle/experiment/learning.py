@@ -15,6 +15,7 @@ from songtitle.corpora.batches import Loader
 from songtitle.experiment.corpora import corpora, vocabulary
 from songtitle.experiment.inputs import features_of, picture_features
 from songtitle.metrics.chance import unigram_perplexity
+from songtitle.metrics.uncertainty import drawn
 from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.schema import SEEDS
 from songtitle.seeds import generator_for
@@ -22,6 +23,7 @@ from songtitle.training.checkpoints import best_checkpoint, load_weights, read_c
 from songtitle.training.loop import evaluate, fit
 from songtitle.vocabulary import SPECIALS, Vocabulary
 
+ORDERS = 40  # of wrong pictures at most: each asks for another pass over the held-out captions
 PATIENCE = 2  # epochs without a better validation loss after which a training beside ours stops
 
 
@@ -93,20 +95,27 @@ def _training(config: ExperimentConfig, home: Path, *, blind: bool = False) -> W
             details={"config": config.as_dict(), "features": width},
         )
         generator = generator_for(config.seed, "wrong pictures")
-        orders = [torch.randperm(len(held_out), generator=generator) for _ in range(10)]
-        permuted = float(np.mean([loss(model, held_out[order]) for order in orders]))
+
+        def wrong() -> np.ndarray:
+            order = torch.randperm(len(held_out), generator=generator)
+            return np.array([loss(model, held_out[order])])
+
+        # A small difference of logarithms is a share of the perplexity.
+        permuted = drawn(wrong, error=config.monte_carlo_error / 100, at_most=ORDERS)
         predicted = [[caption[1:] for caption in ids[side]] for side in ("train", "valid")]
         seconds = float(np.median([row["seconds"] for row in history]))
         return {
             "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
             "valid_perplexity": math.exp(loss(model)),
-            "permuted_pictures_perplexity": math.exp(permuted),
+            "permuted_pictures_perplexity": math.exp(permuted.scores[0]),
+            "permuted_pictures": {"draws": permuted.draws, "error": permuted.error},
             "unigram_perplexity": unigram_perplexity(*predicted, vocab_size=len(words_known)),
             "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "timing": {"epoch_seconds": round(seconds, 3)},
         }
 
-    settings = pick(config, "model", "training", "seed") | {"device": device.type}
+    settings = pick(config, "model", "training", "seed", "monte_carlo_error")
+    settings |= {"device": device.type}
     return Work(compute, settings, [words, known, seen])
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from songtitle.config import SONGS as SONG_INPUTS
-from songtitle.config import Input
-from songtitle.paper.ledger import BEAMS, Numbers, Real, numbers, written
+from songtitle.config import ExperimentConfig, Input
+from songtitle.paper.ledger import BEAMS, Numbers, Real, written
 from songtitle.paper.printed import ledger
 from songtitle.paper.records import (
     UNTOLD,
@@ -230,6 +230,7 @@ INPUTS = {
 # Stages with inputs at several beam sizes; the last at two, of several trainings as the second.
 SCORES = (Source("*/scores"), Source("*/samples"))
 TRAININGS = (*SCORES, Source("*/replicates"))
+MATTERS = ExperimentConfig.smallest_effect  # percent points
 
 
 def score(input: str, beam: int, times: float = 100.0) -> Draw:
@@ -248,7 +249,6 @@ SCORED |= {f"table5.mfcc.ours_{k}": ("msd", k) for k in (1, 5)}
 SCORED |= {f"table5.spectrogram.ours_{k}": ("fma", k) for k in (1, 5)}
 SCORED |= {"headline.in_domain": ("cc32", 5), "headline.out_domain": ("fma", 5)}
 SCORED |= {"search.fma_best": ("fma", 5), "search.msd_best": ("msd", 5)}
-MATTERS = numbers()["reading.matters"]
 for id, (row, beam) in SCORED.items():
     input, corpora = INPUTS[row]
     tried(id, *SCORES, corpora=corpora)(near(id, score(input, beam), MATTERS))
@@ -307,7 +307,7 @@ def _shallower_as_good(reading: Reading, n: Numbers) -> Outcome:
         return UNTOLD
     rows.sort(key=lambda row: row["backbone_parameters"])
     smallest, largest = estimate(rows[0]), estimate(rows[-1])
-    return inside(gap(largest, smallest), -n["reading.matters"]), less(smallest, largest)[1]
+    return inside(gap(largest, smallest), -MATTERS), less(smallest, largest)[1]
 
 
 # -- sentences on search: checks of all rows of scores
@@ -385,7 +385,7 @@ def greedy_worse(reading: Reading, n: Numbers) -> Outcome:
 def _falls_beyond_ten(reading: Reading, n: Numbers) -> Outcome:
     """No input gains as much as matters with twenty beams; fails where one clearly does."""
     pairs = both_sizes(reading, int(n["search.diminishing_beam"]), 20)
-    gains = [inside(gap(a, b), high=n["reading.matters"]) for a, b in pairs.values()]
+    gains = [inside(gap(a, b), high=MATTERS) for a, b in pairs.values()]
     return of_all(gains), _pairs(pairs)
 
 
@@ -463,7 +463,7 @@ def transfers(reading: Reading, n: Numbers) -> Outcome:
     )
     if not rows or any(row["seeds"] < 2 for row in rows):
         return None, here
-    null = [inside(gain, high=n["reading.matters"]) for gain in gains]
+    null = [inside(gain, high=MATTERS) for gain in gains]
     return False if True in null else (all(gain.low > 0 for gain in gains) or None), here
 
 
