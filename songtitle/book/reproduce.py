@@ -100,8 +100,8 @@ tab-census tab-links tab-joins tab-names tab-clips tab-comparison tab-speed fig-
 fig-maps-timbre fig-likeness tab-references fig-controls tab-controls tab-retrieval tab-replicates
 tab-paired tab-power fig-length tab-length tab-content-free fig-prefixes fig-forensics tab-forensics
 tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard tab-relations
-tab-questions tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames
-fig-settings tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults
+tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames fig-settings
+tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults
 """.split()  # noqa: SIM905
 
 
