@@ -11,9 +11,14 @@
 #
 # A paper says many things: numbers in tables, numbers in sentences, and sentences without
 # numbers. Each of them is either right, or wrong, or cannot be told from here. This page lists
-# what the paper says, one row each, with the numbers that decide and the page where they are
-# shown. The numbers come from {term}`records <record>`, and so do the verdicts: no hand has
-# written them.
+# what the paper says, one row each, with the numbers that decide and the table where they are
+# shown. Verdicts are worked out when the page is made, from all {term}`records <record>` there are
+# and from the numbers that the paper prints. What is ours is the list of what to compare, and how
+# much a word such as *about* allows; each such size stands beside its verdict, with its source.
+#
+# That this page can exist is to the credit of the paper's author, who printed sizes, settings,
+# scores and sources in such detail that a stranger can hold them side by side; few papers, and this
+# book is no exception, come out of such a reading without a slip.
 
 # %% tags=["parameters"]
 preset: str = "quick"  # any will do: nothing is run here, all published records are read
@@ -25,6 +30,7 @@ from songtitle import cache, figures
 from songtitle.paper import judging
 from songtitle.studies import in_short
 from songtitle.studies import scoreboard as study
+from songtitle.tables import Table
 
 figures.use_house_style()
 found = judging.verdicts(cache.results())
@@ -34,27 +40,35 @@ study.scoreboard_note(found)
 in_short.scoreboard(each.verdict for each in found if each.kind != "inconsistency")
 
 # %% [markdown]
-# ## Four verdicts
+# ## Five words
 #
-# - **holds**: what was measured is what the paper says, within a tolerance that the ledger gives;
-# - **fails**: it is not;
-# - **not testable here**: nothing here was made on the data that the claim is about. The nearest
-#   number stands beside it, and what would test it;
-# - **inconsistent in the paper**: the paper says two things that cannot both be.
+# - **holds**: what was measured is what the paper says, and all of its interval is within the
+#   tolerance that the ledger gives; *no worse* and *no gain* mean by less than the smallest effect
+#   that matters, a setting (`smallest_effect`);
+# - **fails**: it is not, and no part of its interval is; or a fact from elsewhere is against it;
+# - **cannot be tested here**: either nothing here was made on the data that the claim is about (*not
+#   testable*), or what there is leaves it open (*cannot tell*): an interval that is too wide, a
+#   sample that is not random, records that disagree. The nearest number stands beside it, and what
+#   would test it;
+# - **contradicts itself**: the paper says two things that cannot both be;
+# - **odd**: a remark. No two things clash, but a reader should know it.
 #
 # A captioner trained on stamps says nothing about a score on Conceptual Captions, however near
-# the two numbers are: such a cell of a table is *not testable here* until somebody makes a record
+# the two numbers are: such a cell of a table *cannot be tested here* until somebody makes a record
 # on the paper's corpora. A sentence about how search behaves may be tried on other data; then the
 # verdict says **tested on other data**, and a failure there does not refute what the paper saw.
 
-# %% mystnb={"figure": {"caption": "Entries of the ledger by verdict: numbers that the paper prints, sentences that can be checked, and relations between its numbers that were worked out again.", "name": "fig-verdicts"}, "image": {"alt": "Three stacked bars, for numbers, sentences and inconsistencies, each cut by verdict into parts that carry their counts."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Entries of the ledger by verdict: numbers that the paper prints, sentences that can be checked, and relations between what it says in several places.", "name": "fig-verdicts"}, "image": {"alt": "Three stacked bars, for numbers, sentences and relations, each cut by verdict into parts that carry their counts."}} tags=["hide-input"]
 study.verdict_bars(study.verdict_counts(found));
 
 # %% [markdown]
 # Of {glue:text}`verdict.claims` claims, {glue:text}`verdict.holds` hold and
-# {glue:text}`verdict.fails` fail; {glue:text}`verdict.not_testable_here` cannot be tested here, and
-# {glue:text}`verdict.inconsistent_in_the_paper` stand against another part of the paper.
-# {glue:text}`verdict.other_data` of the verdicts rest on other data than the paper's.
+# {glue:text}`verdict.fails` fail; {glue:text}`verdict.cannot_be_tested_here` cannot be tested here, and
+# {glue:text}`verdict.contradicts_itself` stand against another part of the paper.
+# {glue:text}`verdict.other_data` of the verdicts rest on other data than the paper's. Of
+# {glue:text}`verdict.relations` relations, {glue:text}`verdict.related.holds` hold,
+# {glue:text}`verdict.related.contradicts_itself` contradict, {glue:text}`verdict.related.fails` fail
+# against a fact from elsewhere, and {glue:text}`verdict.related.odd` are remarks.
 #
 # ## Claims
 #
@@ -72,27 +86,40 @@ study.Scoreboard(
 # %% [markdown]
 # ## Does the paper agree with itself?
 #
-# No data are needed to compare what is said in two places. Each row is worked out again from the
-# numbers in the ledger when this page is made; where a number comes from elsewhere, or a word such
-# as *slightly* had to be given a size, the source stands below the arithmetic. Most of these are
-# slips that any long paper has. A few bear on how its scores came about.
+# No data are needed to compare what is said in several places. Each row is worked out again from the
+# numbers in the ledger when this page is made; where a number comes from elsewhere, or a word had to
+# be given a size, the source stands below. Where there is no number to compare, the paper's words
+# stand side by side, and it is for you to judge.
 
 # %% tags=["hide-input"]
 study.Scoreboard(
-    study.inconsistency_rows(found),
-    name="tab-inconsistencies",
-    caption="What does not fit together in the paper, and what was looked into and does.",
-    note="Kinds: *number*, printed numbers that clash; *method*, a step that cannot have been as told; "
-    "*wording*, a word that the numbers do not bear out; *outside*, a clash with a fact from elsewhere; "
-    "*odd*, no contradiction, but not what one would expect; *agrees*, looked into and found sound.",
+    study.relation_rows(found),
+    name="tab-relations",
+    caption="What does not fit together in the paper, what is odd, and what was looked into and fits.",
+    note="Kinds: *number*, numbers that are printed; *method*, a step; *outside*, a fact from elsewhere; "
+    "*odd*, not what one would expect. A word that we gave a size, such as *slightly*, never contradicts.",
+)
+
+# %% [markdown]
+# ## Questions
+#
+# Some things the paper does not say. That is no fault: nobody writes down everything, and it may have
+# been done as one would wish. But they bear on what its scores mean, so each stands here with a test
+# of what would follow, and without a verdict.
+
+# %% tags=["hide-input"]
+Table(
+    study.question_rows(found),
+    name="tab-questions",
+    caption="What the paper leaves unsaid.",
 )
 
 # %% [markdown]
 # ## What it means
 #
 # A verdict is about a sentence, not about its author, and it lasts as long as its record: bring
-# the corpus that a row asks for, and *not testable here* turns into one of the others. Two kinds
-# of row deserve your time. Where the paper stands against itself, no new data can help; its
+# the corpus that a row asks for, and *cannot be tested here* turns into one of the others. Two kinds
+# of row deserve your time. Where the paper contradicts itself, no new data can help; its
 # author could. And where nothing is testable, the claim may well be true. What this book can
 # offer is a way to find out: {doc}`../corpora` says where the data are, {doc}`../again` how to
 # run it all on them.
@@ -111,9 +138,9 @@ study.Scoreboard(
 # :label: sol-14-1
 # :class: dropdown
 #
-# Those marked *tested on other data*. Take a claim of how a score moves with the beam: it would hold
-# where the likeliest short answers happen to be as long as the references. Such a claim may be true
-# where it was made and false here. What fails is its being general.
+# Those marked *tested on other data*. Take the claim that the smallest tiles score best: it would
+# hold where captions name details rather than scenes. Such a claim may be true where it was made and
+# false here. What fails is its being general.
 # ```
 #
 # ```{exercise} Mend a number
@@ -128,7 +155,7 @@ study.Scoreboard(
 # :class: dropdown
 #
 # The row of the number itself, and every row of the second table that is worked out from it: text and
-# table now agree, so what was inconsistent no longer is. Rows are computed from the ledger, not
+# table now agree, so what contradicted no longer does. Rows are computed from the ledger, not
 # written. Undo it afterwards: the ledger holds what the paper prints, not what it should.
 # ```
 #

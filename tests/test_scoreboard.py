@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from songtitle.errors import InputError
-from songtitle.paper.judging import RESULTS, VERDICTS, verdicts
+from songtitle.paper.judging import CONTRADICTS, HOLDS, ODD, OPEN, RESULTS, VERDICTS, verdicts
 from songtitle.studies import scoreboard
 
 STATIC = Path(__file__).parent.parent / "book" / "_static"
@@ -24,58 +24,82 @@ def found():
     return verdicts(RESULTS)
 
 
+def of_kind(found, *kinds):
+    return [each for each in found if each.kind in kinds]
+
+
 def test_every_entry_has_one_row_with_verdict_page_and_test(found):
-    claims, clashes = scoreboard.claim_rows(found), scoreboard.inconsistency_rows(found)
+    claims, related = scoreboard.claim_rows(found), scoreboard.relation_rows(found)
+    questions = scoreboard.question_rows(found)
     assert sorted(claims["Claim"]) == sorted(
-        each.id for each in found if each.kind != "inconsistency"
+        each.id for each in of_kind(found, "number", "sentence")
     )
-    assert list(clashes["Inconsistency"]) == [
-        each.id for each in found if each.kind == "inconsistency"
-    ]
+    assert sorted(related["Relation"]) == sorted(each.id for each in of_kind(found, "relation"))
+    assert list(questions["Question"]) == [each.asks for each in of_kind(found, "question")]
+    assert "Verdict" not in questions
     assert sum(claims["Claim"].str.startswith("table")) == 63  # numbers of the five tables
-    assert (clashes["Kind"] != "agrees").sum() == 34
-    for frame in (claims, clashes):
+    for frame in (claims, related):
         assert set(frame["Verdict"].str.split("\n").str[0]) <= set(VERDICTS)
+    for frame in (claims, related, questions):
         for cell in frame["Shown in"]:
-            link = cell[0] if isinstance(cell, tuple) else cell
-            assert re.match(r"\{ref\}`\d\d_\w+, (tab|fig)-[\w-]+ <(tab|fig)-", link.text)
+            link = r"\{ref\}`\d\d_\w+, (tab|fig)-[\w-]+ <(tab|fig)-"
+            assert re.match(link, cell[0].text)
         assert all(len(cell.text) > 5 for cell in frame.iloc[:, -1])
 
 
 def test_a_number_that_cannot_be_tested_stands_beside_the_nearest_one(found):
     rows = scoreboard.claim_rows(found).set_index("Claim")
     row = rows.loc["table4.msd.5"]
-    assert row["Verdict"] == "not testable here"
+    assert row["Verdict"] == OPEN
     assert re.search(r"quick/scores: [\d.]+ \[.*\] \(chance [\d.]+\)", row["Here"])
     assert "Conceptual Captions" in row["What would test it"].text
 
 
 def test_a_verdict_moves_on_the_scoreboard_when_its_record_does(found, tmp_path):
     shutil.copytree(RESULTS / "census", tmp_path / "census")
-    path = tmp_path / "census" / "clips.json"
+    path = tmp_path / "census" / "dated_songs.json"
     record = json.loads(path.read_text("utf-8"))
-    record["result"]["sample_rate"] = {"48000": 10}
+    for way in ("as_written", "cleaned"):
+        record["result"][way]["lengths"] = {"9": 1000}
     path.write_text(json.dumps(record))
     before, after = (
         scoreboard.claim_rows(each).set_index("Claim")["Verdict"]
         for each in (found, verdicts(tmp_path))
     )
-    for id in ("clips.most_at_44100", "clip.sample_rate"):
+    for id in ("titles.mean_about", "titles.msd.short_share"):
         assert before[id].startswith("holds")
         assert after[id].startswith("fails")
-    assert after["clips.most_stereo"] == before["clips.most_stereo"]
+    assert after["captions.mean_about"] == before["captions.mean_about"]
+
+
+def test_a_remark_is_never_counted_as_a_contradiction_and_has_a_bar_of_its_own(found):
+    counts = scoreboard.verdict_counts(found)
+    odd = [each for each in found if each.weight == "odd" and each.verdict != HOLDS]
+    assert odd
+    assert {each.verdict for each in odd} == {ODD}
+    assert counts.loc["relations", ODD] == len(odd)
+    clashes = [each for each in of_kind(found, "relation") if each.verdict == CONTRADICTS]
+    assert counts.loc["relations", CONTRADICTS] == len(clashes)
+    facts = scoreboard.verdict_facts(found)
+    assert facts["verdict.related.odd"] == str(len(odd))
+
+
+def test_every_word_is_defined_on_the_page():
+    page = (STATIC.parents[1] / "notebooks" / "14_scoreboard.py").read_text("utf-8")
+    assert all(f"# - **{word}**: " in page for word in VERDICTS)
 
 
 def test_counts_add_up_to_the_ledger_and_the_note_names_the_records_that_decided(found):
-    assert scoreboard.verdict_counts(found).to_numpy().sum() == len(found)
+    judged = len(found) - len(of_kind(found, "question"))
+    assert scoreboard.verdict_counts(found).to_numpy().sum() == judged
     facts = scoreboard.verdict_facts(found)
-    claims = sum(each.kind != "inconsistency" for each in found)
+    claims = len(of_kind(found, "number", "sentence"))
     assert int(facts["verdict.claims"]) == claims
     assert sum(int(facts[f"verdict.{name.replace(' ', '_')}"]) for name in VERDICTS) == claims
     text = scoreboard.scoreboard_note(found)._repr_markdown_()
     assert "not a reproduction" in text
-    assert "census/clips" in text
-    assert "census/song_titles" not in text  # shown as nearest, decides nothing
+    assert "census/dated_songs" in text
+    assert "census/clips" not in text  # shown as nearest, decides nothing
 
 
 def test_the_table_carries_the_class_that_the_script_looks_for(found):

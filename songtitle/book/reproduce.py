@@ -106,7 +106,7 @@ tab-1 tab-2 tab-3 tab-4 tab-5 fig-1 fig-2 fig-3 fig-4 fig-5 fig-6 fig-7a fig-7b 
 tab-census tab-links tab-joins tab-names tab-clips tab-comparison tab-speed fig-speed fig-growth
 fig-maps-timbre fig-likeness tab-references fig-controls tab-controls tab-retrieval tab-replicates
 tab-paired tab-power fig-length tab-length tab-content-free fig-prefixes fig-forensics tab-forensics
-tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard tab-inconsistencies
+tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard tab-relations
 tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames fig-settings
 tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults tab-ceilings
 tab-baselines fig-listening tab-listening tab-listening-words tab-samples-listening

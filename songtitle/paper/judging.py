@@ -3,6 +3,7 @@
 A number that was measured on the paper's data is decided by records made on that data, or by a
 random sample of it within its interval; nothing else decides it, and what comes nearest is shown.
 A sentence about how search or training behaves may be tested on other data; the verdict says so.
+What the paper leaves unsaid is a question: its test is shown, and there is no verdict.
 """
 
 import contextlib
@@ -15,13 +16,15 @@ from songtitle.paper.ledger import Entry, Numbers, Relation, entries, numbers, r
 from songtitle.paper.printed import CLAIMS, ledger
 from songtitle.paper.records import FORM, Reading, Record, Results, Source, Trial, read_records
 
-HOLDS, FAILS = "holds", "fails"
-OPEN, INCONSISTENT = "not testable here", "inconsistent in the paper"
-VERDICTS = (HOLDS, FAILS, OPEN, INCONSISTENT)
+HOLDS, FAILS, OPEN = "holds", "fails", "cannot be tested here"
+CONTRADICTS, ODD = "contradicts itself", "odd"
+VERDICTS = (HOLDS, FAILS, OPEN, CONTRADICTS, ODD)
 RESULTS = CLAIMS.parents[1] / "results"
 OWN = "the paper's own numbers"
 OUTSIDE = "the paper's numbers and facts from elsewhere"
 AGREES = ("does not agree", "agrees")
+UNTESTED, UNDECIDED = "Not testable: ", "Cannot tell: "  # the two reasons of OPEN
+BROKEN = {"outside": FAILS, "odd": ODD}  # of a relation, by its weight; others contradict the paper
 # Whose data a number was measured on; earlier ones decide before later ones.
 SCOPES = {
     "paper": "the paper's own data",
@@ -48,16 +51,16 @@ PRESETS = ("samples", "best_guess", "course", "quick")  # nearer to the paper co
 class Verdict(Entry):
     """What became of an entry of the ledger, and why."""
 
-    verdict: str = OPEN  # one of VERDICTS
+    verdict: str = OPEN  # one of VERDICTS; of a question, empty
     scope: str = ""  # whose data decided: a value of SCOPES, OWN, OUTSIDE; empty: nothing could
     here: str = ""  # the numbers that decided, or those nearest to it
-    why: str = "No record here was made on the data that this was measured on."
+    why: str = f"{UNTESTED}no record here was made on the data that this was measured on."
     sources: tuple[str, ...] = ()  # of numbers that are not the paper's
     records: tuple[str, ...] = ()  # name, key and commit of each
 
 
 def verdicts(results: Results = RESULTS, n: Numbers | None = None) -> list[Verdict]:
-    """Judge every claim, then every inconsistency, in the order of the ledger.
+    """Judge every claim, question and relation, in the order of the ledger.
 
     `results` are a folder of records, or their files by name; `n` are the numbers of the ledger,
     and others may stand in for them.
@@ -65,33 +68,36 @@ def verdicts(results: Results = RESULTS, n: Numbers | None = None) -> list[Verdi
     n = numbers() if n is None else n
     records, related = read_records(results), relations(n)
     doubts: dict[str, list[str]] = {}
-    for row in ledger()["inconsistency"]:
-        if not all(relation.holds for relation in related[row["id"]]):
+    for row in ledger()["relation"]:
+        if not all(relation.holds for relation in related.get(row["id"], ())):
             for id in row.get("doubts", ()):
                 doubts.setdefault(id, []).append(row["id"])
     return [
-        _related(Verdict(**vars(entry)), related[entry.id])
-        if entry.id in related
+        _related(Verdict(**vars(entry)), related.get(entry.id, ()))
+        if entry.kind == "relation" or entry.id in related
         else _judge(Verdict(**vars(entry)), records, doubts.get(entry.id, ()), n)
         for entry in entries(n)
     ]
 
 
 def _related(blank: Verdict, found: Sequence[Relation]) -> Verdict:
-    """Judge an inconsistency, or a claim, by the relations between the paper's own numbers."""
-    clash, broken = blank.kind == "inconsistency", sum(not relation.holds for relation in found)
+    """Judge a relation, or a claim, by comparing numbers of the paper; words alone are a remark."""
+    broken = sum(not relation.holds for relation in found)
     names = sorted(frozenset().union(*(relation.names for relation in found)))
     known = {entry["id"]: entry["source"] for entry in ledger()["constant"]}
-    why = f"The paper's own numbers {'do not agree' if broken else 'agree'}."
-    if clash:
-        why = "Every relation between its numbers holds."
-        if broken:
-            why = f"{broken} of {len(found)} relations between its numbers do not hold."
+    verdict, why = HOLDS, "Every comparison holds."
+    if broken or not found:
+        verdict = FAILS if blank.kind == "sentence" else BROKEN.get(blank.weight, CONTRADICTS)
+        why = (
+            f"{broken} of {len(found)} comparisons do not hold."
+            if found
+            else "Words, side by side."
+        )
     return replace(
         blank,
-        verdict=(INCONSISTENT if clash else FAILS) if broken else HOLDS,
+        verdict=verdict,
         scope=OUTSIDE if any(name.startswith("outside.") for name in names) else OWN,
-        here="\n".join(relation.text for relation in found),
+        here="\n".join([*blank.quotes, *(relation.text for relation in found)]),
         why=why,
         sources=tuple(known[name] for name in names if name in known),
     )
@@ -115,21 +121,28 @@ def _judge(
         against = [each for each in sure if each[1] != holds]
         found = _shown(blank, [each for each in deciding if each[1] == holds], against)
         if not all(each[1] == holds for each in deciding):
-            return replace(found, why=f"Records disagree ({SCOPES[scope]}): it cannot be told.")
+            return replace(found, why=f"{UNDECIDED}records disagree ({SCOPES[scope]}).")
         verdict = HOLDS if holds else FAILS
         return replace(found, verdict=verdict, scope=SCOPES[scope], why=WHY[scope][bool(holds)])
     nearest = [each for each in told if each[2]][:2]
     found = _shown(blank, nearest)
+    if blank.kind == "question":
+        return replace(found, verdict="", why="")
     if doubts:
         why = f"It cannot stand beside the rest of the paper: {', '.join(doubts)}."
-        return replace(found, verdict=INCONSISTENT, scope=OWN, why=why)
+        return replace(found, verdict=CONTRADICTS, scope=OWN, why=why)
     if trial is None:
-        return replace(
-            found, why="The paper states what it did or quotes; there is no code to see."
-        )
+        why = "the paper states what it did or quotes; there is no code to see."
+        return replace(found, why=UNTESTED + why)
     if any(each[0].scope in able for each in nearest):
-        return replace(found, why="What was measured here cannot tell.")
-    return replace(found, why="Measured here on other data only.") if nearest else found
+        return replace(found, why=f"{UNDECIDED}what was measured here leaves it open.")
+    if any(each[0].scope == "part" for each in nearest):
+        return replace(
+            found, why=f"{UNDECIDED}no random sample of the paper's data was measured here."
+        )
+    if nearest:
+        return replace(found, why=f"{UNTESTED}measured here on other data only.")
+    return found
 
 
 def _told(trial: Trial, records: Mapping[str, Record], n: Numbers) -> Iterator[Told]:

@@ -115,15 +115,18 @@ def relate(about: str, left: Real, sign: str, right: Real, within: Real = 0) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A claim of the paper (a number, a sentence), or two things in it put side by side."""
+    """A claim of the paper (number, sentence), things in it put side by side (relation), or what it
+    leaves unsaid (question)."""
 
     id: str
-    kind: str  # "number", "sentence" or "inconsistency"
+    kind: str  # "number", "sentence", "relation" or "question"
     where: str
     says: str
-    page: str  # "04_search#tab-4"
-    needs: str  # what would test it; for an inconsistency, what this book does about it
-    weight: str = ""  # of an inconsistency: number, method, wording, outside, odd or agrees
+    pages: tuple[str, ...]  # where the deciding numbers stand: "04_search#tab-4"
+    needs: str  # what would test it; of a relation, what this book does about it
+    weight: str = ""  # of a relation: number, method, wording, outside or odd
+    asks: str = ""  # of a question
+    quotes: tuple[str, ...] = ()  # the paper's words, where no numbers are compared
 
 
 def numbers(other: Mapping[str, Real] | None = None) -> dict[str, Number]:
@@ -138,8 +141,8 @@ def numbers(other: Mapping[str, Real] | None = None) -> dict[str, Number]:
 
 
 def entries(n: Numbers) -> list[Entry]:
-    """List numbers in the text, cells of the tables, sentences, and inconsistencies."""
-    found: list[dict[str, str]] = []
+    """List numbers in the text, cells of the tables, sentences, questions, and relations."""
+    found: list[dict[str, Any]] = []
     for row in ledger()["number"]:
         note = f" ({row['note']})" if row["note"] else ""
         says = f"{written(n[row['id']])} {row['unit']}{note}"
@@ -156,18 +159,20 @@ def entries(n: Numbers) -> list[Entry]:
     for entry in found:
         test = tests.get(entry["id"]) or tests[entry["id"].rpartition(".")[0]]
         entry |= {name: test[name] for name in ("page", "needs")}
-    for row in ledger()["inconsistency"]:
+    found += [{"kind": "question"} | row for row in ledger()["question"]]
+    for row in ledger()["relation"]:
         kept = {name: row[name] for name in ("id", "where", "says", "page", "weight")}
-        found.append(kept | {"kind": "inconsistency", "needs": row["here"]})
-    return [Entry(**entry) for entry in found]
+        quotes = tuple(row.get("quotes", ()))
+        found.append(kept | {"kind": "relation", "needs": row["here"], "quotes": quotes})
+    return [Entry(pages=tuple(entry.pop("page").split()), **entry) for entry in found]
 
 
 def relations(n: Numbers) -> dict[str, list[Relation]]:
-    """Give what has to hold between the numbers `n`, by the name of an inconsistency or claim."""
+    """Give what has to hold between the numbers `n`, by the name of a relation or claim."""
     known = {**n, **{f"worked.{name}": value for name, value in worked(n).items()}}
     return {
         entry["id"]: [relate(*(known.get(each, each) for each in row)) for row in entry["compare"]]
-        for entry in ledger()["sentence"] + ledger()["inconsistency"]
+        for entry in ledger()["sentence"] + ledger()["relation"]
         if "compare" in entry
     }
 
@@ -176,16 +181,16 @@ def worked(n: Numbers) -> dict[str, Number]:
     """Work out what the ledger compares by a name of its own."""
     songs, pictures = ("msd", "fma"), ("cc32", "cc64", "cc128", "cc256")  # rows of Table 4
     deviation, window = n["table1.cc.std_length"], n["spectrogram.window"]
-    crop, stride, best = n["image.crop"], n["outside.resnet_stride"], n["search.best_beam"]
+    crop, best = n["image.crop"], n["search.best_beam"]
     timbre, means, dim = n["timbre.dim"], n["timbre.means"], n["encoder.dim"]
     score = {(row, k): n[f"table4.{row}.{k}"] for row in (*pictures, *songs) for k in BEAMS}
     lead = {
         row: n[f"table5.{row}.ours_5"] - n[f"table5.{row}.audiocaps_1"]
         for row in ("mfcc", "spectrogram")
     }
+    rise = {row: score[row, 5] / score[row, 1] for row in (*pictures, *songs)}
     # of BLEU per second, if five beams take five times as long
-    fall = {row: best / (score[row, 5] / score[row, 1]) for row in (*pictures, *songs)}
-    loss = {row: 1 - score[row, 10] / score[row, 5] for row in (*pictures, *songs)}
+    fall = {row: best / times for row, times in rise.items()}
 
     def lengths(row: str) -> Number:
         return n[f"table1.{row}.max_length"] - n[f"table1.{row}.min_length"]
@@ -204,7 +209,6 @@ def worked(n: Numbers) -> dict[str, Number]:
         "range_fma": lengths("fma"),
         "narrower_range": least(lengths("cc"), lengths("msd")),
         "smaller_lead": least(*lead.values()),
-        "naming_columns": n["outside.uci_columns"] - 1 - timbre,
         # Five standard errors of a deviation at a kurtosis of nine, and half of the last digit
         # printed.
         "deviation_slack": 0.05 + 5 * deviation * math.sqrt(2 / n["table1.cc.examples"]),
@@ -213,21 +217,28 @@ def worked(n: Numbers) -> dict[str, Number]:
         "frames_short": frames(n["outside.clip_short"]),
         "frames_long": frames(n["outside.clip_long"]),
         "bins": n["spectrogram.n_fft"] / 2,
-        "places": n["training.layers"] - 1,  # torch.nn.LSTM drops between layers only
-        "places_needed": largest(0, least(1, 10 * n["training.dropout"])),
-        "last_map": n["table4.cc32.tile_size"] / stride,
-        "pooled": n["outside.resnet152_width"] * (crop / stride - n["outside.pool_side"] + 1) ** 2,
+        # kbit/s of sound without loss
+        "lossless_rate": n["clip.sample_rate"] * n["clip.bit_depth"] * n["clip.channels"] / 1000,
         "days": n["training.epochs"]
         * (1 - n["captions.dead_links"] / 100)
         * n["captions.train"]
         * n["outside.multiply_adds"]
         / n["outside.cpu_rate"]
         / 86400,
-        "seen_splits": n["captions.splits"] - 1 - n["captions.hidden_splits"],
-        "headline_gap": n["headline.in_domain"] - n["headline.out_domain"],
+        "headline_gap": n["headline.in_domain"] - n["table4.msd.5"],
         **{f"{row}_{k}": score[row, k] / 100 for row in songs for k in (1, 5)},
-        "smallest_loss": least(*(loss[row] for row in pictures)),
-        "largest_loss": largest(*(loss[row] for row in songs)),
+        "steepest_picture": largest(*(rise[row] for row in pictures)),
+        "gentlest_song": least(*(rise[row] for row in songs)),
+        "lead_of_five": least(
+            *(score[row, 5] - largest(*(score[row, k] for k in BEAMS if k != 5)) for row in rise)
+        ),
+        "lead_of_pictures": least(
+            *(
+                least(*(score[row, k] for row in pictures))
+                - largest(*(score[row, k] for row in songs))
+                for k in BEAMS
+            )
+        ),
         "largest_gain": largest(*gains((*pictures, *songs), 5, 10)),
         "largest_rise": largest(*gains(("cc32", "cc128", "cc256", *songs), 15, 20)),
         "times_as_long": n["search.msd_rate_drop"] * score["msd", 5] / score["msd", 1],
@@ -238,10 +249,10 @@ def worked(n: Numbers) -> dict[str, Number]:
             for row in lead
         },
         "best_lead": largest(*map(lead_of_whole, BEAMS[1:])),
-        "crop_share": (crop / n["image.min_side"]) ** 2,
+        "crop_share": 100 * (crop / n["image.min_side"]) ** 2,
         "left_over": dim - timbre * floor(dim / timbre),
         "songs_lower": 1 - score["msd", 5] / n["headline.in_domain"],
-        "whole_words": floor(n["table1.fma.mean_length"] + 0.5),
+        **{f"whole_words_{row}": floor(n[f"table1.{row}.mean_length"] + 0.5) for row in songs},
         "years": n["titles.msd.last_year"] - n["titles.msd.first_year"],
         "captions": n["captions.train"] + n["captions.valid"] + n["captions.test"],
         "samples": n["clip.sample_rate"] * n["clip.duration"],
@@ -249,6 +260,6 @@ def worked(n: Numbers) -> dict[str, Number]:
         "covariances": means * (means + 1) / 2,
         **{f"tiles_{row}": (crop / n[f"table4.{row}.tile_size"]) ** 2 for row in pictures},
         **{f"lead_{row}": value for row, value in lead.items()},
-        "msd_gain": score["msd", 5] / score["msd", 1],
+        "msd_gain": rise["msd"],
         "clips": n["clip.genres"] * n["clip.per_genre"],
     }

@@ -73,7 +73,7 @@ def cells() -> list[tuple[str, str, str, float]]:
 
 @cache
 def ledger() -> dict[str, list[dict[str, Any]]]:
-    """Read the whole ledger: `number`, `constant`, `sentence`, `table` and `inconsistency`."""
+    """Read the whole ledger: `number`, `constant`, `sentence`, `question`, `table`, `relation`."""
     expect(
         CLAIMS.is_file(),
         f"{CLAIMS}: expected the ledger of the paper's numbers, found no file; "

@@ -2,17 +2,21 @@
 
 A check draws its numbers from a `Reading` of a record and holds them against those of the ledger.
 It answers whether the claim holds (None: the record cannot tell), and gives the numbers that say
-so. It may raise where a record has another form; such a record tells nothing.
+so: what stands bare in them is printed on the claim's page, too; intervals, chance, and what is
+worked out, stand in brackets. It may raise where a record has another form, which tells nothing.
 """
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from songtitle.config import Input
 from songtitle.errors import InputError
@@ -39,6 +43,7 @@ BESIDE = (
     *("FMA clips, spectrogram", "FMA clips, timbre"),
 )
 SEEDED = ("samples", "replicates")  # stages with a row for each seed
+MEANS = ("score", "low", "high", "chance", "gain", "gain_low", "gain_high", "seeds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +76,40 @@ def read_records(results: Results) -> dict[str, Record]:
             continue
         if isinstance(content, dict):
             contents[f"{path.parent.name}/{path.stem}"] = content
-    return {name: _record(name, contents) for name in contents}
+            if path.stem == "scores":
+                with contextlib.suppress(OSError, *FORM):
+                    _add_times(content["result"]["rows"], path.with_name("table_4.csv"))
+    records = {name: _record(name, contents) for name in contents}
+    for name, record in records.items():
+        several = records.get(f"{record.folder}/replicates")
+        if several and name.endswith("/scores"):
+            # What one training says is told by all of them.
+            means = {_cell(row): row for row in several.content.get("rows", ())}
+            for row in record.content.get("rows", ()):
+                row |= {name: means.get(_cell(row), row).get(name) for name in MEANS}
+    return records
+
+
+def _cell(row: Row) -> tuple[str, int]:
+    return row["input"], row["beam_size"]
+
+
+def _add_times(rows: Sequence[dict[str, Any]], table: Path) -> None:
+    """Add to rows of scores the seconds of search beside them, where the table is of these."""
+    times = pd.read_csv(table, float_precision="round_trip")
+    for row, (_, timed) in zip(rows, times.iterrows(), strict=True):
+        if all(row[name] == timed[name] for name in ("input", "beam_size", "score")):
+            row["seconds"] = timed["seconds"]
 
 
 def _record(name: str, contents: Mapping[str, Row]) -> Record:
     content, (folder, stage) = contents[name], name.split("/")
     run = contents.get(f"{folder}/corpora", {})  # what a run says is true of all its stages
-    findings = dict(_part(content, "result") or content)
-    if stage in SEEDED:
-        rows = findings.pop("rows", [])
+    findings, settings = dict(_part(content, "result") or content), _part(content, "settings")
+    if stage in (*SEEDED, "scores"):
+        rows, summary = findings.pop("rows", []), findings.get("summary", ())
         try:
-            findings["rows"] = over_seeds(name, rows)
+            findings["rows"] = over_seeds(name, rows, settings.get("replicates"), summary)
         except InputError:
             raise
         except FORM:
@@ -93,27 +121,46 @@ def _record(name: str, contents: Mapping[str, Row]) -> Record:
     return Record(
         name=name,
         origin=f"{name} {content.get('key', '')} (commit {commit})".replace("  ", " "),
-        settings=_part(content, "settings"),
+        settings=settings,
         corpora=next(filter(None, said), {}),
         content=findings,
     )
 
 
-def over_seeds(about: str, rows: Sequence[Row]) -> list[Row]:
+def over_seeds(
+    about: str, rows: Sequence[Row], trained: int | None = None, summary: Sequence[Row] = ()
+) -> list[dict[str, Any]]:
     """Average rows over trainings, `seeds` of them, for each input and beam size.
 
-    Inputs are called as in `scores`. Raises InputError, which begins with `about`, for one that is
-    not known, so that none is left out in silence.
+    Each cell is of one training or of all `trained` (None: the most of any cell). An interval that
+    `summary` has of a cell counts where it is wider. Inputs are called as in `scores`. Raises
+    InputError, which begins with `about`, for an input that is not known and for a training that is
+    missing or too many.
     """
     cells: dict[tuple[Input, int], list[Row]] = {}
     for row in rows:
         if row["input"] not in BESIDE:
             cells.setdefault((_input(about, row["input"]), int(row["beam_size"])), []).append(row)
-    return [
+    trained = trained or max(map(len, cells.values()), default=1)
+    for (of, size), cell in cells.items():
+        seeds = sorted(row.get("seed", 0) for row in cell)
+        if len(set(seeds)) < len(seeds) or len(seeds) not in (1, trained):
+            wanted = f"a row of each of {trained} seeds, or of one alone"
+            refuse(f"{about}: {of}, k = {size}", wanted, f"seeds {seeds}", "run the stage again")
+    averaged = [
         _averaged(cell)
         | {"input": str(of), "tile_size": of.tile, "beam_size": size, "seeds": len(cell)}
         for (of, size), cell in cells.items()
     ]
+    known = [row for row in summary if row["input"] not in BESIDE]
+    wider = {(str(_input(about, row["input"])), row["beam_size"]): row for row in known}
+    for row in averaged:
+        other = wider.get(_cell(row), {})
+        for name, end in (("low", min), ("high", max), ("gain_low", min), ("gain_high", max)):
+            whole = other.get(name if name.startswith("gain") else f"score_{name}")
+            if whole is not None and row.get(name) is not None:
+                row[name] = end(row[name], whole)
+    return averaged
 
 
 def _input(about: str, name: str) -> Input:
@@ -132,10 +179,10 @@ def _averaged(rows: Sequence[Row]) -> dict[str, Any]:
         return found
     for value, low, high in (("score", "low", "high"), ("gain", "gain_low", "gain_high")):
         each = np.array([row[value] for row in rows])
-        middle, upper = each.mean(), replicate_interval(each)[1]
-        half = math.hypot(upper - middle, np.mean([row[high] - row[low] for row in rows]) / 2)
+        middle, upper = float(each.mean()), replicate_interval(each)[1]
+        half = math.hypot(upper - middle, fmean(row[high] - row[low] for row in rows) / 2)
         found |= {value: middle, low: middle - half, high: middle + half}
-    return found | {"chance": np.mean([row["chance"] for row in rows])}
+    return found | {"chance": fmean(row["chance"] for row in rows)}
 
 
 def _part(content: Row, *names: str) -> Row:
@@ -270,8 +317,9 @@ def _around(value: float, error: float, count: int) -> Estimate:
 
 
 def lowest(histogram: Histogram) -> Estimate:
-    """Take the lowest value: that of the whole may be lower still."""
-    return replace(exact(float(values(histogram).min())), low=-math.inf)
+    """Take the lowest value, a count: that of the whole may be lower still, down to one."""
+    found = float(values(histogram).min())
+    return replace(exact(found), low=min(found, 1.0))
 
 
 def highest(histogram: Histogram) -> Estimate:
@@ -291,36 +339,54 @@ def share(histogram: Histogram, holds: Callable[[np.ndarray], np.ndarray]) -> Es
 # -- comparisons, as `ledger.compare` but of what samples leave open
 
 
+def inside(found: Estimate, low: Real = -math.inf, high: Real = math.inf) -> bool | None:
+    """Say whether a number lies in a range: True where its whole interval does (equivalence, by two
+    one-sided tests), False where none of it does, else None."""
+    if compare(low, "≤", found.low) and compare(found.high, "≤", high):
+        return True
+    return False if found.high < low or found.low > high else None
+
+
 def near(id: str, draw: Draw, within: Real | str = 0) -> Check:
-    """Check that a number is the ledger's, within a tolerance and what the sample leaves open.
+    """Check that a number, with what its sample leaves open, is the ledger's up to a tolerance.
 
     A `str` names a number of the ledger: such a part of the claimed one is tolerated. Several
-    estimates are ways to count: the paper's number may lie between them.
+    estimates are ways to count: one has to agree, and between two that do not it cannot be told.
     """
 
     def check(reading: Reading, n: Numbers) -> Outcome:
         claimed, found = float(n[id]), estimates(draw(reading.found))
         slack = n[within] * claimed if isinstance(within, str) else within
-        sides = [(e.value, e.value) if reading.whole else (e.low, e.high) for e in found]
-        low, high = min(side[0] for side in sides), max(side[1] for side in sides)
-        holds: bool | None = low - slack <= claimed <= high + slack
-        if holds and not (math.isfinite(low) and math.isfinite(high)):
-            # The shortest title of a sample says only that the shortest of all is no longer.
-            holds = any(abs(each.value - claimed) <= slack for each in found) or None
-        return holds, ", ".join(map(str, found))
+        ways = [exact(each.value) if reading.whole else each for each in found]
+        low, high = claimed - slack, claimed + slack
+        agree = [inside(way, low, high) for way in ways]
+        beside = {way.high < low for way in ways}  # on which side of it they lie
+        holds = True in agree or (False if set(agree) == {False} and len(beside) == 1 else None)
+        first, *others = map(str, found)
+        return holds, f"{first} ({'; '.join(others)})" if others else first
 
     return check
 
 
-def bounded(draw: Draw, sign: str, bound: Real | str) -> Check:
-    """Check that a number keeps a bound, itself a number or the name of one in the ledger."""
+def bounded(draw: Draw, sign: str, bound: str) -> Check:
+    """Check that a number, with its interval, keeps a bound (≤ or ≥) that the ledger names."""
 
     def check(reading: Reading, n: Numbers) -> Outcome:
         (found,) = estimates(draw(reading.found))
-        limit = n[bound] if isinstance(bound, str) else bound
-        return compare(found.value, sign, limit), str(found)
+        limit = n[bound]
+        return (inside(found, limit) if sign == "≥" else inside(found, high=limit)), str(found)
 
     return check
+
+
+def gap(first: Estimate, second: Estimate) -> Estimate:
+    """Estimate by how much the second exceeds the first, as if the two were independent.
+
+    Where they are of the same items the interval is too wide rather than too narrow.
+    """
+    value = second.value - first.value
+    half = math.hypot(first.high - first.low, second.high - second.low) / 2
+    return Estimate(value, value - half, value + half)
 
 
 def apart(first: Estimate, second: Estimate) -> bool | None:
@@ -335,8 +401,13 @@ def less(first: Estimate, second: Estimate) -> Outcome:
     return apart(first, second), f"{first} and {second}"
 
 
-def all_or_clearly_not(every: bool, clear: Sequence[bool | None]) -> bool | None:
-    """Holds for all; fails where an interval says so; between the two it cannot be told."""
-    if not clear:
-        return None
-    return every or (False if True in clear else None)
+def quotient(first: Estimate, second: Estimate) -> Estimate:
+    """Estimate the first, over the second, by the ends of their intervals."""
+    low = max(first.low, 0) / second.high
+    high = first.high / second.low if second.low > 0 else math.inf
+    return Estimate(first.value / second.value, low, high)
+
+
+def of_all(found: Sequence[bool | None]) -> bool | None:
+    """Say whether all hold: False where one clearly does not, None where one cannot be told."""
+    return None if not found or (None in found and False not in found) else False not in found

@@ -7,11 +7,12 @@ from matplotlib.axes import Axes
 
 from songtitle import figures
 from songtitle.figures import COLOURS
-from songtitle.paper.judging import VERDICTS, Verdict
+from songtitle.paper.judging import CONTRADICTS, FAILS, HOLDS, ODD, VERDICTS, Verdict
 from songtitle.tables import Markup, Note, Table
 
 HATCHES = ["", "//", "..", "xx", "--", "++"]
-KINDS = {"number": "numbers", "sentence": "sentences", "inconsistency": "inconsistencies"}
+ORDER = (CONTRADICTS, FAILS, ODD, HOLDS)  # of relations
+KINDS = {"number": "numbers", "sentence": "sentences", "relation": "relations"}
 
 
 class Scoreboard(Table):
@@ -25,7 +26,7 @@ class Scoreboard(Table):
 def scoreboard_note(found: Sequence[Verdict]) -> Note:
     """Say how many entries there are, and which records decided."""
     records = sorted({record for each in found for record in each.records})
-    decided = [each for each in found if each.verdict in ("holds", "fails")]
+    decided = [each for each in found if each.verdict in (HOLDS, FAILS)]
     deciding = sorted({record for each in decided for record in each.records})
     return Note(
         "A ledger of what the paper says, not a reproduction of it",
@@ -38,7 +39,8 @@ def scoreboard_note(found: Sequence[Verdict]) -> Note:
 
 def verdict_counts(found: Sequence[Verdict]) -> pd.DataFrame:
     """Count entries by kind (rows) and verdict (columns)."""
-    counts = pd.DataFrame((KINDS[each.kind], each.verdict) for each in found).value_counts()
+    judged = [(KINDS[each.kind], each.verdict) for each in found if each.verdict]
+    counts = pd.DataFrame(judged).value_counts()
     wide = counts.unstack(fill_value=0)
     wide = wide.reindex(index=list(KINDS.values()), columns=list(VERDICTS), fill_value=0)
     return wide.rename_axis(index=None, columns=None)
@@ -50,14 +52,14 @@ def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
     A cell's first line is what it is sorted by. Claims that the paper alone can answer for (what
     it set, what it quotes) stand last.
     """
-    claims = [each for each in found if each.kind != "inconsistency"]
+    claims = [each for each in found if each.kind in ("number", "sentence")]
     # Sentences before numbers; what nothing here comes near goes last.
     claims.sort(key=lambda each: (not each.here + each.scope, each.kind != "sentence"))
     rows = [
         _said("Claim", each)
         | {
             "Here": _lines(each.here, each.why),
-            "Shown in": (_link(each.page), *each.records),
+            "Shown in": (*map(_link, each.pages), *each.records),
             "What would test it": Markup(each.needs),
         }
         for each in claims
@@ -65,35 +67,54 @@ def claim_rows(found: Sequence[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def inconsistency_rows(found: Sequence[Verdict]) -> pd.DataFrame:
-    """Tabulate each inconsistency with its arithmetic, and what was looked into and found sound."""
+def relation_rows(found: Sequence[Verdict]) -> pd.DataFrame:
+    """Tabulate what was held together in the paper: what does not fit first, then what does."""
+    related = [each for each in found if each.kind == "relation"]
+    related.sort(key=lambda each: ORDER.index(each.verdict))
     rows = [
-        _said("Inconsistency", each)
+        _said("Relation", each)
         | {
             "Kind": each.weight,
-            "Arithmetic": _lines(each.here, *(f"Source: {source}." for source in each.sources)),
-            "Shown in": _link(each.page),
+            "Comparison": _lines(each.here, *(f"Source: {source}." for source in each.sources)),
+            "Shown in": tuple(map(_link, each.pages)),
             "What this book does": Markup(each.needs),
         }
+        for each in related
+    ]
+    return pd.DataFrame(rows)
+
+
+def question_rows(found: Sequence[Verdict]) -> pd.DataFrame:
+    """Tabulate what the paper leaves unsaid, with the test of each question and no verdict."""
+    rows = [
+        {
+            "Question": each.asks,
+            "Place": each.where,
+            "The paper says": each.says,
+            "Test": each.here,
+            "Shown in": (*map(_link, each.pages), *each.records),
+            "What would answer it": Markup(each.needs),
+        }
         for each in found
-        if each.kind == "inconsistency"
+        if each.kind == "question"
     ]
     return pd.DataFrame(rows)
 
 
 def verdict_facts(found: Sequence[Verdict]) -> dict[str, str]:
     """Count entries for prose: `verdict.holds`, `verdict.claims`, `verdict.other_data`, ..."""
-    claims = [each for each in found if each.kind != "inconsistency"]
-    clashes = [each for each in found if each.kind == "inconsistency"]
+    claims = [each for each in found if each.kind in ("number", "sentence")]
+    related = [each for each in found if each.kind == "relation"]
     counts = {
-        "entries": len(found),
         "claims": len(claims),
-        "tables": sum(each.id.startswith("table") for each in claims),
+        "relations": len(related),
+        "questions": sum(not each.verdict for each in found),
         "other_data": sum("other data" in each.scope for each in claims),
-        "broken": sum(each.verdict != VERDICTS[0] for each in clashes),
     }
     for verdict in VERDICTS:
-        counts[verdict.replace(" ", "_")] = sum(each.verdict == verdict for each in claims)
+        name = verdict.replace(" ", "_")
+        counts[name] = sum(each.verdict == verdict for each in claims)
+        counts[f"related.{name}"] = sum(each.verdict == verdict for each in related)
     return {f"verdict.{name}": str(count) for name, count in counts.items()}
 
 
