@@ -518,7 +518,8 @@ EXACTLY = {
     "min_count": TRAINED | {"vocabulary"},
     "model.weights": TRAINED | HEARD | {"picture_features", "tile_features", "near_duplicates"},
     "beam_sizes": {"hypotheses", "scores", "differences", "lengths"},
-    "draws": {"controls", "content_free", "readings"},
+    "draws": {"content_free", "readings"},
+    "smallest_effect": {"replicates", "switchboard", "lab"},
     "replicates": {"training", "replicates"},
     "switch_songs": {"switch", "switchboard"},
 }

@@ -340,6 +340,12 @@ def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_n
     assert same["apart_needed"] == pytest.approx(closed, rel=1e-3)
 
 
+def test_a_reading_that_says_few_different_titles_is_marked_as_collapsed():
+    assert studies_controls.collapsed({"distinct": 1, "items": 1000})
+    assert studies_controls.collapsed({"distinct": 99, "items": 1000})
+    assert not studies_controls.collapsed({"distinct": 100, "items": 1000})
+
+
 # -- replicates -------------------------------------------------------------------------------
 
 

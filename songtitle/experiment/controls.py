@@ -358,7 +358,8 @@ def differences(config: ExperimentConfig, *, home: Path) -> Work:
     Like is compared with like: at each beam size the two readings of the same songs, and the
     tilings of the same pictures. Result `letters`: `input, beam_size, letters`, where inputs of one
     kind that share a letter are not told apart at 5 % (Holm). `paired`: per definition and beam
-    size, timbre minus spectrogram as `compared` has it, beside the paper's difference at its peak.
+    size, timbre minus spectrogram as `compared` has it, beside the paper's difference at its peak;
+    `distinct`, how many different titles the reading says that says fewer.
     """
     words, songs = corpora(config, home=home), clips(config, home=home)
     inputs, sizes = naming.table_inputs(config), config.beam_sizes
@@ -385,6 +386,9 @@ def differences(config: ExperimentConfig, *, home: Path) -> Work:
                 both = [item_scores(found[each, size], references["songs"], key) for each in SONGS]
                 row = {"definition": key, "beam_size": size}
                 row |= compared(*both, gap=gap, series=series["songs"], generator=generator)
+                row["distinct"] = min(
+                    len(set(map(tuple, naming.best_of(found[each, size])))) for each in SONGS
+                )
                 paired.append(row)
         return {"letters": letters, "paired": paired}
 

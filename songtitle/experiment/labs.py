@@ -61,9 +61,9 @@ def lab(config: ExperimentConfig, name: str, *, home: Path) -> Work:
     """One mistake made: what stands before and after it, for each input that it touches.
 
     Result: `rows`, each with `input`, `items`, `before` and `after` (the fields of `Chance`, in
-    [0, 1]), `score_change` and `gain_change` with their 95 % intervals (`_low`, `_high`) and p
-    values, and `changed`, the share of items whose best answer is another. Timing is the lab's own,
-    with training and features at hand. Raises InputError for another name.
+    [0, 1]), what `changes` gives of score and gain, and `changed`, the share of items whose best
+    answer is another. Timing is the lab's own, with training and features at hand. Raises
+    InputError for another name.
 
     - letters: each title scored as a string, letter by letter;
     - batch_norm: the projection's normalisation in training mode, by the batch's own statistics;
@@ -96,7 +96,7 @@ def lab(config: ExperimentConfig, name: str, *, home: Path) -> Work:
             rows.append({"input": each} | row)
         return {"rows": rows}
 
-    settings = pick(config, "seed", "standardise_timbre") | {"lab": name}
+    settings = pick(config, "seed", "standardise_timbre", "smallest_effect") | {"lab": name}
     settings |= {"bleu": signatures(BOOK.definition), "device": check_device(config.device).type}
     settings["records"] = [*before.values(), *seen.values()]
     return Work(compute, settings, [words, songs, trained])

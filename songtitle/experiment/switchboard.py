@@ -55,6 +55,7 @@ from songtitle.metrics.chance import (
     paired_difference,
 )
 from songtitle.metrics.pairs import chosen, chosen_pair_scores
+from songtitle.metrics.uncertainty import two_way
 from songtitle.model.features import Job, Look, run_jobs
 from songtitle.schema import refuse
 
@@ -274,7 +275,8 @@ def changes(
 ) -> dict[str, float]:
     """The paired differences of scores and of gains between two ways over the same items.
 
-    Keys are `score_change` and `gain_change`, with `_low`, `_high`, and `score_p`, `gain_p`.
+    Keys are `score_change` and `gain_change`, with `_low`, `_high`, and `score_p`, `gain_p`; and
+    `gain_most`, how far the gain moves at most, either way (`Uncertain.most`).
     """
     found: dict[str, float] = {}
     both = {
@@ -285,7 +287,8 @@ def changes(
         it = paired_difference(now, then, series=series, rounds=ROUNDS, generator=generator)
         ends = {f"{name}_change_low": it.low, f"{name}_change_high": it.high}
         found |= {f"{name}_change": it.mean} | ends | {f"{name}_p": it.p}
-    return found
+    now, then = both["gain"]
+    return found | {"gain_most": two_way((now - then)[None], series).most}
 
 
 def compare(
@@ -451,6 +454,7 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Work:
             "timing": {"each": [record.timing["seconds"] for record in done]},
         }
 
-    settings = pick(config, "seed") | {"changes": named, "bleu": signatures(BOOK.definition)}
+    settings = pick(config, "seed", "smallest_effect")
+    settings |= {"changes": named, "bleu": signatures(BOOK.definition)}
     settings["records"] = [*base.values(), *done]
     return Work(compute, settings, [words, songs, trained])

@@ -56,9 +56,8 @@ class ItemScores:
             for what, values in (("score", own), ("gain", self.gains[name, size])):
                 found = two_way(np.stack(values), series)
                 row |= described(what, found) | {f"{what}_each": [float(v.mean()) for v in values]}
-            most, verdict = equivalence(found, config.smallest_effect / 100)
-            row |= {"over": found.over, "p": found.p}
-            rows.append(row | {"most": most, "matters": verdict})
+            row |= {"over": found.over, "p": found.p, "most": found.most}
+            rows.append(row | {"matters": equivalence(found, config.smallest_effect / 100)})
         return rows
 
 

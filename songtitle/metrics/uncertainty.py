@@ -42,6 +42,11 @@ class Uncertain:
         return self.mean - half, self.mean + half
 
     @property
+    def most(self) -> float:
+        """How far from 0 the mean is at most, either way: the farther end of its 90 % interval."""
+        return max(map(abs, self.interval(1 - 2 * ALPHA)))
+
+    @property
     def p(self) -> float:
         """Student's p, one-sided, of a mean that is not above 0; 1 where nothing varies about 0."""
         if not self.error:
@@ -74,20 +79,18 @@ def two_way(values: Float[np.ndarray, "seeds items"], series: Series = None) -> 
     return Uncertain(mean, mean - half, mean + half, error, freedom, seeds, series_part, both, over)
 
 
-def equivalence(gain: Uncertain, smallest: float) -> tuple[float, Verdict]:
-    """Say what a gain is at most, and whether that is less than the smallest that would matter.
+def equivalence(gain: Uncertain, smallest: float) -> Verdict:
+    """Say how a gain compares with the smallest that would matter, in the same unit.
 
-    Gives the larger distance from 0 of the ends of its 90 % interval, and how it compares with
-    `smallest`: two one-sided tests at 5 % (Schuirmann 1987). "no more than that": the gain lies
-    within `smallest` of 0, either way; "more than that": beyond it, to one side. Raises InputError
-    for a `smallest` that is not above 0.
+    "no more than that": it lies within `smallest` of 0, by two one-sided tests at 5 % (Schuirmann
+    1987), and is at most `gain.most`; "more than that": its 90 % interval lies beyond, to one side.
+    Raises InputError for a `smallest` that is not above 0.
     """
     expect(smallest > 0, f"smallest: expected an effect above 0, got {smallest}; try 0.01")
     low, high = gain.interval(1 - 2 * ALPHA)
-    most = max(abs(low), abs(high))
-    if most < smallest:
-        return most, "no more than that"
-    return most, "more than that" if low > smallest or high < -smallest else "cannot tell"
+    if gain.most < smallest:
+        return "no more than that"
+    return "more than that" if low > smallest or high < -smallest else "cannot tell"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from songtitle.metrics.chance import holm
 from songtitle.tables import LEVEL, Note, by_beam, tabulate
 
 DRAWN = "\n{draws:.0f} draws ± {error:points.2}"
+FEW = 0.1  # of songs: a captioner with fewer different titles has collapsed
 FIELDS = ("real", "count", "of", "best", "best_score")
 
 
@@ -83,6 +84,11 @@ def seeds_table(record: Record) -> pd.DataFrame:
         "The gain is": lambda row: gain_verdict(row, record.settings["smallest_effect"]),
     }
     return tabulate(record.result["summary"], columns)
+
+
+def collapsed(row: dict[str, Any]) -> bool:
+    """Tell whether a reading says too few different titles for its spread to be one of songs."""
+    return bool(row["distinct"] < FEW * row["items"])
 
 
 def gain_verdict(row: dict[str, Any], smallest: float) -> str:
