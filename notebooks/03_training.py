@@ -34,7 +34,7 @@ from myst_nb import glue
 
 from songtitle import cache, figures, tables
 from songtitle import config as presets
-from songtitle.experiment import corpora, learning, scoring
+from songtitle.experiment import corpora, duplicates, learning, scoring
 from songtitle.experiment.inputs import picture_features
 from songtitle.studies import training as study
 
@@ -43,9 +43,10 @@ changes = {"encoder": encoder, "decoder": decoder}
 changes |= {"compared_encoders": compared_encoders, "compared_decoders": compared_decoders}
 config = presets.preset(preset, settings, seed=seed, device=device, **changes)
 record = learning.training(config)
+near = duplicates.near_duplicates(config)
 boxes = study.diagram(config, record)
 words = study.example_caption(config)
-tables.made_by([record], config)
+tables.made_by([record, near], config)
 
 # %% mystnb={"figure": {"caption": "Figure 1 of the paper, drawn from the model trained here: the picture enters the LSTM once, before the first word.", "name": "fig-1"}, "image": {"alt": "Diagram: a picture crop passes a frozen network and a trained projection into an LSTM unrolled over time, which reads the begin mark and the words of a caption and gives each next word."}} tags=["hide-input"]
 study.draw_captioner(boxes["picture"], words, decoder=boxes["decoder"][0]);
@@ -264,6 +265,22 @@ for name, nats in perplexities.items():
 # training captions by heart much sooner ({term}`overfitting`); the epoch with the lowest validation
 # perplexity is the one kept.
 #
+# ## Has the test been seen in training?
+#
+# No series of pictures is on two sides of the split ({doc}`01_corpora`). Are test pictures near to
+# training ones all the same? Near is what is nearer than all but one in twenty training pictures
+# have their nearest of *another* series: by chance one test picture in twenty is near, too.
+
+# %% tags=["hide-input"]
+tables.Table(
+    study.near_table(near),
+    name="tab-near",
+    caption="Test pictures with a near neighbour in training, by what the frozen network makes of "
+    "the picture (cosine distance), by the words of the caption (Jaccard distance), and by both.",
+    note=study.near_note(near),
+)
+
+# %% [markdown]
 # ## Another encoder, another decoder
 #
 # The paper closes by asking for {term}`attention`, for {term}`transformers <transformer>`, and for

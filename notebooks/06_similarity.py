@@ -140,7 +140,8 @@ tables.Table(
 #   seen. {term}`AUC` is how often it puts a song on the right side of a picture: 0.5 is guessing,
 #   1 is every time {cite:p}`lopezpaz2017`.
 # - {term}`MMD`: how far apart are the two densities? 0 on average for one population
-#   {cite:p}`gretton2012`; *p* is the share of shuffled labels that give as much.
+#   {cite:p}`gretton2012`; *p*, here and elsewhere, is the share of shuffles that give as much, in
+#   which each {term}`series` keeps one label.
 # - **Inside**: how many songs are as near to a picture as 95 % of pictures are to each other? And
 #   the other way round, how many pictures are as near to a song as songs are to each other? After
 #   {cite:t}`kynkaanniemi2019`.

@@ -39,7 +39,8 @@ study.samples_note(record)
 # ## Table 4 on real samples
 #
 # One block of lines for each input. *Real samples* is the mean over the {term}`seeds <seed>` with
-# its 95 % interval (Student's *t*, over seeds); {term}`tiles <tile>` were scored for one seed
+# its 95 % interval over series (artists, photos) and seeds alike (two-way, Student's *t*);
+# {term}`tiles <tile>` were scored for one seed
 # alone, with a {term}`bootstrap` interval over photos. {term}`Chance <chance>` is what the same
 # outputs score against the wrong references, and in how many of the seeds the songs' own titles
 # did better than random ones at *p* < 0.05. With five seeds and no effect at all, one such seed

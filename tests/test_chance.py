@@ -16,9 +16,12 @@ from songtitle.metrics.chance import (
     against_chance,
     best_constant,
     bootstrap_interval,
+    dealt,
+    gain_parts,
     holm,
     items_needed,
     letters,
+    of_other_series,
     paired_difference,
     permutation_p,
     power_of,
@@ -291,6 +294,8 @@ def test_words_of_a_drawn_title_know_nothing_of_each_other():
 
 ONES, ALONE = np.ones(3), {"generator": rng(0)}
 FEW = {"rounds": 9} | ALONE
+TWICE = {"rounds": 40}
+ONE = {"series": ["x"] * 3} | ALONE
 
 
 @pytest.mark.parametrize(
@@ -298,6 +303,12 @@ FEW = {"rounds": 9} | ALONE
     [
         (lambda: against_chance(np.eye(1), **ALONE), "at least two items"),
         (lambda: against_chance(np.eye(3), rounds=0, **ALONE), "rounds: expected at least"),
+        (
+            lambda: against_chance(np.eye(3), **ONE),
+            "series: .* two to mismatch, got 3 items of one",
+        ),
+        (lambda: bootstrap_interval(ONES, **ONE), "series: .* two for an interval, got 3 items"),
+        (lambda: gain_parts(np.eye(3), ["a", "b"]), "series: expected one .* of 3 items, got 2"),
         (lambda: replicate_interval([0.5]), "values: expected those of at least two seeds, got 1"),
         (lambda: bootstrap_interval(ONES[:0], **ALONE), "scores: expected at least"),
         (lambda: unigram_perplexity([[7]], [[1]], vocab_size=7), "train: .* 0 to 6, got 7"),
@@ -329,7 +340,140 @@ def test_what_cannot_be_computed_is_refused_by_name(call, message):
         call()
 
 
+def test_a_string_in_place_of_the_names_of_series_is_refused():
+    with pytest.raises(TypeError, match="expected a list of names, got the string"):
+        gain_parts(np.eye(3), "abc")
+
+
 def test_a_string_in_place_of_a_title_is_refused():
     for call in (best_constant, lambda titles: unigram_titles(titles, [1], **ALONE)):
         with pytest.raises(TypeError, match="expected a list of tokens, got the string"):
             call(["one"])
+
+
+# -- series ----------------------------------------------------------------------------------------
+
+SIZES = [9, 8, 8, 7, 7, 6, 6, 5, 5, 4, 4, 4, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1]  # as stamps
+SERIES = [f"s{number}" for number, size in enumerate(SIZES) for _ in range(size)]
+NUMBERS = np.repeat(np.arange(len(SIZES)), SIZES)
+
+
+def clustered(draw, noise=1.0):
+    """Scores of hypotheses against references that have their series in common: no item hears."""
+    of_series = draw.normal(size=(len(SIZES), len(SIZES)))[NUMBERS][:, NUMBERS]
+    return of_series + noise * draw.normal(size=of_series.shape)
+
+
+def test_intervals_cover_at_their_level_on_series_where_those_over_items_do_not():
+    draw, covered = rng(0), []
+    nothing = np.zeros(len(NUMBERS))
+    for _ in range(1000):
+        pairs, row = clustered(draw), []
+        own, parts = np.diagonal(pairs), gain_parts(pairs, SERIES)
+        for series in (SERIES, None):
+            more = {"series": series, "generator": draw}
+            found = paired_difference(own, nothing, rounds=1, **more)
+            ends = [bootstrap_interval(own, **more), bootstrap_interval(parts, **more)]
+            row += [low <= 0 <= high for low, high in [*ends, (found.low, found.high)]]
+        covered.append(row)
+    score, gain, difference, *by_items = np.mean(covered, axis=0)
+    assert np.abs(np.array([score, gain, difference]) - 0.95).max() < 0.02
+    assert max(by_items) < 0.8
+
+
+def test_p_rejects_unrelated_series_at_its_level_where_a_shuffle_of_items_does_not():
+    draw, ps = rng(1), []
+    for _ in range(1000):
+        pairs = clustered(draw, noise=0.7)
+        ps.append(
+            [against_chance(pairs, rounds=39, series=s, generator=draw).p for s in (SERIES, None)]
+        )
+    rejected, by_items = (np.array(ps) <= 0.05).mean(axis=0)
+    assert abs(rejected - 0.05) < 0.02
+    assert by_items > 0.15
+
+
+def test_signs_and_letters_tell_equal_systems_apart_at_their_level_on_series():
+    draw, found = rng(2), []
+    for _ in range(1000):
+        pair = draw.normal(size=(2, len(SIZES)))[:, NUMBERS]
+        first, second = pair + 0.3 * draw.normal(size=pair.shape)
+        row = []
+        for series in (SERIES, None):
+            more = {"series": series, "generator": draw}
+            row.append(paired_difference(first, second, rounds=39, **more).p <= 0.05)
+            told = tie_letters({"a": first, "b": second}, rounds=39, **more)
+            row.append(len(set(told.values())) > 1)
+        found.append(row)
+    signs, told, *by_items = np.mean(found, axis=0)
+    assert max(abs(signs - 0.05), abs(told - 0.05)) < 0.02
+    assert min(by_items) > 0.2
+
+
+def test_planted_hearing_is_found_among_series():
+    draw = rng(3)
+    found = [
+        against_chance(
+            clustered(draw) + np.eye(len(SERIES)), series=SERIES, rounds=99, generator=draw
+        )
+        for _ in range(100)
+    ]
+    assert np.mean([each.p <= 0.05 for each in found]) > 0.9
+    assert np.mean([each.gain for each in found]) == pytest.approx(1.0, abs=0.15)
+
+
+def test_series_of_one_item_each_are_items():
+    pairs, alone = rng(4).random((23, 23)) + 0.1 * np.eye(23), list("abcdefghijklmnopqrstuvw")
+    first, second = pairs[:2]
+    for call in (
+        lambda series: against_chance(pairs, series=series, generator=rng(0)),
+        lambda series: paired_difference(first, second, series=series, **TWICE, generator=rng(0)),
+        lambda series: tie_letters(
+            {"a": first, "b": second}, series=series, **TWICE, generator=rng(0)
+        ),
+    ):
+        assert call(alone) == call(None)
+    # What the item-wise definitions give: wrong pairs, plain shuffles, percentiles a hair apart.
+    found, draw = against_chance(pairs, series=alone, generator=rng(0)), rng(0)
+    assert found.chance == pytest.approx(pairs[~np.eye(23, dtype=bool)].mean())
+    means = np.diagonal(pairs)[draw.integers(23, size=(2000, 23))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.1 * (high - low))
+    shuffled = [pairs[np.arange(23), draw.permutation(23)].mean() for _ in range(1000)]
+    assert found.p == permutation_p(found.score, np.array(shuffled))
+
+
+def test_chance_is_of_pairs_of_two_series_and_the_parts_of_a_gain_have_it_as_their_mean():
+    pairs, series = rng(5).random((31, 31)), [f"s{place % 7}" for place in range(31)]
+    found = against_chance(pairs, series=series, rounds=1, generator=rng(0))
+    apart = np.array([[one != other for other in series] for one in series])
+    assert found.chance == pytest.approx(pairs[apart].mean())
+    assert gain_parts(pairs, series).mean() == pytest.approx(found.gain)
+    assert found.gain == pytest.approx(found.score - found.chance)
+
+
+def test_a_deal_gives_a_whole_series_the_titles_of_one_other_each_as_often_as_can_be():
+    for order in dealt(SERIES, len(SERIES), rounds=50, generator=rng(6)):
+        for series in range(len(SIZES)):
+            got = order[series == NUMBERS]
+            (giver,) = set(NUMBERS[got].tolist())
+            counts = np.bincount(got, minlength=len(SERIES))[giver == NUMBERS]
+            assert counts.max() - counts.min() <= 1
+    givers = [NUMBERS[o][0] for o in dealt(SERIES, len(SERIES), rounds=999, generator=rng(7))]
+    assert len(set(givers)) == len(SIZES)
+
+
+def test_everyone_gets_another_of_another_series_each_once():
+    for seed in range(20):
+        other = of_other_series(SERIES, len(SERIES), generator=rng(seed))
+        assert sorted(other) == list(range(len(SERIES)))
+        assert (NUMBERS[other] != NUMBERS).all()
+        alone = of_other_series(None, 7, generator=rng(seed))
+        assert sorted(alone) == list(range(7))
+        assert (alone != np.arange(7)).all()
+
+
+def test_titles_all_alike_have_no_gain_a_p_of_one_and_an_interval_of_nothing():
+    found = against_chance(np.full((9, 9), 0.3), series=list("aaabbccdd"), generator=rng(0))
+    assert (found.p, found.low, found.high) == (1.0, pytest.approx(0.3), pytest.approx(0.3))
+    assert (found.gain, found.gain_low, found.gain_high) == pytest.approx((0, 0, 0))

@@ -313,3 +313,41 @@ def test_groups_that_are_not_finite_are_refused(name):
 def test_what_cannot_be_measured_is_refused(ask, words):
     with pytest.raises(InputError, match=words):
         ask()
+
+
+def test_groups_of_whole_series_of_one_population_are_told_apart_by_items_and_not_by_series():
+    draw, rejected = np.random.default_rng(5), []
+    series = [f"s{place // 5}" for place in range(150)]
+    for _ in range(300):
+        items = np.repeat(draw.normal(size=(30, 4)), 5, axis=0) + draw.normal(0, 0.3, (150, 4))
+        row = []
+        for its in (series, None):
+            more = {"series": its, "rounds": 39, "generator": draw}
+            row.append(clouds.mixing_test(items[:100], items[100:], 5, **more).p <= 0.05)
+            row.append(clouds.mmd(items[:100], items[100:], **more).p <= 0.05)
+        rejected.append(row)
+    by_series, by_items = np.split(np.mean(rejected, axis=0), 2)
+    assert by_series.max() < 0.05 + 3 * 0.013
+    assert by_items.min() > 0.5
+
+
+def test_a_classifier_is_not_judged_on_series_that_it_was_fitted_to():
+    draw, found = np.random.default_rng(6), []
+    series = [f"s{place // 10}" for place in range(200)]
+    for _ in range(20):
+        items = np.repeat(draw.normal(size=(20, 30)), 10, axis=0) + draw.normal(0, 0.1, (200, 30))
+        more = {"rounds": 19, "generator": draw}
+        both = items[:100], items[100:]
+        found.append([clouds.classifier_auc(*both, series=its, **more) for its in (series, None)])
+    by_series, by_items = np.array([[each.value for each in row] for row in found]).mean(axis=0)
+    assert by_items > 0.95
+    assert by_series == pytest.approx(0.5, abs=0.12)
+    assert np.mean([row[0].p <= 0.05 for row in found]) <= 0.2
+
+
+def test_a_series_in_both_groups_is_refused():
+    items, series = np.eye(8), list("aabbbbcc")
+    with pytest.raises(InputError, match="series: expected each within one group, got 1 in both"):
+        clouds.mixing_test(
+            items[:4], items[4:], 2, series=series, generator=np.random.default_rng()
+        )

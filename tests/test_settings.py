@@ -452,7 +452,7 @@ def test_the_list_of_settings_shows_a_preset_s_values_ranges_and_help(capsys):
 STAGES = (
     *("corpora", "vocabulary", "clips", "training", "scores", "similarity", "likeness"),
     *("comparison", "gallery_songs", "controls", "self_retrieval", "differences", "lengths"),
-    *("content_free", "readings", "replicates", "switchboard"),
+    *("content_free", "readings", "replicates", "switchboard", "near_duplicates"),
 )
 
 
@@ -510,11 +510,12 @@ EXACTLY = {
     "training.epochs": TRAINED,
     "model.dropout": TRAINED,
     "search.length_penalty": SEARCHED,
-    "views": TRAINED | {"picture_features"},
+    "views": TRAINED | {"picture_features", "near_duplicates"},
     "min_count": TRAINED | {"vocabulary"},
-    "model.weights": TRAINED | HEARD | {"picture_features", "tile_features"},
+    "model.weights": TRAINED | HEARD | {"picture_features", "tile_features", "near_duplicates"},
     "beam_sizes": {"hypotheses", "scores", "differences", "lengths"},
-    "draws": {"controls", "content_free", "readings"},
+    "draws": {"content_free", "readings"},
+    "smallest_effect": {"replicates", "switchboard", "lab"},
     "replicates": {"training", "replicates"},
     "switch_songs": {"switch", "switchboard"},
 }

@@ -1,7 +1,7 @@
 """Laws of the switchboard: a switch moves what it touches, by how much, and nothing else."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from songtitle.experiment.switchboard import (
     kind,
     mark_clear,
     open_answers,
-    own_and_gains,
+    pairs_of,
     spread,
     stand,
     touched,
@@ -61,7 +61,7 @@ def generator():
 @pytest.mark.parametrize("choice", CHOICES)
 def test_which_hypothesis_is_scored_cannot_matter_where_there_is_one(choice, generator):
     found, wanted = searched(23, generator, beams=1), titles(23, generator)
-    row = compare(found, found, wanted, Reading(choice=choice), seed=3)
+    row = compare(found, found, wanted, None, Reading(choice=choice), seed=3)
     for measure in ("score", "gain"):
         ends = [row[f"{measure}_change{end}"] for end in ("", "_low", "_high")]
         assert (ends, row[f"{measure}_p"]) == ([0.0, 0.0, 0.0], 1.0)
@@ -69,32 +69,29 @@ def test_which_hypothesis_is_scored_cannot_matter_where_there_is_one(choice, gen
 
 def test_the_best_of_several_hypotheses_only_ever_lifts_a_score(generator):
     found, wanted = searched(23, generator, beams=5), titles(23, generator)
-    row = compare(found, found, wanted, Reading(choice="best"), seed=3)
+    row = compare(found, found, wanted, None, Reading(choice="best"), seed=3)
     assert row["score_change"] > 0
     # A wrong title finds its best hypothesis, too: what is gained is no gain.
     assert abs(row["gain_change"]) < row["score_change"]
 
 
-def test_the_gain_is_that_over_chance_of_all_wrong_pairings(generator):
+def test_how_an_input_stands_is_what_chance_has_of_the_same_hypotheses(generator):
     found, wanted = searched(19, generator, beams=3), titles(19, generator)
-    own, gains = own_and_gains(found, wanted, BOOK)
-    chance = against_chance(
-        unigram_pair_scores([item[0][0] for item in found], wanted), generator=generator
-    )
-    assert own.mean() == pytest.approx(chance.score)
-    assert gains.mean() == pytest.approx(chance.gain)
-    row = stand(found, wanted, BOOK, generator=generator)
-    assert row["chance"] == pytest.approx(chance.chance)
-    assert row["score_low"] <= row["score"] <= row["score_high"]
+    series = [f"s{i // 2}" for i in range(19)]
+    draw = np.random.default_rng(3)
+    pairs = unigram_pair_scores([item[0][0] for item in found], wanted)
+    chance = against_chance(pairs, series=series, generator=draw)
+    row = stand(pairs_of(found, wanted, BOOK), series, seed=3)
+    assert row == {"items": 19} | asdict(chance)
 
 
 def test_a_change_is_the_mean_difference_of_the_same_items(generator):
     before, after = (searched(17, generator, beams=2) for _ in range(2))
     wanted = titles(17, generator)
-    row = compare(before, after, wanted, BOOK, seed=3)
-    was, now = (own_and_gains(found, wanted, BOOK)[0] for found in (before, after))
-    assert row["score_change"] == pytest.approx((now - was).mean())
-    back = compare(after, before, wanted, BOOK, seed=3)
+    row = compare(before, after, wanted, None, BOOK, seed=3)
+    was, now = (np.trace(pairs_of(found, wanted, BOOK)) / 17 for found in (before, after))
+    assert row["score_change"] == pytest.approx(now - was)
+    back = compare(after, before, wanted, None, BOOK, seed=3)
     assert back["score_change"] == pytest.approx(-row["score_change"])
     assert row["score_change_low"] <= row["score_change"] <= row["score_change_high"]
 
@@ -104,8 +101,8 @@ def test_a_planted_change_of_a_score_is_found_and_a_planted_nothing_is_not(gener
     deaf = searched(40, generator, beams=1)
     hearing = [[[title, -1.0]] for title in wanted]
     names = {"question": "dropout", "kind": "training"}
-    heard = {"input": "songs"} | compare(deaf, hearing, wanted, BOOK, seed=3)
-    same = {"input": "songs"} | compare(deaf, deaf, wanted, BOOK, seed=3)
+    heard = {"input": "songs"} | compare(deaf, hearing, wanted, None, BOOK, seed=3)
+    same = {"input": "songs"} | compare(deaf, deaf, wanted, None, BOOK, seed=3)
     changes = [names | {"rows": [heard]}, names | {"rows": [same]}]
     mark_clear(changes)
     assert (heard["score_clear"], heard["gain_clear"]) == (True, True)

@@ -173,7 +173,8 @@ def case(said, references, captions=(), retold=()):
     memory, hearing = torch.zeros(len(said), 1, 3), object.__new__(Says)
     vars(hearing).update(vocabulary=retold, features=memory)
     constant, config = controls.constant_titles(references), preset("tiny")
-    texts = (said, references, list(captions), constant)
+    series = [f"s{place}" for place in range(len(said))]
+    texts = (said, references, series, list(captions), constant)
     return controls.Case(*texts, hearing, hearing, memory, 5, config)
 
 
@@ -231,21 +232,20 @@ class Echo(Says):
         return [self.vocabulary[int(place) % 97] for place in memory[:, 0, 0]]
 
 
-def test_one_lucky_shuffle_of_the_inputs_clears_nothing():
-    references, said = titles(97, seed=3), titles(97, seed=5)  # which knows nothing of them
-    shuffled, found = names("input")[0], []
-    for seed in range(60):
-        planted = case(said, references, references, said)
-        memory = torch.arange(97.0)[:, None, None]
-        hearing = object.__new__(Echo)
-        vars(hearing).update(vocabulary=said, features=memory)
+def test_one_lucky_shuffle_of_the_inputs_clears_nothing(monkeypatch):
+    references, said = titles(97, seed=2), titles(97, seed=11)  # which knows nothing of them
+    shuffled = next(each for each in controls.CONTROLS if each.name == "other items' inputs")
+    monkeypatch.setattr(controls, "CONTROLS", (shuffled,))
+    memory, hearing, rows = torch.arange(97.0)[:, None, None], object.__new__(Echo), []
+    vars(hearing).update(vocabulary=said, features=memory)
+    for seed in range(20):
         config = preset("tiny", seed=seed, monte_carlo_error=0.1)
-        planted = replace(planted, hearing=hearing, memory=memory, config=config)
-        found += [row for row in controls.beside(planted) if row["control"] == shuffled]
-    rows = pd.DataFrame(found)
+        planted = replace(case(said, references), hearing=hearing, memory=memory, config=config)
+        rows += list(controls.beside(planted))[1:]
     # What is said is the same whatever the seed, and so is what it is held against.
-    assert rows["score"].std() < 2 * 0.001
-    assert not ((rows["p"] < 0.05) & (rows["difference"] > 0)).any()
+    found = pd.DataFrame(rows)
+    assert found["score"].std() < 2 * 0.001
+    assert not ((found["p"] < 0.05) & (found["difference"] > 0)).any()
 
 
 def test_wrong_titles_are_others_or_others_as_long_and_of_the_nearest_length_where_none_is():
@@ -327,6 +327,12 @@ def test_a_planted_difference_of_two_readings_is_found_and_no_difference_needs_n
     spread = math.sqrt(2) * first.std(ddof=1)
     closed = ((1.959964 + 0.841621) * spread / 0.005) ** 2  # two-sided 5 %, four of five trials
     assert same["apart_needed"] == pytest.approx(closed, rel=1e-3)
+
+
+def test_a_reading_that_says_few_different_titles_is_marked_as_collapsed():
+    assert studies_controls.collapsed({"distinct": 1, "items": 1000})
+    assert studies_controls.collapsed({"distinct": 99, "items": 1000})
+    assert not studies_controls.collapsed({"distinct": 100, "items": 1000})
 
 
 # -- replicates -------------------------------------------------------------------------------
@@ -512,13 +518,55 @@ def test_the_note_on_controls_counts_those_that_are_cleared_and_names_the_highes
     )
 
 
-def test_the_note_on_seeds_says_where_they_matter_more_than_items(tmp_path):
-    cells = [("x", 1, 0.1, 0.3, 0.01), ("y", 5, 0.1, 0.12, 0.02)]
-    columns = ["input", "beam_size", "score_low", "score_high", "within"]
-    summary = [dict(zip(columns, cell, strict=True)) for cell in cells]
-    text = studies_controls.seeds_note(leave(tmp_path, "replicates", summary=summary)).text
-    assert "the wider one in 1 of 2 rows" in text
-    assert "x, k = 1: ± 10.0 points over seeds, ± 1.0 over items" in text
+def summary(input, seeds, series, each, most, matters):
+    parts = {"seeds": seeds, "series": series, "both": 0.0}
+    row = {"input": input, "beam_size": 5, "seeds": 3, "score": 0.2, "score_parts": parts}
+    row |= {"score_low": 0.1, "score_high": 0.3, "gain": 0.001, "gain_low": -0.1, "p": 0.4}
+    return row | {"gain_high": 0.1, "score_each": each, "most": most, "matters": matters}
+
+
+def replicated(home):
+    rows = [
+        summary("x", 0.9, 0.1, [0.1, 0.2, 0.3], 0.0034, "no more than that"),
+        summary("y", 0.2, 0.8, [0.2, 0.2, 0.2], 0.07, "cannot tell"),
+    ]
+    settings = {"smallest_effect": 1.0}
+    return run_stage("replicates", lambda _: {"summary": rows}, settings=settings, home=home)
+
+
+def test_the_note_on_seeds_says_where_they_matter_most_and_what_is_too_small_to_matter(tmp_path):
+    text = studies_controls.seeds_note(replicated(tmp_path)).text
+    assert "In 1 of 2 rows the trainings make more" in text
+    assert "x, k = 5: 90 %, with scores from 10.0 to 30.0 points" in text
+    assert "A gain below 1 points" in text
+    assert "in 1 of 2 rows, where the gain is no more than 0.34 points." in text
+    table = studies_controls.seeds_table(replicated(tmp_path))
+    verdicts = ["no more than 0.34 points", "not told from 1 points, nor from more or less"]
+    assert list(table["The gain is"]) == verdicts
+    assert list(table["Mean"]) == ["20.0 [10.0, 30.0]"] * 2
+
+
+def test_table_5_and_table_4_and_the_headline_hold_the_number_and_interval_of_page_9(tmp_path):
+    record = replicated(tmp_path)
+    name = "songs: timbre"
+    record.result["summary"][0]["input"] = name
+    row = {"score": 0.4, "low": 0.39, "high": 0.41, "chance": 0.1, "gain": 0.3, "p": 0.001}
+    row |= {"gain_low": 0.2, "gain_high": 0.35, "tiles": 1, "items": 7}
+    inputs = ("songs: spectrogram", name, "pictures 256×256")
+    cells = [{"input": each, "beam_size": k} for each in inputs for k in (1, 5)]
+    scores = pd.DataFrame([cell | row for cell in cells])
+    several = search.over_trainings(scores, record)
+    told = "20.0 × 3\n[10.0, 30.0]\n(19.9, +0.1, p 0.400)"
+    shown = studies_controls.seeds_table(record).loc[0, "Mean"]
+    assert told.replace(" × 3\n", " ").startswith(shown)
+    table = search.table_4(several)
+    assert table[(table["Input"] == name) & (table["What"] == "here")]["k = 5"].item() == told
+    assert told in set(search.table_5(several)["here, k = 5"])
+    assert search.table_4(several).loc[0, "k = 5"].startswith("40.0\n[39.0, 41.0]")
+    best = search.headline(several[several["beam_size"] == 5].iloc[1:])
+    assert [best[f"songs.{end}"] for end in ("score", "low", "high")] == ["20.0", "10.0", "30.0"]
+    assert "× 3 are means over that many trainings" in search.interval_legend(several)
+    assert "×" not in search.interval_legend(several.iloc[:1])
 
 
 def test_the_note_on_lengths_counts_what_explains_the_steps(tmp_path):

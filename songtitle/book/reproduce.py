@@ -76,6 +76,7 @@ SCOREBOARD = "14_scoreboard"  # the page that judges by what all others found
 # Stages that a run keeps, by their module of `songtitle.experiment`.
 STAGES = {
     "corpora": ("corpora", "vocabulary"),
+    "duplicates": ("near_duplicates",),
     "learning": ("training",),
     "scoring": ("scores", "comparison", "lengths"),
     "similarity": ("similarity", "likeness"),
@@ -101,7 +102,7 @@ fig-maps-timbre fig-likeness tab-references fig-controls tab-controls tab-retrie
 tab-paired tab-power fig-length tab-length tab-content-free fig-prefixes fig-forensics tab-forensics
 tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard tab-relations
 tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames fig-settings
-tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults
+tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults tab-near tab-by-items
 """.split()  # noqa: SIM905
 
 

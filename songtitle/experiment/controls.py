@@ -15,7 +15,7 @@ from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import SONGS, ExperimentConfig
 from songtitle.errors import InputError
 from songtitle.experiment import naming
-from songtitle.experiment.corpora import Words, clips, corpora, true_words
+from songtitle.experiment.corpora import Words, clips, corpora, true_series, true_words
 from songtitle.experiment.learning import blind_training, patient, training
 from songtitle.experiment.scoring import (
     BOTH,
@@ -31,7 +31,7 @@ from songtitle.metrics import chance
 from songtitle.metrics.bleu import DEFINITIONS, signatures
 from songtitle.metrics.chance import best_constant, unigram_titles
 from songtitle.metrics.pairs import pair_scores, prior_free, recalls, reciprocal_ranks
-from songtitle.metrics.uncertainty import Drawn, drawn
+from songtitle.metrics.uncertainty import MOST, Drawn, drawn
 from songtitle.paper.printed import paper
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
@@ -64,16 +64,17 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Work:
     seen = naming.controlled_inputs(config, home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        references, rows, kept = true_words(words, songs), [], ItemScores()
+        references, series, rows = true_words(words, songs), true_series(words, songs), []
+        kept = ItemScores()
         for each, record in zip(chosen, trained, strict=True):
             for name, hearing, memory in naming.listeners(each, record, seen):
                 for beam_size in BEAMS:
                     said = hearing.titles(memory, beam_size)
                     lead = {"seed": config.seed + each.training.seed, "input": str(name)}
                     lead |= {"beam_size": beam_size, "epoch": best_epoch(record)}
-                    found = beside_chance([said], references[name.kind], seed=config.seed)
-                    rows.append(lead | found)
-                    kept.add(str(name), beam_size, all_scores(said, references[name.kind]), None)
+                    wanted, its = references[name.kind], series[name.kind]
+                    rows.append(lead | beside_chance([said], wanted, its, seed=config.seed))
+                    kept.add(str(name), beam_size, all_scores(said, wanted), its)
         kept.save(folder / "items.npz")
         return {"rows": rows, "summary": kept.summary(config)}
 
@@ -91,6 +92,7 @@ class Case:
 
     said: Words
     references: Words
+    series: list[str]  # of each item
     captions: Words  # that the decoder was trained on
     constant: Words  # the one answer, for each item
     hearing: naming.Listener
@@ -129,22 +131,27 @@ class Control:
 
 
 def _any_title(case: Case) -> tuple[Scores, np.ndarray]:
-    others = case.pairs.sum(axis=1) - np.diagonal(case.pairs)
-    orders = [case.draw.permutation(len(others)) for _ in range(PERMUTATIONS)]
-    return others / (len(others) - 1), np.stack(orders)
+    other = _others(case)
+    orders = chance.dealt(case.series, len(other), rounds=PERMUTATIONS, generator=case.draw)
+    return (case.pairs * other).sum(axis=1) / other.sum(axis=1), np.stack(list(orders))
 
 
 def _title_as_long(case: Case) -> tuple[Scores, np.ndarray]:
-    """Titles as long as the own one; where none is, those of the nearest length stand in."""
+    """Titles as long as the own one; where no other series has one, those of the nearest length."""
     lengths = np.array([len(reference) for reference in case.references])
-    apart = np.abs(lengths[:, None] - lengths).astype(float)
-    np.fill_diagonal(apart, np.inf)
+    apart = np.where(_others(case), np.abs(lengths[:, None] - lengths), np.inf)
     nearest = apart == apart.min(axis=1, keepdims=True)
     places = np.argsort(lengths, kind="stable")
     orders = np.empty((PERMUTATIONS, len(lengths)), dtype=np.int64)
     for order in orders:
         order[places] = np.lexsort((case.draw.random(len(lengths)), lengths))
     return (case.pairs * nearest).sum(axis=1) / nearest.sum(axis=1), orders
+
+
+def _others(case: Case) -> np.ndarray:
+    """Which items are of another series, for each item."""
+    numbers = chance.numbered_series(case.series, len(case.said))
+    return numbers[:, None] != numbers
 
 
 def _shuffled(case: Case) -> Drawn:
@@ -154,7 +161,8 @@ def _shuffled(case: Case) -> Drawn:
     order = torch.randperm(len(case.memory), generator=generator)
     said = case.hearing.titles(case.memory[order.to(case.memory.device)], case.beam_size)
     pairs, items = all_scores(said, case.references), np.arange(len(said))
-    return case.drawn(lambda: pairs[case.draw.permutation(items), items])
+    orders = chance.dealt(case.series, len(said), rounds=MOST, generator=case.draw)
+    return case.drawn(lambda: pairs[next(orders), items])
 
 
 def _noise(case: Case) -> Drawn:
@@ -214,16 +222,17 @@ def controls(config: ExperimentConfig, *, home: Path) -> Work:
     Result `rows`, one per input, beam size and control (the first is the real input): `score, low,
     high` (its 95 % interval; for wrong titles the range of 95 % of random pairings), for what is
     drawn at random `draws, error` (as `beside` has them), and of the real input's score minus this
-    one `difference, difference_low, difference_high, p` (two-sided, by random signs; for wrong
-    titles one-sided, by pairing at random). `constants`: the one title that was given to all,
-    chosen on other titles.
+    one `difference, difference_low, difference_high, p` (two-sided, by random signs; for other
+    items' titles that of Table 4, by dealing them out). `constants`: the one title that was given
+    to all, chosen on other titles.
     """
     words, songs = corpora(config, home=home), clips(config, home=home)
     trained, blind = training(config, home=home), blind_training(config, home=home)
     seen = naming.controlled_inputs(config, home)
 
     def compute(_: Path) -> dict[str, Any]:
-        references, pictures = true_words(words, songs), read_json(words.file("pictures.json"))
+        references, series = true_words(words, songs), true_series(words, songs)
+        pictures = read_json(words.file("pictures.json"))
         captions = [p["tokens"] for p in pictures if p["split"] == "train"]
         # It reads zeros as wide as a picture's features, whatever the others read.
         whole = naming.whole_pictures(config)
@@ -235,7 +244,8 @@ def controls(config: ExperimentConfig, *, home: Path) -> Work:
             titles = sorted(set(map(tuple, constant)))
             constants += [{"input": name, "title": " ".join(title)} for title in titles]
             for size in BEAMS:
-                texts = (hearing.titles(memory, size), wanted, captions, constant)
+                said = hearing.titles(memory, size)
+                texts = (said, wanted, series[name.kind], captions, constant)
                 case = Case(*texts, hearing, deaf, memory, size, config)
                 rows += [{"input": name, "beam_size": size} | row for row in beside(case)]
         return {"rows": rows, "constants": constants}
@@ -259,16 +269,25 @@ def beside(case: Case) -> Iterator[dict[str, Any]]:
             low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
         else:
             scores = own_scores(found, case.references) if isinstance(found, list) else found.scores
-            low, high = chance.bootstrap_interval(scores, generator=generator)
+            low, high = chance.bootstrap_interval(scores, series=case.series, generator=generator)
         row |= {"score": float(scores.mean()), "low": low, "high": high}
         if isinstance(found, Drawn):
             row |= {"draws": found.draws, "error": found.error}
         if control.name != REAL:
-            lead = chance.paired_difference(real, scores, rounds=PERMUTATIONS, generator=generator)
-            row |= {"difference": lead.mean, "difference_low": lead.low}
-            row |= {"difference_high": lead.high, "p": lead.p}
-            if control.replaces == "title":
-                row["p"] = chance.permutation_p(float(np.trace(case.pairs)) / len(items), drawn)
+            lead = asdict(
+                chance.paired_difference(
+                    real, scores, series=case.series, rounds=PERMUTATIONS, generator=generator
+                )
+            )
+            if control.test is _any_title:  # that is chance, which has its own interval and p
+                said = beside_chance(
+                    [case.said], case.references, case.series, seed=case.config.seed
+                )
+                row["score"] = said["chance"]
+                lead = {"mean": said["gain"], "low": said["gain_low"], "high": said["gain_high"]}
+                lead["p"] = said["p"]
+            row |= {"difference": lead["mean"], "difference_low": lead["low"]}
+            row |= {"difference_high": lead["high"], "p": lead["p"]}
         yield row
 
 
@@ -302,20 +321,23 @@ def self_retrieval(config: ExperimentConfig, *, home: Path) -> Work:
     trained, seen = training(config, home=home), naming.controlled_inputs(config, home)
 
     def compute(_: Path) -> dict[str, Any]:
-        references, rows = true_words(words, songs), []
+        references, series, rows = true_words(words, songs), true_series(words, songs), []
         for name, hearing, memory in naming.listeners(config, trained, seen):
             titles = references[name.kind]
             distinct = len({tuple(hearing.vocabulary.encode(title)) for title in titles})
             lead = {"input": name, "items": len(titles), "distinct": distinct, "k": FIRST}
             likely = hearing.log_likelihoods(memory, titles)
-            rows += [lead | row for row in by_ranking(likely, seed=config.seed)]
+            ranks = by_ranking(likely, series[name.kind], seed=config.seed)
+            rows += [lead | row for row in ranks]
         return {"rows": rows}
 
     settings = pick(config, "seed", "standardise_timbre") | {"seen": seen.values()}
     return Work(compute, settings, [words, trained])
 
 
-def by_ranking(likely: Pairs, *, seed: int) -> Iterator[dict[str, str | float]]:
+def by_ranking(
+    likely: Pairs, series: chance.Series = None, *, seed: int
+) -> Iterator[dict[str, str | float]]:
     """Rank the own titles in each of RANKINGS: by their likelihood alone, or by it less what the
     same title gets from all inputs together, which takes away the lead of short and common titles.
     `mrr` (mean reciprocal rank) and `recall` (share among the first `k`) prefix fields of `Chance`.
@@ -325,7 +347,9 @@ def by_ranking(likely: Pairs, *, seed: int) -> Iterator[dict[str, str | float]]:
         measures = {"mrr": reciprocal_ranks(values), "recall": recalls(values, k=FIRST)}
         for name, pairs in measures.items():
             draw = np.random.default_rng(seed)
-            found = asdict(chance.against_chance(pairs, rounds=PERMUTATIONS, generator=draw))
+            found = asdict(
+                chance.against_chance(pairs, series=series, rounds=PERMUTATIONS, generator=draw)
+            )
             row |= {f"{name}_{field}": value for field, value in found.items()}
         yield row
 
@@ -340,7 +364,8 @@ def differences(config: ExperimentConfig, *, home: Path) -> Work:
     Like is compared with like: at each beam size the two readings of the same songs, and the
     tilings of the same pictures. Result `letters`: `input, beam_size, letters`, where inputs of one
     kind that share a letter are not told apart at 5 % (Holm). `paired`: per definition and beam
-    size, timbre minus spectrogram as `compared` has it, beside the paper's difference at its peak.
+    size, timbre minus spectrogram as `compared` has it, beside the paper's difference at its peak;
+    `distinct`, how many different titles the reading says that says fewer.
     """
     words, songs = corpora(config, home=home), clips(config, home=home)
     inputs, sizes = naming.table_inputs(config), config.beam_sizes
@@ -349,6 +374,7 @@ def differences(config: ExperimentConfig, *, home: Path) -> Work:
 
     def compute(_: Path) -> dict[str, Any]:
         generator, references = np.random.default_rng(config.seed), true_words(words, songs)
+        series = true_series(words, songs)
         letters, paired = [], []
         for size in sizes:
             for kind, wanted in references.items():
@@ -357,13 +383,19 @@ def differences(config: ExperimentConfig, *, home: Path) -> Work:
                     for each in inputs
                     if each.kind == kind
                 }
-                shared = chance.tie_letters(scores, rounds=PERMUTATIONS, generator=generator)
+                shared = chance.tie_letters(
+                    scores, series=series[kind], rounds=PERMUTATIONS, generator=generator
+                )
                 lead = {"beam_size": size}
                 letters += [{"input": name} | lead | {"letters": shared[name]} for name in scores]
             for key in BOTH:
                 both = [item_scores(found[each, size], references["songs"], key) for each in SONGS]
                 row = {"definition": key, "beam_size": size}
-                paired.append(row | compared(*both, gap=gap, generator=generator))
+                row |= compared(*both, gap=gap, series=series["songs"], generator=generator)
+                row["distinct"] = min(
+                    len(set(map(tuple, naming.best_of(found[each, size])))) for each in SONGS
+                )
+                paired.append(row)
         return {"letters": letters, "paired": paired}
 
     settings = pick(config, "seed") | {"gap": gap, "bleu": signatures(*BOTH)}
@@ -377,7 +409,12 @@ def item_scores(record: Record, references: Words, key: str = "bleu1") -> Scores
 
 
 def compared(
-    first: Scores, second: Scores, *, gap: float, generator: np.random.Generator
+    first: Scores,
+    second: Scores,
+    *,
+    gap: float,
+    series: chance.Series = None,
+    generator: np.random.Generator,
 ) -> dict[str, Any]:
     """Compare two readings of the same items as `Difference` has it, and say how many would do.
 
@@ -387,7 +424,9 @@ def compared(
     hand have for it (None without any spread). `apart_needed` and `apart_power` are the same for
     two collections of different songs, as the paper has them, of so many titles each.
     """
-    found = chance.paired_difference(first, second, rounds=PERMUTATIONS, generator=generator)
+    found = chance.paired_difference(
+        first, second, series=series, rounds=PERMUTATIONS, generator=generator
+    )
     row: dict[str, Any] = asdict(found) | {"items": len(first), "needed": None}
     if found.spread > 0 and found.mean:
         row["needed"] = chance.items_needed(found.mean, found.spread, power=POWER)

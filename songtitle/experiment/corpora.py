@@ -300,6 +300,15 @@ def true_words(words: Record, songs: Record) -> dict[str, Words]:
     return {"songs": song_titles(songs), "pictures": held_out_captions(words)}
 
 
+def true_series(words: Record, songs: Record) -> dict[str, list[str]]:
+    """Read the series of what `true_words` gives, by the same kinds and in the same order."""
+    pictures = read_json(words.file("pictures.json"))
+    return {
+        "songs": [song["series"] for song in read_json(songs.file("songs.json"))],
+        "pictures": [picture["series"] for picture in pictures if picture["split"] == "test"],
+    }
+
+
 def title_words(song: Titled) -> list[str]:
     """Clean the title of a song and cut it into words."""
     return tokenize(clean_title(song.title))

@@ -9,11 +9,12 @@ import numpy as np
 from songtitle.cache import Work, pick, read_json, stage
 from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import COLLECTIONS, clips, corpora, true_words
+from songtitle.experiment.corpora import COLLECTIONS, clips, corpora, true_series, true_words
 from songtitle.experiment.naming import hypotheses, table_inputs
 from songtitle.experiment.paper_corpora import answer
 from songtitle.experiment.random_captions import CLEANED, OTHERS, described, orders_by_unit
 from songtitle.metrics.bleu import DEFINITIONS, bleu_of_counts
+from songtitle.metrics.chance import of_other_series
 from songtitle.metrics.pairs import CHOICES, LENGTHS, Found, mean_bleu, pair_up
 from songtitle.paper.printed import paper_table
 
@@ -91,9 +92,10 @@ def content_free(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(_: Path) -> dict[str, Any]:
         pictures, songs = (read_json(before.file(f"{kind}.json")) for kind in ("pictures", "songs"))
         texts = {OTHERS: [picture["tokens"] for picture in pictures]}
+        series = [picture["series"] for picture in pictures]
         for name, collection in zip(AGAINST.values(), COLLECTIONS, strict=True):
             texts[name] = [song["tokens"] for song in songs if song["collection"] == collection]
-        return described({CLEANED: texts}, draws=config.draws, seed=config.seed)
+        return described({CLEANED: texts}, series=series, draws=config.draws, seed=config.seed)
 
     return Work(compute, pick(config, "seed", "draws"), [before])
 
@@ -119,14 +121,13 @@ def readings(config: ExperimentConfig, *, home: Path) -> Work:
     here, real = content_free(config, home=home), answer("content_free", home=home)
 
     def compute(_: Path) -> dict[str, Any]:
-        references = true_words(words, songs)
+        references, series = true_words(words, songs), true_series(words, songs)
         ways: dict[Way, Any] = {}
         for cell, record in found.items():
             items = read_json(record.file("hypotheses.json"))
             said = [tile for item in items for tile in item]
-            # Whose reference each item gets in place of its own: all in a random circle.
-            order = np.random.default_rng(config.seed).permutation(len(items))
-            wrong = np.roll(order, -1)[np.argsort(order)]
+            draw, its = np.random.default_rng(config.seed), series[cell[0].kind]
+            wrong = of_other_series(its, len(its), generator=draw)
             for source, places in ((OURS, np.arange(len(items))), (WRONG, wrong)):
                 given = [references[cell[0].kind][place] for place in places]
                 wanted = [words for words, item in zip(given, items, strict=True) for _ in item]

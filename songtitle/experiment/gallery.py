@@ -80,7 +80,8 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
         quiz = []
         for name, values in zip(RANKINGS, (likely, prior_free(likely)), strict=True):
             wins = np.diagonal(quiz_wins(values, CHOICES)).copy()
-            low, high = bootstrap_interval(wins, generator=np.random.default_rng(config.seed))
+            draw, series = np.random.default_rng(config.seed), [row["series"] for row in rows]
+            low, high = bootstrap_interval(wins, series=series, generator=draw)
             row = {"ranking": name, "choices": CHOICES, "items": len(rows)}
             quiz.append(row | {"share": float(wins.mean()), "low": low, "high": high})
         return {"songs": cards, "quiz": quiz}

@@ -19,14 +19,13 @@ from songtitle.config import (
 )
 from songtitle.errors import InputError
 from songtitle.experiment import naming
-from songtitle.experiment.corpora import Words, clips, corpora, true_words
+from songtitle.experiment.corpora import Words, clips, corpora, true_series, true_words
 from songtitle.experiment.inputs import features_record
 from songtitle.experiment.learning import training
-from songtitle.experiment.scoring import Scores
-from songtitle.experiment.switchboard import BOOK, changes
+from songtitle.experiment.switchboard import BOOK, changes, stand
 from songtitle.metrics.bleu import DEFINITIONS, signatures
-from songtitle.metrics.chance import bootstrap_interval
-from songtitle.metrics.pairs import chosen, chosen_pair_scores
+from songtitle.metrics.chance import Series
+from songtitle.metrics.pairs import PairScores, chosen, chosen_pair_scores
 
 
 @dataclass(frozen=True)
@@ -51,21 +50,20 @@ LABS = {  # mistake -> before and after it
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a lab for one input: what was said, and what each item scores and gains."""
+    """One side of a lab for one input: what was said, and what that scores."""
 
     said: naming.Found
-    own: Scores
-    gains: Scores  # above the item's mean over all other references
+    pairs: PairScores  # against every reference, the one taken for its own on the diagonal
 
 
 @stage
 def lab(config: ExperimentConfig, name: str, *, home: Path) -> Work:
     """One mistake made: what stands before and after it, for each input that it touches.
 
-    Result: `rows`, each with `input`, `items`, `before` and `after` (`score, low, high, chance,
-    gain`, in [0, 1]), `score_change` and `gain_change` with their 95 % intervals (`_low`, `_high`)
-    and p values, and `changed`, the share of items whose best answer is another. Timing is the
-    lab's own, with training and features at hand. Raises InputError for another name.
+    Result: `rows`, each with `input`, `items`, `before` and `after` (the fields of `Chance`, in
+    [0, 1]), what `changes` gives of score and gain, and `changed`, the share of items whose best
+    answer is another. Timing is the lab's own, with training and features at hand. Raises
+    InputError for another name.
 
     - letters: each title scored as a string, letter by letter;
     - batch_norm: the projection's normalisation in training mode, by the batch's own statistics;
@@ -85,7 +83,7 @@ def lab(config: ExperimentConfig, name: str, *, home: Path) -> Work:
     seen = {each: features_record(config, each, home=home) for each in inputs}
 
     def compute(_: Path) -> dict[str, Any]:
-        wanted, rows = true_words(words, songs), []
+        wanted, series, rows = true_words(words, songs), true_series(words, songs), []
         for each in inputs:
             sides = []
             for way in LABS[name]:
@@ -94,10 +92,11 @@ def lab(config: ExperimentConfig, name: str, *, home: Path) -> Work:
                     asked = override(config, way.settings)
                     said = _searched(naming.listener(asked, each, trained, seen[each]), way)
                 sides.append(_scored(said, wanted[each.kind], way))
-            rows.append({"input": each} | _compared(*sides, seed=config.seed))
+            row = _compared(sides[0], sides[1], series[each.kind], seed=config.seed)
+            rows.append({"input": each} | row)
         return {"rows": rows}
 
-    settings = pick(config, "seed", "standardise_timbre") | {"lab": name}
+    settings = pick(config, "seed", "standardise_timbre", "smallest_effect") | {"lab": name}
     settings |= {"bleu": signatures(BOOK.definition), "device": check_device(config.device).type}
     settings["records"] = [*before.values(), *seen.values()]
     return Work(compute, settings, [words, songs, trained])
@@ -122,20 +121,15 @@ def _scored(said: naming.Found, wanted: Words, way: Way) -> Side:
     order = list(range(len(wanted)))
     if way.by_title:
         order.sort(key=lambda place: (wanted[place], place))
-    own = pairs[np.arange(len(pairs)), order].astype(float)
-    return Side(said, own, own - (pairs.sum(axis=1) - own) / (len(own) - 1))
+    return Side(said, pairs[:, order])
 
 
-def _compared(before: Side, after: Side, *, seed: int) -> dict[str, Any]:
+def _compared(before: Side, after: Side, series: Series = None, *, seed: int) -> dict[str, Any]:
     """Both sides of a lab, and the paired differences between them."""
-    generator = np.random.default_rng(seed)
     first, second = chosen(before.said, BOOK.choice), chosen(after.said, BOOK.choice)
     changed = float(np.mean([one != two for one, two in zip(first, second, strict=True)]))
-    found: dict[str, Any] = {"items": len(before.own), "changed": changed}
+    found: dict[str, Any] = {"items": len(before.pairs), "changed": changed}
     for label, side in (("before", before), ("after", after)):
-        low, high = bootstrap_interval(side.own, generator=generator)
-        score, gain = float(side.own.mean()), float(side.gains.mean())
-        numbers = {"score": score, "low": low, "high": high}
-        found[label] = numbers | {"chance": score - gain, "gain": gain}
-    now, then = (after.own, after.gains), (before.own, before.gains)
-    return found | changes(now, then, generator=generator)
+        found[label] = stand(side.pairs, series, seed=seed)
+    generator = np.random.default_rng(seed)
+    return found | changes(after.pairs, before.pairs, series, generator=generator)

@@ -17,7 +17,13 @@ from songtitle.corpora import fma, million_song
 from songtitle.corpora.captions import read_audiocaps, read_conceptual_captions
 from songtitle.errors import InputError
 from songtitle.metrics.bleu import DEFINITIONS, Unit, score, sentence_scores
-from songtitle.metrics.chance import best_constant, bootstrap_interval, replicate_interval
+from songtitle.metrics.chance import (
+    Series,
+    best_constant,
+    bootstrap_interval,
+    of_other_series,
+    replicate_interval,
+)
 from songtitle.metrics.pairs import LENGTHS, mean_bleu, pair_up
 from songtitle.rows import Faults
 from songtitle.text import clean_caption, clean_title, tokenize
@@ -32,16 +38,26 @@ Trial = tuple[list[list[str]], list[list[list[str]]]]  # hypotheses, and the ref
 
 
 def content_free_rows(
-    captions: Words, titles: Mapping[str, Words], *, draws: int, seed: int, pairs: int = 1_000
+    captions: Words,
+    titles: Mapping[str, Words],
+    *,
+    series: Series = None,
+    draws: int,
+    seed: int,
+    pairs: int = 1_000,
 ) -> Iterator[dict[str, Any]]:
     """Mean BLEU in [0, 1] of random pairs: per what captions stand against, words kept, definition.
 
     Each row has `against, words` (None: all of them)`, definition, pairs` and, over the draws, the
     `mean`, the 95 % interval `low, high` of it, and the `spread` (SD) of single draws. All rows of
     one `against` are of the same pairs, so they compare. Equal captions are drawn once, since a
-    copy is no other caption. Raises InputError for fewer than two draws, captions or titles.
+    copy is no other caption, and stand against those of other `series`. Raises InputError for fewer
+    than two draws, captions or titles.
     """
-    distinct = [list(words) for words in dict.fromkeys(map(tuple, captions)) if words]
+    first = {tuple(words): place for place, words in reversed([*enumerate(captions)]) if words}
+    places = sorted(first.values())
+    distinct = [list(captions[place]) for place in places]
+    its = series and [series[place] for place in places]
     sides = {**titles, OTHERS: distinct}
     counted = {"draws": draws} | {side: len(each) for side, each in sides.items()}
     for name, count in counted.items():
@@ -52,7 +68,9 @@ def content_free_rows(
     drawn: dict[str, tuple[Words, Words]] = {}  # both sides of all pairs
     for against, texts in sides.items():
         sizes = (len(distinct), None if against == OTHERS else len(texts))
-        rows, columns = random_pairs(*sizes, pairs=pairs, draws=draws, generator=generator)
+        rows, columns = random_pairs(
+            *sizes, series=its, pairs=pairs, draws=draws, generator=generator
+        )
         drawn[against] = [distinct[i] for i in rows.flat], [texts[i] for i in columns.flat]
     for unit, orders in orders_by_unit().items():
         paired = {}
@@ -73,18 +91,27 @@ def content_free_rows(
 
 
 def random_pairs(
-    captions: int, others: int | None, *, pairs: int, draws: int, generator: np.random.Generator
+    captions: int,
+    others: int | None,
+    *,
+    series: Series = None,
+    pairs: int,
+    draws: int,
+    generator: np.random.Generator,
 ) -> tuple[Int[np.ndarray, "draws pairs"], Int[np.ndarray, "draws pairs"]]:
     """Which captions stand against which texts, in each draw anew; nothing twice within a draw.
 
-    `others` is the number of texts, or None for captions among themselves: then all are put in a
-    random circle and each stands against the next, so none against itself.
+    `others` is the number of texts, or None for captions among themselves: then each stands against
+    one of another series (`of_other_series`), so none against itself.
     """
     size = min(pairs, captions, others or captions)
     rows, columns = [], []
     for _ in range(draws):
         order = generator.permutation(captions)
-        other = np.roll(order, -1) if others is None else generator.permutation(others)
+        if others is None:
+            other = of_other_series(series, captions, generator=generator)[order]
+        else:
+            other = generator.permutation(others)
         rows.append(order[:size])
         columns.append(other[:size])
     return np.array(rows), np.array(columns)
@@ -139,11 +166,11 @@ def _of_files(captions: Path, songs: Path, tracks: Iterable[str], faults: Faults
 
 
 def described(
-    wordings: Mapping[str, Mapping[str, Words]], *, draws: int, seed: int
+    wordings: Mapping[str, Mapping[str, Words]], *, series: Series = None, draws: int, seed: int
 ) -> dict[str, Any]:
     """The rows of `content_free_rows` under each wording, and what they were drawn from.
 
-    A wording has the "captions" and the collections of titles, as words.
+    A wording has the "captions", of these `series`, and the collections of titles, as words.
     """
     about, scores = {}, []
     for wording, texts in wordings.items():
@@ -152,7 +179,7 @@ def described(
             for name, found in texts.items()
         }
         titles = {name: found for name, found in texts.items() if name != OTHERS}
-        rows = content_free_rows(texts[OTHERS], titles, draws=draws, seed=seed)
+        rows = content_free_rows(texts[OTHERS], titles, series=series, draws=draws, seed=seed)
         scores += [{"wording": wording} | row for row in rows]
     first = next(iter(about.values()))
     return {"rows": first[OTHERS]["texts"], "draws": draws, "texts": about, "scores": scores}

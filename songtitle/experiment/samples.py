@@ -15,7 +15,7 @@ from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import ExperimentConfig, Input
 from songtitle.corpora import fma, million_song
 from songtitle.corpora.fma import clip_path
-from songtitle.experiment.controls import BEAMS, by_ranking, noise_like, summarised
+from songtitle.experiment.controls import BEAMS, NOISES, by_ranking, noise_like
 from songtitle.experiment.corpora import (
     Words,
     corpora,
@@ -25,6 +25,7 @@ from songtitle.experiment.corpora import (
     song_titles,
     title_words,
     tracks_with_timbre,
+    true_series,
     vocabulary,
 )
 from songtitle.experiment.inputs import (
@@ -38,13 +39,17 @@ from songtitle.experiment.learning import patient, training
 from songtitle.experiment.naming import Listener, trained_listener
 from songtitle.experiment.scoring import (
     PERMUTATIONS,
+    Scores,
     all_scores,
     beside_chance,
     chance_of,
     own_scores,
 )
+from songtitle.experiment.trainings import ItemScores
 from songtitle.metrics.bleu import DEFINITIONS, sentence_scores, signatures
 from songtitle.metrics.chance import best_constant, paired_difference, unigram_titles
+from songtitle.metrics.pairs import pair_scores
+from songtitle.metrics.uncertainty import Drawn, drawn
 from songtitle.rows import Faults
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
@@ -69,6 +74,7 @@ class SongSet:
 
     name: str
     titles: Words
+    series: list[str]  # the artist of each
     numbers: int  # timbre numbers a song; 0 for a spectrogram
     memory: Memory | None = None  # (songs, 1, dim)
     features: Tensor | None = None  # (songs, positions, features), for the trained encoder
@@ -82,18 +88,22 @@ def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongS
     the other, with the titles, sorted by year.
     """
     table, titles = tracks_with_timbre(home), song_titles(words)
+    artists = true_series(words, words)["songs"]
     place = {track.id: row for row, track in enumerate(table.tracks)}
     rows = [place[song["id"]] for song in read_json(words.file("songs.json"))]
     partner = row_by_row([(track.year or 0, track.id) for track in table.tracks])
 
-    def felt(name: str, titles: Words, numbers: np.ndarray, kept: Any = slice(None)) -> SongSet:
-        return SongSet(name, titles, numbers.shape[1], timbre_memory(numbers, config)[kept])
+    def felt(
+        name: str, titles: Words, its: list[str], numbers: np.ndarray, kept: Any = slice(None)
+    ) -> SongSet:
+        return SongSet(name, titles, its, numbers.shape[1], timbre_memory(numbers, config)[kept])
 
-    found = [felt(OWN, titles, table.numbers, rows)]
-    found.append(felt(BROKEN, titles, table.numbers, partner[rows]))
+    found = [felt(OWN, titles, artists, table.numbers, rows)]
+    found.append(felt(BROKEN, titles, artists, table.numbers, partner[rows]))
     if here := find(home, "complete songs"):
         whole = million_song.read_uci_like(here[0], Faults())
-        found.append(felt(COMPLETE, list(map(title_words, whole.tracks)), whole.numbers))
+        its = [track.group for track in whole.tracks]
+        found.append(felt(COMPLETE, list(map(title_words, whole.tracks)), its, whole.numbers))
     clips = _clips_with_titles(home)[: config.song_count]
     if len(clips) > 1:  # one song has no other to be mistaken for
         backbone, pictures, timbre = frozen_backbone(config), [], []
@@ -104,9 +114,9 @@ def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongS
             with torch.inference_mode():
                 pictures.append(backbone(image.to(device)).float().cpu()[0])
             timbre.append(timbre_vector(wave, sample_rate=config.spectrogram.sample_rate).numpy())
-        titles = [title_words(track) for track, _ in clips]
-        found.append(SongSet(HEARD, titles, 0, features=torch.stack(pictures)))
-        found.append(felt(FELT, titles, np.stack(timbre)))
+        titles, its = [title_words(track) for track, _ in clips], [it.group for it, _ in clips]
+        found.append(SongSet(HEARD, titles, its, 0, features=torch.stack(pictures)))
+        found.append(felt(FELT, titles, its, np.stack(timbre)))
     return found
 
 
@@ -148,10 +158,11 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
 
     Wants a preset whose `pictures` are photos. Result: `rows`, one per seed, input and beam size:
     `seed, input, beam_size, items, tiles, mean_length, distinct` and the fields of `Chance`;
-    `summary` over seeds; `definitions`, score and chance by each definition of BLEU; `controls`
-    of Million Song's row; `retrieval` of its titles; `join`, own minus broken timbre on the same
-    titles; `references`, the test photos scored against one and against all captions; `training`,
-    perplexities; and what there was to work on, `data`. The first seed alone is asked for tiles.
+    `summary`, as `ItemScores` has it, whose values stand in `items.npz`; `definitions`, score and
+    chance by each definition of BLEU; `controls` of Million Song's row; `retrieval` of its titles;
+    `join`, own minus broken timbre on the same titles; `references`, the test photos scored against
+    one and against all captions; `training`, perplexities; and what there was to work on, `data`.
+    The first seed alone is asked for tiles.
     """
     words, known = corpora(config, home=home), vocabulary(config, home=home)
     chosen = [patient(config, seed=seed) for seed in range(config.replicates)]
@@ -160,7 +171,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
     cut = {size: tile_features(config, size, home=home) for size in config.tile_sizes}
     names = {size: str(Input("pictures", tile=size)) for size in cut}
 
-    def compute(_: Path) -> dict[str, Any]:
+    def compute(folder: Path) -> dict[str, Any]:
         clock = time.perf_counter()
         sets = song_sets(config, words, home)
         asked_for = {song["id"] for song in read_json(words.file("songs.json"))}
@@ -171,7 +182,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
         found: dict[str, list[dict[str, Any]]] = {
             name: [] for name in ("rows", "definitions", "controls", "retrieval", "references")
         }
-        own: dict[tuple[str, int], list[np.ndarray]] = {}
+        kept = ItemScores()
         for seed, each, record in zip(seeds, chosen, trained, strict=True):
             # Only best hypotheses are scored, so search may stop at them.
             asked = replace(each, search=replace(config.search, stop="best"))
@@ -183,13 +194,16 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                 grid = grid if whole else grid[:TILED]
                 memory, tiles = hearing.memory(grid.flatten(0, 1)), grid.shape[1]
                 captions = held_out_captions(words)[: len(grid)]
+                its = true_series(words, words)["pictures"][: len(grid)]
                 for k in config.beam_sizes:
                     said = hearing.titles(memory, k)
                     by_tile = [said[tile::tiles] for tile in range(tiles)]
                     lead = {"seed": seed, "input": names[size], "beam_size": k, "tiles": tiles}
-                    found["rows"].append(lead | _cell(by_tile, captions, config))
+                    found["rows"].append(lead | _cell(by_tile, captions, its, config))
+                    if whole:
+                        kept.add(names[size], k, all_scores(said, captions), its)
                     if whole and k in BEAMS:
-                        found["definitions"] += _by_definition(lead, said, captions)
+                        found["definitions"] += _by_definition(lead, said, captions, its)
                         found["references"].append(lead | _five(said, words, config))
             for songs in sets:
                 ready = songs.memory
@@ -199,22 +213,24 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                 for k in config.beam_sizes if songs.name != BROKEN else BEAMS:
                     said = hearing.titles(memory, k)
                     lead = {"seed": seed, "input": songs.name, "beam_size": k}
-                    found["rows"].append(lead | _cell([said], songs.titles, config))
-                    own.setdefault((songs.name, k), []).append(own_scores(said, songs.titles))
+                    found["rows"].append(lead | _cell([said], songs.titles, songs.series, config))
+                    kept.add(songs.name, k, all_scores(said, songs.titles), songs.series)
                     if k in BEAMS:
-                        found["definitions"] += _by_definition(lead, said, songs.titles)
+                        found["definitions"] += _by_definition(
+                            lead, said, songs.titles, songs.series
+                        )
                     if songs.name == OWN and k in BEAMS:
-                        replaced = _controls(hearing, memory, k, said, songs.titles, others, config)
+                        replaced = _controls(hearing, memory, k, said, songs, others, config)
                         found["controls"] += [lead | row for row in replaced]
                 if songs.name in (OWN, BROKEN):
                     likely = hearing.log_likelihoods(memory[:RANKED], songs.titles[:RANKED])
                     lead = {"seed": seed, "input": songs.name, "items": len(likely)}
-                    ranks = by_ranking(likely, seed=config.seed)
+                    ranks = by_ranking(likely, songs.series[:RANKED], seed=config.seed)
                     found["retrieval"] += [lead | row for row in ranks]
-        once = [name for size, name in names.items() if size != config.crop]
+        kept.save(folder / "items.npz")
         return found | {
-            "summary": summarised([row for row in found["rows"] if row["input"] not in once]),
-            "join": [_joined(own, k, config) for k in BEAMS],
+            "summary": kept.summary(config),
+            "join": [_joined(kept, k, config) for k in BEAMS],
             "training": [
                 {"seed": seed} | {name: record.result[name] for name in TRAINED}
                 for seed, record in zip(seeds, trained, strict=True)
@@ -232,27 +248,30 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
             "timing": {"naming_seconds": round(time.perf_counter() - clock, 1)},
         }
 
-    settings = pick(config, "seed", "replicates", "draws", "crop", "standardise_timbre", "search")
+    settings = pick(config, "seed", "replicates", "crop", "standardise_timbre", "search")
+    settings |= pick(config, "monte_carlo_error", "smallest_effect")
     settings |= {"beams": config.beam_sizes, "data": fingerprint(config, home)}
     settings |= {"bleu": signatures(*SENTENCES), "tiled": TILED, "ranked": RANKED}
     settings["records"] = [*trained, *cut.values()]
     return Work(compute, settings, [words, known])
 
 
-def _cell(by_tile: Sequence[Words], references: Words, config: ExperimentConfig) -> dict[str, Any]:
+def _cell(
+    by_tile: Sequence[Words], references: Words, series: list[str], config: ExperimentConfig
+) -> dict[str, Any]:
     """Score beside chance; of tiles, the mean of each picture's."""
     distinct = {tuple(words) for tile in by_tile for words in tile}
-    found = beside_chance(by_tile, references, seed=config.seed)
+    found = beside_chance(by_tile, references, series, seed=config.seed)
     return {"items": len(references), "distinct": len(distinct)} | found
 
 
 def _by_definition(
-    lead: dict[str, Any], said: Words, references: Words
+    lead: dict[str, Any], said: Words, references: Words, series: list[str]
 ) -> Iterator[dict[str, Any]]:
     for name in SENTENCES:
         pairs = all_scores(said, references, DEFINITIONS[name])
         own = float(np.trace(pairs)) / len(pairs)
-        yield lead | {"definition": name, "score": own, "chance": chance_of(pairs)}
+        yield lead | {"definition": name, "score": own, "chance": chance_of(pairs, series)}
 
 
 def _five(said: Words, words: Record, config: ExperimentConfig) -> dict[str, Any]:
@@ -260,12 +279,15 @@ def _five(said: Words, words: Record, config: ExperimentConfig) -> dict[str, Any
     pictures = read_json(words.file("pictures.json"))
     captions = [picture["captions"] for picture in pictures if picture["split"] == "test"]
     draw, bleu = np.random.default_rng(config.seed), DEFINITIONS["bleu1"]
-    wrong = [
-        sentence_scores(said, [captions[i] for i in draw.permutation(len(captions))], bleu).mean()
-        for _ in range(config.draws)
-    ]
-    own, chance = float(sentence_scores(said, captions, bleu).mean()), float(np.mean(wrong))
-    return {"captions": len(captions[0]), "score": own, "chance": chance}
+
+    def wrong() -> Scores:
+        order = draw.permutation(len(captions))
+        return sentence_scores(said, [captions[i] for i in order], bleu)
+
+    found = drawn(wrong, error=config.monte_carlo_error / 100)
+    own, chance = float(sentence_scores(said, captions, bleu).mean()), float(found.scores.mean())
+    luck = {"chance": chance, "draws": found.draws, "error": found.error}
+    return {"captions": len(captions[0]), "score": own} | luck
 
 
 def _controls(
@@ -273,35 +295,45 @@ def _controls(
     memory: Memory,
     k: int,
     said: Words,
-    titles: Words,
+    songs: SongSet,
     others: Words,
     config: ExperimentConfig,
 ) -> Iterator[dict[str, Any]]:
     """Million Song's row without its songs: `control, score, difference` (the real one's lead) with
-    its interval and p."""
-    noise = noise_like(memory, generator_for(config.seed, "noise"))
-    random = np.random.default_rng(config.seed)
-    counts = [len(words) for words in said]
-    answers = {
-        "zeros": hearing.titles(torch.zeros_like(memory[:1]), k) * len(titles),
-        "noise": hearing.titles(noise, k),
-        "one constant title": [best_constant(others)] * len(titles),
-        "random words, lengths as said": unigram_titles(others, counts, generator=random),
+    its interval and p; of what is drawn at random, `draws` and Monte-Carlo `error` too."""
+    noises, random = generator_for(config.seed, "noise"), np.random.default_rng(config.seed)
+    counts, titles = [len(words) for words in said], songs.titles
+    enough = config.monte_carlo_error / 100
+
+    def noise() -> Scores:
+        given = noise_like(memory, noises, items=min(NOISES, len(memory)))
+        return pair_scores(hearing.titles(given, k), titles, DEFINITIONS["bleu1"]).mean(axis=0)
+
+    def words() -> Scores:
+        return own_scores(unigram_titles(others, counts, generator=random), titles)
+
+    constant = [best_constant(others)] * len(titles)
+    answers: dict[str, Scores | Drawn] = {
+        "zeros": own_scores(hearing.titles(torch.zeros_like(memory[:1]), k) * len(titles), titles),
+        "noise": drawn(noise, error=enough),
+        "one constant title": own_scores(constant, titles),
+        "random words, lengths as said": drawn(words, error=enough),
     }
     real = own_scores(said, titles)
     for name, answer in answers.items():
-        scores = own_scores(answer, titles)
-        ahead = paired_difference(real, scores, rounds=PERMUTATIONS, generator=random)
+        luck = {"draws": answer.draws, "error": answer.error} if isinstance(answer, Drawn) else {}
+        scores = answer.scores if isinstance(answer, Drawn) else answer
+        ahead = paired_difference(
+            real, scores, series=songs.series, rounds=PERMUTATIONS, generator=random
+        )
         row = {"control": name, "score": float(scores.mean()), "difference": ahead.mean}
-        yield row | {"low": ahead.low, "high": ahead.high, "p": ahead.p}
+        yield row | luck | {"low": ahead.low, "high": ahead.high, "p": ahead.p}
 
 
-def _joined(
-    own: dict[tuple[str, int], list[Float[np.ndarray, " items"]]], k: int, config: ExperimentConfig
-) -> dict[str, Any]:
+def _joined(kept: ItemScores, k: int, config: ExperimentConfig) -> dict[str, Any]:
     """Own timbre minus another song's on the same titles, each title's score a mean over seeds."""
-    right, wrong = (np.mean(own[name, k], axis=0) for name in (OWN, BROKEN))
-    draw = np.random.default_rng(config.seed)
-    found = paired_difference(right, wrong, rounds=PERMUTATIONS, generator=draw)
+    right, wrong = (np.mean(kept.own[name, k], axis=0) for name in (OWN, BROKEN))
+    draw, series = np.random.default_rng(config.seed), kept.series[OWN]
+    found = paired_difference(right, wrong, series=series, rounds=PERMUTATIONS, generator=draw)
     means = {"own": float(right.mean()), "broken": float(wrong.mean())}
     return {"beam_size": k} | means | asdict(found)

@@ -13,7 +13,14 @@ from jaxtyping import Float
 from songtitle.cache import Record, Work, pick, stage
 from songtitle.config import ExperimentConfig
 from songtitle.corpora.manifest import data_home
-from songtitle.experiment.corpora import Words, clips, corpora, held_out_captions, true_words
+from songtitle.experiment.corpora import (
+    Words,
+    clips,
+    corpora,
+    held_out_captions,
+    true_series,
+    true_words,
+)
 from songtitle.experiment.inputs import picture_features
 from songtitle.experiment.learning import patient, training
 from songtitle.experiment.naming import (
@@ -28,7 +35,13 @@ from songtitle.experiment.naming import (
     whole_pictures,
 )
 from songtitle.metrics.bleu import DEFINITIONS, Definition, sentence_scores, signatures
-from songtitle.metrics.chance import against_chance, bootstrap_interval, paired_difference
+from songtitle.metrics.chance import (
+    Series,
+    against_chance,
+    bootstrap_interval,
+    gain_parts,
+    paired_difference,
+)
 from songtitle.metrics.pairs import pair_scores
 
 Scores = Float[np.ndarray, " items"]
@@ -43,39 +56,45 @@ PREFIXES = range(1, 11)  # words kept of a title
 def scores(config: ExperimentConfig, *, home: Path) -> Work:
     """Table 4: mean sentence BLEU-1 of every input and beam size, beside what chance scores.
 
-    Result rows: `input, tile_size, tiles, beam_size, score, low, high, chance, gain, p,
-    mean_length`; scores in [0, 1]. A picture's score is the mean over its tiles (paper 5). Chance
-    is the mean score over all wrong pairings of the same hypotheses and references.
+    Result rows: `input, tile_size, tiles, items, series, beam_size`, the fields of `Chance`,
+    `mean_length`, and `by_items`: what `Chance` would hold, were every item a series of its own.
+    Scores are in [0, 1]; a picture's is the mean over its tiles (paper 5).
     """
     words, songs = corpora(config, home=home), clips(config, home=home)
     found = search_cells(config, table_inputs(config), config.beam_sizes, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
-        references = true_words(words, songs)
-        rows = [
-            {"input": each, "tile_size": each.tile, "beam_size": size}
-            | scored(record, references[each.kind], seed=config.seed)
-            for (each, size), record in found.items()
-        ]
+        references, series, rows = true_words(words, songs), true_series(words, songs), []
+        for (each, size), record in found.items():
+            wanted = references[each.kind]
+            row = {"input": each, "tile_size": each.tile, "beam_size": size}
+            row |= scored(record, wanted, series[each.kind], seed=config.seed)
+            alone = beside_chance(best_by_tile(record), wanted, seed=config.seed)
+            rows.append(row | {"by_items": alone})
         return {"rows": rows}
 
     settings = pick(config, "seed") | {"bleu": signatures(BLEU), "hypotheses": found.values()}
     return Work(compute, settings, [words, songs])
 
 
-def scored(record: Record, references: Words, *, seed: int) -> dict[str, Any]:
-    """Score the best hypotheses of a record: `tiles, items` and what `beside_chance` gives."""
+def scored(
+    record: Record, references: Words, series: Sequence[str], *, seed: int
+) -> dict[str, Any]:
+    """Score the best hypotheses of a record: `tiles, items, series` (how many) and what
+    `beside_chance` gives."""
     best = best_by_tile(record)
-    found = beside_chance(best, references, seed=seed)
-    return {"tiles": len(best), "items": len(references)} | found
+    counts = {"tiles": len(best), "items": len(references), "series": len(set(series))}
+    return counts | beside_chance(best, references, series, seed=seed)
 
 
-def beside_chance(by_tile: Sequence[Words], references: Words, *, seed: int) -> dict[str, Any]:
+def beside_chance(
+    by_tile: Sequence[Words], references: Words, series: Series = None, *, seed: int
+) -> dict[str, Any]:
     """Score titles, or of each place of tiles its titles, beside chance: `mean_length` in words and
     the fields of `Chance`. A picture's pair score is its tiles' mean."""
     pairs = np.mean([all_scores(said, references) for said in by_tile], axis=0)
     generator = np.random.default_rng(seed)
-    chance = against_chance(pairs, rounds=PERMUTATIONS, generator=generator)
+    chance = against_chance(pairs, series=series, rounds=PERMUTATIONS, generator=generator)
     said = [words for tile in by_tile for words in tile]
     return asdict(chance) | {"mean_length": mean_length(said)}
 
@@ -111,13 +130,14 @@ def comparison(config: ExperimentConfig, *, home: Path) -> Work:
     found = [hypotheses(each, whole_pictures(each), BEAM_SIZE, home=home) for each in chosen]
 
     def compute(_: Path) -> dict[str, Any]:
-        captions, rows, times = held_out_captions(words), [], []
+        captions, series = held_out_captions(words), true_series(words, words)["pictures"]
+        rows, times = [], []
         for each, pictures, learnt, said in zip(chosen, seen, trained, found, strict=True):
             kept = ("valid_perplexity", "permuted_pictures_perplexity", "parameters")
             row = pick(each.model, "encoder", "decoder") | {"epoch": best_epoch(learnt)}
             row["backbone_parameters"] = pictures.result["parameters"]
             row |= {name: learnt.result[name] for name in kept}
-            rows.append(row | scored(said, captions, seed=config.seed))
+            rows.append(row | scored(said, captions, series, seed=config.seed))
             seconds = {"encode_seconds": pictures.timing["encode_seconds"]}
             times.append(seconds | {"epoch_seconds": learnt.timing["epoch_seconds"]})
         return {"rows": rows, "timing": {"rows": times}}
@@ -152,10 +172,9 @@ def all_scores(
     return table[[known[tuple(said)] for said in hypotheses]]
 
 
-def chance_of(pairs: Float[np.ndarray, "items items"]) -> float:
-    """Average over all wrong pairs, exactly."""
-    items = len(pairs)
-    return float((pairs.sum() - np.trace(pairs)) / (items * (items - 1)))
+def chance_of(pairs: Float[np.ndarray, "items items"], series: Series = None) -> float:
+    """Average over all pairs of two series, exactly."""
+    return float(np.trace(pairs) / len(pairs) - gain_parts(pairs, series).mean())
 
 
 # -- what a beam changes by making titles shorter, and what by choosing words ----------------------
@@ -184,8 +203,10 @@ def lengths(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(_: Path) -> dict[str, Any]:
         result: dict[str, list[dict[str, Any]]] = {"steps": [], "curves": [], "prefixes": []}
         generator, references = np.random.default_rng(config.seed), true_words(words, songs)
+        series = true_series(words, songs)
         for name, hearing, memory in listeners(config, trained, seen):
-            wanted, said = references[name.kind], {k: best_of(found[name, k]) for k in beams}
+            wanted, its = references[name.kind], series[name.kind]
+            said = {k: best_of(found[name, k]) for k in beams}
             swapped = {
                 (size, other): hearing.titles_of_length(memory, size, list(map(len, said[other])))
                 for step in steps
@@ -196,12 +217,13 @@ def lengths(config: ExperimentConfig, *, home: Path) -> Work:
                 lead = {"input": name, "definition": key}
                 for first, second in steps:
                     swap = swapped[first, second], swapped[second, first]
-                    row = split_of((said[first], *swap, said[second]), wanted, key, generator)
+                    corners = (said[first], *swap, said[second])
+                    row = split_of(corners, wanted, key, generator, series=its)
                     result["steps"].append(lead | {"first": first, "second": second} | row)
                 for part, by, every in (("curves", "beam_size", said), ("prefixes", "kept", cut)):
                     for value, titles in every.items():
-                        own, chance = _judged(titles, wanted, key)
-                        low, high = bootstrap_interval(own, generator=generator)
+                        own, chance = _judged(titles, wanted, key, its)
+                        low, high = bootstrap_interval(own, series=its, generator=generator)
                         row = {"score": float(own.mean()), "low": low, "high": high}
                         row |= {"chance": chance, "words": mean_length(titles)}
                         result[part].append(lead | {by: value} | row)
@@ -212,14 +234,19 @@ def lengths(config: ExperimentConfig, *, home: Path) -> Work:
     return Work(compute, settings, [trained])
 
 
-def _judged(said: Words, references: Words, key: str) -> tuple[Scores, float]:
+def _judged(said: Words, references: Words, key: str, series: Series) -> tuple[Scores, float]:
     """The items' scores by a definition, and exact chance."""
     pairs = all_scores(said, references, DEFINITIONS[key])
-    return np.diagonal(pairs), chance_of(pairs)
+    return np.diagonal(pairs), chance_of(pairs, series)
 
 
 def split_of(
-    corners: tuple[Words, ...], references: Words, key: str, generator: np.random.Generator
+    corners: tuple[Words, ...],
+    references: Words,
+    key: str,
+    generator: np.random.Generator,
+    *,
+    series: Series = None,
 ) -> dict[str, float]:
     """Split a change in two, given what is said at the first beam size, at it with the second's
     lengths, at the second with the first's lengths, and at the second.
@@ -229,7 +256,7 @@ def split_of(
     _high` (bootstrap) and `_p` (random signs), and `_chance`, the same part of the change in
     chance.
     """
-    own, chance = zip(*(_judged(said, references, key) for said in corners), strict=True)
+    own, chance = zip(*(_judged(said, references, key, series) for said in corners), strict=True)
     row: dict[str, float] = {}
     for name, place in (("first", 0), ("second", -1)):
         row |= {f"{name}_score": float(own[place].mean()), f"{name}_chance": chance[place]}
@@ -237,7 +264,9 @@ def split_of(
     by_chance = split_change(*chance)
     for part, values in split_change(*own).items():
         nothing = np.zeros(len(values))
-        found = paired_difference(values, nothing, rounds=PERMUTATIONS, generator=generator)
+        found = paired_difference(
+            values, nothing, series=series, rounds=PERMUTATIONS, generator=generator
+        )
         row |= {part: found.mean, f"{part}_low": found.low, f"{part}_high": found.high}
         row |= {f"{part}_p": found.p, f"{part}_chance": by_chance[part]}
     return row

@@ -11,8 +11,9 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from songtitle.cache import Record, Work, pick, stage
+from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig
+from songtitle.experiment.corpora import clips, corpora, true_series
 from songtitle.experiment.inputs import features_of, picture_features, song_features
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import Listener, listener
@@ -55,24 +56,38 @@ def likeness(config: ExperimentConfig, *, home: Path) -> Work:
     Result `kinds`: for held-out pictures, each of `READINGS` and two kinds of noise `items` and the
     fields of `Measured` under `mixing`, `auc`, `mmd`, `inside` (the kind in the pictures), `around`
     (the pictures in the kind). `noise` has unit scale, as batch normalisation leaves pictures;
-    `gaussian` has their own mean and covariance.
+    `gaussian` has their own mean and covariance. p is of labels shuffled by series.
     """
     before = _before(config, home)
+    words, songs_played = corpora(config, home=home), clips(config, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
         vectors = received(config, *before)
+        rows = read_json(words.file("pictures.json"))
+        series = {
+            name: [row["series"] for row in rows if row["split"] == split]
+            for name, split in (("pictures", "train"), ("held_out", "valid"))
+        }
+        # Noise has no series: each draw is one of its own.
+        series |= dict.fromkeys(READINGS, true_series(words, songs_played)["songs"])
         seen, draw = vectors.pop("pictures"), np.random.default_rng
         generator, songs = draw(config.seed), len(vectors["spectrogram"])
         vectors["noise"] = generator.normal(size=(songs, seen.shape[1])).astype(np.float32)
         vectors["gaussian"] = _gaussian_like(seen, songs, generator)
         kinds = {}
         for name, other in vectors.items():
-            least = min(len(seen), len(other))
-            k, folds = min(5, least - 1), min(5, least)
+            its = series.get(name, [f"{name} {place}" for place in range(len(other))])
+            both = series["pictures"] + its
+            k = min(5, len(seen) - 1, len(other) - 1)
+            folds = min(5, len(set(series["pictures"])), len(set(its)))
+
+            def asked(both: list[str] = both) -> dict[str, Any]:
+                return {"series": both, "generator": draw(config.seed)}
+
             numbers = {
-                "mixing": clouds.mixing_test(seen, other, generator=draw(config.seed)),
-                "auc": clouds.classifier_auc(seen, other, folds=folds, generator=draw(config.seed)),
-                "mmd": clouds.mmd(seen, other, generator=draw(config.seed)),
+                "mixing": clouds.mixing_test(seen, other, **asked()),
+                "auc": clouds.classifier_auc(seen, other, folds=folds, **asked()),
+                "mmd": clouds.mmd(seen, other, **asked()),
                 "inside": clouds.contained(seen, other, k=k),
                 "around": clouds.contained(other, seen, k=k),
             }
@@ -80,7 +95,7 @@ def likeness(config: ExperimentConfig, *, home: Path) -> Work:
             kinds[name] = {"items": len(other)} | found
         return {"pictures": len(seen), "kinds": kinds}
 
-    return Work(compute, pick(config, "seed"), before)
+    return Work(compute, pick(config, "seed"), [*before, words, songs_played])
 
 
 @stage

@@ -28,7 +28,7 @@ from songtitle.config import (
 )
 from songtitle.corpora.manifest import manifest_folder
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import clips, corpora, true_words
+from songtitle.experiment.corpora import clips, corpora, true_series, true_words
 from songtitle.experiment.inputs import (
     clip_picture,
     encoder_settings,
@@ -45,9 +45,17 @@ from songtitle.experiment.naming import (
     whole_items,
     whole_pictures,
 )
+from songtitle.experiment.scoring import PERMUTATIONS, mean_length
 from songtitle.metrics.bleu import DEFINITIONS, signatures
-from songtitle.metrics.chance import bootstrap_interval, holm, paired_difference
+from songtitle.metrics.chance import (
+    Series,
+    against_chance,
+    gain_parts,
+    holm,
+    paired_difference,
+)
 from songtitle.metrics.pairs import chosen, chosen_pair_scores
+from songtitle.metrics.uncertainty import two_way
 from songtitle.model.features import Job, Look, run_jobs
 from songtitle.schema import refuse
 
@@ -59,8 +67,6 @@ KINDS = {  # what is done again -> how the settings begin that ask for it
     "timbre": ("standardise_timbre",),
     "search": ("search.",),
 }
-
-OwnAndGains = tuple[Float[np.ndarray, " items"], Float[np.ndarray, " items"]]
 
 
 # -- questions and answers -------------------------------------------------------------------------
@@ -245,72 +251,62 @@ def touched(config: ExperimentConfig, kind: str) -> tuple[Input, ...]:
 # -- scores before and after -----------------------------------------------------------------------
 
 
-def own_and_gains(found: Found, references: Sequence[Sequence[str]], read: Reading) -> OwnAndGains:
-    """What each item scores on its own reference, and how far that is above its mean on the others.
-
-    The mean of the latter is the gain over chance of `controls.against_chance`.
-    """
-    pairs = chosen_pair_scores(found, references, DEFINITIONS[read.definition], read.choice)
-    own = np.diagonal(pairs).astype(float)
-    return own, own - (pairs.sum(axis=1) - own) / (len(own) - 1)
+def pairs_of(
+    found: Found, references: Sequence[Sequence[str]], read: Reading
+) -> Float[np.ndarray, "items items"]:
+    """Score what was said of each item against every reference, as results are read."""
+    return chosen_pair_scores(found, references, DEFINITIONS[read.definition], read.choice)
 
 
-def stand(
-    found: Found,
-    references: Sequence[Sequence[str]],
-    read: Reading,
-    *,
-    generator: np.random.Generator,
-) -> dict[str, int | float]:
-    """How one input stands, scores in [0, 1]: `items, score, chance, gain`, their 95 % intervals
-    (`score_low` and so on), and `words`, the mean length of what was said."""
-    own, gains = own_and_gains(found, references, read)
-    low, high = bootstrap_interval(own, generator=generator)
-    gain_low, gain_high = bootstrap_interval(gains, generator=generator)
-    said = chosen(found, read.choice if read.choice == "normalised" else "top")
-    return {
-        "items": len(own),
-        "score": float(own.mean()),
-        "score_low": low,
-        "score_high": high,
-        "chance": float(own.mean() - gains.mean()),
-        "gain": float(gains.mean()),
-        "gain_low": gain_low,
-        "gain_high": gain_high,
-        "words": float(np.mean([len(each) for each in said])),
-    }
+def stand(pairs: Float[np.ndarray, "items items"], series: Series, *, seed: int) -> dict[str, Any]:
+    """How one input stands, scores in [0, 1]: the number of `items`, and the fields of `Chance`,
+    the very numbers that Table 4 has of the same hypotheses."""
+    draw = np.random.default_rng(seed)
+    found = against_chance(pairs, series=series, rounds=PERMUTATIONS, generator=draw)
+    return {"items": len(pairs)} | asdict(found)
 
 
 def changes(
-    after: OwnAndGains, before: OwnAndGains, *, generator: np.random.Generator
+    after: Float[np.ndarray, "items items"],
+    before: Float[np.ndarray, "items items"],
+    series: Series,
+    *,
+    generator: np.random.Generator,
 ) -> dict[str, float]:
     """The paired differences of scores and of gains between two ways over the same items.
 
-    Keys are `score_change` and `gain_change`, with `_low`, `_high`, and `score_p`, `gain_p`.
+    Keys are `score_change` and `gain_change`, with `_low`, `_high`, and `score_p`, `gain_p`; and
+    `gain_most`, how far the gain moves at most, either way (`Uncertain.most`).
     """
     found: dict[str, float] = {}
-    for name, now, then in zip(("score", "gain"), after, before, strict=True):
-        it = paired_difference(now, then, rounds=ROUNDS, generator=generator)
+    both = {
+        "score": [np.diagonal(pairs) for pairs in (after, before)],
+        "gain": [gain_parts(pairs, series) for pairs in (after, before)],
+    }
+    for name, (now, then) in both.items():
+        it = paired_difference(now, then, series=series, rounds=ROUNDS, generator=generator)
         ends = {f"{name}_change_low": it.low, f"{name}_change_high": it.high}
         found |= {f"{name}_change": it.mean} | ends | {f"{name}_p": it.p}
-    return found
+    now, then = both["gain"]
+    return found | {"gain_most": two_way((now - then)[None], series).most}
 
 
 def compare(
     before: Found,
     after: Found,
     references: Sequence[Sequence[str]],
+    series: Series,
     read: Reading,
     *,
     seed: int,
-) -> dict[str, int | float]:
-    """`stand` of what is said after a change, and `changes` from what was said before, which is
-    read as the book does: over the same items, of the score and of what it has over its chance."""
-    generator = np.random.default_rng(seed)
-    found = stand(after, references, read, generator=generator)
-    now = own_and_gains(after, references, read)
-    was = own_and_gains(before, references, BOOK)
-    return found | changes(now, was, generator=generator)
+) -> dict[str, Any]:
+    """`stand` of what is said after a change, its mean length in `words`, and `changes` from what
+    was said before, which is read as the book does: over the same items, of the score and of what
+    it has over its chance."""
+    now, was = pairs_of(after, references, read), pairs_of(before, references, BOOK)
+    changed = changes(now, was, series, generator=np.random.default_rng(seed))
+    said = chosen(after, read.choice if read.choice == "normalised" else "top")
+    return stand(now, series, seed=seed) | {"words": mean_length(said)} | changed
 
 
 def mark_clear(changes: list[dict[str, Any]]) -> None:
@@ -396,13 +392,14 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Wo
             hearing = listener(changed, each, trained, features)
             after[each] = hearing.hypotheses(hearing.memory(), BEAM_SIZE)
         write_json(folder / "hypotheses.json", {str(each): said for each, said in after.items()})
-        references, rows = true_words(words, songs), []
+        references, series, rows = true_words(words, songs), true_series(words, songs), []
         for each in inputs:
-            wanted, was = references[each.kind], found[each]
+            wanted, its, was = references[each.kind], series[each.kind], found[each]
             if asks == "spectrogram":
                 places = spread(len(was), config.switch_songs)
                 wanted, was = [wanted[i] for i in places], [was[i] for i in places]
-            row = compare(was, after[each], wanted, read, seed=config.seed)
+                its = [its[i] for i in places]
+            row = compare(was, after[each], wanted, its, read, seed=config.seed)
             rows.append({"input": each} | row)
         learnt = trained.result["valid_perplexity"] if asks == "training" else None
         return {"rows": rows, "valid_perplexity": learnt}
@@ -441,11 +438,13 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Work:
     ]
 
     def compute(_: Path) -> dict[str, Any]:
-        references, default = true_words(words, songs), []
+        references, series, default = true_words(words, songs), true_series(words, songs), []
         for each, record in base.items():
-            generator = np.random.default_rng(config.seed)
-            found, wanted = whole_items(record), references[each.kind]
-            default.append({"input": each} | stand(found, wanted, BOOK, generator=generator))
+            found = whole_items(record)
+            pairs = pairs_of(found, references[each.kind], BOOK)
+            row = stand(pairs, series[each.kind], seed=config.seed)
+            said = chosen(found, BOOK.choice)
+            default.append({"input": each} | row | {"words": mean_length(said)})
         changes = [names | record.result for names, record in zip(named, done, strict=True)]
         mark_clear(changes)
         return {
@@ -455,6 +454,7 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Work:
             "timing": {"each": [record.timing["seconds"] for record in done]},
         }
 
-    settings = pick(config, "seed") | {"changes": named, "bleu": signatures(BOOK.definition)}
+    settings = pick(config, "seed", "smallest_effect")
+    settings |= {"changes": named, "bleu": signatures(BOOK.definition)}
     settings["records"] = [*base.values(), *done]
     return Work(compute, settings, [words, songs, trained])

@@ -1,15 +1,20 @@
-"""Chance: how sure a score is, what permutation and words alone give, how many items would tell."""
+"""Chance: how sure a score is, what permutation and words alone give, how many items would tell.
+
+Items of one series (a folder of drawings, a family of tunes, an artist) are no independent items:
+where `series` names each item's, series are mismatched, shuffled and drawn whole. Without it every
+item is a series of its own.
+"""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from math import ceil, sqrt
 from string import ascii_letters
 
 import numpy as np
-from jaxtyping import Float
-from scipy.special import ndtr, ndtri
+from jaxtyping import Bool, Float, Int
+from scipy.special import ndtr, ndtri, stdtrit
 
 from songtitle.errors import expect
 from songtitle.metrics.bleu import Lists, numbered, refuse_strings
@@ -17,6 +22,8 @@ from songtitle.metrics.bleu import Lists, numbered, refuse_strings
 LEVEL, ALPHA = 0.95, 0.05  # of intervals; of tests
 _CHUNK = 1_000_000  # numbers or signs drawn at a time: 8 MB
 Scores = Float[np.ndarray, " items"]
+PairScores = Float[np.ndarray, "items items"]
+Series = Sequence[Hashable] | None  # of each item; None: every item is one of its own
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Chance:
     score: float  # mean of the own pairs
     low: float  # its 95 % bootstrap interval
     high: float
-    chance: float  # mean of all mismatched pairs: the exact expectation of a random mismatch
+    chance: float  # mean of all pairs of two series: the exact expectation of a random mismatch
     gain: float  # score - chance
     p: float  # (0, 1], of pairing at random
     gain_low: float  # 95 % interval of the gain, the spread of chance itself included
@@ -34,21 +41,56 @@ class Chance:
 
 
 def against_chance(
-    pair_scores: Float[np.ndarray, "items items"],
+    pair_scores: PairScores,
     *,
+    series: Series = None,
     rounds: int = 1000,
     generator: np.random.Generator,
 ) -> Chance:
     """Compare own pairs, the diagonal of the scores of every hypothesis against every reference,
     with mismatched ones.
 
-    Chance is computed, not drawn; `generator` serves the intervals and the permutation test
-    (`rounds` random pairings). Unrelated pairs have a gain near 0 and a p spread evenly over (0,
-    1]. The spread is that of other items for the same trained model; `replicate_interval` has that
-    of other trainings. The gain is the mean over pairs of items of `(s_ii + s_jj - s_ij - s_ji) /
-    2`, a U-statistic: its interval resamples what each item adds, the first-order projection
-    (Hoeffding 1948). Raises InputError for fewer than two items or a matrix that is not square.
+    Chance is computed, not drawn; `generator` serves the intervals and the permutation test, in
+    which `rounds` times the titles of each series go to another (`dealt`). That test takes from
+    each score the mean of its title, since a title of a small series may be dealt more than once.
+    Unrelated pairs have a gain near 0, and a p of at most 0.05 in a twentieth of cases. The spread
+    is that of other series for the same trained model; `replicate_interval` has that of other
+    trainings. Raises InputError for fewer than two items or series and for a matrix that is not
+    square.
     """
+    own, _ = _mismatched(pair_scores, series)
+    check_rounds(rounds)
+    score = float(own.mean())
+    low, high = bootstrap_interval(own, series=series, generator=generator)
+    common = pair_scores.mean(axis=0, dtype=float)
+    items = np.arange(len(own))
+    deals = dealt(series, len(own), rounds=rounds, generator=generator)
+    drawn = np.array([(pair_scores[items, o] - common[o]).mean(dtype=float) for o in deals])
+    p = permutation_p(score - float(common.mean()), drawn)
+    parts = gain_parts(pair_scores, series)
+    gain = float(parts.mean())
+    gain_low, gain_high = bootstrap_interval(parts, series=series, generator=generator)
+    return Chance(score, low, high, score - gain, gain, p, gain_low, gain_high)
+
+
+def gain_parts(pair_scores: PairScores, series: Series = None) -> Scores:
+    """Split the gain over chance into what each item adds to it: their mean is the gain.
+
+    An item adds what it has over others: twice the mean, over items `j` of other series, of
+    `(s_ii + s_jj - s_ij - s_ji) / 2`, the first-order projection (Hoeffding 1948), less a constant.
+    Intervals and differences of gains resample these. Raises as `against_chance`.
+    """
+    own, other = _mismatched(pair_scores, series)
+    mixed = ((pair_scores + pair_scores.T) * other).sum(axis=1, dtype=float)
+    parts = own + (other @ own - mixed) / other.sum(axis=1)
+    gain = own.mean() - mixed.sum() / (2 * other.sum())
+    return parts - parts.mean() + gain
+
+
+def _mismatched(
+    pair_scores: PairScores, series: Series
+) -> tuple[Scores, Bool[np.ndarray, "items items"]]:
+    """The own scores, and which pairs are of two series."""
     items, shape = len(pair_scores), " x ".join(map(str, pair_scores.shape))
     expect(
         pair_scores.shape == (items, items),
@@ -56,39 +98,107 @@ def against_chance(
         "against the reference of each item",
     )
     expect(items >= 2, f"pair_scores: expected at least two items to mismatch, got {items}")
-    own = np.diagonal(pair_scores).astype(float)
-    score = float(own.mean())
-    totals = pair_scores.sum(axis=0, dtype=float) + pair_scores.sum(axis=1, dtype=float)
-    others = (totals - 2 * own) / (items - 1)
-    chance = float(others.mean() / 2)
-    low, high = bootstrap_interval(own, generator=generator)
-    check_rounds(rounds)
-    rows = np.arange(items)
-    orders = (generator.permutation(items) for _ in range(rounds))
-    p = permutation_p(score, np.array([pair_scores[rows, o].mean(dtype=float) for o in orders]))
-    gain = score - chance
-    parts = own + (own.sum() - own) / (items - 1) - others - gain
-    gain_low, gain_high = bootstrap_interval(parts, generator=generator)
-    return Chance(score, low, high, chance, gain, p, gain_low, gain_high)
+    numbers = numbered_series(series, items)
+    expect(
+        numbers.max() > 0,
+        f"series: expected at least two to mismatch, got {items} items of one; score more series",
+    )
+    return np.diagonal(pair_scores).astype(float), numbers[:, None] != numbers
+
+
+def numbered_series(series: Series, items: int) -> Int[np.ndarray, " items"]:
+    """Number the series from 0 in the order in which they first come.
+
+    Raises TypeError for a `str` in place of a list, InputError for another number than of items.
+    """
+    if series is None:
+        return np.arange(items)
+    if isinstance(series, str):
+        msg = f"series: expected a list of names, got the string {series!r}"
+        raise TypeError(msg)
+    expect(
+        len(series) == items,
+        f"series: expected one for each of {items} items, got {len(series)}; give them in the "
+        "items' order",
+    )
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(each, len(known)) for each in series], dtype=np.int64)
+
+
+def dealt(
+    series: Series, items: int, *, rounds: int, generator: np.random.Generator
+) -> Iterator[Int[np.ndarray, " items"]]:
+    """Give for each round whose title each item gets: series are shuffled, and the titles of one
+    are dealt in random order to the items of another, once more from the first where too few."""
+    numbers = numbered_series(series, items)
+    sizes = np.bincount(numbers)
+    starts = np.cumsum(sizes) - sizes
+    place = np.empty(items, dtype=np.int64)  # of an item within its series
+    place[np.argsort(numbers, kind="stable")] = np.arange(items) - np.repeat(starts, sizes)
+    for _ in range(rounds):
+        to = generator.permutation(len(sizes))[numbers]
+        if len(sizes) == items:
+            yield to
+        else:
+            members = np.lexsort((generator.random(items), numbers))
+            yield members[starts[to] + place % sizes[to]]
+
+
+def of_other_series(
+    series: Series, items: int, *, generator: np.random.Generator
+) -> Int[np.ndarray, " items"]:
+    """Draw for each item another one, each of them once: of another series, unless one series holds
+    more than half of the items."""
+    numbers = numbered_series(series, items)
+    # All in a circle, each series together, and everyone looks as far on as the largest reaches.
+    shuffled = generator.permutation(numbers.max() + 1)[numbers]
+    order = np.lexsort((generator.random(items), shuffled))
+    return np.roll(order, -int(np.bincount(numbers).max()))[np.argsort(order)]
 
 
 def bootstrap_interval(
-    scores: Scores, *, generator: np.random.Generator, rounds: int = 2000
+    scores: Scores,
+    *,
+    series: Series = None,
+    generator: np.random.Generator,
+    rounds: int = 2000,
 ) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean score, (low, high), from `rounds` resamples.
+    """95 % bootstrap interval of the mean score, (low, high), from `rounds` resamples of series.
 
-    Raises InputError without scores. Source: Efron 1979.
+    Percentiles are taken as much further out as Student's interval of so few series is wider, of
+    unequal ones of as many as tell as much (Hesterberg 2015, "expanded percentiles"; Carter et al.
+    2017). Raises InputError without scores, and for several of a single series. Source: Efron 1979.
     """
     expect(len(scores), "scores: expected at least one, got none")
     check_rounds(rounds)
-    values = np.asarray(scores, dtype=float)
-    items = len(values)
-    means = [
-        values[generator.integers(items, size=(count, items))].mean(axis=1)
-        for count in _portions(rounds, items)
-    ]
-    low, high = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    sums, sizes = _by_series(np.asarray(scores, dtype=float)[:, None], series)
+    count = len(sizes)
+    if len(scores) == 1:  # says nothing of others, as its name says
+        return float(sums[0, 0]), float(sums[0, 0])
+    expect(
+        count >= 2,
+        f"series: expected at least two for an interval, got {len(scores)} items of one; score "
+        "more series",
+    )
+    means = []
+    for portion in _portions(rounds, count):
+        drawn = generator.integers(count, size=(portion, count))
+        means.append(sums[drawn, 0].sum(axis=1) / sizes[drawn].sum(axis=1))
+    even = float(sizes.sum() ** 2 / (sizes**2).sum())  # how many of equal sizes tell as much
+    reach = float(stdtrit(even - 1, (1 + LEVEL) / 2)) * sqrt(even / (even - 1))
+    low, high = np.quantile(np.concatenate(means), [ndtr(-reach), ndtr(reach)])
     return float(low), float(high)
+
+
+def _by_series(
+    scores: Float[np.ndarray, "items systems"], series: Series
+) -> tuple[Float[np.ndarray, "series systems"], Int[np.ndarray, " series"]]:
+    """The sum of scores of each series, by system, and its number of items."""
+    numbers = numbered_series(series, len(scores))
+    sizes = np.bincount(numbers)
+    sums = np.zeros((len(sizes), scores.shape[1]))
+    np.add.at(sums, numbers, scores)
+    return sums, sizes
 
 
 def permutation_p(
@@ -109,32 +219,44 @@ class Difference:
     """How much more the first of two systems scores on the same items."""
 
     mean: float  # first - second, in the unit of the scores
-    low: float  # its 95 % bootstrap interval, over items
+    low: float  # its 95 % bootstrap interval, over series
     high: float
     p: float  # (0, 1], two-sided, of equal systems
-    spread: float  # standard deviation of the items' differences: what `items_needed` asks for
+    spread: float  # of independent items, their standard deviation: what `items_needed` asks for
 
 
 def paired_difference(
-    first: Scores, second: Scores, *, rounds: int, generator: np.random.Generator
+    first: Scores,
+    second: Scores,
+    *,
+    series: Series = None,
+    rounds: int,
+    generator: np.random.Generator,
 ) -> Difference:
     """Compare two systems item by item; the trainings behind the scores are taken as they are.
 
-    Were the systems equal, each item's difference could as well have the other sign: p is the share
-    of `rounds` random choices of signs whose mean lies as far from 0. Raises InputError for scores
-    that do not pair, or fewer than two. Sources: Fisher 1935, section 21; Efron 1979.
+    Were the systems equal, the differences of a series could as well have the other sign: p is the
+    share of `rounds` random choices of signs whose mean lies as far from 0. The spread is that of
+    independent items with the same standard error. Raises InputError for scores that do not pair,
+    or fewer than two. Sources: Fisher 1935, section 21; Efron 1979; Liang and Zeger 1986.
     """
     _check_scores({"first": first, "second": second})
     differences = first.astype(float) - second.astype(float)
-    low, high = bootstrap_interval(differences, generator=generator)
-    mean = float(differences.mean())
-    flipped = _flipped_means(differences[:, None], rounds=rounds, generator=generator)[:, 0]
-    p = permutation_p(abs(mean), np.abs(flipped))
-    return Difference(mean, low, high, p, float(differences.std(ddof=1)))
+    low, high = bootstrap_interval(differences, series=series, generator=generator)
+    mean, items = float(differences.mean()), len(differences)
+    flipped = _flipped_means(differences[:, None], series, rounds=rounds, generator=generator)
+    p = permutation_p(abs(mean), np.abs(flipped[:, 0]))
+    apart = _by_series(differences[:, None] - mean, series)[0]
+    spread = sqrt(float((apart**2).sum()) / items * len(apart) / (len(apart) - 1))
+    return Difference(mean, low, high, p, spread)
 
 
 def tie_letters(
-    scores: Mapping[str, Scores], *, rounds: int, generator: np.random.Generator
+    scores: Mapping[str, Scores],
+    *,
+    series: Series = None,
+    rounds: int,
+    generator: np.random.Generator,
 ) -> dict[str, str]:
     """Letters for systems scored on the same items: who shares one is not told apart.
 
@@ -155,7 +277,7 @@ def tie_letters(
     table = np.stack([scores[name].astype(float) for name in names], axis=1)
     table -= table.mean(axis=1, keepdims=True)  # differences stay, and lose fewer digits
     # Flipping the sign of a difference is flipping both scores, so one product serves all pairs.
-    flipped = _flipped_means(table, rounds=rounds, generator=generator)
+    flipped = _flipped_means(table, series, rounds=rounds, generator=generator)
     means = table.mean(axis=0)
     ps = [
         permutation_p(float(abs(means[i] - means[j])), np.abs(flipped[:, i] - flipped[:, j]))
@@ -203,22 +325,27 @@ def letters(systems: int, differ: list[tuple[int, int]]) -> list[str]:
 
 
 def _flipped_means(
-    scores: Float[np.ndarray, "items systems"], *, rounds: int, generator: np.random.Generator
+    scores: Float[np.ndarray, "items systems"],
+    series: Series,
+    *,
+    rounds: int,
+    generator: np.random.Generator,
 ) -> Float[np.ndarray, "rounds systems"]:
-    """Mean scores after random signs, the same for all systems, were given to the items."""
+    """Mean scores after random signs, the same for all systems, were given to the series."""
     check_rounds(rounds)
-    items, total = len(scores), scores.sum(axis=0)
+    sums = _by_series(scores, series)[0]
+    count, total = len(sums), sums.sum(axis=0)
     means = []
-    for count in _portions(rounds, items):
-        drawn = generator.integers(256, size=(count, -(-items // 8)), dtype=np.uint8)
-        kept = np.unpackbits(drawn, 1)[:, :items].astype(float)
-        means.append((2 * (kept @ scores) - total) / items)
+    for portion in _portions(rounds, count):
+        drawn = generator.integers(256, size=(portion, -(-count // 8)), dtype=np.uint8)
+        kept = np.unpackbits(drawn, 1)[:, :count].astype(float)
+        means.append((2 * (kept @ sums) - total) / len(scores))
     return np.concatenate(means)
 
 
-def _portions(rounds: int, items: int) -> Iterator[int]:
+def _portions(rounds: int, series: int) -> Iterator[int]:
     """How many rounds to draw at a time."""
-    at_once = max(1, _CHUNK // items)
+    at_once = max(1, _CHUNK // series)
     for done in range(0, rounds, at_once):
         yield min(at_once, rounds - done)
 

@@ -2,11 +2,13 @@
 
 Maps show it, numbers say it: `mixing` among nearest neighbours, a classifier's `classifier_auc`,
 the discrepancy of densities `mmd`, and `contained`, the share of one group inside the other.
+Where `series` names each item's, those of the first group first, labels are shuffled by series:
+items of one lie near each other whatever their group.
 """
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,7 +17,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import betabinom, binomtest, rankdata
 
 from songtitle.errors import expect
-from songtitle.metrics.chance import check_rounds, permutation_p
+from songtitle.metrics.chance import Series, check_rounds, numbered_series, permutation_p
 
 Z95 = 1.959963984540054  # of a normal distribution, 95 % lies within so many deviations
 ROUNDING = 1e-9  # by which sums over many pairs may differ
@@ -135,6 +137,7 @@ def mixing_test(
     k: int = 10,
     *,
     distance: Distance = "cosine",
+    series: Series = None,
     rounds: int = 999,
     generator: np.random.Generator,
 ) -> Measured:
@@ -150,10 +153,13 @@ def mixing_test(
     items = len(neighbours)
     rows = np.repeat(np.arange(items), k)
     graph = csr_array((np.ones(items * k), (rows, neighbours[:, :k].ravel())), shape=(items, items))
-    labels = shuffled_labels(len(first), len(second), rounds=rounds, generator=generator)
+    labels = shuffled_labels(
+        len(first), len(second), series=series, rounds=rounds, generator=generator
+    )
     called = labels.astype(float)
     foreign = (called * (k - graph @ called)).sum(axis=0)  # neighbours of the other name
-    p = permutation_p(-value, -foreign * _scale(len(first), len(second), k), rounding=ROUNDING)
+    counts = called.sum(axis=0)
+    p = permutation_p(-value, -foreign * _scale(items - counts, counts, k), rounding=ROUNDING)
     reach = Z95 * deviation
     return Measured(value, max(0.0, value - reach), value + reach, 1.0, p)
 
@@ -163,6 +169,7 @@ def classifier_auc(
     second: Second,
     *,
     folds: int = 5,
+    series: Series = None,
     rounds: int = 199,
     generator: np.random.Generator,
 ) -> Measured:
@@ -172,31 +179,34 @@ def classifier_auc(
     `folds` parts, each judged by a plane fitted to the others: ridge regression of the labels on
     standardised vectors, its penalty the number of dimensions. A difference of spread alone escapes
     it; `mmd` sees that. The interval rests on DeLong's variance of each part, widened since parts
-    share what their planes were fitted to. p comes from labels shuffled within the parts, *with all
-    planes fitted anew*. Raises InputError for groups smaller than `folds` or below two folds.
+    share what their planes were fitted to. No series is in two parts. p comes from shuffled labels,
+    *with all planes fitted anew*. Raises InputError for groups of fewer series than `folds`, or
+    below two folds.
     Sources: Lopez-Paz and Oquab 2017; DeLong et al. 1988; Nadeau and Bengio 2003.
     """
     expect(folds >= 2, f"folds: expected at least 2, got {folds}; 5 are usual")
     _check_groups(first, second, "classifier", at_least=folds)
+    numbers = _series_of(first, second, series, "classifier", at_least=folds)
     from sklearn.linear_model import Ridge
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.preprocessing import scale
 
     vectors = scale(np.concatenate([first, second]).astype(float))
     truth = np.repeat([False, True], [len(first), len(second)])
     seed = int(generator.integers(2**31))
-    parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(vectors, truth))
-    labels = np.tile(truth[:, None], 1 + rounds)  # the true ones, then a column for each round
-    for _, held in parts:
-        counts = [int(np.sum(~truth[held])), int(np.sum(truth[held]))]
-        labels[held, 1:] = shuffled_labels(*counts, rounds=rounds, generator=generator)
+    deal = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    parts = list(deal.split(vectors, truth, numbers))
+    mixed = shuffled_labels(
+        len(first), len(second), series=series, rounds=rounds, generator=generator
+    )
+    labels = np.concatenate([truth[:, None], mixed], axis=1)
     aucs, variance = [], 0.0
     for seen, held in parts:
         plane = Ridge(alpha=float(vectors.shape[1])).fit(vectors[seen], labels[seen].astype(float))
         found = plane.predict(vectors[held])
         aucs.append(_aucs(found, labels[held]))
         variance += _delong_variance(found[:, 0], truth[held]) / folds
-    mean = np.mean(aucs, axis=0)
+    mean = np.nanmean(aucs, axis=0)  # of the parts in which a shuffle left items of both names
     # The parts share what they were fitted to, so their mean varies by more than 1 / folds of a
     # part's variance: Nadeau and Bengio 2003, eq. 8, adds held / fitted.
     variance *= 1 / folds + 1 / (folds - 1)
@@ -210,6 +220,7 @@ def mmd(
     second: Second,
     *,
     at_most: int = 1000,
+    series: Series = None,
     rounds: int = 999,
     generator: np.random.Generator,
 ) -> Measured:
@@ -222,25 +233,31 @@ def mmd(
     Gretton et al. 2012, lemma 6 and section 8.
     """
     _check_groups(first, second, "MMD", at_least=2)
-    groups = [
-        each[np.sort(generator.choice(len(each), at_most, replace=False))]
+    numbers = _series_of(first, second, series, "MMD", at_least=2)
+    kept = [
+        np.sort(generator.choice(len(each), at_most, replace=False))
         if len(each) > at_most
-        else each
+        else np.arange(len(each))
         for each in (first, second)
     ]
+    groups = [first[kept[0]], second[kept[1]]]
+    numbers = numbers[np.concatenate([kept[0], len(first) + kept[1]])]
     distances = pdist(np.concatenate(groups).astype(float), "sqeuclidean")
     median = float(np.median(distances))
     expect(median, "MMD: expected items that differ, got the same for most; check the encoder")
     kernel = squareform(np.exp(-distances / (2 * median)))  # its diagonal, left out, is 0
     m, n = len(groups[0]), len(groups[1])
     truth = np.repeat([False, True], [m, n])[:, None]
-    mixed = shuffled_labels(m, n, rounds=rounds, generator=generator)
+    mixed = shuffled_labels(m, n, series=numbers.tolist(), rounds=rounds, generator=generator)
     called = np.concatenate([truth, mixed], axis=1).astype(float)
+    n = called.sum(axis=0)
+    m = len(called) - n
     # A sum over pairs within a group, or across, is a product with the kernel: all rounds at once.
     within_second = (called * (kernel @ called)).sum(axis=0)
     across = kernel.sum(axis=0) @ called - within_second
     within_first = kernel.sum() - 2 * across - within_second
-    values = within_first / (m * (m - 1)) + within_second / (n * (n - 1)) - 2 * across / (m * n)
+    values = within_first / np.maximum(m * (m - 1), 1) + within_second / np.maximum(n * (n - 1), 1)
+    values -= 2 * across / (m * n)
     p = permutation_p(values[0], values[1:], rounding=ROUNDING)
     return Measured(float(values[0]), None, None, 0.0, p)
 
@@ -273,15 +290,42 @@ def contained(first: First, second: Second, *, k: int = 5, level: float = 0.95) 
 
 
 def shuffled_labels(
-    first: int, second: int, *, rounds: int, generator: np.random.Generator
+    first: int,
+    second: int,
+    *,
+    series: Series = None,
+    rounds: int,
+    generator: np.random.Generator,
 ) -> Bool[np.ndarray, "items {rounds}"]:
-    """Which of the pooled items are called second's, by round: random orders of the true labels."""
+    """Which of the pooled items are called second's, by round: random orders of the true labels,
+    each series under one. Raises InputError for a series in both groups."""
     check_rounds(rounds)
-    labels = np.repeat([False, True], [first, second])
-    return generator.permuted(np.tile(labels[:, None], rounds), axis=0)
+    numbers = numbered_series(series, first + second)
+    both = np.intersect1d(numbers[:first], numbers[first:])
+    expect(
+        not len(both),
+        f"series: expected each within one group, got {len(both)} in both; split by series",
+    )
+    labels = np.zeros(numbers.max() + 1, dtype=bool)
+    labels[numbers[first:]] = True
+    return generator.permuted(np.tile(labels[:, None], rounds), axis=0)[numbers]
 
 
-def _scale(first: int, second: int, k: int) -> float:
+def _series_of(
+    first: np.ndarray, second: np.ndarray, series: Series, about: str, *, at_least: int
+) -> Int[np.ndarray, " items"]:
+    """Number the series, of which either group has to have some."""
+    numbers = numbered_series(series, len(first) + len(second))
+    counts = [len(np.unique(each)) for each in np.split(numbers, [len(first)])]
+    expect(
+        min(counts) >= at_least,
+        f"{about}: expected at least {at_least} series in either group, got {counts[0]} and "
+        f"{counts[1]}; give more",
+    )
+    return numbers
+
+
+def _scale(first: Any, second: Any, k: int) -> Any:
     """What makes a count of neighbours 1 on average where labels are shuffled."""
     return (first + second - 1) / (first * second * k)
 
@@ -314,7 +358,8 @@ def _aucs(
     """The AUC of each column from rank sums (Mann and Whitney 1947); ties count half."""
     positive = labels.sum(axis=0)
     ranks = (rankdata(scores, axis=0) * labels).sum(axis=0) - positive * (positive + 1) / 2
-    return ranks / (positive * (len(labels) - positive))
+    pairs = positive * (len(labels) - positive)
+    return np.where(pairs > 0, ranks / np.maximum(pairs, 1), np.nan)
 
 
 def _delong_variance(

@@ -7,11 +7,13 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import stdtr, stdtrit
 
 from songtitle.errors import expect
-from songtitle.metrics.chance import ALPHA, LEVEL
+from songtitle.metrics.chance import ALPHA, LEVEL, Series, numbered_series
 
 FEWEST, MOST = 10, 400  # draws of a random control
+Over = Literal["series and trainings", "series", "trainings"]
 Verdict = Literal["no more than that", "more than that", "cannot tell"]
 
 
@@ -32,17 +34,27 @@ class Uncertain:
     seeds: float
     series: float
     both: float
-    over: Literal["series and trainings", "series", "trainings"]
+    over: Over
 
     def interval(self, level: float) -> tuple[float, float]:
         """Give Student's interval, (low, high), at another level."""
-        half = self.error * _student((1 + level) / 2, self.freedom)
+        half = self.error * float(stdtrit(self.freedom, (1 + level) / 2))
         return self.mean - half, self.mean + half
 
+    @property
+    def most(self) -> float:
+        """How far from 0 the mean is at most, either way: the farther end of its 90 % interval."""
+        return max(map(abs, self.interval(1 - 2 * ALPHA)))
 
-def two_way(
-    values: Float[np.ndarray, "seeds items"], series: Sequence[str] | np.ndarray | None = None
-) -> Uncertain:
+    @property
+    def p(self) -> float:
+        """Student's p, one-sided, of a mean that is not above 0; 1 where nothing varies about 0."""
+        if not self.error:
+            return float(self.mean <= 0)
+        return float(stdtr(self.freedom, -self.mean / self.error))
+
+
+def two_way(values: Float[np.ndarray, "seeds items"], series: Series = None) -> Uncertain:
     """Give the mean of values that share trainings and series, with its 95 % interval.
 
     `values[s, i]` is what item `i` adds under training `s`: a score, or its part of a gain;
@@ -57,35 +69,28 @@ def two_way(
     Raises InputError for values that are not finite, series that do not fit, and where there is
     neither a second training nor a second series.
     """
-    names = np.arange(values.shape[1]) if series is None else np.asarray(series)
-    expect(
-        len(names) == values.shape[1],
-        f"series: expected one for each of {values.shape[1]} items, got {len(names)}",
-    )
+    place = numbered_series(series, values.shape[1])
     expect(np.isfinite(values).all(), "values: expected finite numbers, got NaN or infinity")
-    _, place = np.unique(names, return_inverse=True)
     found = parts_of(values[None].astype(float), place)
-    mean, error, freedom, *parts = (float(each[0]) for each in found)
-    more = "series and trainings" if len(values) > 1 else "series"
-    over = more if place.max() else "trainings"
-    half = error * _student((1 + LEVEL) / 2, freedom)
-    return Uncertain(mean, mean - half, mean + half, error, freedom, *parts, over)
+    mean, error, freedom, seeds, series_part, both = (float(each[0]) for each in found)
+    more: Over = "series and trainings" if len(values) > 1 else "series"
+    over: Over = more if place.max() else "trainings"
+    half = error * float(stdtrit(freedom, (1 + LEVEL) / 2))
+    return Uncertain(mean, mean - half, mean + half, error, freedom, seeds, series_part, both, over)
 
 
-def equivalence(gain: Uncertain, smallest: float) -> tuple[float, Verdict]:
-    """Say what a gain is at most, and whether that is less than the smallest that would matter.
+def equivalence(gain: Uncertain, smallest: float) -> Verdict:
+    """Say how a gain compares with the smallest that would matter, in the same unit.
 
-    Gives the larger distance from 0 of the ends of its 90 % interval, and how it compares with
-    `smallest`: two one-sided tests at 5 % (Schuirmann 1987). "no more than that": the gain lies
-    within `smallest` of 0, either way; "more than that": beyond it, to one side. Raises InputError
-    for a `smallest` that is not above 0.
+    "no more than that": it lies within `smallest` of 0, by two one-sided tests at 5 % (Schuirmann
+    1987), and is at most `gain.most`; "more than that": its 90 % interval lies beyond, to one side.
+    Raises InputError for a `smallest` that is not above 0.
     """
     expect(smallest > 0, f"smallest: expected an effect above 0, got {smallest}; try 0.01")
     low, high = gain.interval(1 - 2 * ALPHA)
-    most = max(abs(low), abs(high))
-    if most < smallest:
-        return most, "no more than that"
-    return most, "more than that" if low > smallest or high < -smallest else "cannot tell"
+    if gain.most < smallest:
+        return "no more than that"
+    return "more than that" if low > smallest or high < -smallest else "cannot tell"
 
 
 @dataclass(frozen=True)
@@ -116,25 +121,6 @@ def drawn(
 def _error(found: Sequence[Float[np.ndarray, " items"]]) -> float:
     means = [float(scores.mean()) for scores in found]
     return float(np.std(means, ddof=1)) / sqrt(len(means))
-
-
-def gain_parts(
-    pair_scores: Float[np.ndarray, "items items"], series: Sequence[str] | np.ndarray | None = None
-) -> Float[np.ndarray, " items"]:
-    """Give what each item adds to the gain over chance: their mean is the gain.
-
-    Chance is the mean over all pairs of items of different series (None: each is its own); an item
-    adds its own score less what it does to chance, as hypothesis and as reference: the first-order
-    projection (Hoeffding 1948). Raises InputError for a single series.
-    """
-    names = np.arange(len(pair_scores)) if series is None else np.asarray(series)
-    _, place = np.unique(names, return_inverse=True)
-    apart = place[:, None] != place
-    expect(apart.any(), "series: expected two or more to mismatch, got one; give more items")
-    others, own = np.where(apart, pair_scores, 0.0), np.diagonal(pair_scores).astype(float)
-    chance = others.sum() / apart.sum()
-    moved = others.sum(axis=0) + others.sum(axis=1) - 2 * chance * apart.sum(axis=1)
-    return own - chance - moved * (len(own) / apart.sum())
 
 
 def parts_of(
@@ -186,9 +172,3 @@ def _freedom(weight: Float[np.ndarray, " series"], share: Float[np.ndarray, " se
     zero, one, two = (float(weight @ share**power) for power in range(3))
     across = square**2 * zero**2 + 2 * zero * two + 2 * one**2 - 4 * square * zero * one
     return float(weight @ own) ** 2 / float(weight**2 @ (own**2 - (own - 1) ** 2) + across)
-
-
-def _student(level: float, freedom: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, level))

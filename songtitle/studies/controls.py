@@ -10,22 +10,26 @@ from matplotlib.ticker import MaxNLocator
 from songtitle import figures
 from songtitle.cache import Record
 from songtitle.figures import BLEU, ENDS, amount
-from songtitle.fmt import ESTIMATE, points, write
+from songtitle.fmt import ESTIMATE, percent, points, write
 from songtitle.metrics.chance import holm
-from songtitle.tables import LEVEL, Note, by_beam
+from songtitle.tables import LEVEL, Note, by_beam, tabulate
 
+DRAWN = "\n{draws:.0f} draws ± {error:points.2}"
+FEW = 0.1  # of songs: a captioner with fewer different titles has collapsed
 FIELDS = ("real", "count", "of", "best", "best_score")
 
 
 def controls(record: Record) -> pd.DataFrame:
     """Tabulate each control by input and beam size: score, interval, and the real input's lead.
 
-    Percent points of BLEU-1. One block of rows for each input, the real input first.
+    Percent points of BLEU-1. One block of rows for each input, the real input first. Below what is
+    drawn at random stand the number of draws and the Monte-Carlo error of its score.
     """
     lead = ESTIMATE + "\n({difference:signed}, p {p:p})"
     found = pd.DataFrame(record.result["rows"])
     found["cell"] = [
         write(ESTIMATE if pd.isna(row["difference"]) else lead, row)
+        + ("" if pd.isna(row["draws"]) else write(DRAWN, row))
         for row in found.to_dict("records")
     ]
     wide = by_beam(found, ["input", "control"], "cell")
@@ -64,22 +68,62 @@ def cleared(controls: pd.DataFrame) -> pd.Series:
     return found & (controls["difference"] > 0)
 
 
-def over_seeds(record: Record) -> list[dict[str, Any]]:
-    """Give the rows of a `replicates`, with half of the interval over seeds as `half`."""
-    rows = record.result["summary"]
-    return [row | {"half": (row["score_high"] - row["score_low"]) / 2} for row in rows]
+def seeds_table(record: Record) -> pd.DataFrame:
+    """Tabulate score and gain over trainings, each with the one interval over series and trainings,
+    what its variance is made of, what each training scores, and what the gain is at most."""
+    gain = "{gain:signed} [{gain_low:signed}, {gain_high:signed}]"
+    columns = {
+        "Input": "input",
+        "k": "{beam_size}",
+        "Mean": "{score:points} [{score_low:points}, {score_high:points}]",
+        "Each training": lambda row: ", ".join(map(points, row["score_each"])),
+        "Its variance: trainings, series, both": lambda row: " / ".join(
+            percent(share, 0) for share in row["score_parts"].values()
+        ),
+        "Gain over chance": gain,
+        "The gain is": lambda row: gain_verdict(row, record.settings["smallest_effect"]),
+    }
+    return tabulate(record.result["summary"], columns)
+
+
+def collapsed(row: dict[str, Any]) -> bool:
+    """Tell whether a reading says too few different titles for its spread to be one of songs."""
+    return bool(row["distinct"] < FEW * row["items"])
+
+
+def gain_verdict(row: dict[str, Any], smallest: float) -> str:
+    """Say what a gain is at most where that is less than `smallest` points, or what is known."""
+    said = {
+        "no more than that": f"no more than {points(row['most'], 2)} points",
+        "more than that": f"more than {smallest:g} points",
+        "cannot tell": f"not told from {smallest:g} points, nor from more or less",
+    }
+    return said[row["matters"]]
 
 
 def seeds_note(record: Record) -> Note:
-    """Say how much wider the interval over seeds is than that over items, and where most."""
-    rows = over_seeds(record)
-    most = max(rows, key=lambda row: row["half"] - row["within"])
+    """Say where another training moves the score most, beside what other series would do, and how
+    many gains are too small to matter."""
+    rows, smallest = record.result["summary"], record.settings["smallest_effect"]
+    most = max(rows, key=lambda row: row["score_parts"]["seeds"])
+    none = [row for row in rows if row["matters"] == "no more than that"]
     text = (
-        "The interval over seeds is the wider one in {wider} of {rows} rows. They differ most for "
-        "{input}, k = {beam_size}: ± {half:points} points over seeds, ± {within:points} over items."
+        "In {wider} of {rows} rows the trainings make more of the variance than the items do. They "
+        "make most of it for {input}, k = {beam_size}: {part:percent.0}, with scores from "
+        "{lowest:points} to {highest:points} points. A gain below {smallest:g} points, either way, "
+        "would not matter: two one-sided tests at 5 % find that in {none} of {rows} rows"
     )
-    counts = {"wider": sum(row["half"] > row["within"] for row in rows), "rows": len(rows)}
-    return Note("Which luck is larger", write(text, most | counts))
+    counts = {"wider": sum(_by_trainings(row) for row in rows), "rows": len(rows)}
+    counts |= {"none": len(none), "smallest": smallest, "part": most["score_parts"]["seeds"]}
+    counts |= {"lowest": min(most["score_each"]), "highest": max(most["score_each"])}
+    said = write(text, most | counts)
+    if none:
+        said += f", where the gain is no more than {points(max(r['most'] for r in none), 2)} points"
+    return Note("Which luck is larger, and what is too small to matter", f"{said}.")
+
+
+def _by_trainings(row: dict[str, Any]) -> bool:
+    return row["score_parts"]["seeds"] > row["score_parts"]["series"]
 
 
 def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -13,6 +13,7 @@ from songtitle.figures import amount
 from songtitle.fmt import ESTIMATE, estimate, p_value, points, span, write
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.paper.printed import paper_table
+from songtitle.studies.controls import gain_verdict
 from songtitle.tables import LEVEL, Note, by_beam, origin, rests_on
 
 BOOK_CROP = 256  # pixels a side, in the paper and in the book's own run
@@ -38,8 +39,8 @@ def samples_cells(record: Record) -> pd.DataFrame:
     """Average every cell over its trainings.
 
     Columns: input, tiles, items, beam_size, seeds, means of score, chance and gain; low and high,
-    the 95 % interval of the score (over seeds where there are several, else over items); the median
-    p; and `clear`, how many trainings beat chance at p < 0.05.
+    the 95 % interval of the score (over series and seeds where there are several, else over series
+    alone); the median p; and `clear`, how many trainings beat chance at p < 0.05.
     """
     rows = pd.DataFrame(record.result["rows"])
     rows = rows.assign(clear=(rows["p"] < LEVEL) & (rows["gain"] > 0), seeds=1)
@@ -204,6 +205,12 @@ def samples_conclusion(record: Record) -> Note:
         f"here the same rows come to {said['msd.1.score']} and {said['msd.5.score']} by BLEU-1 of "
         "words."
     )
+    gain = next(
+        row for row in record.result["summary"] if (row["input"], row["beam_size"]) == (OWN, 5)
+    )
+    if "matters" in gain:
+        known = gain_verdict(gain, record.settings["smallest_effect"])
+        parts.append(f"Over artists and trainings alike, the gain on songs at k = 5 is {known}.")
     parts += [write(joined, join | {"less": -join["mean"], "apart": apart}), level]
     return Note("What follows, in this run's numbers", " ".join(parts))
 

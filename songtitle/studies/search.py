@@ -15,9 +15,38 @@ from songtitle.figures import BLEU, ENDS, GREY, SCORED, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
 from songtitle.studies.corpora import Answers, need
-from songtitle.tables import LEVEL, Note, definition_note, plain
+from songtitle.tables import LEVEL, Note, definition_note, plain, tabulate
 
 BEAM = "beam size (hypotheses kept)"
+
+
+def over_trainings(scores: pd.DataFrame, replicates: Record) -> pd.DataFrame:
+    """Put means over several trainings in place of what one scores, where there are several.
+
+    `scores` has a row for each input and beam size, `replicates` the `summary` of whole trainings.
+    Their rows get its score, chance, gain, intervals and p (`ItemScores.summary`), and
+    `trainings`, their number; of all others it is 1.
+    """
+    found = scores.assign(trainings=1)
+    for row in replicates.result["summary"]:
+        means = {"score": row["score"], "low": row["score_low"], "high": row["score_high"]}
+        means |= {"chance": row["score"] - row["gain"], "trainings": row["seeds"]}
+        means |= {name: row[name] for name in ("gain", "gain_low", "gain_high", "p")}
+        own = (found["input"] == row["input"]) & (found["beam_size"] == row["beam_size"])
+        found.loc[own, list(means)] = list(means.values())
+    return found
+
+
+def interval_legend(scores: pd.DataFrame) -> str:
+    """Say what the intervals of a table of scores are over, to stand below it."""
+    one = "95 % intervals are over series of items, of one training"
+    several = sorted(set(scores["trainings"]) - {1})
+    if not several:
+        return f"{one}."
+    return (
+        f"Cells with × {several[-1]} are means over that many trainings; their 95 % intervals and "
+        f"p are over series and trainings alike (two-way, Student's t). All other {one}."
+    )
 
 
 def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataFrame:
@@ -42,10 +71,25 @@ def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataF
 
 def score_cell(row: Any, letters: str = "") -> str:
     """Write one cell in three lines, in percent points: score and letters, its 95 % interval, and
-    `(chance, gain, p)`. `row` has the fields of `Chance`."""
-    score = write("{score:points}", row) + f" {letters}".rstrip()
+    `(chance, gain, p)`. `row` has the fields of `Chance`; behind means stand their `trainings`."""
+    several = f" × {row['trainings']:.0f}" if row.get("trainings", 1) > 1 else ""
+    score = write("{score:points}", row) + several + f" {letters}".rstrip()
     luck = "\n[{low:points}, {high:points}]\n({chance:points}, {gain:signed}, p {p:p})"
     return score + write(luck, row)
+
+
+def by_items(scores: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate the gain of the pictures by series, and as if each were a series of its own."""
+    gain = "{gain:signed} [{gain_low:plus}, {gain_high:plus}], p {p:p}"
+    columns = {
+        "Input": "input",
+        "k": "{beam_size}",
+        "Pictures, series": "{items}, {series}",
+        "By series": gain,
+        "By items": lambda row: write(gain, row["by_items"]),
+    }
+    pictures = scores[~scores["input"].map(lambda name: Input.of(name).is_song)]
+    return tabulate(pictures.to_dict("records"), columns)
 
 
 def signature(record: Record) -> str:

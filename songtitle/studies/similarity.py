@@ -40,7 +40,7 @@ def apart(record: Record) -> pd.DataFrame:
     columns = {
         "Kind": lambda row: KINDS[row["kind"]],
         "Items": "items",
-        "Mixing": times.replace("N", "mixing"),
+        "Mixing": times.replace("N", "mixing") + ", p = {mixing[p]:p}",
         "Classifier (AUC)": times.replace("N", "auc") + ", p = {auc[p]:p}",
         "MMD²": lambda row: minus(write("{mmd[value]:.3f}, p = {mmd[p]:p}", row)),
         "Inside the pictures": share.replace("N", "inside"),

@@ -15,6 +15,7 @@ from songtitle.experiment.naming import AT_ONCE, BEAM_SIZE
 from songtitle.experiment.switchboard import ASSUMPTIONS, YARDSTICK, Assumption, Settings, taken
 from songtitle.figures import BLEU, COLOURS, GREY, SCORED, amount
 from songtitle.fmt import points, write
+from songtitle.metrics.chance import holm
 from songtitle.tables import Markup, Note, definition_note, origin, short_name
 
 # Pages of the book by the name of their file, as a reader of a table knows them.
@@ -156,9 +157,28 @@ def switch_summary(record: Record) -> str:
             f"{len(clear)} bars move {meaning} further than luck would, "
             f"{(clear['kind'] == 'reading').sum()} of them by reading the same answers otherwise. "
             f"The largest is “{first['name']}” on {first['input']}: "
-            f"{write(MOVED.replace('N', measure), first)}."
+            f"{write(MOVED.replace('N', measure), first)}, picked from all bars, for which the "
+            "correction (Holm) allows."
         )
+    parts.append(moved_little(rows.to_dict("records"), record.settings["smallest_effect"]))
     return " ".join(parts)
+
+
+def moved_little(rows: Sequence[dict[str, Any]], smallest: float) -> str:
+    """Say in how many rows the gain moves by less than `smallest` points, and by how much at most.
+
+    Two one-sided tests at 5 % each: the 90 % interval of the change lies within `smallest` of 0.
+    """
+    little = [row["gain_most"] for row in rows if 100 * row["gain_most"] < smallest]
+    tested = "two one-sided tests, 5 % each"
+    if not little:
+        return (
+            f"In none of {len(rows)} is the gain shown to move less than {smallest:g} ({tested})."
+        )
+    return (
+        f"In {len(little)} of {len(rows)} the gain moves by no more than {points(max(little), 2)} "
+        f"points, less than the {smallest:g} that would matter ({tested})."
+    )
 
 
 def switch_note(record: Record) -> str:
@@ -169,7 +189,7 @@ def switch_note(record: Record) -> str:
     again = rows.loc[rows["kind"] == "spectrogram", "items"]
     heard = f" ({again.min():,} songs where spectrograms change)" if len(again) else ""
     return (
-        "Percent points; in brackets 95 % intervals over items. The first line of a cell is what "
+        "Percent points; in brackets 95 % intervals over series. The first line of a cell is what "
         "stands after the change; the gain is the score less chance, the mean over all wrong "
         f"pairings. Items: {sizes}{heard}. Beam size {BEAM_SIZE}. Stands out: the p value of the "
         f"paired difference holds among all {len(rows)} bars (Holm), and after another training "
@@ -288,21 +308,25 @@ _SIDES = (("before", COLOURS[0], "o", -0.14), ("after", COLOURS[1], "s", 0.14))
 
 
 def lab_frame(records: Sequence[Record]) -> pd.DataFrame:
-    """Give one row a lab and input: `name, lab, input`, both sides and changes, in [0, 1]."""
+    """Give one row a lab and input: `name, lab, input`, both sides and changes, in [0, 1], and
+    `score_clear, gain_clear`: whether a change holds among all of these rows (Holm, 5 %)."""
     frames = [pd.DataFrame()]
     for record in records:
         lab, frame = record.settings["lab"], pd.json_normalize(record.result["rows"], sep="_")
         names = [f"{NAMES[lab]}, {short_name(name)}" for name in frame["input"]]
         frames.append(frame.assign(name=names, lab=lab, seconds=record.timing["seconds"]))
-    return pd.concat(frames, ignore_index=True)
+    found = pd.concat(frames, ignore_index=True)
+    for measure in _MEASURES if records else ():
+        found[f"{measure}_clear"] = holm(found[f"{measure}_p"].tolist())
+    return found
 
 
 def lab_table_note(record: Record) -> str:
     """Say what the numbers of the table mean, to stand below it."""
     return (
-        "BLEU-1 in percent points, in brackets chance, the mean over all wrong pairs; changes with "
-        "their 95 % intervals over items. The gain is the score less chance. Other answers: items "
-        f"whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most "
+        "BLEU-1 in percent points, in brackets chance, the mean over pairs of two series; changes "
+        "with their 95 % intervals over series. The gain is the score less chance. Other answers: "
+        f"items whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most "
         f"{AT_ONCE}. Seconds: the lab's own on this machine, training and features at hand. For "
         f"all but the first lab: {definition_note(record)}"
     )
@@ -311,8 +335,11 @@ def lab_table_note(record: Record) -> str:
 def lab_note(records: Sequence[Record]) -> Note:
     """Count from the records what the labs did to score and gain: does a mistake pay?"""
     rows = lab_frame(records).to_dict("records")
-    ways = ("rises", "falls", "stays within its interval")
-    parts = [f"Mistakes made: {len(records)}, on {len(rows)} inputs in all."]
+    ways = ("rises", "falls", "does not clearly move")
+    parts = [
+        f"Mistakes made: {len(records)}, on {len(rows)} inputs in all; what is said to move does "
+        f"so among all {len(rows)} (Holm, 5 %)."
+    ]
     for measure, meaning in (("score", "The score"), ("gain", "The gain over chance")):
         found = [_way(row, measure) for row in rows]
         parts.append(f"{meaning} {', '.join(f'{way} in {found.count(way)}' for way in ways)}.")
@@ -326,6 +353,8 @@ def lab_note(records: Sequence[Record]) -> Note:
             f"{points(most['after_chance'] - most['before_chance'], sign='+')}. Of {len(risen)} "
             f"rises {free} came without any in the gain: nothing was heard or seen better for them."
         )
+    if rows:
+        parts.append(moved_little(rows, records[0].settings["smallest_effect"]))
     unmoved = sorted({NAMES[row["lab"]] for row in rows} - {NAMES[row["lab"]] for row in risen})
     if unmoved:
         parts.append(
@@ -336,21 +365,21 @@ def lab_note(records: Sequence[Record]) -> Note:
 
 
 def _way(row: dict[str, Any], measure: str) -> str:
-    """Say which way a measure goes, by the interval of its change."""
-    if row[f"{measure}_change_low"] > 0:
-        return "rises"
-    return "falls" if row[f"{measure}_change_high"] < 0 else "stays within its interval"
+    """Say which way a measure clearly goes, among all that are looked at."""
+    if not row[f"{measure}_clear"]:
+        return "does not clearly move"
+    return "rises" if row[f"{measure}_change"] > 0 else "falls"
 
 
-def lab_sentence(record: Record) -> str:
-    """Say in a sentence for each input which way one lab moves its score, chance and gain."""
+def lab_sentence(rows: pd.DataFrame) -> str:
+    """Say in a sentence for each row of `lab_frame` which way score, chance and gain move."""
     text = (
         "{name}: the score {score_way}, from {before_score:points} to {after_score:points}; chance "
         "goes from {before_chance:points} to {after_chance:points}, and the gain over it "
         "{gain_way}."
     )
     said = []
-    for row in lab_frame([record]).to_dict("records"):
+    for row in rows.to_dict("records"):
         ways = {f"{measure}_way": _way(row, measure) for measure in ("score", "gain")}
         name = f"{row['input'][0].upper()}{row['input'][1:]}"
         said.append(write(text, row | ways | {"name": name}))
@@ -369,10 +398,11 @@ def lab_facts(records: Sequence[Record]) -> dict[str, Any]:
 
 def lab_reasons(records: Sequence[Record]) -> str:
     """Say as Markdown what each lab did, in sentences made of its numbers, and why."""
-    parts = []
+    parts, rows = [], lab_frame(records)
     for record in records:
         lab = record.settings["lab"]
-        parts.append(f"**{NAMES[lab].capitalize()}.** {lab_sentence(record)}\n\n*Why:* {WHY[lab]}")
+        said = lab_sentence(rows[rows["lab"] == lab])
+        parts.append(f"**{NAMES[lab].capitalize()}.** {said}\n\n*Why:* {WHY[lab]}")
     return "\n\n".join(parts) or "No switch is thrown."
 
 

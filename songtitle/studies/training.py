@@ -21,7 +21,7 @@ from songtitle.cache import Record, read_json
 from songtitle.config import ExperimentConfig
 from songtitle.experiment.corpora import corpora
 from songtitle.figures import amount
-from songtitle.fmt import ESTIMATE
+from songtitle.fmt import ESTIMATE, NOTHING
 from songtitle.tables import tabulate
 from songtitle.training.checkpoints import MODEL, best_checkpoint
 
@@ -44,6 +44,31 @@ def comparison(record: Record) -> pd.DataFrame:
     }
     rows = zip(record.result["rows"], record.timing["rows"], strict=True)
     return tabulate([row | times for row, times in rows], columns)
+
+
+def near_table(record: Record) -> pd.DataFrame:
+    """Tabulate how many test pictures have a near neighbour in training, by what makes it near."""
+
+    def shown(row: Mapping[str, Any], name: str, digits: int) -> str:
+        return NOTHING if row[name] is None else f"{row[name]:.{digits}f}"
+
+    columns = {
+        "Near by": "by",
+        "Within": lambda row: shown(row, "radius", 2),
+        "Test pictures": "{near} of {test}",
+        "Expected by chance": lambda row: shown(row, "expected", 1),
+        "Training pictures near one of their own series": "{within_series} of {train}",
+    }
+    counts = {side: record.result[side] for side in ("test", "train")}
+    rows = [{"by": name} | counts | row for name, row in record.result["by"].items()]
+    return tabulate(rows, columns)
+
+
+def near_note(record: Record) -> str:
+    """Name the pairs across the split that are near by picture and caption, if any."""
+    pairs = [f"{row['test']} and {row['train']}" for row in record.result["pairs"]]
+    series = f"The test holds pictures of {record.result['series']} series. "
+    return series + (f"Near by both: {'; '.join(pairs)}." if pairs else "None is near by both.")
 
 
 def perplexity_by_epoch(
