@@ -292,7 +292,8 @@ def _attention_adds_little(reading: Reading, n: Numbers) -> Outcome:
     # Of all pairs on the same pictures: the mean interval, too wide rather than too narrow.
     gains = [gap(pair["lstm"], pair["attention"]) for pair in both]
     ends = ([each.value, each.low, each.high] for each in gains)
-    gain = Estimate(*map(statistics.fmean, zip(*ends, strict=True)))
+    value, low, high = map(statistics.fmean, zip(*ends, strict=True))
+    gain = Estimate(value, low, high)
     pairs = "; ".join(
         f"{pair['lstm'].value:.1f} and {pair['attention'].value:.1f}" for pair in both
     )
