@@ -3,8 +3,6 @@
 from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 NEAR = 0.65  # of the three-letter parts of two texts: "captain kelly", "captain kelley"
 
@@ -15,6 +13,9 @@ def joined(names: Sequence[str], *links: Sequence[Hashable]) -> list[str]:
     `links` hold a value for each item; None links with nothing. Gives each item the least name of
     its series, whatever the order of the items.
     """
+    from scipy.sparse import coo_array  # what lists files has no use for it
+    from scipy.sparse.csgraph import connected_components
+
     items = len(names)
     rows, columns, seen = [], [], 0
     for values in (names, *links):

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
-from sklearn.feature_extraction.text import CountVectorizer
 
 from songtitle.cache import Work, pick, read_json, stage
 from songtitle.config import ExperimentConfig
@@ -36,6 +35,8 @@ def near_duplicates(config: ExperimentConfig, *, home: Path) -> Work:
     held_out = tile_features(config, config.crop, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
+        from sklearn.feature_extraction.text import CountVectorizer  # a second to load
+
         rows = read_json(words.file("pictures.json"))
         sides = {side: [row for row in rows if row["split"] == side] for side in ("train", "test")}
         features = {
