@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from myst_nb import glue
 
-from songtitle import cache, figures, fmt, tables
+from songtitle import cache, figures, tables
 from songtitle import config as presets
 from songtitle.experiment import controls, corpora, listening, naming
 from songtitle.metrics import bleu
@@ -265,8 +265,9 @@ study.seeds_note(seeds)
 # means as little.)
 
 # %% tags=["hide-input"]
-lead = {"BLEU of": lambda row: bleu.DEFINITIONS[row["definition"]].name, "k": "{beam_size}"}
-columns = lead | {
+columns = {
+    "BLEU of": lambda row: bleu.DEFINITIONS[row["definition"]].name,
+    "k": "{beam_size}",
     "Timbre less spectrogram": "{mean:signed.2} [{low:points.2}, {high:points.2}]",
     "p": "{p:p}",
     "Spread of songs": "{spread:points}",
@@ -279,22 +280,8 @@ tables.Table(
 )
 
 # %% tags=["hide-input"]
-def needed(songs):
-    """Writes how many titles it takes, and how often as many as here would do."""
-    cell = "{W_needed:,} ({W_power:percent.0})".replace("W", songs)
-    return lambda row: None if row[f"{songs}_needed"] is None else fmt.write(cell, row)
-
-
-claimed = f"for {100 * pairs.result['paired'][0]['paper_difference']:g} points"
-columns = lead | {
-    "Spread of songs": "{spread:points}",
-    "Different titles": lambda row: f"{row['distinct']:,}" + " (collapsed)" * study.collapsed(row),
-    "For the difference here": lambda row: row["needed"] or "no number",
-    f"{claimed}, same songs": needed("paper"),
-    f"{claimed}, different songs": needed("apart"),
-}
 tables.Table(
-    tables.tabulate(pairs.result["paired"], columns),
+    study.titles_needed(pairs),
     name="tab-power",
     caption="Titles needed to tell the two readings apart in four of five trials, at 5 %; in "
     "brackets how often as many as here would do.",

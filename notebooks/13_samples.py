@@ -34,13 +34,11 @@ from songtitle.studies import samples as study
 from songtitle.studies import search as study_search
 
 figures.use_house_style()
-config = presets.preset(preset, settings, seed=seed, device=device)
+quick = scoring.score_table(presets.preset(preset, settings, seed=seed, device=device))
 sampled = presets.preset("samples")
 record = cache.published(samples.samples, sampled, again=again, stays=True)
-heard, others = (
-    cache.published(stage, sampled, again=again)
-    for stage in (listening.listening, baselines.baselines)
-)
+heard = cache.published(listening.listening, sampled, again=again)
+others = cache.published(baselines.baselines, sampled, again=again)
 study.samples_note(record)
 
 # %% tags=["hide-input"]
@@ -59,7 +57,7 @@ in_short.samples(record)
 
 # %% tags=["hide-input"]
 tables.Table(
-    study.samples_table(record, scoring.score_table(config)),
+    study.samples_table(record, quick),
     name="tab-real",
     caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
     note="In brackets behind a name: test items. The quick run names folk tunes and stamps. "
@@ -78,11 +76,9 @@ study.gains_by_seed(study.samples_gains(record));
 # surprised by a caption when it sees the photo that belongs to it.
 
 # %% tags=["hide-input"]
-columns = {"k": "{beam_size}", "Own timbre": "{own:points.2}", "Another's": "{broken:points.2}"}
-columns |= {"Difference": "{mean:signed.2} [{low:points.2}, {high:points.2}]", "p": "{p:p}"}
 display(
     tables.Table(
-        tables.tabulate(record.result["join"], columns),
+        study.samples_join(record),
         name="tab-samples-join",
         caption="The same titles with their own timbre and with another track's (percent points).",
         note=f"p: random signs of the titles' differences. {tables.definition_note(record, 'bleu1')}",

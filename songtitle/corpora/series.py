@@ -39,6 +39,8 @@ def near_same(texts: Iterable[str]) -> list[int]:
 
     Nearly alike are texts that share NEAR of the parts of three letters that either has (Jaccard).
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
     from sklearn.feature_extraction.text import CountVectorizer  # a second to load
 
     parts = CountVectorizer(analyzer="char_wb", ngram_range=(3, 3), binary=True, dtype=np.int32)

@@ -1,5 +1,6 @@
 """Page 9, controls: what scores without the input, and how surely it can be told."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from songtitle import figures
 from songtitle.cache import Record
 from songtitle.figures import BLEU, ENDS, amount
 from songtitle.fmt import ESTIMATE, percent, points, write
+from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.metrics.chance import holm
 from songtitle.tables import LEVEL, Note, by_beam, tabulate
 
@@ -124,6 +126,27 @@ def seeds_note(record: Record) -> Note:
 
 def _by_trainings(row: dict[str, Any]) -> bool:
     return row["score_parts"]["seeds"] > row["score_parts"]["series"]
+
+
+def titles_needed(record: Record) -> pd.DataFrame:
+    """Tabulate how many titles it takes to tell the two readings apart, and how often as many as
+    here would do: for the difference found, and for the paper's."""
+
+    def needed(songs: str) -> Callable[[dict[str, Any]], str | None]:
+        cell = "{W_needed:,} ({W_power:percent.0})".replace("W", songs)
+        return lambda row: None if row[f"{songs}_needed"] is None else write(cell, row)
+
+    claimed = f"for {100 * record.result['paired'][0]['paper_difference']:g} points"
+    columns = {
+        "BLEU of": lambda row: DEFINITIONS[row["definition"]].name,
+        "k": "{beam_size}",
+        "Spread of songs": "{spread:points}",
+        "Different titles": lambda row: f"{row['distinct']:,}" + " (collapsed)" * collapsed(row),
+        "For the difference here": lambda row: row["needed"] or "no number",
+        f"{claimed}, same songs": needed("paper"),
+        f"{claimed}, different songs": needed("apart"),
+    }
+    return tabulate(record.result["paired"], columns)
 
 
 def control_forest(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:

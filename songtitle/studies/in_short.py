@@ -21,7 +21,7 @@ from songtitle.studies.search import steps_explained
 from songtitle.studies.switchboard import lab_way
 from songtitle.tables import Note
 
-MATTERS = 0.01  # of BLEU-1 in [0, 1]: a gain that is surely below it makes no title better
+MATTERS = ExperimentConfig.smallest_effect / 100  # of BLEU-1 in [0, 1]
 BEST = 5  # hypotheses kept where the paper's scores peak
 MORE, NO_MORE, UNSURE = "more than chance", "no more than chance", "cannot tell"
 LITTLE, MUCH = 0.1, 0.5  # of the songs: different titles, for "hardly any" and "most"

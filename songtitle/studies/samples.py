@@ -23,7 +23,7 @@ from songtitle.fmt import ESTIMATE, estimate, p_value, points, span, write
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.paper.printed import paper_table
 from songtitle.studies.controls import gain_verdict
-from songtitle.tables import LEVEL, Note, by_beam, origin, rests_on
+from songtitle.tables import LEVEL, Note, by_beam, origin, rests_on, tabulate
 
 BOOK_CROP = 256  # pixels a side, in the paper and in the book's own run
 # What the book's own run calls the same, and the row of Table 4.
@@ -142,6 +142,14 @@ def samples_retrieval(record: Record) -> pd.DataFrame:
             ranks.append(f"{cell.replace(' 0.0000,', ' 0,')}p {luck})")
         rows.append([name, ranking, *ranks])
     return pd.DataFrame(rows, columns=["Input", "Ranked by", "MRR", "R@10"])
+
+
+def samples_join(record: Record) -> pd.DataFrame:
+    """Tabulate what titles score with their own timbre and with another track's."""
+    columns = {"k": "{beam_size}", "Own timbre": "{own:points.2}"}
+    columns |= {"Another's": "{broken:points.2}"}
+    columns |= {"Difference": "{mean:signed.2} [{low:points.2}, {high:points.2}]", "p": "{p:p}"}
+    return tabulate(record.result["join"], columns)
 
 
 def samples_learnt(record: Record) -> pd.DataFrame:
