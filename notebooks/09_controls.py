@@ -111,7 +111,7 @@ for name, kind in kinds.items():  # the three inputs of the figure
 
 # %% [markdown]
 # {term}`Chance <chance>` needs no dice: it is the mean over all pairs of two *series* (of a folder of
-# pictures, of a family of tunes). The {term}`permutation test` does need them: deal the titles of
+# pictures, of a family of tunes), where own pairs weigh as they do among these. The {term}`permutation test` does need them: deal the titles of
 # each series to another, score again, and count how often luck does at least as well as the truth.
 # Where a large series gets the titles of a small one, some come twice; so a title counts by what it
 # has over its mean, or one that fits everything would count as luck. The truth is one of the deals
@@ -136,7 +136,9 @@ def by_hand(matrix, its):
     """Score, exact chance, p, and the scores of `rounds` deals: all in [0, 1]."""
     n, names = len(matrix), np.array(its)
     score = matrix.diagonal().mean()
-    chance = matrix[names[:, None] != names].mean()
+    apart = names[:, None] != names  # pairs of two series; in these an own pair weighs so much:
+    weight = apart.sum(axis=1) / apart.sum()
+    chance = matrix[apart].mean() + score - weight @ matrix.diagonal()
     over = matrix - matrix.mean(axis=0)  # over the mean of each title
     dealt = np.array([over[np.arange(n), deal(its)].mean() for _ in range(rounds)]) + matrix.mean()
     as_good = np.sum(dealt >= score - 1e-12)  # equal but for rounding is equal

@@ -443,13 +443,24 @@ def test_series_of_one_item_each_are_items():
     assert found.p == permutation_p(found.score, np.array(shuffled))
 
 
-def test_chance_is_of_pairs_of_two_series_and_the_parts_of_a_gain_have_it_as_their_mean():
+def test_the_gain_is_over_pairs_of_two_series_and_its_parts_have_it_as_their_mean():
     pairs, series = rng(5).random((31, 31)), [f"s{place % 7}" for place in range(31)]
     found = against_chance(pairs, series=series, rounds=1, generator=rng(0))
-    apart = np.array([[one != other for other in series] for one in series])
-    assert found.chance == pytest.approx(pairs[apart].mean())
+    over = [
+        (pairs[i, i] + pairs[j, j] - pairs[i, j] - pairs[j, i]) / 2
+        for i, j in combinations(range(31), 2)
+        if series[i] != series[j]
+    ]
+    assert found.gain == pytest.approx(np.mean(over))
     assert gain_parts(pairs, series).mean() == pytest.approx(found.gain)
     assert found.gain == pytest.approx(found.score - found.chance)
+
+
+def test_outputs_that_are_all_alike_gain_nothing_whatever_their_series_and_titles():
+    pairs = np.tile(rng(9).random(len(SERIES)), (len(SERIES), 1))
+    found = against_chance(pairs, series=SERIES, generator=rng(0))
+    assert (found.gain, found.gain_low, found.gain_high) == pytest.approx((0, 0, 0))
+    assert found.p == 1.0
 
 
 def test_a_deal_gives_a_whole_series_the_titles_of_one_other_each_as_often_as_can_be():
@@ -471,6 +482,15 @@ def test_everyone_gets_another_of_another_series_each_once():
         alone = of_other_series(None, 7, generator=rng(seed))
         assert sorted(alone) == list(range(7))
         assert (alone != np.arange(7)).all()
+
+
+def test_one_odd_output_among_equal_ones_is_no_finding():
+    # It scores nothing on its own title, as nearly everything does: luck does as well.
+    titles = [["a", "b"] if place % 9 == 0 else [f"w{place}"] for place in range(95)]
+    said = [["a", "c"]] * 94 + [["x", "y"]]
+    found = against_chance(unigram_pair_scores(said, titles), series=SERIES, generator=rng(8))
+    assert abs(found.gain) < 0.01
+    assert found.p > 0.8
 
 
 def test_titles_all_alike_have_no_gain_a_p_of_one_and_an_interval_of_nothing():

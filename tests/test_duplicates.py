@@ -10,6 +10,7 @@ from songtitle.experiment import corpora, duplicates, scoring
 from songtitle.experiment.corpora import true_series, true_words
 from songtitle.experiment.duplicates import near
 from songtitle.metrics.chance import against_chance
+from songtitle.studies.search import by_items
 from songtitle.studies.training import near_note, near_table
 
 
@@ -32,9 +33,15 @@ def test_as_many_strangers_are_near_by_chance_as_said_and_planted_copies_all_are
 def test_a_near_neighbour_in_its_own_series_is_no_stranger_and_is_counted_within():
     train = np.array([[0.0], [0.1], [5.0], [5.1], [20.0], [21.0]])
     found = near(apart(train, train), apart(train[:1] - 0.2, train), list("aabbcd"))
-    assert found["radius"] == 1.0  # c to d; the copies in a and in b are no strangers
-    assert found["within"].any(axis=1).tolist() == [True] * 4 + [False] * 2
-    assert found["across"].tolist() == [[True, True, False, False, False, False]]
+    # The nearest strangers, c and d, are a third of all and so too many: copies alone are near.
+    assert (found["radius"], found["share"]) == (0.0, 0.0)
+    train = np.concatenate([train, 100.0 * np.arange(1, 35)[:, None]])
+    found = near(
+        apart(train, train), apart(train[:1] - 0.2, train), [*"aabbcd", *map(str, range(34))]
+    )
+    assert (found["radius"], found["share"]) == (1.0, 0.05)  # kin are no strangers
+    assert found["within"].any(axis=1).tolist() == [True] * 4 + [False] * 36
+    assert found["across"].any(axis=0).tolist() == [True] * 2 + [False] * 38
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +80,9 @@ def test_table_4_has_every_row_by_series_and_by_items(tiny_home):
         assert row["series"] <= row["items"]
         same = {"score", "chance", "gain"} if row["series"] == row["items"] else {"score"}
         assert all(row[name] == pytest.approx(row["by_items"][name]) for name in same)
+    frame = scoring.score_table(preset("tiny"), tiny_home)
+    pictures = [row for row in rows if row["input"].startswith("pictures")]
+    assert by_items(frame)["k"].astype(int).tolist() == [row["beam_size"] for row in pictures]
 
 
 def test_one_series_that_agrees_with_itself_is_no_finding_of_a_table_of_twenty_cells():

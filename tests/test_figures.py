@@ -712,6 +712,7 @@ def test_times_are_drawn_in_the_unit_they_state(factor, unit, first, ax):
     assert rate.get_yscale() == "log"
     drawn = line(rate, INPUTS[0]).get_ydata()
     np.testing.assert_allclose(drawn, [20 / 0.003, 30 / 0.015, 25 / 0.06])
+    plots.bleu_per_second(sweep().assign(score=0.0), plt.figure().subplots()).figure.canvas.draw()
 
 
 def test_a_spectrogram_stands_on_seconds_and_kilohertz(ax):

@@ -74,7 +74,7 @@ def test_table_and_figure_have_every_kind_and_every_number_in_its_place():
     assert table.loc["noise of unit scale", "MMD²"].startswith("−0.002")  # a sign of its own
     assert list(table.loc["spectrogram"]) == [
         14,
-        "0.22 [0.21, 0.23]",
+        "0.22 [0.21, 0.23], p = 0.004",
         "0.23 [0.22, 0.24], p = 0.004",
         "0.240, p = 0.004",
         "25.0 [24.0, 26.0] %",

@@ -257,6 +257,24 @@ def test_wrong_titles_are_others_or_others_as_long_and_of_the_nearest_length_whe
     assert matched.tolist() == [1.0, 4.0, (8 + 9 + 11) / 3, 14.0]
 
 
+def test_the_lead_over_other_titles_is_the_gain_over_chance_with_its_interval_and_p():
+    said, references = titles(31, seed=4), titles(31, seed=5)
+    planted = case(said, references)
+    vars(planted).update(pairs=scoring.all_scores(said, references))
+    planted.series[:] = [f"s{place // 3}" for place in range(31)]
+    row = next(row for row in controls.beside(planted) if row["control"] == names("title")[0])
+    found = scoring.beside_chance([said], references, planted.series, seed=planted.config.seed)
+    assert (row["score"], row["difference"], row["p"]) == (
+        found["chance"],
+        found["gain"],
+        found["p"],
+    )
+    assert (row["difference_low"], row["difference_high"]) == (
+        found["gain_low"],
+        found["gain_high"],
+    )
+
+
 def test_random_orders_by_length_pair_only_titles_of_one_length():
     references = titles(31, seed=2)
     lengths = np.array([len(words) for words in references])

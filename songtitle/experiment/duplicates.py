@@ -61,7 +61,7 @@ def near_duplicates(config: ExperimentConfig, *, home: Path) -> Work:
             name: {
                 "radius": each["radius"],
                 "near": int(each["across"].any(axis=1).sum()),
-                "expected": STRANGERS * len(sides["test"]),
+                "expected": each["share"] * len(sides["test"]),
                 "within_series": int(each["within"].any(axis=1).sum()),
             }
             for name, each in measured.items()
@@ -92,14 +92,16 @@ def _distances(vectors: dict[str, np.ndarray], metric: Any) -> tuple[Among, Acro
 def near(among: Among, across: Across, series: list[str]) -> dict[str, Any]:
     """Mark who is near whom, given distances among training items and from test items to them.
 
-    `radius`: what STRANGERS of the training items have to their nearest of another series, at most;
-    `within` and `across`: which pairs are no farther apart, of one series in training, and of test
-    and training; `distances`, across as given.
+    `radius`: what STRANGERS of the training items at most, a `share`, have to their nearest of
+    another series; `within` and `across`: which pairs are no farther apart, of one series in
+    training, and of test and training; `distances`, across as given.
     """
     numbers = numbered_series(series, len(series))
     strangers = numbers[:, None] != numbers
     nearest = np.where(strangers, among, np.inf).min(axis=1)
-    radius = float(np.quantile(nearest, STRANGERS, method="lower"))
+    # The largest within which no more are: distances of captions tie.
+    shares = {float(each): float(np.mean(nearest <= each)) for each in (0.0, *nearest)}
+    radius = max((each for each, share in shares.items() if share <= STRANGERS), default=0.0)
     kin = ~strangers & ~np.eye(len(series), dtype=bool)
     marked = {"within": kin & (among <= radius), "across": across <= radius}
-    return {"radius": radius, "distances": across} | marked
+    return {"radius": radius, "share": shares[radius], "distances": across} | marked

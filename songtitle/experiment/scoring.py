@@ -100,9 +100,10 @@ def beside_chance(
 
 
 def score_table(config: ExperimentConfig, home: Path | None = None) -> pd.DataFrame:
-    """Tabulate `scores`, with `seconds` of search per example and `bleu_per_second`."""
+    """Tabulate `scores` (`by_items_gain` and so on), with `seconds` of search per example and
+    `bleu_per_second`."""
     home = home or data_home()
-    frame = pd.DataFrame(scores(config, home=home).result["rows"])
+    frame = pd.json_normalize(scores(config, home=home).result["rows"], sep="_")
     frame["seconds"] = [
         hypotheses(config, *cell, home=home).timing["per_example"]
         for cell in zip(frame["input"], frame["beam_size"], strict=True)

@@ -33,7 +33,7 @@ class Chance:
     score: float  # mean of the own pairs
     low: float  # its 95 % bootstrap interval
     high: float
-    chance: float  # mean of all pairs of two series: the exact expectation of a random mismatch
+    chance: float  # mean of all pairs of two series, in which own pairs weigh as in the gain
     gain: float  # score - chance
     p: float  # (0, 1], of pairing at random
     gain_low: float  # 95 % interval of the gain, the spread of chance itself included
@@ -66,7 +66,12 @@ def against_chance(
     items = np.arange(len(own))
     deals = dealt(series, len(own), rounds=rounds, generator=generator)
     drawn = np.array([(pair_scores[items, o] - common[o]).mean(dtype=float) for o in deals])
-    p = permutation_p(score - float(common.mean()), drawn)
+    # Titles dealt more than once leave crumbs of their means: less than a tenth of what the least
+    # score of one item is worth is no difference, or they would part outputs that are all alike.
+    some = pair_scores[pair_scores > 0]
+    twice = numbered_series(series, len(own)).max() + 1 < len(own) and len(some)
+    crumb = float(some.min()) / (10 * len(own)) if twice else 1e-12
+    p = permutation_p(score - float(common.mean()), drawn, rounding=crumb)
     parts = gain_parts(pair_scores, series)
     gain = float(parts.mean())
     gain_low, gain_high = bootstrap_interval(parts, series=series, generator=generator)
@@ -76,15 +81,16 @@ def against_chance(
 def gain_parts(pair_scores: PairScores, series: Series = None) -> Scores:
     """Split the gain over chance into what each item adds to it: their mean is the gain.
 
-    An item adds what it has over others: twice the mean, over items `j` of other series, of
-    `(s_ii + s_jj - s_ij - s_ji) / 2`, the first-order projection (Hoeffding 1948), less a constant.
-    Intervals and differences of gains resample these. Raises as `against_chance`.
+    The gain is the mean of `(s_ii + s_jj - s_ij - s_ji) / 2` over items of two series: what an
+    output, or a title, scores with everybody cancels. The parts are its first-order projection
+    (Hoeffding 1948), which intervals and differences of gains resample. Raises as `against_chance`.
     """
     own, other = _mismatched(pair_scores, series)
+    others = other.sum(axis=1)
     mixed = ((pair_scores + pair_scores.T) * other).sum(axis=1, dtype=float)
-    parts = own + (other @ own - mixed) / other.sum(axis=1)
-    gain = own.mean() - mixed.sum() / (2 * other.sum())
-    return parts - parts.mean() + gain
+    over = (others * own + other @ own - mixed) / 2  # of each item, summed over its pairs
+    gain = over.sum() / others.sum()
+    return gain + 2 * len(own) / others.sum() * (over - gain * others)
 
 
 def _mismatched(

@@ -86,7 +86,7 @@ def by_items(scores: pd.DataFrame) -> pd.DataFrame:
         "k": "{beam_size}",
         "Pictures, series": "{items}, {series}",
         "By series": gain,
-        "By items": lambda row: write(gain, row["by_items"]),
+        "By items": gain.replace("{", "{by_items_"),
     }
     pictures = scores[~scores["input"].map(lambda name: Input.of(name).is_song)]
     return tabulate(pictures.to_dict("records"), columns)
@@ -154,6 +154,8 @@ def bleu_per_second(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     figures.require(frame, ["input", "beam_size", "score", "seconds"], "scores and timings")
     rate = 100 * frame["score"] / frame["seconds"]
     ax = _by_input(frame, "BLEU-1 rate (percent points / s)", rate.where(rate > 0), ax)
+    if not (rate > 0).any():  # nothing to scale
+        return ax
     ax.set_yscale("log")
     ax.autoscale(axis="y")
     ax.yaxis.set_major_formatter("{x:g}")
