@@ -60,8 +60,7 @@ tables.Table(
     study.samples_table(record, quick),
     name="tab-real",
     caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
-    note="In brackets behind a name: test items. The quick run names folk tunes and stamps. "
-    f'{tables.definition_note(record, "bleu1")}',
+    note=f'In brackets behind a name: test items. {tables.definition_note(record, "bleu1")}',
 )
 
 # %% mystnb={"figure": {"caption": "BLEU-1 above chance on real data, one mark a seed with its 95 % bootstrap interval.", "name": "fig-samples"}, "image": {"alt": "Gain over chance in percent points, one row for each input: photos whole and in tiles, Million Song tracks with their own timbre, with another track's, and with all ninety numbers, and recordings read as spectrograms and as timbre; a dashed line marks chance."}} tags=["hide-input"]

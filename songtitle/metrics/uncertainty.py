@@ -63,8 +63,9 @@ def two_way(values: Float[np.ndarray, "seeds items"], series: Series = None) -> 
     trainings, plus that between series, less what both hold (Cameron, Gelbach and Miller 2011):
     each is the jackknife's, so that a large series counts as one. Degrees of freedom are
     Satterthwaite's (1946); of series, those that their sizes leave (Bell and McCaffrey 2002). A
-    percentile bootstrap of both ways (Owen 2007) is too narrow with five trainings; where neither
-    trainings nor series differ, this interval is too wide.
+    percentile bootstrap of both ways (Owen 2007) would take the variance between n trainings for
+    (n - 1) / n of what it is, and know nothing of Student's t; where neither trainings nor series
+    differ, this interval is too wide.
 
     Raises InputError for values that are not finite, series that do not fit, and where there is
     neither a second training nor a second series.
