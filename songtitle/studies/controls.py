@@ -112,8 +112,8 @@ def seeds_note(record: Record) -> Note:
     text = (
         "In {wider} of {rows} rows the trainings make more of the variance than the items do. They "
         "make most of it for {input}, k = {beam_size}: {part:percent.0}, with scores from "
-        "{lowest:points} to {highest:points} points. A gain below {smallest:g} (points), either way, "
-        "would not matter: two one-sided tests at 5 % find that in {none} of {rows} rows"
+        "{lowest:points} to {highest:points} points. A gain below {smallest:g} (points), either "
+        "way, would not matter: two one-sided tests at 5 % find that in {none} of {rows} rows"
     )
     counts = {"wider": sum(_by_trainings(row) for row in rows), "rows": len(rows)}
     counts |= {"none": len(none), "smallest": smallest, "part": most["score_parts"]["seeds"]}
