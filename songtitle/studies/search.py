@@ -118,14 +118,18 @@ def baselines(record: Record) -> pd.DataFrame:
 
 def without_captioner(scores: pd.DataFrame, record: Record, name: str = "") -> list[Table]:
     """Give the tables of ceilings, of rows of scores, and of a record of baselines, anchored as
-    `tab-ceilings` and `tab-baselines`, or as `tab-name-ceilings` and so on."""
+    `tab-ceilings` and `tab-baselines`, or as `tab-name-ceilings` and so on. Rows that were
+    published before ceilings were measured have none."""
     lead = f"tab-{name}-" if name else "tab-"
-    ceiling = Table(
-        ceilings(scores),
-        name=f"{lead}ceilings",
-        caption="The best dealing of the same outputs: BLEU-1 in percent points, in brackets what "
-        "it gains over a random one, and the number of different texts.",
-    )
+    found = []
+    if "ceiling" in scores:
+        ceiling = Table(
+            ceilings(scores),
+            name=f"{lead}ceilings",
+            caption="The best dealing of the same outputs: BLEU-1 in percent points, in brackets "
+            "what it gains over a random one, and the number of different texts.",
+        )
+        found.append(ceiling)
     others = Table(
         baselines(record),
         name=f"{lead}baselines",
@@ -133,7 +137,7 @@ def without_captioner(scores: pd.DataFrame, record: Record, name: str = "") -> l
         note="In brackets behind an input: test items. One text for all cannot gain over chance. "
         f"{definition_note(record, 'bleu1')}",
     )
-    return [ceiling, others]
+    return [*found, others]
 
 
 def signature(record: Record) -> str:
