@@ -241,9 +241,10 @@ def held_out_loss(views):
     return loss_of(trained(views[owner], tokens[:, :-1]), tokens[:, 1:]).item()
 
 generator = generator_for(config.seed, "wrong pictures")
-orders = [torch.randperm(len(views), generator=generator) for _ in range(10)]
+draws = record.result["permuted_pictures"]["draws"]  # as many as make their mean sure
+orders = [torch.randperm(len(views), generator=generator) for _ in range(draws)]
 right = held_out_loss(views)
-wrong = sum(held_out_loss(views[order]) for order in orders) / 10
+wrong = sum(held_out_loss(views[order]) for order in orders) / draws
 
 # %% [markdown]
 # The unigram model is a count: how often each word stands in the training captions, one added so

@@ -549,7 +549,7 @@ def test_the_note_on_seeds_says_where_they_matter_most_and_what_is_too_small_to_
     text = studies_controls.seeds_note(replicated(tmp_path)).text
     assert "In 1 of 2 rows the trainings make more" in text
     assert "x, k = 5: 90 %, with scores from 10.0 to 30.0 points" in text
-    assert "A gain below 1 points" in text
+    assert "A gain below 1 (points)" in text
     assert "in 1 of 2 rows, where the gain is no more than 0.34 points." in text
     table = studies_controls.seeds_table(replicated(tmp_path))
     verdicts = ["no more than 0.34 points", "not told from 1 points, nor from more or less"]
