@@ -4,9 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from songtitle.corpora import manifest, stamps
+
+# A law holds however busy the machine is.
+hypothesis.settings.register_profile("laws", deadline=None)
+hypothesis.settings.load_profile("laws")
 
 
 @pytest.fixture(scope="session")

@@ -260,7 +260,7 @@ def mean_scores(answers, references, brevity=True):
 
 
 @given(TITLES.filter(any), st.integers(1, 4), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_best_constant_is_the_best_of_all_answers(references, longest, brevity):
     found = best_constant(references, words_at_most=longest, brevity=brevity)
     answers = [

@@ -54,7 +54,7 @@ def made_up(count, seed, words=11):
 # -- pairs ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(hypotheses=TEXTS, references=TEXTS, words=st.sampled_from([None, 1, 2, 3, 5]))
 def test_pairs_score_what_the_metrics_score_whole_and_cut(hypotheses, references, words):
     cut = [text[:words] for text in hypotheses]

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from songtitle.corpora import link_rot
@@ -12,7 +12,6 @@ SHORT = ["a dog runs", "a cat sits", "a bird flies", "a fish swims"] * 50
 LONG = ["the old man and the sea of many words"] * 100
 
 
-@settings(deadline=None)  # the first call imports scipy
 @given(st.integers(0, 50), st.integers(1, 50))
 def test_a_share_lies_in_its_interval_and_the_interval_in_0_to_1(count, more):
     share = link_rot.share(count, count + more)

@@ -104,7 +104,7 @@ def equal(first, second):
 # ------------------------------------------------------------------------------ shares of an epoch
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(1, 90), st.integers(1, 7), st.integers(1, 5))
 def test_shares_hold_every_place_once_and_leave_nobody_with_a_single_example(items, size, world):
     if items < 2 * world:
@@ -122,7 +122,7 @@ def test_shares_hold_every_place_once_and_leave_nobody_with_a_single_example(ite
         assert min(min(row) for row in lengths) >= 2
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(1, 200), st.integers(2, 7), st.integers(2, 5))
 def test_shares_of_several_are_joined_the_batches_of_one(items, size, world):
     left = items % (size * world)
@@ -197,7 +197,7 @@ def test_captions_that_are_not_those_of_the_items_are_refused(views):
 # -------------------------------------------------------------------------------- order of a stream
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(0, 6), min_size=1, max_size=9), st.integers(1, 11), st.integers(0, 2**40)
 )

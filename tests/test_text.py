@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import nltk
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from songtitle import text as module
@@ -347,7 +347,6 @@ def few_words():
 
 
 @given(lists, rules)
-@settings(deadline=None)
 def test_a_funnel_of_its_own_output_loses_and_changes_nothing(titles, rules):
     with few_words():
         once = funnel(titles, rules)
@@ -357,7 +356,6 @@ def test_a_funnel_of_its_own_output_loses_and_changes_nothing(titles, rules):
 
 
 @given(lists, rules, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_counts_do_not_depend_on_the_order_of_the_titles(titles, rules, random):
     shuffled = random.sample(titles, len(titles))
     with few_words():
@@ -367,7 +365,6 @@ def test_counts_do_not_depend_on_the_order_of_the_titles(titles, rules, random):
 
 
 @given(lists, rules)
-@settings(deadline=None)
 def test_what_one_step_lets_through_comes_into_the_next(titles, rules):
     with few_words():
         found = funnel(titles, rules)
