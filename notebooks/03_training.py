@@ -243,7 +243,6 @@ def held_out_loss(views):
 generator = generator_for(config.seed, "wrong pictures")
 draws = record.result["permuted_pictures"]["draws"]  # as many as make their mean sure
 orders = [torch.randperm(len(views), generator=generator) for _ in range(draws)]
-right = held_out_loss(views)
 wrong = sum(held_out_loss(views[order]) for order in orders) / draws
 
 # %% [markdown]
@@ -256,7 +255,7 @@ said = [i for mine in learnt for caption in mine for i in vocabulary.encode(capt
 counts = torch.bincount(torch.tensor(said), minlength=len(vocabulary)) + 1.0  # (vocab,)
 asked = torch.tensor([i for row in ids for i in row[1:]])
 unigram = -(counts / counts.sum()).log()[asked].mean().item()
-perplexities = {"valid": right, "permuted_pictures": wrong, "unigram": unigram}
+perplexities = {"valid": held_out_loss(views), "permuted_pictures": wrong, "unigram": unigram}
 for name, nats in perplexities.items():
     # Those of the figure and the table; the library's sums go batch by batch, so digits may differ.
     assert abs(math.exp(nats) / record.result[f"{name}_perplexity"] - 1) < 1e-3

@@ -27,7 +27,7 @@ from myst_nb import glue
 
 from songtitle import cache, figures, tables
 from songtitle import config as presets
-from songtitle.experiment import baselines, listening, samples, scoring
+from songtitle.experiment import baselines, listening, scoring
 from songtitle.studies import in_short
 from songtitle.studies import listening as study_listening
 from songtitle.studies import samples as study
@@ -36,7 +36,7 @@ from songtitle.studies import search as study_search
 figures.use_house_style()
 quick = scoring.score_table(presets.preset(preset, settings, seed=seed, device=device))
 sampled = presets.preset("samples")
-record = cache.published(samples.samples, sampled, again=again, stays=True)
+record = study.samples(again=again)
 heard = cache.published(listening.listening, sampled, again=again)
 others = cache.published(baselines.baselines, sampled, again=again)
 study.samples_note(record)

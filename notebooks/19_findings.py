@@ -24,15 +24,15 @@ from myst_nb import glue
 
 from songtitle import cache, figures, tables
 from songtitle import config as presets
-from songtitle.experiment import controls, corpora, learning, samples, scoring, similarity
+from songtitle.experiment import controls, corpora, learning, scoring, similarity
 from songtitle.studies import findings as study
-from songtitle.studies import in_short, training
+from songtitle.studies import in_short, samples, training
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
 record, trained = scoring.scores(config), learning.training(config)
 seeds = cache.published(controls.replicates, config)
-real = cache.published(samples.samples, presets.preset("samples"))
+real = samples.samples()
 summaries = (each.result["summary"] for each in (seeds, real))  # over several trainings
 rows = study.answer_rows(*summaries, study.baselines(config))
 tables.made_by([record, trained, seeds, real], config)

@@ -178,6 +178,12 @@ def test_other_pages_and_all_exercises_stay_short(source):
 
 
 @pytest.mark.parametrize("source", PAIRS, ids=lambda path: path.stem)
+def test_no_page_begins_what_takes_an_hour_unless_it_is_asked_to(source):
+    code = source.read_text()
+    assert "samples.samples," not in code  # the stage; `studies.samples.samples` reads its record
+
+
+@pytest.mark.parametrize("source", PAIRS, ids=lambda path: path.stem)
 def test_every_figure_has_a_caption_a_name_and_alt_text(source):
     for cell in jupytext.read(source).cells:
         assert "incorrectly_encoded_metadata" not in cell.metadata

@@ -6,8 +6,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from songtitle import figures
+from songtitle import cache, figures
 from songtitle.cache import Record
+from songtitle.config import preset
+from songtitle.experiment import samples as experiment
 from songtitle.experiment.samples import (
     BROKEN,
     CLIPS_FELT,
@@ -28,6 +30,12 @@ from songtitle.tables import LEVEL, Note, by_beam, origin, rests_on, tabulate
 BOOK_CROP = 256  # pixels a side, in the paper and in the book's own run
 # What the book's own run calls the same, and the row of Table 4.
 _BESIDE = {OWN: ("songs: timbre", "msd"), HEARD: ("songs: spectrogram", "fma")}
+
+
+def samples(*, again: bool = False) -> Record:
+    """Read the published record, whatever code and settings made it: another takes an hour, so that
+    none is made unless `again` asks for it, or there is none."""
+    return cache.published(experiment.samples, preset("samples"), again=again, stays=True)
 
 
 def samples_note(record: Record) -> Note:
