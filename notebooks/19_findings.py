@@ -24,9 +24,11 @@ from myst_nb import glue
 
 from songtitle import cache, figures, tables
 from songtitle import config as presets
-from songtitle.experiment import controls, corpora, learning, scoring, similarity
+from songtitle.experiment import baselines, controls, corpora, learning, listening
+from songtitle.experiment import scoring, similarity
 from songtitle.studies import findings as study
 from songtitle.studies import in_short, samples, training
+from songtitle.studies import listening as study_listening
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
@@ -34,11 +36,15 @@ record, trained = scoring.scores(config), learning.training(config)
 seeds = cache.published(controls.replicates, config)
 real = samples.samples()
 summaries = (each.result["summary"] for each in (seeds, real))  # over several trainings
-rows = study.answer_rows(*summaries, study.baselines(config))
-tables.made_by([record, trained, seeds, real], config)
+sampled = presets.preset("samples")
+others = [baselines.baselines(config), cache.published(baselines.baselines, sampled)]
+heard = [listening.listening(config), cache.published(listening.listening, sampled)]
+rows = study.answer_rows(*summaries, [row for each in others for row in each.result["rows"]])
+answer = study.plain_answer(rows, [row for each in heard for row in study_listening.hearing(each)])
+tables.made_by([record, trained, seeds, real, *others, *heard], config)
 
 # %% tags=["hide-input"]
-in_short.in_short(study.plain_answer(rows))
+in_short.in_short(answer)
 
 # %% [markdown]
 # ## The answer in one picture
@@ -152,5 +158,5 @@ tables.Table(
 # ```
 
 # %% tags=["remove-cell"]
-glue("answer", study.plain_answer(rows), display=False)
+glue("answer", answer, display=False)
 glue("answer.left_out", study.left_out(rows), display=False)

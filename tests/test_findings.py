@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from sphinx.errors import ExtensionError
 
-from songtitle import cache
 from songtitle.book import extension, figures
 from songtitle.cache import write_json
-from songtitle.config import preset
 from songtitle.experiment.samples import OWN
 from songtitle.figures import alt_of, csv_of
 from songtitle.studies import findings
@@ -117,15 +115,20 @@ def test_the_answer_says_whether_no_model_does_as_well(kind, score, said):
     assert kind not in findings.plain_answer(answered())
 
 
-def test_baselines_are_those_of_the_preset_and_of_real_data_or_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "OWN", tmp_path)
-    monkeypatch.setattr(cache, "PUBLISHED", tmp_path)
-    assert findings.baselines(preset("tiny")) == []
-    rows = [baseline("songs: timbre", SONG, 0.1), baseline("pictures 224×224", PICTURE, 0.2)]
-    for name, row_ in zip(("tiny", "samples"), rows, strict=True):
-        (tmp_path / name).mkdir()
-        write_json(tmp_path / name / "baselines.json", {"result": {"rows": [row_]}})
-    assert findings.baselines(preset("tiny")) == rows
+@pytest.mark.parametrize(
+    ("judged", "said"),
+    [
+        (
+            [{"input": "x", "z": 30.04, "listens": True, "captioner_z": 1.2}],
+            "x (z = 30.0; the",
+        ),
+        ([{"input": "x", "z": 4.4, "listens": True}], "finds it in x (z = 4.4)."),
+        ([{"input": "x", "z": 0.4, "listens": False}], "finds nothing in these songs, either."),
+    ],
+)
+def test_the_answer_says_whether_there_was_anything_to_hear(judged, said):
+    assert said in findings.plain_answer(answered(), judged)
+    assert "listener" not in findings.plain_answer(answered())
 
 
 # -- another page shows the figure ---------------------------------------------------------------

@@ -131,6 +131,7 @@ OUTCOMES = {
     },
     in_short.training: {
         "so it looks at them": perplexities(8, 12, 24),
+        "but little hangs on it": perplexities(8, 8.5, 24),
         "it does not look at them": perplexities(8, 8, 24),
         "no better than word frequencies": perplexities(30, 40, 24),
     },
@@ -194,7 +195,7 @@ OUTCOMES = {
     in_short.scoreboard: {
         "More hold than fail.": (["holds", "holds", "fails"],),
         "No more hold than fail.": (["holds", "fails", "fails"],),
-        "most could not be decided": (["holds", "odd", "odd"],),
+        "most could not be decided": (["holds", *["cannot be tested here"] * 2],),
     },
     in_short.gallery: {
         "more often than a blind guess": (quizzed(0.26, 0.4),),

@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle import figures
-from songtitle.cache import read_json, results
-from songtitle.config import ExperimentConfig, Input
+from songtitle.config import Input
 from songtitle.corpora.manifest import manifest_folder
 from songtitle.experiment.samples import OWN
 from songtitle.figures import BLEU, ENDS, amount
@@ -32,20 +31,13 @@ NEAR = 0.05  # of BLEU-1: a score this near to the paper's is as high
 Rows = Sequence[Mapping[str, Any]]
 
 
-def baselines(config: ExperimentConfig) -> Rows:
-    """Read the published rows `input, baseline, score, low, high` of the preset and of the real
-    data; of what is not published there are none, and `left_out` says so."""
-    known = results()
-    paths = [known.get(f"{name}/baselines.json") for name in (config.name, "samples")]
-    return [row for path in paths if path for row in read_json(path)["result"]["rows"]]
-
-
 def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
     """Give what the front page draws: `about, measure, score, low, high` in [0, 1], and `gain_low`,
     `gain_high` and, where it was measured, `ceiling_gain` of this book's own scores.
 
     `quick` and `real` are summaries over trainings, of the stages `replicates` and `samples`;
-    `others` is what `baselines` gives. All at the paper's best beam size, or the widest below it.
+    `others` are those of the stage `baselines`. All at the paper's best beam size, or the widest
+    below it.
     """
     names = {row["input"]: str(row["input"]) for row in quick}
     sides = [row["input"] for row in real if row["input"].startswith("pictures")]
@@ -96,9 +88,10 @@ def left_out(rows: pd.DataFrame) -> str:
     return f"Not measured, and so left out: {'; '.join(parts)}." if parts else ""
 
 
-def plain_answer(rows: pd.DataFrame) -> str:
-    """Answer in a paragraph whether the model hears, whether it sees, and how near that is to the
-    paper; `rows` are those of `answer_rows`."""
+def plain_answer(rows: pd.DataFrame, judged: Rows = ()) -> str:
+    """Answer in a paragraph whether the model hears, whether there was anything to hear, whether it
+    sees, and how near that is to the paper; `rows` are those of `answer_rows`, `judged` those of
+    `songtitle.studies.listening.hearing`."""
     own = rows[rows["measure"] == HERE].set_index("about")
     pictures = own[own.index.str.startswith(SEEN)]
     songs = own[~own.index.isin(pictures.index)]
@@ -118,10 +111,10 @@ def plain_answer(rows: pd.DataFrame) -> str:
     if seen and set(seen) == {MORE}:
         looks = "The same captioner sees pictures"
     elif MORE in seen:
-        looks = "The same captioner sees pictures in some trainings and not in others"
+        looks = "Captioners like it see some pictures and not others"
     elif seen and set(seen) == {NO_MORE}:
         looks = "But it does not see pictures either, so that says little of songs"
-    said = [f"{start} {_told(songs)}", f"{looks}. {_told(pictures)}"]
+    said = [f"{start} {_told(songs)}", _something(judged), f"{looks}. {_told(pictures)}"]
     alike = songs[songs["ceiling_gain"].astype(float) < MATTERS]
     if len(alike):
         said.append(
@@ -145,7 +138,21 @@ def plain_answer(rows: pd.DataFrame) -> str:
             if ahead:
                 verdict = f"as high as the captioner or higher on {', '.join(ahead)}"
             said.append(f"The {baseline} scores {verdict}.")
-    return " ".join(said)
+    return " ".join(filter(None, said))
+
+
+def _something(judged: Rows) -> str:
+    """Say whether a listener that was trained on titles found anything to hear."""
+    found = [row for row in judged if row["listens"]]
+    if not found:
+        nothing = "A listener trained on titles finds nothing in these songs, either."
+        return nothing if judged else ""
+    told = ", ".join(
+        write("{input} (z = {z:.1f}", row)
+        + (write("; the captioner {captioner_z:.1f})", row) if "captioner_z" in row else ")")
+        for row in found
+    )
+    return f"There is something to hear: a listener trained on other titles finds it in {told}."
 
 
 def _verdicts(own: pd.DataFrame) -> list[str]:

@@ -111,6 +111,8 @@ def training(result: Mapping[str, Any], unknown: float) -> Note:
     """Page 3: whether right pictures help; `unknown` is the share of held-out words not known."""
     right, wrong = result["valid_perplexity"], result["permuted_pictures_perplexity"]
     ends = "so it looks at them."
+    if wrong <= 1.1 * right:
+        ends = "so it looks at them, but little hangs on it."
     if wrong <= 1.02 * right:
         ends = "no difference to speak of: it does not look at them."
     words = "also better than" if right < result["unigram_perplexity"] else "no better than"
@@ -286,9 +288,11 @@ def scoreboard(verdicts: Iterable[str]) -> Note:
     words = pd.Series(list(verdicts))
     holds, fails = int((words == "holds").sum()), int((words == "fails").sum())
     verdict = "More hold than fail" if holds > fails else "No more hold than fail"
-    open_ones = len(words) - holds - fails
+    open_ones = int((words == "cannot be tested here").sum())
+    rest = len(words) - holds - fails - open_ones
     return in_short(
-        f"Of {len(words)} claims {holds} hold, {fails} fail and {open_ones} could not be decided.",
+        f"Of {len(words)} claims {holds} hold, {fails} fail, {rest} stand against another part of "
+        f"the paper, and {open_ones} could not be decided.",
         f"{verdict}"
         + (", and most could not be decided at all." if open_ones > len(words) / 2 else "."),
     )
