@@ -207,19 +207,18 @@ def test_no_loss_and_no_gain_are_shown_by_narrow_intervals_and_not_by_wide_ones(
         assert TRIALS[id].check(Reading(found={"rows": rows}), N)[0] is holds, id
 
 
-def test_a_mechanism_tested_on_other_data_says_so_and_follows_its_record(tmp_path):
+@pytest.mark.parametrize(("peak", "verdict"), [(1, FAILS), (5, HOLDS)])
+def test_a_mechanism_tested_on_other_data_says_so_and_follows_its_record(tmp_path, peak, verdict):
     shutil.copytree(RESULTS / "quick", tmp_path / "quick")
-    before = found(tmp_path, "search.peaks_at_five")
     path = tmp_path / "quick" / "scores.json"
     record = json.loads(path.read_text("utf-8"))
     for row in record["result"]["rows"]:
-        row["score"] = row["low"] = row["high"] = 0.9 if row["beam_size"] == 5 else 0.1
+        row["score"] = row["low"] = row["high"] = 0.9 if row["beam_size"] == peak else 0.1
     path.write_text(json.dumps(record))
     (tmp_path / "quick" / "replicates.json").unlink()
-    after = found(tmp_path, "search.peaks_at_five")
-    assert (before.verdict, before.scope) == (OPEN, "")
-    assert (after.verdict, after.scope) == (HOLDS, "tested on other data")
-    assert after.records[0].startswith("quick/scores")
+    claim = found(tmp_path, "search.peaks_at_five")
+    assert (claim.verdict, claim.scope) == (verdict, "tested on other data")
+    assert claim.records[0].startswith("quick/scores")
 
 
 def test_one_training_does_not_decide_what_several_leave_open(tmp_path):
