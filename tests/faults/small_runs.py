@@ -129,7 +129,7 @@ def draw_pictures(home):
     from PIL import Image
 
     for i, (colour, thing) in enumerate((c, t) for c in COLOURS for t in THINGS):
-        path = home / "stamps" / f"{thing}s" / f"{colour}.png"
+        path = home / "stamps" / f"{thing}s" / colour / "one.png"  # a folder is a series
         path.parent.mkdir(parents=True, exist_ok=True)
         shade = (37 * i % 256, 91 * i % 256, 53 * i % 256)
         Image.new("RGB", (80, 72), shade).save(path)
