@@ -325,3 +325,13 @@ def test_samples_are_published_of_a_clean_commit_and_of_their_preset_alone(
     assert main([*reproduce.AGAIN.split()[3:], *changes]) == 2
     assert re.search(f"publish samples: {message}", capsys.readouterr().err)
     assert hour[3] == []
+
+
+def test_publishing_makes_what_takes_long_again_and_what_real_songs_are_needed_for():
+    long = {
+        (stage.__name__, its.name)
+        for stage, its in reproduce.stages(preset("quick"))
+        if reproduce._takes_long(stage, its)
+    }
+    assert {("listening", "samples"), ("baselines", "samples"), ("comparison", "quick")} <= long
+    assert ("listening", "quick") not in long

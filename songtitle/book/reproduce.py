@@ -607,7 +607,7 @@ def run(
         work = {
             f"[publish] {stage.__name__}, preset {its.name}": partial(_make_again, stage, its)
             for stage, its in stages(_config(at_large))
-            if stage.__name__ in LONG
+            if _takes_long(stage, its)
         }
         side_by_side(work, jobs)
     pages, last = {}, {}
@@ -731,8 +731,7 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     from songtitle.experiment import paper_corpora, scoring
 
     for stage, its in stages(config):
-        stays = stage.__name__ == ON_REQUEST
-        long = stage.__name__ in LONG or its.name == ON_REQUEST
+        stays, long = stage.__name__ == ON_REQUEST, _takes_long(stage, its)
         make = partial(cache.published, stage, again=again, stays=stays) if long else stage
         cache.publish(stage, its, make(its))
     table = scoring.score_table(config)
@@ -757,6 +756,12 @@ def stages(
                 yield stage, config
             if name in REAL:
                 yield stage, preset(ON_REQUEST, device=config.device)
+
+
+def _takes_long(stage: Callable[[ExperimentConfig], Record], config: ExperimentConfig) -> bool:
+    """Whether a run shows what was published, and publishing makes it again where it is stale: what
+    takes minutes, and all that real songs are needed for."""
+    return stage.__name__ in LONG or config.name == ON_REQUEST
 
 
 def _make_again(stage: Callable[[ExperimentConfig], Record], config: ExperimentConfig) -> str:
