@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from songtitle.errors import InputError
+from songtitle.experiment.trainings import described
+from songtitle.metrics.uncertainty import two_way
 from songtitle.paper.checks import TRIALS, greedy_worse, mean_length, peaks_at_five, score
 from songtitle.paper.judging import (
     CONTRADICTS,
@@ -233,20 +235,29 @@ def test_one_training_does_not_decide_what_several_leave_open(tmp_path):
         row | {"seed": 1, "score": 0.4 - row["score"]} for row in rows
     ]
     rows = [row | {"chance": 0.1, "gain": 0.0, "gain_low": -0.1, "gain_high": 0.1} for row in rows]
-    write(tmp_path / "quick" / "replicates.json", {"rows": rows})
+    cell = {"input": "songs: timbre", "seeds": 2, "score": 0.2, "score_low": 0.0, "score_high": 0.4}
+    cell |= {"gain": 0.0, "gain_low": -0.1, "gain_high": 0.1}
+    found_of_both = {"rows": rows, "summary": [cell | {"beam_size": k} for k in cells]}
+    write(tmp_path / "quick" / "replicates.json", found_of_both)
     assert found(tmp_path, "search.greedy_worse").verdict == OPEN
 
 
 def trained(folder, gains, stage="samples", **others):
     """A record of trainings in which timbre and spectrogram gain so much with five beams."""
+    gains, names = list(gains), ("Million Song, own timbre", "Recordings, spectrogram")
     rows = [
         {"seed": seed, "input": name, "beam_size": 5, "score": 0.1 + gain, "chance": 0.1}
         | {"low": 0.09 + gain, "high": 0.11 + gain, "p": 0.001 if gain > 0.01 else 0.5}
         | {"gain": gain, "gain_low": gain - 0.001, "gain_high": gain + 0.001}
         for seed, gain in gains
-        for name in ("Million Song, own timbre", "Recordings, spectrogram")
+        for name in names
     ]
-    write(folder / "samples" / f"{stage}.json", {"rows": rows + others.get("more", [])})
+    items = 0.01 * np.linspace(-1, 1, 50)
+    its = np.array([gain for _, gain in gains])[:, None] + items
+    whole = described("score", two_way(its + 0.1)) | described("gain", two_way(its))
+    cell = {"beam_size": 5, "seeds": len(gains)} | whole
+    found = {"rows": rows + others.get("more", []), "summary": [{"input": n} | cell for n in names]}
+    write(folder / "samples" / f"{stage}.json", found | others.get("result", {}))
 
 
 @pytest.mark.parametrize(
@@ -274,13 +285,23 @@ def test_no_single_training_decides_whether_learning_carries_over(tmp_path):
     assert found(RESULTS, "transfer.works").verdict in (FAILS, OPEN)
 
 
-def test_rows_are_averaged_over_trainings_with_an_interval_of_items_and_trainings(tmp_path):
+def test_a_cell_of_several_trainings_has_the_interval_of_its_summary(tmp_path):
     trained(tmp_path, [(3, 0.2), (2, 0.3)])
     row = read_records(tmp_path)["samples/samples"].content["rows"][0]
-    assert (row["input"], row["seeds"]) == ("songs: timbre", 2)
+    (cell, _) = json.loads((tmp_path / "samples/samples.json").read_text("utf-8"))["result"][
+        "summary"
+    ]
+    assert (row["input"], row["seeds"], row["chance"]) == ("songs: timbre", 2, 0.1)
     assert row["score"] == pytest.approx(0.35)
-    half = np.hypot(12.706 * np.std([0.2, 0.3], ddof=1) / 2**0.5, 0.01)  # t of one degree
-    assert [row["low"], row["high"]] == pytest.approx([0.35 - half, 0.35 + half], rel=1e-3)
+    assert [row["low"], row["high"]] == [cell["score_low"], cell["score_high"]]
+    assert [row["gain_low"], row["gain_high"]] == [cell["gain_low"], cell["gain_high"]]
+
+
+@pytest.mark.parametrize("summary", [[], [{"input": "songs: timbre", "beam_size": 5, "seeds": 3}]])
+def test_several_trainings_without_a_summary_are_named(tmp_path, summary):
+    trained(tmp_path, [(0, 0.1), (1, 0.1)], result={"summary": summary})
+    with pytest.raises(InputError, match=r"songs: timbre, k = 5: .* got none; run"):
+        read_records(tmp_path)
 
 
 @pytest.mark.parametrize("stage", ["samples", "replicates", "scores"])
@@ -387,13 +408,12 @@ def test_a_training_that_is_missing_or_too_many_is_named(tmp_path, seeds, replic
         verdicts(tmp_path)
 
 
-def test_an_interval_over_items_seeds_and_series_counts_where_it_is_wider(tmp_path):
+def test_the_interval_of_the_summary_decides(tmp_path):
     trained(tmp_path, enumerate([0.05, 0.06, 0.05]))
     assert found(tmp_path, "transfer.works").verdict == HOLDS
     path = tmp_path / "samples" / "samples.json"
     record = json.loads(path.read_text("utf-8"))
-    wide = {"input": "Million Song, own timbre", "beam_size": 5, "gain_low": -0.1, "gain_high": 0.2}
-    record["result"]["summary"] = [wide]
+    record["result"]["summary"][0] |= {"gain_low": -0.1, "gain_high": 0.2}
     path.write_text(json.dumps(record))
     each = found(tmp_path, "transfer.works")
     assert each.verdict == OPEN

@@ -20,7 +20,6 @@ import pandas as pd
 
 from songtitle.config import Input
 from songtitle.errors import InputError
-from songtitle.metrics.chance import replicate_interval
 from songtitle.paper.ledger import Numbers, Real, compare, written
 from songtitle.schema import refuse
 
@@ -43,7 +42,10 @@ BESIDE = (
     *("FMA clips, spectrogram", "FMA clips, timbre"),
 )
 SEEDED = ("samples", "replicates")  # stages with a row for each seed
-MEANS = ("score", "low", "high", "chance", "gain", "gain_low", "gain_high", "seeds")
+# Of a cell, what its summary calls it, which knows of trainings and of series.
+OVER = {"score": "score", "low": "score_low", "high": "score_high"}
+OVER |= {name: name for name in ("gain", "gain_low", "gain_high")}
+MEANS = (*OVER, "chance", "seeds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +134,10 @@ def over_seeds(
 ) -> list[dict[str, Any]]:
     """Average rows over trainings, `seeds` of them, for each input and beam size.
 
-    Each cell is of one training or of all `trained` (None: the most of any cell). An interval that
-    `summary` has of a cell counts where it is wider. Inputs are called as in `scores`. Raises
-    InputError, which begins with `about`, for an input that is not known and for a training that is
-    missing or too many.
+    Each cell is of one training or of all `trained` (None: the most of any cell), and then has its
+    means and intervals from `summary`, as every page has them. Inputs are called as in `scores`.
+    Raises InputError, which begins with `about`, for an input that is not known, for a training
+    that is missing or too many, and for several trainings without a summary.
     """
     cells: dict[tuple[Input, int], list[Row]] = {}
     for row in rows:
@@ -147,19 +149,22 @@ def over_seeds(
         if len(set(seeds)) < len(seeds) or len(seeds) not in (1, trained):
             wanted = f"a row of each of {trained} seeds, or of one alone"
             refuse(f"{about}: {of}, k = {size}", wanted, f"seeds {seeds}", "run the stage again")
-    averaged = [
-        _averaged(cell)
-        | {"input": str(of), "tile_size": of.tile, "beam_size": size, "seeds": len(cell)}
-        for (of, size), cell in cells.items()
-    ]
-    known = [row for row in summary if row["input"] not in BESIDE]
-    wider = {(str(_input(about, row["input"])), row["beam_size"]): row for row in known}
-    for row in averaged:
-        other = wider.get(_cell(row), {})
-        for name, end in (("low", min), ("high", max), ("gain_low", min), ("gain_high", max)):
-            whole = other.get(name if name.startswith("gain") else f"score_{name}")
-            if whole is not None and row.get(name) is not None:
-                row[name] = end(row[name], whole)
+    told = {
+        (_input(about, row["input"]), int(row["beam_size"])): row
+        for row in summary
+        if row["input"] not in BESIDE
+    }
+    averaged = []
+    for (of, size), cell in cells.items():
+        row = {**cell[0], "input": str(of), "tile_size": of.tile, "beam_size": size}
+        whole = told.get((of, size), {})
+        if whole.get("seeds") == len(cell):
+            row |= {name: whole[its] for name, its in OVER.items()}
+            row["chance"] = fmean(each["chance"] for each in cell)
+        elif len(cell) > 1:
+            wanted = f"a summary of its {len(cell)} trainings"
+            refuse(f"{about}: {of}, k = {size}", wanted, "none", "run the stage again")
+        averaged.append(row | {"seeds": len(cell)})
     return averaged
 
 
@@ -169,20 +174,6 @@ def _input(about: str, name: str) -> Input:
     except InputError:
         known = f"pictures, songs, or one of {', '.join((*SAMPLES, *BESIDE))}"
         refuse(f"{about}: input", known, repr(name), "say in songtitle.paper.records what it is")
-
-
-def _averaged(rows: Sequence[Row]) -> dict[str, Any]:
-    """Average scores and gains, with intervals that know of items and of seeds: the half widths of
-    the two, which are independent, add in squares."""
-    found = dict(rows[0])
-    if len(rows) == 1:
-        return found
-    for value, low, high in (("score", "low", "high"), ("gain", "gain_low", "gain_high")):
-        each = np.array([row[value] for row in rows])
-        middle, upper = float(each.mean()), replicate_interval(each)[1]
-        half = math.hypot(upper - middle, fmean(row[high] - row[low] for row in rows) / 2)
-        found |= {value: middle, low: middle - half, high: middle + half}
-    return found | {"chance": fmean(row["chance"] for row in rows)}
 
 
 def _part(content: Row, *names: str) -> Row:
