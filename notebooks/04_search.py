@@ -47,7 +47,7 @@ several = study.over_trainings(scores, seeds)
 tables.made_by([record, pairs, seeds, others], config)
 
 # %% tags=["hide-input"]
-in_short.search(record.result["rows"])
+in_short.search(several.to_dict("records"))
 
 # %% [markdown]
 # ## Greedy search, word by word

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from songtitle.cache import Record
-from songtitle.config import ExperimentConfig
+from songtitle.config import ExperimentConfig, Input
 from songtitle.experiment.samples import OWN
 from songtitle.fmt import points, write
 from songtitle.studies.controls import cleared
@@ -126,20 +126,23 @@ def training(result: Mapping[str, Any], unknown: float) -> Note:
 
 
 def search(rows: Sequence[Mapping[str, Any]]) -> Note:
-    """Page 4: the largest pictures and both readings of songs beside chance, and the best beam."""
+    """Page 4: the largest pictures and both readings of songs beside chance, and the best beam;
+    `rows` are those of Table 4."""
     names = list(dict.fromkeys(row["input"] for row in rows))
-    pictures = [name for name in names if name.startswith("pictures")]
-    said = [gain_sentence(one_row(rows, pictures[-1]), "sees")] if pictures else []
-    songs = [name for name in names if name.startswith("songs")]
-    said += [gain_sentence(one_row(rows, name), "hears") for name in songs]
+    pictures = [name for name in names if Input.of(name).kind == "pictures"]
+    told = [one_row(rows, name) for name in names if Input.of(name).is_song]
+    said = [gain_sentence(row, "hears") for row in told]
+    if pictures:
+        told.append(one_row(rows, pictures[-1]))
+        said.insert(0, gain_sentence(told[-1], "sees"))
     frame = pd.DataFrame(rows)
     best = frame.loc[frame.groupby("input")["score"].idxmax(), "beam_size"]
     peak = int((best == BEST).sum())
     found = "as all of the paper's do" if peak == len(names) else "where all of the paper's do"
+    count = min(int(row.get("trainings", 1)) for row in told)
+    over = f"These are means over {count} trainings" if count > 1 else "All this is of one training"
     return in_short(
-        *said,
-        f"At k = {BEST}, {found}, {peak} of {len(names)} inputs score highest. All this is of one "
-        "training.",
+        *said, f"{over}. At k = {BEST}, {found}, {peak} of {len(names)} inputs score highest."
     )
 
 

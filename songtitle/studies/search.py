@@ -28,15 +28,20 @@ def over_trainings(scores: pd.DataFrame, replicates: Record) -> pd.DataFrame:
     """Put means over several trainings in place of what one scores, where there are several.
 
     `scores` has a row for each input and beam size, `replicates` the `summary` of whole trainings.
-    Their rows get its score, chance, gain, intervals and p (`ItemScores.summary`), and
-    `trainings`, their number; of all others it is 1.
+    Their rows get its score, chance, gain, intervals and p (`ItemScores.summary`), the highest
+    `ceiling_gain` of any training, and `trainings`, their number; of all others it is 1.
     """
-    found = scores.assign(trainings=1)
+    found, each = scores.assign(trainings=1), pd.DataFrame(replicates.result["rows"])
     for row in replicates.result["summary"]:
         means = {"score": row["score"], "low": row["score_low"], "high": row["score_high"]}
         means |= {"chance": row["score"] - row["gain"], "trainings": row["seeds"]}
         means |= {name: row[name] for name in ("gain", "gain_low", "gain_high", "p")}
-        own = (found["input"] == row["input"]) & (found["beam_size"] == row["beam_size"])
+        own, its = (
+            (frame["input"] == row["input"]) & (frame["beam_size"] == row["beam_size"])
+            for frame in (found, each)
+        )
+        if "ceiling_gain" in each:
+            means["ceiling_gain"] = each.loc[its, "ceiling_gain"].max()
         found.loc[own, list(means)] = list(means.values())
     return found
 

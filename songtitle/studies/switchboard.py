@@ -41,6 +41,10 @@ _STANDING = (
     "{score:points} (chance {chance:points})\n"
     "gain {gain:points} [{gain_low:points}, {gain_high:points}]"
 )
+_ONE_TRAINING = (
+    "All of one training, whose scores may lie off the means over several of Table 4 "
+    "({ref}`tab-4`) and have other intervals"
+)
 _MEASURES = {"score": "the score", "gain": "the gain over chance"}
 
 
@@ -189,7 +193,8 @@ def switch_note(record: Record) -> str:
     again = rows.loc[rows["kind"] == "spectrogram", "items"]
     heard = f" ({again.min():,} songs where spectrograms change)" if len(again) else ""
     return (
-        "Percent points; in brackets 95 % intervals over series. The first line of a cell is what "
+        f"Percent points; in brackets 95 % intervals over series. {_ONE_TRAINING}, but where a "
+        "switch asks for another. The first line of a cell is what "
         "stands after the change; the gain is the score less chance, the mean over all wrong "
         f"pairings. Items: {sizes}{heard}. Beam size {BEAM_SIZE}. Stands out: the p value of the "
         f"paired difference holds among all {len(rows)} bars (Holm), and after another training "
@@ -325,7 +330,8 @@ def lab_table_note(record: Record) -> str:
     """Say what the numbers of the table mean, to stand below it."""
     return (
         "BLEU-1 in percent points, in brackets chance, the mean over pairs of two series; changes "
-        "with their 95 % intervals over series. The gain is the score less chance. Other answers: "
+        f"with their 95 % intervals over series. {_ONE_TRAINING}. The gain is the score less "
+        "chance. Other answers: "
         f"items whose best answer is not what it was. Beam size {BEAM_SIZE}, batches of at most "
         f"{AT_ONCE}. Seconds: the lab's own on this machine, training and features at hand. For "
         f"all but the first lab: {definition_note(record)}"
