@@ -16,7 +16,7 @@ from typing import Any
 from songtitle.cache import OWN, code_of_text, provenance
 
 HERE = Path(__file__).parent
-HELPERS = ("__init__", "__main__", "harness")
+HELPERS = ("__init__", "__main__", "harness", "repeats")
 
 
 def subjects() -> list[str]:

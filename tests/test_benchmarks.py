@@ -13,7 +13,7 @@ from songtitle.corpora import manifest, stamps
 from songtitle.errors import InputError
 
 FOLDER = Path(benchmarks.__file__).parent
-HELPERS = {"__init__", "__main__", "harness"}
+HELPERS = {"__init__", "__main__", "harness", "repeats"}
 SUBJECTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in HELPERS)
 
 
