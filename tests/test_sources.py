@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from songtitle.corpora import manifest
+from songtitle.corpora import inventory, manifest
 from songtitle.errors import InputError
 
 MANIFEST = Path(__file__).resolve().parents[1] / "data_manifest"
@@ -25,6 +25,7 @@ FILES = [(name, file) for name in NAMES for file in TABLES[name].get("files", []
 
 SOURCE_KEYS = manifest.Source.model_fields.keys() - {"name"}
 FILE_KEYS = manifest.Download.model_fields.keys()
+SHARDS = {"cc3m_wds"}  # read as the tar files that they are
 CHECKSUMS = ("sha256", "sha1", "md5", "sha256_starts")
 TYPES = {"string", "path", "integer", "float", "array"}
 
@@ -42,6 +43,14 @@ def checksums(file):
 def place(name, file):
     """Where a file lies below the data home."""
     return f"{TABLES[name].get('folder', name)}/{file['path']}"
+
+
+def numbered(line):
+    """The paths of a line of the README: one for each number of {0000..0015}."""
+    start, first, last, end = re.fullmatch(r"(.*?)(?:\{(\d+)\.\.(\d+)\}(.*))?", line).groups()
+    if first is None:
+        return [line]
+    return [f"{start}{i:0{len(first)}d}{end}" for i in range(int(first), int(last) + 1)]
 
 
 def section(title):
@@ -64,7 +73,8 @@ def test_a_source_says_what_it_is_where_it_is_had_and_what_its_columns_hold(name
     endings = {"zip": (".zip",), "tar": (".tar", ".tar.gz", ".tgz")}
     for file in table.get("files", []):
         packed = file["path"].endswith((".zip", ".tar", ".gz", ".tgz"))
-        assert file["path"].endswith(endings[file["unpack"]]) if "unpack" in file else not packed
+        unpack = file.get("unpack")
+        assert file["path"].endswith(endings[unpack]) if unpack else packed == (name in SHARDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,6 +92,22 @@ def test_every_address_is_https_on_a_named_host_and_given_once(name):
 def test_no_two_sources_write_the_same_path():
     places = Counter(place(name, file).casefold() for name, file in FILES)
     assert [path for path, times in places.items() if times > 1] == []
+
+
+def test_ready_made_shards_are_all_there_each_from_one_unchanging_commit():
+    files = TABLES["cc3m_wds"]["files"]
+    parts = {"train": 576, "validation": 16}
+    names = [f"cc3m-{split}-{i:04d}.tar" for split, count in parts.items() for i in range(count)]
+    assert [file["path"] for file in files] == names
+    (folder,) = {file["addresses"][0].removesuffix(file["path"]) for file in files}
+    assert re.fullmatch(r"https://.+/resolve/[0-9a-f]{40}/", folder)
+
+
+def test_a_plan_of_shards_names_each_and_says_that_no_size_is_published(tmp_path):
+    files = TABLES["cc3m_wds"]["files"]
+    _, *rows, total = inventory.plan(["cc3m_wds"], tmp_path).splitlines()
+    assert [row.split()[1:3] for row in rows] == [[file["path"], "?"] for file in files]
+    assert "(?: not published)" in total
 
 
 def test_weights_named_after_their_checksum_begin_with_it():
@@ -120,7 +146,8 @@ def test_the_readme_has_a_line_for_every_source_and_for_nothing_else():
 
 
 def test_the_readme_lists_exactly_the_files_without_a_checksum_and_their_sources():
-    listed = re.findall(r"^- `([^`]+)`$", section("Which checksum, and how it is known"), re.M)
+    lines = re.findall(r"^- `([^`]+)`$", section("Which checksum, and how it is known"), re.M)
+    listed = [path for line in lines for path in numbered(line)]
     without = {place(name, file): name for name, file in FILES if not checksums(file)}
     assert listed == sorted(without)
     rows = re.findall(r"^\| `(\w+)` \|.*\| first fetch \|", README, flags=re.M)
