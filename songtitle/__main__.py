@@ -11,10 +11,14 @@ from typing import Any
 
 from songtitle.errors import InputError
 
-COMMANDS = "{fetch,verify,count,run,train,settings,title,course,grade,status}"
+COMMANDS = "{fetch,verify,count,run,select,train,settings,title,course,grade,status}"
 NAMES = (
     "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
     "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
+)
+SELECTING = (
+    "Select the captioned pictures of WebDataset shards by their size, and hold out whole shards "
+    "to validate and test on. Names that say train or validation are never mixed."
 )
 TRAINING = (
     "Train the captioner on captioned pictures in WebDataset shards. The same command again "
@@ -112,6 +116,21 @@ def _parser() -> argparse.ArgumentParser:
     told = "write pages, results and demo into the clone; what other code published runs again, "
     told += "the hour of 13_samples alone with --preset samples"
     add("--publish", action="store_true", help=told)
+
+    add, _ = command(_select, "select captioned pictures of shards", SELECTING)
+    told = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
+    add("shards", nargs="+", help=told)
+    add("--output", type=Path, required=True, help="folder for what is selected")
+    add("--valid-shards", nargs="+", help="to validate on (default: some of train's, whole)")
+    add("--test-shards", nargs="+", help="to test on (default: the makers' validation, or such)")
+    told = "pixels of both sides at least (default 401, the paper's)"
+    add("--min-side", type=int, default=401, metavar="N", help=told)
+    add("--max-side", type=int, metavar="N", help="pixels of both sides at most")
+    told = "pictures of each split at least (default 1000)"
+    add("--held-out", type=int, default=1000, metavar="N", help=told)
+    add("--seed", type=int, default=0, help="of the shards held out (default 0)")
+    add("--min-count", type=int, default=4, metavar="N", help="times that make a word known")
+    add("--workers", type=int, default=1, metavar="N", help="that read indexes (default 1)")
 
     add, group = command(_train, "train on pictures streamed from shards", TRAINING + NAMES)
     told = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
@@ -366,6 +385,25 @@ def _grade(options: argparse.Namespace) -> Said:
         yield from (f"  {got:g} of {of:g}  {name}" for name, (got, of) in found.points.items())
         if found.by_hand:
             yield f"  to be read by you: {', '.join(found.by_hand)}"
+
+
+def _select(options: argparse.Namespace) -> Said:
+    from songtitle.corpora.selection import SPLITS, build_vocabulary, select
+
+    _check_positive(options, "min_count")
+    asked = ("min_side", "max_side", "held_out", "seed", "workers")
+    found = select(
+        options.shards,
+        options.output,
+        valid=options.valid_shards,
+        test=options.test_shards,
+        **{name: getattr(options, name) for name in asked},
+    )
+    for split in SPLITS:
+        yield f"{found.of(split).num_rows:>9,}  pictures in {split}"
+    for kind, count in found.faults.counts.items():
+        yield f"{count:>9,}  left out: {kind}"
+    yield f"{len(build_vocabulary(found, options.min_count).words):>9,}  words in train"
 
 
 def _train(options: argparse.Namespace) -> Said:
