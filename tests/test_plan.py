@@ -17,6 +17,7 @@ from songtitle.cache import PUBLISHED, pick, read_json, run_stage
 from songtitle.config import DECODERS, preset
 from songtitle.errors import InputError
 from songtitle.experiment import controls, learning, picture_sizes, plan, scoring, switchboard
+from songtitle.experiment.corpora import fingerprint
 from songtitle.experiment.done import Done
 from songtitle.experiment.inputs import encoder_settings
 from songtitle.experiment.probe import Probe, keep, kept, kept_in, probe
@@ -170,7 +171,7 @@ def test_the_trainings_planned_are_those_that_the_stages_ask_for(name, monkeypat
 # -- what is finished ------------------------------------------------------------------------------
 
 
-def finish(home, config=TINY):
+def finish(home, config=TINY, **data):
     """Leave records as a run of `config` would, up to the captioner's."""
 
     def compute(folder):
@@ -180,7 +181,8 @@ def finish(home, config=TINY):
     def done(stage, settings, *inputs):
         return run_stage(stage, compute, settings=settings, inputs=inputs, home=home)
 
-    words = done("corpora", pick(config, "seed", "picture_count", "song_count"))
+    counts = pick(config, "seed", "picture_count", "song_count")
+    words = done("corpora", counts | {"data": data or fingerprint(config, home)})
     known = done("vocabulary", pick(config, "min_count"), words)
     own = pick(config, "seed", "crop", "views") | encoder_settings(config)
     seen = done("picture_features", own, words)
@@ -209,6 +211,14 @@ def test_a_record_of_other_settings_or_other_code_finishes_nothing(tmp_path):
     content = json.loads(path.read_text()) | {"code": {"songtitle.search.beam": "of yesterday"}}
     path.write_text(json.dumps(content))
     assert not Done(TINY, tmp_path).training(TINY)
+
+
+def test_photos_as_many_as_stamps_finish_nothing_of_the_stamps(tmp_path):
+    finish(tmp_path, photos="Images")
+    assert Done(replace(TINY, pictures="photos"), tmp_path).corpora
+    assert not Done(TINY, tmp_path).corpora
+    finish(tmp_path, stamps="of another list", tunes="")
+    assert not Done(TINY, tmp_path).corpora
 
 
 def test_forecast_stands_beside_fact_for_the_epochs_that_were_run(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 
 from songtitle.cache import Record, finished, pick
 from songtitle.config import ExperimentConfig, Input, check_device
+from songtitle.experiment.corpora import fingerprint
 from songtitle.experiment.inputs import encoder_settings
 
 
@@ -22,9 +23,17 @@ class Done:
 
     def __init__(self, config: ExperimentConfig, home: Path | None) -> None:
         """Look into a data home; None: nothing is finished."""
-        found = finished(home) if home else []
-        self.records = [record for record in found if not record.changed]
+        found, photos = finished(home) if home else [], config.pictures == "photos"
+        self.records = [
+            record
+            for record in found
+            if not record.changed
+            # Of photos the fingerprint reads every pixel: that they are photos has to do.
+            and (record.stage != "corpora" or ("photos" in record.settings["data"]) == photos)
+        ]
         data = pick(config, "seed", "picture_count", "song_count")
+        if not photos:
+            data["data"] = fingerprint(config, Path())
         self.corpora = self.find("corpora", data)
         self.vocabulary = self.find("vocabulary", pick(config, "min_count"), self.corpora)
 
