@@ -125,11 +125,11 @@ def probe(
         model.eval()
         usual = _mean(lengths)
         for size in sorted({*config.beam_sizes, 1, 5}):
-            steps = min(config.search.max_steps, round(usual) + 1)
-            cost = size * steps * words * config.model.dim
+            # As many steps as may be: some hypothesis of a batch mostly takes them.
+            cost = size * config.search.max_steps * words * config.model.dim
             inputs = int(min(AT_ONCE, max(2, PRODUCTS // cost)))
             given = torch.randn(inputs, positions(config, config.model.decoder), config.model.dim)
-            settings = replace(config.search, beam_size=size, max_steps=steps)
+            settings = replace(config.search, beam_size=size)
             asked = (model, given.to(device), Vocabulary(()), settings)
             found["search"][size] = timed(partial(search, *asked), inputs)
         found["likelihood"] = _likelihood(model, given.to(device), words, usual, timed)
@@ -220,6 +220,7 @@ def _senses(
         timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
         clip_picture(wave, path.name, config)
 
+    listen(clip)  # libraries load late, and compile
     threads = os.cpu_count() or 1
     before = torch.get_num_threads()
     try:
@@ -300,11 +301,12 @@ def _likelihood(
 ) -> float:
     """Seconds for one title and one input: titles of the usual length, all unlike."""
     first, length = Vocabulary.unk_id, max(1, round(usual))
-    titles = torch.randint(first, words, (PIECES, length)).tolist()
+    many = PRODUCTS / (length * words * memory.shape[-1])
+    side = int(min(4 * PIECES, max(4, math.sqrt(many))))
+    titles = torch.randint(first, words, (side, length)).tolist()
+    given = memory[:1].expand(side, -1, -1)
     ends = {"bos_id": Vocabulary.bos_id, "eos_id": Vocabulary.eos_id}
-    given = memory[:PIECES]
-    asked = timed(lambda: log_likelihoods(model.decoder, given, titles, **ends), len(given))
-    return asked / len(titles)
+    return timed(lambda: log_likelihoods(model.decoder, given, titles, **ends), side * side)
 
 
 def _mean(lengths: Mapping[int, int]) -> float:
