@@ -6,12 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from songtitle.errors import InputError
 
-COMMANDS = "{fetch,verify,count,run,select,train,settings,title,course,grade,status}"
+COMMANDS = "{fetch,verify,count,plan,run,select,train,settings,title,course,grade,status}"
 NAMES = (
     "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
     "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
@@ -103,6 +104,16 @@ def _parser() -> argparse.ArgumentParser:
     add, _ = command(_count, "count what is here of the paper's own corpora")
     add("name", nargs="*", help="some questions only, such as captions_valid")
     add("--json", action="store_true", help="one record a line")
+
+    add, _ = command(_plan, "tell disk and hours before a run", NAMES)
+    add("--preset", default="quick")
+    add("--corpora", help="book, samples, paper, or a folder of shards (default: the preset's)")
+    add("--device", help="auto, cpu, cuda or mps")
+    add("-p", **CHANGES, help="another setting, such as training.epochs 3")
+    add("--json", action="store_true", help="one JSON object")
+    add("--no-probe", action="store_true", help="counts and disk alone, without hours")
+    add("--seconds", type=float, default=60.0, help="that the probe may take (default 60)")
+    add("--against", action="store_true", help="beside it what finished stages took")
 
     add, _ = command(_run, "run the notebooks and build the book", NAMES)
     add("notebook", nargs="*", help="some notebooks only, such as 04_search; no book")
@@ -264,6 +275,58 @@ def _count(options: argparse.Namespace) -> Said:
                 yield f"  {key} = {format(value, '.6g' if isinstance(value, float) else '')}"
 
 
+def _plan(options: argparse.Namespace) -> Said:
+    from songtitle.config import preset
+    from songtitle.corpora.manifest import data_home
+    from songtitle.experiment import plan, probe
+    from songtitle.experiment.done import Done
+    from songtitle.experiment.quantities import corpora_of, own
+    from songtitle.studies import plan as told
+
+    if not 0 < options.seconds < float("inf"):
+        msg = f"--seconds: expected a time above 0, got {options.seconds}; try 60"
+        raise InputError(msg)
+    home, device = data_home(), {"device": options.device} if options.device else {}
+    config = preset(options.preset, _changes(options) | device)
+    name = options.corpora or own(config)
+    done = Done(config, home if name == own(config) else None)  # no stage reads others yet
+    corpora = corpora_of(name, config, home, counted=done.corpora, known=done.vocabulary)
+    probed = None
+    if not options.no_probe:
+        probed = plan.measure(config, corpora, home, seconds=options.seconds)
+        probe.keep(probed, probe.kept_in(config, name, home))
+    found = plan.forecast(config, corpora, probed, home=home, done=done)
+    if options.json:
+        yield _line(told.as_dict(found))
+    else:
+        yield told.report(found)
+        if options.against:
+            yield f"\n{told.against(found)}"
+    told.check_disk(found)
+
+
+def _planned(name: str, changes: dict[str, Any]) -> Said:
+    """The plan in one line, where it was probed here; what is wrong the run itself will say."""
+    from songtitle.corpora.manifest import named_home
+
+    home = named_home()
+    if not (home / "probes").is_dir():
+        return  # before torch, which takes seconds
+    from songtitle.config import is_setting, preset
+    from songtitle.experiment import plan, probe
+    from songtitle.experiment.done import Done
+    from songtitle.experiment.quantities import corpora_of, own
+    from songtitle.studies import plan as told
+
+    with suppress(InputError):
+        config = preset(name, {each: v for each, v in changes.items() if is_setting(each)})
+        if probed := probe.kept(probe.kept_in(config, own(config), home)):
+            done = Done(config, home)
+            at_hand = {"counted": done.corpora, "known": done.vocabulary}
+            corpora = corpora_of(own(config), config, home, **at_hand)
+            yield told.line(plan.forecast(config, corpora, probed, home=home, done=done))
+
+
 def _run(options: argparse.Namespace) -> Said:
     from songtitle.book import reproduce
 
@@ -281,6 +344,7 @@ def _run(options: argparse.Namespace) -> Said:
     if options.publish and (chosen or options.output):
         msg = "--publish: expected a run of all notebooks, got some or an --output; leave those out"
         raise InputError(msg)
+    yield from _planned(options.preset, changes)
     reproduce.run(
         options.preset,
         changes,

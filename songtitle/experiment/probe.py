@@ -1,0 +1,313 @@
+"""The probe: what a picture, a clip, a step of training and a search take on this device.
+
+Each is done by the code that a run uses, on random numbers: neither the network's weights nor the
+corpora need be at hand, since they change no time.
+"""
+
+import json
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain, count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import psutil
+import soundfile
+import torch
+from PIL import Image
+from torch import nn
+
+from songtitle.cache import digest, read_json
+from songtitle.config import ExperimentConfig, check_device
+from songtitle.corpora.batches import Batch, Loader
+from songtitle.experiment.inputs import clip_picture, hear
+from songtitle.experiment.naming import AT_ONCE, search
+from songtitle.machine import clear_disk_errors, cores, write_whole
+from songtitle.model.captioner import Captioner, build_captioner, log_likelihoods
+from songtitle.model.encoder import WIDTHS, Backbone, build_backbone
+from songtitle.model.features import Encoder, plan_for
+from songtitle.pictures import load_picture, random_view
+from songtitle.timbre import timbre_vector
+from songtitle.training.loop import CaptionLoss, evaluate
+from songtitle.vocabulary import Vocabulary
+
+PRODUCTS = 2e10  # multiplications with the vocabulary that one measured search takes, about
+SIDES = (1024, 768)  # of the picture that is decoded where none is at hand
+PIECES = 16  # pictures, or clips, that are looked at together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Seconds that one piece of each kind of work takes here."""
+
+    hardware: str
+    look: float  # to decode and crop a picture
+    hear: float  # to decode a clip, draw its spectrogram and compute its timbre
+    start: Mapping[str, float]  # encoder -> to build it
+    encode: Mapping[str, float]  # encoder -> a crop
+    step: Mapping[str, float]  # decoder -> an example of training
+    check: Mapping[str, float]  # decoder -> an example of validation
+    search: Mapping[int, float]  # beam size -> an input
+    likelihood: float  # a title for an input
+    memory: int  # bytes that this process came to
+    gpu: int | None = None  # bytes of the device's memory, where it has its own
+    seconds: float = 0.0  # that all this took
+    share: float = 1.0  # of that time in which it computed: below 1 where others did, too
+
+
+def hardware(device: torch.device) -> str:
+    """Name the machine: system, cores, memory and graphics card; no names of hosts."""
+    memory = psutil.virtual_memory().total / 1e9
+    found = f"{platform.system()} {platform.machine()}, {cores()} cores, {memory:.0f} GB of memory"
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device)
+        found += f"; {card.name}, {card.total_memory / 1e9:.0f} GB"
+    return f"{found}; on {device.type}"
+
+
+def probe(
+    config: ExperimentConfig,
+    *,
+    words: int,
+    lengths: Mapping[int, int],
+    encoders: Iterable[str] = (),
+    decoders: Iterable[str] = (),
+    pictures: Sequence[Path] = (),
+    seconds: float = 60.0,
+) -> Probe:
+    """Measure on the device of `config` within about `seconds`.
+
+    `words` are those of the vocabulary, `lengths` how many captions have so many of them;
+    `encoders` and `decoders` are tried beside those of `config`; `pictures` are files to decode,
+    one of SIDES is made where none is given. What takes longer than its share of the time is done
+    once.
+    """
+    device, begun = check_device(config.device), (time.perf_counter(), time.process_time())
+    encoders = list(dict.fromkeys([config.model.encoder, *encoders]))
+    decoders = list(dict.fromkeys([config.model.decoder, *decoders]))
+    budget = seconds / (3 + 2 * len(encoders) + 2 * len(decoders) + len(config.beam_sizes))
+    found: dict[str, Any] = {name: {} for name in ("start", "encode", "step", "check", "search")}
+    memory = [0]
+
+    def timed(work: Callable[[], object], pieces: int = 1) -> float:
+        took = _timed(work, budget, device) / pieces
+        memory[0] = max(memory[0], psutil.Process().memory_info().rss)
+        return took
+
+    with torch.random.fork_rng(), TemporaryDirectory() as scratch:
+        torch.manual_seed(config.seed)
+        found |= _senses(config, Path(scratch), pictures, timed)
+        for name in encoders:
+            made: list[Backbone] = []
+            build = partial(build_backbone, name, "none", memory="map")
+            found["start"][name] = _once(partial(_put, made, build, device), device)
+            backbone = made.pop()
+            side = config.crop
+            plan = plan_for(backbone, pictures=AT_ONCE, height=side, width=side)
+            encoder, images = Encoder(backbone, plan), torch.rand(plan.batch, 3, side, side)
+            found["encode"][name] = timed(partial(encoder, images), plan.batch)
+            del backbone, encoder
+        draw = np.random.default_rng(config.seed)
+        for name in reversed(decoders):  # the experiment's own last: it searches
+            model, batches, held = _lesson(config, name, words, lengths, draw, device)
+            size = config.training.batch_size
+            found["step"][name] = timed(_step(model, batches, config, device), size)
+            found["check"][name] = timed(partial(_check, model, held), size)
+        model.eval()
+        usual = _mean(lengths)
+        for size in sorted({*config.beam_sizes, 1, 5}):
+            # As many steps as may be: some hypothesis of a batch mostly takes them.
+            cost = size * config.search.max_steps * words * config.model.dim
+            inputs = int(min(AT_ONCE, max(2, PRODUCTS // cost)))
+            given = torch.randn(inputs, positions(config, config.model.decoder), config.model.dim)
+            settings = replace(config.search, beam_size=size)
+            asked = (model, given.to(device), Vocabulary(()), settings)
+            found["search"][size] = timed(partial(search, *asked), inputs)
+        found["likelihood"] = _likelihood(model, given.to(device), words, usual, timed)
+    wall, own = time.perf_counter() - begun[0], time.process_time() - begun[1]
+    on_card = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    told: dict[str, Any] = {
+        "hardware": hardware(device),
+        "memory": memory[0],
+        "gpu": on_card,
+        "seconds": wall,
+    }
+    return Probe(**found, **told, share=min(1.0, own / wall))
+
+
+def kept_in(config: ExperimentConfig, corpora: str, home: Path) -> Path:
+    """Give where the last probe of these settings, corpora and this machine is kept."""
+    known = [config.as_dict(), corpora, hardware(check_device(config.device))]
+    return home / "probes" / f"{digest(known)}.json"
+
+
+def keep(probed: Probe, path: Path) -> None:
+    """Keep a probe, for the line that a run begins with."""
+    with clear_disk_errors("plan", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(asdict(probed), indent=1) + "\n")
+
+
+def kept(path: Path) -> Probe | None:
+    """Read a probe that `keep` wrote; None where there is none, or a torn one."""
+    try:
+        found = read_json(path)
+        found["search"] = {int(size): seconds for size, seconds in found["search"].items()}
+        return Probe(**found)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _put(made: list[Backbone], build: Callable[[], Backbone], device: torch.device) -> None:
+    made.append(build().to(device))
+
+
+def _timed(work: Callable[[], object], budget: float, device: torch.device) -> float:
+    """The median of calls after the first, which loads what comes late, as many as the budget
+    holds and one at least; the first where that alone is more than half of it."""
+    begun = time.perf_counter()
+    took = [_once(work, device)]
+    if took[0] > budget / 2:
+        return took[0]
+    while len(took) < 2 or (len(took) < 20 and time.perf_counter() - begun < budget):
+        took.append(_once(work, device))
+    return statistics.median(took[1:])
+
+
+def _once(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of a call; on a CPU no more than it computed, as where others do, too, it waits."""
+    wall, own = time.perf_counter(), time.process_time()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    wall, own = time.perf_counter() - wall, time.process_time() - own
+    return min(wall, own) if device.type == "cpu" and own else wall
+
+
+def _senses(
+    config: ExperimentConfig,
+    scratch: Path,
+    pictures: Sequence[Path],
+    timed: Callable[[Callable[[], object], int], float],
+) -> dict[str, float]:
+    """Times of `look` and `hear`, several at a time as features are made."""
+    draw = np.random.default_rng(config.seed)
+    if not pictures:
+        coarse = Image.fromarray(draw.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+        coarse.resize(SIDES).save(scratch / "picture.jpg", quality=90)
+        pictures = [scratch / "picture.jpg"]
+    some = [pictures[place % len(pictures)] for place in range(PIECES)]
+    noise = draw.normal(scale=0.1, size=(round(44_100 * config.clip_seconds), 2))
+    clip = scratch / "clip.mp3"
+    soundfile.write(clip, noise, 44_100, format="MP3")
+
+    def look(path: Path) -> None:
+        image, generator = load_picture(path), torch.Generator()
+        for _ in range(config.views):
+            random_view(image, config.crop, generator=generator)
+
+    def listen(path: Path) -> None:
+        wave = hear(path, config)
+        timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
+        clip_picture(wave, path.name, config)
+
+    listen(clip)  # libraries load late, and compile
+    threads = os.cpu_count() or 1
+    before = torch.get_num_threads()
+    try:
+        alone = partial(torch.set_num_threads, 1)
+        with ThreadPoolExecutor(threads, initializer=alone) as pool:
+            looked = timed(lambda: list(pool.map(look, some)), len(some))
+            return {
+                "look": looked,
+                "hear": timed(lambda: list(pool.map(listen, [clip] * threads)), threads),
+            }
+    finally:
+        torch.set_num_threads(before)
+
+
+def _lesson(
+    config: ExperimentConfig,
+    decoder: str,
+    words: int,
+    lengths: Mapping[int, int],
+    draw: np.random.Generator,
+    device: torch.device,
+) -> tuple[Captioner, Iterator[Batch], Loader]:
+    """A captioner, batches to train it on without end, and some to check it by."""
+    settings = replace(config.model, decoder=decoder, attention_penalty=0.0)
+    settings = replace(settings, weights="none", word_vectors="none", fine_tune=False)
+    ids, width = Vocabulary(()), WIDTHS.get(settings.encoder, 90)
+    model = build_captioner(settings, features=width, vocab=words, pad_id=ids.pad_id).to(device)
+    many, shares = list(lengths), np.array(list(lengths.values()), dtype=float)
+    size = config.training.batch_size
+    drawn = draw.choice(many, 4 * size, p=shares / shares.sum())
+    captions = [
+        [ids.bos_id, *draw.integers(ids.unk_id, words, each).tolist(), ids.eos_id] for each in drawn
+    ]
+    views = torch.randn(size, 1, positions(config, decoder), width).half()
+    rows = [place % size for place in range(len(captions))]
+    loader = Loader(views, captions, rows=rows, batch_size=size, pad_id=ids.pad_id)
+    held = Loader(views, captions[:size], batch_size=size, pad_id=ids.pad_id)
+    return model, chain.from_iterable(map(loader, count(1))), held
+
+
+def positions(config: ExperimentConfig, decoder: str) -> int:
+    """How many places of a crop a decoder reads."""
+    looks = replace(config.model, decoder=decoder, attention_penalty=0.0).positions == "map"
+    side = math.ceil(config.crop / 32)  # every encoder halves five times
+    return side**2 if looks else 1
+
+
+def _step(
+    model: Captioner, batches: Iterator[Batch], config: ExperimentConfig, device: torch.device
+) -> Callable[[], None]:
+    """One update of training, as `fit` makes it."""
+    settings, pad_id = config.training, Vocabulary.pad_id
+    loss = CaptionLoss(model, pad_id=pad_id, bf16=settings.precision == "bf16")
+    adam = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+
+    def step() -> None:
+        model.train()
+        batch = next(batches)
+        nats, penalty = loss(batch.inputs.to(device), batch.tokens.to(device))
+        adam.zero_grad()
+        (nats / int((batch.tokens[:, 1:] != pad_id).sum()) + penalty / len(batch.tokens)).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or float("inf"))
+        adam.step()
+
+    return step
+
+
+def _check(model: Captioner, held: Loader) -> None:
+    evaluate(model, held.in_order(), pad_id=Vocabulary.pad_id)
+
+
+def _likelihood(
+    model: Captioner,
+    memory: torch.Tensor,
+    words: int,
+    usual: float,
+    timed: Callable[[Callable[[], object], int], float],
+) -> float:
+    """Seconds for one title and one input: titles of the usual length, all unlike."""
+    first, length = Vocabulary.unk_id, max(1, round(usual))
+    many = PRODUCTS / (length * words * memory.shape[-1])
+    side = int(min(4 * PIECES, max(4, math.sqrt(many))))
+    titles = torch.randint(first, words, (side, length)).tolist()
+    given = memory[:1].expand(side, -1, -1)
+    ends = {"bos_id": Vocabulary.bos_id, "eos_id": Vocabulary.eos_id}
+    return timed(lambda: log_likelihoods(model.decoder, given, titles, **ends), side * side)
+
+
+def _mean(lengths: Mapping[int, int]) -> float:
+    return sum(size * number for size, number in lengths.items()) / sum(lengths.values())

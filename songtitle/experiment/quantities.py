@@ -1,0 +1,214 @@
+"""Quantities: how much there is of each corpora, and the bytes that it takes on disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from songtitle.cache import Record, read_json, results
+from songtitle.config import ExperimentConfig
+from songtitle.corpora import captions as corpora_captions
+from songtitle.corpora import shards, stamps
+from songtitle.corpora.fetch import items
+from songtitle.corpora.guarded_http import length
+from songtitle.corpora.inventory import human
+from songtitle.corpora.manifest import listed, read_source
+from songtitle.errors import expect
+from songtitle.experiment import picture_sizes
+from songtitle.experiment.corpora import PLACES, find
+from songtitle.model.features import DTYPES
+from songtitle.paper.printed import paper
+from songtitle.vocabulary import SPECIALS
+
+NAMES = ("book", "samples", "paper")
+OF_PAPER = (  # what its three corpora come as; 1,000 titles of FMA are had from its smallest subset
+    *("conceptual_captions", "million_song_years", "million_song_lists"),
+    *("fma_small", "fma_metadata", "nltk_data"),
+)
+FETCHED = {"songs": "million_song_subset", "clips": "fma_small"}  # place -> source
+
+
+class Need(NamedTuple):
+    """Bytes on disk: all, those there already, what says so, and the command that brings them."""
+
+    item: str
+    size: int | None  # None where nobody publishes it
+    here: int
+    basis: str
+    command: str = ""
+
+    @property
+    def missing(self) -> int:
+        """Bytes still to come."""
+        return max(0, (self.size or 0) - self.here)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpora:
+    """How much there is to learn from and to name."""
+
+    name: str
+    pictures: Mapping[str, int]  # by split
+    captions: float = 1.0  # of a picture
+    lengths: Mapping[int, int]  # words -> captions that have so many
+    words: int  # of the vocabulary
+    songs: int  # by each reading
+    archives: tuple[Need, ...] = ()
+    basis: str = ""  # where these numbers are from
+    bytes_each: Mapping[str, int] = field(default_factory=lambda: {"pooled": 2, "map": 2})
+
+
+def corpora_of(
+    name: str,
+    config: ExperimentConfig,
+    home: Path,
+    *,
+    counted: Record | None = None,
+    known: Record | None = None,
+) -> Corpora:
+    """Count the corpora `name`: `book`, `samples`, `paper`, or a folder of shards.
+
+    Counts are those of the records `counted` and `known`, of the stages `corpora` and `vocabulary`,
+    where these are finished, else published or printed ones.
+    Raises InputError for another name and a folder without shards.
+    """
+    if name in ("book", "samples"):
+        expect(
+            name == own(config),
+            f"--corpora {name}: expected {own(config)} with preset {config.name}, got {name}; "
+            "leave it out, or name a preset that goes with it",
+        )
+        return _samples(config, home) if name == "samples" else _book(config, home, counted, known)
+    if name == "paper":
+        return _paper(config, home)
+    folder = Path(name).expanduser()
+    expect(
+        folder.is_dir(),
+        f"--corpora: expected {', '.join(NAMES)} or a folder of shards, got {name!r}; check it",
+    )
+    return _folder(folder, config)
+
+
+def own(config: ExperimentConfig) -> str:
+    """Name the corpora that a preset runs on."""
+    return "samples" if config.pictures == "photos" else "book"
+
+
+def _published(name: str) -> dict[str, Any]:
+    path = results().get(name)
+    expect(path, f"results/{name}: expected it in the clone, got none; restore it")
+    return dict(read_json(Path(str(path)))["result"])
+
+
+def _lengths(found: Mapping[str, Any]) -> dict[int, int]:
+    return {int(words): count for words, count in found.items()}
+
+
+def _book(
+    config: ExperimentConfig, home: Path, counted: Record | None, known: Record | None
+) -> Corpora:
+    told = counted.result if counted else _published("quick/corpora.json")
+    words = known.result if known else _published("quick/vocabulary.json")
+    pictures, basis = told["pictures"], "this preset's own records"
+    if not counted:
+        total, basis = sum(pictures.values()), "results/quick, in proportion"
+        asked = min(config.picture_count or total, total)
+        pictures = {side: max(1, round(n * asked / total)) for side, n in pictures.items()}
+    size = sum(file.size for file in listed("stamps"))
+    here = size if stamps.is_fetched(home) else 0
+    return Corpora(
+        name="book",
+        pictures=pictures,
+        lengths=_lengths(next(iter(told["lengths"].values()))),
+        words=words["size"],
+        songs=config.song_count,
+        archives=(Need("stamps", size, here, "manifest", "python -m songtitle fetch stamps"),),
+        basis=basis,
+        bytes_each={name: dtype.itemsize for name, dtype in DTYPES.items()},
+    )
+
+
+def _samples(config: ExperimentConfig, home: Path) -> Corpora:
+    counted = _published("samples/samples.json")["data"]
+    archives = []
+    for place, options in PLACES.items():
+        there = find(home, place)
+        source = FETCHED.get(place)
+        command = f"python -m songtitle fetch {source}" if source else "see data_manifest/README.md"
+        size = sum(item.size or 0 for item in items(read_source(source), home)) if source else None
+        what = f"{place}: {' with '.join(options[0])}"
+        archives.append(Need(what, size, size or 0 if there else 0, "manifest", command))
+    total, asked = sum(counted["photos"].values()), config.picture_count
+    return Corpora(
+        name="samples",
+        pictures={
+            side: max(1, round(n * min(1, (asked or total) / total)))
+            for side, n in counted["photos"].items()
+        },
+        captions=corpora_captions.CAPTIONS,
+        lengths=_cc_lengths(),
+        words=counted["vocabulary"],
+        songs=config.song_count,
+        archives=tuple(archives),
+        basis="results/samples; lengths of captions as in Conceptual Captions",
+        bytes_each={name: dtype.itemsize for name, dtype in DTYPES.items()},
+    )
+
+
+def _cc_lengths() -> dict[int, int]:
+    return _lengths(_published("census/captions_valid.json")["cleaned"]["lengths"])
+
+
+def _paper(config: ExperimentConfig, home: Path) -> Corpora:
+    archives: list[Need] = []
+    for source in map(read_source, OF_PAPER):
+        command = f"python -m songtitle fetch {source.name}"
+        parts = items(source, home)
+        sizes = [item.size for item in parts]
+        whole = None if None in sizes else sum(size or 0 for size in sizes)
+        here = sum(length(item.target) or length(item.part) for item in parts)
+        archives.append(Need(source.name, whole, here, "manifest", command))
+        if whole and any(item.file.unpack for item in parts):
+            done = whole if all(item.is_unpacked for item in parts) else 0
+            basis = "forecast: as large as its archives, at least"
+            archives.append(Need(f"{source.name}, unpacked", whole, done, basis, command))
+    come: dict[str, int] = {}
+    for split in corpora_captions.TABLES:
+        rows, come[split], size = picture_sizes.expected(home, split)
+        folder = home / "conceptual_captions" / "pictures" / split
+        here = sum(path.stat().st_size for path in folder.glob("*.tar"))
+        basis = f"forecast: {come[split]:,} of {rows:,} links, {human(size // come[split])} each"
+        command = f"python -m songtitle fetch conceptual_captions --pictures {split}"
+        archives.append(Need(f"pictures of {split}", size, here, basis, command))
+    test = min(config.song_count, come["validation"] // 2)  # as many pictures as songs are tested
+    pictures = {"train": come["train"], "valid": come["validation"] - test, "test": test}
+    return Corpora(
+        name="paper",
+        pictures=pictures,
+        lengths=_cc_lengths(),
+        words=int(paper("captions.vocabulary")) + len(SPECIALS),
+        songs=config.song_count,
+        archives=tuple(archives),
+        basis="manifest; the paper's vocabulary; lengths of captions in results/census",
+    )
+
+
+def _folder(folder: Path, config: ExperimentConfig) -> Corpora:
+    paths = shards.find_shards(folder)
+    size = sum(path.stat().st_size for path in paths)
+    examples, _ = shards.index_shard(paths[0])
+    expect(examples, f"{paths[0]}: expected captioned pictures, got none; name other shards")
+    total = max(len(examples), round(len(examples) * size / paths[0].stat().st_size))
+    if config.picture_count:
+        total = min(total, config.picture_count)
+    held = max(1, total // 10)
+    need = Need(f"{len(paths)} shards", size, size, "the first shard stands for all")
+    return Corpora(
+        name=str(folder),
+        pictures={"train": max(1, total - 2 * held), "valid": held, "test": held},
+        lengths=_cc_lengths(),
+        words=int(paper("captions.vocabulary")) + len(SPECIALS),
+        songs=config.song_count,
+        archives=(need,),
+        basis="the first shard; the paper's vocabulary, at most; lengths as in Conceptual Captions",
+    )

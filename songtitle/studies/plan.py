@@ -1,0 +1,143 @@
+"""The plan as text: data, disk and hours as tables, and forecast beside fact."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from songtitle.corpora.inventory import human, table
+from songtitle.errors import InputError
+from songtitle.experiment.plan import NOT_PROBED, Forecast, Piece
+
+LONG = 5.0  # seconds from which forecast and fact are compared
+BUSY = 0.8  # of a probe's time, below which it is told that others computed too
+OTHERS = "clips, maps, listening, labs, gallery, random pairings"  # stages without a forecast
+
+
+class DiskTooSmall(InputError):
+    """The disk cannot hold what is planned."""
+
+    exit_code = 1
+
+
+def hours(seconds: float) -> str:
+    """Write a duration in the unit that suits it: `41 s`, `3.2 min`, `7.5 h`, `12.1 days`."""
+    if math.isnan(seconds):
+        return "?"
+    for size, unit in ((86_400 * 2, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / min(size, 86_400):,.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds:.1f} s"
+
+
+def line(found: Forecast) -> str:
+    """Say the whole plan in one line."""
+    done = sum(piece.record is not None for piece in found.pieces)
+    time = f"{hours(found.seconds)} to go (forecast)" if found.probe else "time not probed"
+    missing = sum(need.missing for need in found.needs)
+    said = f"plan: {found.preset} on {found.corpora.name}: {found.trainings} trainings, "
+    said += f"{done} of {len(found.pieces)} stages done, {time}, {human(missing)} to come on disk, "
+    return f"{said}{human(found.free)} free"
+
+
+def report(found: Forecast) -> str:
+    """Set the whole plan as text: data, disk, time, each as a table, and a last line."""
+    corpora, its = found.corpora, found.probe
+    sides = ", ".join(f"{count:,} {side}" for side, count in corpora.pictures.items())
+    head = [
+        f"Plan of preset {found.preset} on {corpora.name}",
+        f"Hardware: {its.hardware if its else NOT_PROBED.hardware}",
+        f"Pictures: {sides}; words: {corpora.words:,}; songs: {corpora.songs:,} by each reading",
+        f"Counts are from: {corpora.basis}",
+        "",
+    ]
+    needs = [
+        [
+            *(need.item, human(need.size), human(need.here), human(need.missing), need.basis),
+            need.command if need.missing or need.size is None else "",
+        ]
+        for need in found.needs
+    ]
+    needs.append(["total, as far as published", human(sum(n.size or 0 for n in found.needs))])
+    needs[-1] += [human(sum(n.here for n in found.needs))]
+    needs[-1] += [human(sum(n.missing for n in found.needs)), f"{human(found.free)} free", ""]
+    columns = ["item", "size", "there", "to come", "from", "command"]
+    groups: dict[str, list[Piece]] = defaultdict(list)
+    for piece in found.pieces:
+        groups[piece.stage].append(piece)
+    stages = [
+        [
+            *(name, str(len(some)), str(sum(piece.record is not None for piece in some))),
+            hours(sum(piece.seconds for piece in some)),
+            hours(sum(piece.left for piece in some)),
+            max(some, key=lambda piece: piece.seconds).about,
+        ]
+        for name, some in groups.items()
+    ]
+    whole = sum(piece.seconds for piece in found.pieces)
+    finished_pieces = sum(piece.record is not None for piece in found.pieces)
+    stages.append(["total", str(len(found.pieces)), str(finished_pieces)])
+    stages[-1] += [hours(whole), hours(found.seconds), f"without {OTHERS}"]
+    times = ["stage", "number", "finished", "forecast", "to go", "the longest"]
+    lines = [*head, table(columns, needs), "", table(times, stages), "", *_memory(found)]
+    return "\n".join([*lines, line(found)])
+
+
+def _memory(found: Forecast) -> list[str]:
+    """What the probe took of memory, and how busy the machine was."""
+    if not (its := found.probe):
+        return []
+    gpu = f", {human(its.gpu)} of the card's" if its.gpu is not None else ""
+    said = [f"The probe took {its.seconds:.0f} s and {human(its.memory)} of memory{gpu}."]
+    if its.share < BUSY:
+        said.append(
+            f"The machine was busy: it computed in {its.share:.0%} of that time. Hours are of an "
+            "idle one."
+        )
+    return said
+
+
+def against(found: Forecast) -> str:
+    """Set forecast beside fact for every finished stage that took long, with their ratio."""
+    rows = [
+        [piece.stage, piece.about, f"{piece.told:.1f}", f"{fact:.1f}", f"{piece.told / fact:.2f}"]
+        for piece in found.pieces
+        if (fact := piece.fact) and fact >= LONG
+    ]
+    rows = rows or [["none", f"no finished stage took {LONG:g} s", "", "", ""]]
+    return table(["stage", "about", "forecast (s)", "fact (s)", "ratio"], rows)
+
+
+def check_disk(found: Forecast) -> None:
+    """Raise DiskTooSmall, which says by how much, where the disk cannot hold the plan."""
+    if found.short:
+        wanted = human(sum(need.missing for need in found.needs))
+        msg = f"disk: expected {wanted} free for what is to come, got {human(found.free)}; it is "
+        msg += f"{human(found.short)} short: make room, or set SONGTITLE_DATA to a larger disk"
+        raise DiskTooSmall(msg)
+
+
+def as_dict(found: Forecast) -> dict[str, Any]:
+    """Give the plan as plain values."""
+    pieces = [
+        piece._asdict() | {"record": piece.record and piece.record.key, "fact": piece.fact}
+        for piece in found.pieces
+    ]
+    needs = [need._asdict() | {"missing": need.missing} for need in found.needs]
+    plain = {"preset": found.preset, "trainings": found.trainings, "free": found.free}
+    plain |= {"short": found.short, "seconds": found.seconds, "needs": needs, "stages": pieces}
+    plain["probe"] = asdict(found.probe) if found.probe else None
+    lengths = {str(words): count for words, count in found.corpora.lengths.items()}
+    kept = vars(found.corpora) | {"lengths": lengths}
+    del kept["archives"]
+    return dict(_without_nan(plain | {"corpora": kept}))
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: what was not probed is null."""
+    if isinstance(value, Mapping):
+        return {str(name): _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
