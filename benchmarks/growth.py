@@ -2,7 +2,7 @@
 
 import os
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,8 @@ def growth(quick: bool = False) -> list[Growth]:
     pairs = {size: (guesses(truth[:size], seed=0), truth[:size]) for size in sizes}
     lists = {size: (said, [[title] for title in true]) for size, (said, true) in pairs.items()}
     scores = {size: (unigram_pair_scores(*pairs[size]),) for size in sizes}
-    name, texts = captions(4 * sizes[-1])
-    tokens = [tokenize(clean_caption(text)) for text in texts]
-    told = {n: (tokens[:n],) for n in (len(tokens) * share // 8 for share in (1, 2, 4, 8))}
+    name, captions = _captions(4 * sizes[-1])
+    told = {n: (captions[:n],) for n in (len(captions) * share // 8 for share in (1, 2, 4, 8))}
     points = digits(items[-1])
     chart = {n: (points[:n],) for n in items}
     rounds = 1 if quick else 5
@@ -91,10 +90,11 @@ def _permute(scores: np.ndarray) -> object:
     return against_chance(scores, rounds=100, generator=np.random.default_rng(0))
 
 
-def captions(count: int) -> tuple[str, list[str]]:
-    """Real captions from the folder that SONGTITLE_REAL_DATA names, as they are; else titles."""
+def _captions(count: int) -> tuple[str, Sequence[list[str]]]:
+    """Tokens of real captions from the folder that SONGTITLE_REAL_DATA names; else of titles."""
     folder = os.environ.get("SONGTITLE_REAL_DATA")
     place = Path(folder or "", "conceptual_captions", "Validation_GCC-1.1.0-Validation.tsv")
     if not folder or not place.exists():
-        return "titles", [" ".join(title) for title in titles(count)]
-    return "captions", [text for _, text, _ in read_conceptual_captions(place, Faults())][:count]
+        return "titles", titles(count)
+    found = [text for _, text, _ in read_conceptual_captions(place, Faults())][:count]
+    return "captions", [tokenize(clean_caption(text)) for text in found]
