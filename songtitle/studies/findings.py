@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle import figures
-from songtitle.config import Input
+from songtitle.config import SPECTROGRAM, TIMBRE, Input
 from songtitle.corpora.manifest import manifest_folder
-from songtitle.experiment.samples import OWN
+from songtitle.experiment.samples import HEARD, OWN
 from songtitle.figures import BLEU, ENDS, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
@@ -24,6 +24,11 @@ CONSTANT, PICTURE = "best constant text", "nearest picture's caption"
 SONG = "nearest other song's title"
 MEASURES = (PAPER, HERE, CHANCE, CONSTANT, PICTURE, SONG)
 ALIASES = {OWN: "Million Song"}  # as the stage `baselines` calls these songs
+# Of real songs: what the figure calls them, and whose cell of the paper they stand beside.
+REAL = {
+    OWN: ("Million Song tracks: timbre", TIMBRE),
+    HEARD: ("recordings: spectrogram", SPECTROGRAM),
+}
 SEEN = ("pictures", "photos")  # how the names of what is seen, not heard, begin
 ANSWERS = ("yes", "in part", "no")
 NEAR = 0.05  # of BLEU-1: a score this near to the paper's is as high
@@ -42,7 +47,7 @@ def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
     names = {row["input"]: str(row["input"]) for row in quick}
     sides = [row["input"] for row in real if row["input"].startswith("pictures")]
     photos = max(sides, key=lambda name: int(name.rsplit("×")[-1]), default="")
-    beside = {photos: "photos (Flickr8k)", OWN: "Million Song tracks: timbre"}
+    beside = {photos: "photos (Flickr8k)"} | {key: name for key, (name, _) in REAL.items()}
     subjects = [(name, one_row(quick, key)) for key, name in names.items()]
     subjects += [
         (name, one_row(real, key))
@@ -72,8 +77,8 @@ def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
 
 def _printed(name: str) -> float:
     """Give the paper's best cell for what an input stands beside, in percent points."""
-    row = "msd" if name == OWN else "cc256" if name.startswith("pictures") else ""
-    return float(paper_table(4).loc[row or paper_row(str(Input.of(name))), BEST])
+    of = REAL[name][1] if name in REAL else Input.of(name)
+    return float(paper_table(4).loc[paper_row(str(of)) if of.is_song else "cc256", BEST])
 
 
 def left_out(rows: pd.DataFrame) -> str:
