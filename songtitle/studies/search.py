@@ -31,17 +31,18 @@ def over_trainings(scores: pd.DataFrame, replicates: Record) -> pd.DataFrame:
     Their rows get its score, chance, gain, intervals and p (`ItemScores.summary`), the highest
     `ceiling_gain` of any training, and `trainings`, their number; of all others it is 1.
     """
-    found, each = scores.assign(trainings=1), pd.DataFrame(replicates.result["rows"])
+    found = scores.assign(trainings=1)
     for row in replicates.result["summary"]:
         means = {"score": row["score"], "low": row["score_low"], "high": row["score_high"]}
         means |= {"chance": row["score"] - row["gain"], "trainings": row["seeds"]}
         means |= {name: row[name] for name in ("gain", "gain_low", "gain_high", "p")}
-        own, its = (
-            (frame["input"] == row["input"]) & (frame["beam_size"] == row["beam_size"])
-            for frame in (found, each)
-        )
-        if "ceiling_gain" in each:
-            means["ceiling_gain"] = each.loc[its, "ceiling_gain"].max()
+        own = (found["input"] == row["input"]) & (found["beam_size"] == row["beam_size"])
+        if "ceiling_gain" in found:
+            means["ceiling_gain"] = max(
+                each["ceiling_gain"]
+                for each in replicates.result["rows"]
+                if (each["input"], each["beam_size"]) == (row["input"], row["beam_size"])
+            )
         found.loc[own, list(means)] = list(means.values())
     return found
 
