@@ -27,13 +27,13 @@ from songtitle import config as presets
 from songtitle.experiment import baselines, controls, corpora, learning, listening
 from songtitle.experiment import scoring, similarity
 from songtitle.studies import findings as study
-from songtitle.studies import in_short, samples, training
+from songtitle.studies import in_short, samples, search, training
 from songtitle.studies import listening as study_listening
 
 figures.use_house_style()
 config = presets.preset(preset, settings, seed=seed, device=device)
-record, trained = scoring.scores(config), learning.training(config)
-seeds = cache.published(controls.replicates, config)
+trained, seeds = learning.training(config), cache.published(controls.replicates, config)
+several = search.over_trainings(scoring.score_table(config), seeds)
 real = samples.samples()
 summaries = (each.result["summary"] for each in (seeds, real))  # over several trainings
 sampled = presets.preset("samples")
@@ -41,7 +41,7 @@ others = [baselines.baselines(config), cache.published(baselines.baselines, samp
 heard = [listening.listening(config), cache.published(listening.listening, sampled)]
 rows = study.answer_rows(*summaries, [row for each in others for row in each.result["rows"]])
 answer = study.plain_answer(rows, [row for each in heard for row in study_listening.hearing(each)])
-tables.made_by([record, trained, seeds, real, *others, *heard], config)
+tables.made_by([scoring.scores(config), trained, seeds, real, *others, *heard], config)
 
 # %% tags=["hide-input"]
 in_short.in_short(answer)
@@ -66,7 +66,7 @@ study.answer_dots(rows);
 pages = {
     "01_corpora": in_short.corpora(corpora.corpora(config), corpora.vocabulary(config)),
     "03_training": in_short.training(trained.result, training.unknown_share(config, trained)),
-    "04_search": in_short.search(record.result["rows"]),
+    "04_search": in_short.search(several.to_dict("records")),
     "06_similarity": in_short.similarity(similarity.likeness(config)),
     "09_controls": in_short.controls(controls.controls(config)),
     "10_length": in_short.length(scoring.lengths(config)),
