@@ -5,14 +5,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from songtitle.errors import InputError
 
-COMMANDS = "{fetch,verify,count,plan,run,select,train,settings,title,course,grade,status}"
+COMMANDS = "{fetch,verify,count,plan,run,select,features,train,settings,title,course,grade,status}"
 NAMES = (
     "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
     "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
@@ -21,10 +21,12 @@ SELECTING = (
     "Select the captioned pictures of WebDataset shards by their size, and hold out whole shards "
     "to validate and test on. Names that say train or validation are never mixed."
 )
-TRAINING = (
-    "Train the captioner on captioned pictures in WebDataset shards. The same command again "
-    "goes on where it was; under `accelerate launch -m` or `torchrun -m` it uses every GPU. "
+AGAIN = (
+    "The same command again goes on where it was; under `accelerate launch -m` or `torchrun -m` it "
+    "uses every GPU. "
 )
+TRAINING = "Train the captioner on captioned pictures in WebDataset shards, or on their features. "
+FEATURES = "Keep what a frozen encoder makes of the pictures in WebDataset shards, to train from. "
 TRAIN_FLAGS = {  # settings that `train` has a flag for, which is named as the last part
     "model.encoder": "such as resnet152",
     "model.weights": "imagenet, none, or the path of a state dict",
@@ -42,6 +44,8 @@ TRAIN_FLAGS = {  # settings that `train` has a flag for, which is named as the l
     "crop": "side of what the encoder sees, in pixels",
     "min_count": "times that make a word known",
 }
+FEATURE_FLAGS = ("model.encoder", "model.weights", "device", "crop")
+VIEWS = "pictures cut as they are (raw, the default), or with the shorter side scaled to crop"
 DISTRIBUTORS = ("multiprocessing", "ray", "pyspark")
 CHANGES: Any = dict(nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))  # noqa: C408
 FILES = {"model.weights", "model.word_vectors"}  # settings that may be the path of a file
@@ -128,9 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     told += "the hour of 13_samples alone with --preset samples"
     add("--publish", action="store_true", help=told)
 
+    shards = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
     add, _ = command(_select, "select captioned pictures of shards", SELECTING)
-    told = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
-    add("shards", nargs="+", help=told)
+    add("shards", nargs="+", help=shards)
     add("--output", type=Path, required=True, help="folder for what is selected")
     add("--valid-shards", nargs="+", help="to validate on (default: some of train's, whole)")
     add("--test-shards", nargs="+", help="to test on (default: the makers' validation, or such)")
@@ -143,11 +147,30 @@ def _parser() -> argparse.ArgumentParser:
     add("--min-count", type=int, default=4, metavar="N", help="times that make a word known")
     add("--workers", type=int, default=1, metavar="N", help="that read indexes (default 1)")
 
-    add, group = command(_train, "train on pictures streamed from shards", TRAINING + NAMES)
-    told = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
-    add("--shards", nargs="+", required=True, help=told)
+    add, _ = command(_features, "keep features of pictures in shards", FEATURES + AGAIN + NAMES)
+    add("--shards", nargs="+", required=True, help=shards)
+    add("--store", type=Path, required=True, help="folder for the features")
+    add("--preset", default="quick", help="settings to begin with (default quick)")
+    add("-p", **CHANGES, help="another setting, such as seed 1")
+    for name in FEATURE_FLAGS:
+        add(f"--{name.rpartition('.')[2]}", type=plain, metavar="VALUE", help=TRAIN_FLAGS[name])
+    add("--views", type=plain, metavar="N", help="random crops kept of each picture")
+    add("--view", help=VIEWS)
+    add("--batch", type=int, metavar="N", help="pictures that the network is given at a time")
+    add("--workers", type=int, metavar="N", help="that decode, for each process")
+    told = "what shares out the shards: processes (the default), ray or pyspark"
+    add("--engine", default="processes", help=told)
+
+    add, group = command(_train, "train on shards, or on their features", TRAINING + AGAIN + NAMES)
+    add("--shards", nargs="+", help=shards)
+    add("--store", type=Path, help="of features, in place of shards: see `features`")
     add("--output", type=Path, required=True, help="folder for what is trained")
-    add("--valid-shards", nargs="+", help="held out (default: the last shard)")
+    add("--adopt", action="store_true", help="let `title`, `status` and notebooks find it")
+    told = "shards held out (default: the last ones with --held-out pictures)"
+    add("--valid-shards", nargs="+", help=told)
+    add("--valid-store", type=Path, help="a store held out, in place of shards of --store")
+    told = "pictures that must be there to validate on (default 1000)"
+    add("--held-out", type=int, default=1000, metavar="N", help=told)
     add("--preset", default="quick", help="settings to begin with (default quick)")
     add("-p", **CHANGES, help="another setting, such as model.dim 256")
     parts = {part: group(f"the {part}").add_argument for part in ("model", "training", "data")}
@@ -159,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     data = parts["data"]
     data("--max-tokens", type=int, default=50, metavar="N", help="words of a caption")
     data("--workers", type=int, metavar="N", help="that decode, for each process")
+    data("--view", help=VIEWS)
     data("--window", type=int, default=16, metavar="N", help="shards mixed at a time")
 
     add, _ = command(_settings, "list what -p changes: names, ranges, meaning")
@@ -470,33 +494,81 @@ def _select(options: argparse.Namespace) -> Said:
     yield f"{len(build_vocabulary(found, options.min_count).words):>9,}  words in train"
 
 
+def _features(options: argparse.Namespace) -> Said:
+    from songtitle.experiment.stored import store_features
+
+    changes = _given(options, (*FEATURE_FLAGS, "views"))
+    made = store_features(
+        options.shards,
+        options.store,
+        config=_preset(options.preset, changes | _changes(options)),
+        batch=options.batch,
+        workers=options.workers,
+        engine=options.engine,
+        **_chosen(options, "view"),
+    )
+    yield f"{options.store}: {len(made)} files written"
+
+
 def _train(options: argparse.Namespace) -> Said:
-    from songtitle.config import preset
+    from songtitle.experiment.stored import adopt, train_on_store
     from songtitle.experiment.streaming import is_main, train_on_shards
 
-    changes = {
-        name: given
-        for name in ("seed", *TRAIN_FLAGS)
-        if (given := getattr(options, name.rpartition(".")[2])) is not None
-    } | _changes(options)
-    if "crop" in changes:  # nothing of shards is cut into tiles
-        changes.setdefault("tile_sizes", changes["crop"])
-    record = train_on_shards(
-        options.shards,
-        options.output,
-        config=preset(options.preset, changes),
-        valid_shards=options.valid_shards,
-        workers=options.workers,
-        window=options.window,
-        max_tokens=options.max_tokens,
-    )
+    if bool(options.shards) == bool(options.store):
+        got = "both" if options.store else "none"
+        msg = f"train: expected --shards or --store, got {got}; name what to train on"
+        raise InputError(msg)
+    changes = _given(options, ("seed", *TRAIN_FLAGS))
+    asked: dict[str, Any] = {
+        "config": _preset(options.preset, changes | _changes(options)),
+        "valid_shards": options.valid_shards,
+        "held_out": options.held_out,
+        "window": options.window,
+        "max_tokens": options.max_tokens,
+    }
+    others = ("view", "workers") if options.store else ("valid_store",)
+    for name in others:
+        if getattr(options, name) is not None:
+            msg = f"--{name.replace('_', '-')}: expected it without --"
+            msg += "store, which was made with its own" if options.store else "shards"
+            msg += ", got it; leave it out"
+            raise InputError(msg)
+    if options.store:
+        asked["valid_store"] = options.valid_store
+        record = train_on_store(options.store, options.output, **asked)
+    else:
+        asked |= {"workers": options.workers, **_chosen(options, "view")}
+        record = train_on_shards(options.shards, options.output, **asked)
     if is_main():
         for row in record["history"]:
             train, valid = row["train_perplexity"], row["valid_perplexity"]
             yield f"epoch {row['epoch']:>3}: perplexity {train:10.2f}, held out {valid:10.2f}"
         for kind, count in record["left_out"]["counts"].items():
             yield f"{count:>9,}  examples left out: {kind}"
+        unigram, permuted = (record[f"{n}_perplexity"] for n in ("unigram", "permuted_pictures"))
+        yield f"controls: perplexity {unigram:.2f} of a unigram, {permuted:.2f} with wrong pictures"
+        if options.adopt:
+            yield f"adopted as training/{adopt(options.output).key}"
         yield str(options.output / record["best"])
+
+
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Settings that have a flag, which is named as the last part, and were given."""
+    found = {name: getattr(options, name.rpartition(".")[2]) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _chosen(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Options that were given, by name; others keep the default of what reads them."""
+    return {name: vars(options)[name] for name in names if vars(options)[name] is not None}
+
+
+def _preset(name: str, changes: dict[str, Any]) -> Any:
+    from songtitle.config import preset
+
+    if "crop" in changes:  # nothing of shards is cut into tiles
+        changes.setdefault("tile_sizes", changes["crop"])
+    return preset(name, changes)
 
 
 def _settings(options: argparse.Namespace) -> Said:

@@ -19,7 +19,9 @@ TOLD = re.compile(
     rf"([A-Za-z][^.()\n]*?) at k = (\d+): ({NUMBER}) points, [^()]*"
     rf"\(gain ({NUMBER}) \[({NUMBER}), ({NUMBER})\]\)"
 )
-MEANS = re.compile(rf"({NUMBER}) × \d+(?: \w+)?<br>\[({NUMBER}), ({NUMBER})\]<br>\({NUMBER}, ({NUMBER}),")
+MEANS = re.compile(
+    rf"({NUMBER}) × \d+(?: \w+)?<br>\[({NUMBER}), ({NUMBER})\]<br>\({NUMBER}, ({NUMBER}),"
+)
 ALIAS = {"photos": "pictures 224×224"}
 
 

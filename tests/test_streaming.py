@@ -14,7 +14,7 @@ from test_streams import picture, write_tar
 from training_examples import assert_same_epoch
 
 from songtitle.__main__ import main
-from songtitle.corpora.batches import CropView
+from songtitle.corpora.views import RawView
 from songtitle.errors import InputError
 from songtitle.experiment.streaming import split_shards
 from songtitle.vocabulary import Vocabulary
@@ -23,6 +23,7 @@ COLOURS, ANIMALS = ("red", "blue", "green"), ("cat", "dog")
 SHARDS, SIZE = 4, 11  # the last shard validates: 33 examples train
 SETTINGS = ["--preset", "paper_literal", "--encoder", "resnet18", "--weights", "none"]
 SETTINGS += ["--crop", "64", "--batch-size", "4", "--epochs", "2", "--device", "cpu"]
+SETTINGS += ["--held-out", "3"]
 STEPS = 8  # of an epoch: 32 examples and one that joins the last batch
 
 
@@ -132,7 +133,7 @@ def test_a_run_stopped_by_sigterm_goes_on_to_the_bits_of_the_straight_one(
     straight, shards, tmp_path, monkeypatch, capsys, at
 ):
     seen = 0
-    look = CropView.__call__
+    look = RawView.__call__
 
     def stop_at(self, content, generator):
         nonlocal seen
@@ -141,7 +142,7 @@ def test_a_run_stopped_by_sigterm_goes_on_to_the_bits_of_the_straight_one(
             signal.raise_signal(signal.SIGTERM)
         return look(self, content, generator)
 
-    monkeypatch.setattr(CropView, "__call__", stop_at)
+    monkeypatch.setattr(RawView, "__call__", stop_at)
     assert main(command(shards, tmp_path / "stopped")) == 128 + signal.SIGTERM
     assert "run the same again to go on" in capsys.readouterr().err
     assert main(command(shards, tmp_path / "stopped")) == 0

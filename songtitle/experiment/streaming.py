@@ -1,28 +1,38 @@
 """Streaming: the captioner trained on pictures from WebDataset shards, however many there are.
 
-Nothing is computed once and kept, as it is for the book's own pictures: every epoch decodes every
-picture, crops it elsewhere, and sends it through the network, frozen or fine-tuned.
+Nothing is computed once and kept, as it is for the book's own pictures and in a feature store
+(`songtitle.experiment.stored`): every epoch decodes every picture, crops it elsewhere, and sends it
+through the network, frozen or fine-tuned.
 """
 
 import hashlib
 import json
+import math
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 import torch
 from filelock import FileLock
+from torch import Tensor
 
 from songtitle.cache import pick, provenance, write_json
 from songtitle.config import ExperimentConfig, check_device
-from songtitle.corpora.batches import CropView, ShardStream, deaths_told
+from songtitle.corpora.batches import Batch, ShardStream, deaths_told
 from songtitle.corpora.manifest import data_home
-from songtitle.corpora.shards import Where, at_least, check_same, find_shards
+from songtitle.corpora.shards import Where, at_least, check_same, find_shards, read_index
+from songtitle.corpora.views import DEFAULT, VIEWS
 from songtitle.errors import InputError
+from songtitle.experiment.learning import ORDERS
+from songtitle.metrics.uncertainty import drawn
 from songtitle.model.captioner import Captioner, build_captioner
-from songtitle.model.encoder import build_backbone
+from songtitle.model.encoder import PictureEncoder, build_backbone
+from songtitle.schema import refuse
+from songtitle.seeds import generator_for
 from songtitle.text import clean_caption, tokenize
 from songtitle.training.checkpoints import best_checkpoint
 from songtitle.training.loop import evaluate, fit
@@ -30,9 +40,32 @@ from songtitle.vocabulary import SPECIALS, Vocabulary
 
 INDEXES = "shard_indexes"  # below the data home
 MOST_WORKERS = 16  # of one process, unless more are asked for
+HELD_OUT = 1000  # pictures that validation must have, unless fewer are asked for
+CONTROLLED = 1000  # of them, whose captions are asked for again beside the wrong pictures
 
 
-def _encode(caption: str, vocabulary: Vocabulary, max_tokens: int) -> list[int]:
+Shard = TypeVar("Shard")
+Captions = Callable[[], Iterable[str]]
+Counts = Callable[[], tuple[np.ndarray, np.ndarray]]  # of each id, in training and validation
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """What `learn` reads: batches of an epoch for a process, and all of them in order."""
+
+    def __len__(self) -> int:
+        """How many examples an epoch has."""
+
+    def __call__(
+        self, epoch: int, *, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[Batch]:
+        """The batches of process `rank` of `world`, without the first `start` of the epoch."""
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every example once, in order: for validation."""
+
+
+def encode_caption(caption: str, vocabulary: Vocabulary, max_tokens: int) -> list[int]:
     """A caption's ids: cleaned, cut into words, at most `max_tokens` of them between the marks."""
     return vocabulary.encode(tokenize(clean_caption(caption))[:max_tokens])
 
@@ -43,6 +76,8 @@ def train_on_shards(
     *,
     config: ExperimentConfig,
     valid_shards: Where | None = None,
+    held_out: int = HELD_OUT,
+    view: str = DEFAULT,
     workers: int | None = None,
     window: int = 16,
     max_tokens: int = 50,
@@ -50,29 +85,30 @@ def train_on_shards(
     """Train on the captioned pictures of `shards`; of what `config` says, model and training count,
     and `seed`, `device`, `crop` and `min_count`.
 
-    Validation is on `valid_shards` (by default the last of `shards`), which are never trained on.
-    Every process that a launcher started calls this with the same arguments. `output` receives
-    `settings.json`, `vocabulary.json`, what `fit` writes, and at the end `record.json`, which is
-    returned. Called again, training goes on where it was.
+    Validation is on `valid_shards` (by default the last of `shards` that hold `held_out` pictures
+    together), which are never trained on. `view` is the rule by which both sides' pictures are cut:
+    "raw", as they are, or "scaled", with the shorter side at `crop`; at random places in training,
+    in the middle for validation. Every process that a launcher started calls this with the same
+    arguments. `output` receives `settings.json`, `vocabulary.json`, what `fit` writes, and at the
+    end `record.json`, which is returned. Called again, training goes on where it was.
 
     `workers` processes read and decode beside each process that trains (by default, its share of
     the cores), `window` shards are mixed at a time, and a caption of more than `max_tokens` words
-    is cut. Raises InputError for shards that are not whole, for another setting than before in
-    `output`, and as `fit` does.
+    is cut. Raises InputError for shards that are not whole, for fewer than `held_out` pictures to
+    validate on, for another setting than before in `output`, and as `fit` does.
     """
-    at_least(1, max_tokens=max_tokens)
-    if workers is None:
-        share = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        workers = min(MOST_WORKERS, max(1, share))
-    train_paths, valid_paths = split_shards(shards, valid_shards)
-    no_words = partial(_encode, vocabulary=Vocabulary(()), max_tokens=max_tokens)
+    at_least(1, max_tokens=max_tokens, held_out=held_out)
+    look = view_of(view)
+    workers = workers_for(workers)
+    train_paths, valid_paths = split_shards(shards, valid_shards, held_out=held_out)
+    no_words = partial(encode_caption, vocabulary=Vocabulary(()), max_tokens=max_tokens)
     train, valid = (
         ShardStream(
             paths,
             no_words,  # until the captions are counted
-            CropView(config.crop, random=paths is train_paths),
+            look(config.crop, random=paths is train_paths),
             pad_id=Vocabulary.pad_id,
-            index=data_home() / INDEXES,
+            index=index_folder(),
             batch_size=config.training.batch_size,
             seed=config.training.seed,
             workers=workers,
@@ -80,37 +116,102 @@ def train_on_shards(
         )
         for paths in (train_paths, valid_paths)
     )
+    check_held_out(len(valid), held_out)
     settings = {
         "shards": _known_by(train),
         "valid_shards": _known_by(valid),
         "window": window,
         "max_tokens": max_tokens,
+        "view": view,
         "model": asdict(config.model),
         **pick(config, "crop", "min_count", "seed"),
     }
+    vocabulary = begin(output, settings, train.captions, min_count=config.min_count)
+    train.encode = valid.encode = partial(no_words, vocabulary=vocabulary)
+    model = _build(config, vocabulary)
+
+    def counts(stream: ShardStream) -> np.ndarray:
+        return word_counts(map(train.encode, stream.captions()), size=len(vocabulary))
+
+    return learn(
+        model,
+        train,
+        valid,
+        vocabulary=vocabulary,
+        counts=lambda: (counts(train), counts(valid)),
+        config=config,
+        settings=settings,
+        output=output,
+        left_out=train.faults.as_dict,
+    )
+
+
+def workers_for(asked: int | None) -> int:
+    """Give the number of reading processes that was asked for, else this process's share."""
+    if asked is not None:
+        return asked
+    share = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(MOST_WORKERS, max(1, share))
+
+
+def view_of(name: str) -> Any:
+    """Find the rule by which a picture is cut. Raises InputError for another name."""
+    if name not in VIEWS:
+        refuse("view", f"one of {', '.join(VIEWS)}", repr(name), "choose one of these")
+    return VIEWS[name]
+
+
+def begin(
+    output: Path, settings: dict[str, Any], captions: Captions, *, min_count: int
+) -> Vocabulary:
+    """Make the folder of a run, or find it as it was; give the vocabulary, counted once over what
+    `captions()` gives. Raises InputError for other settings than before."""
     output.mkdir(parents=True, exist_ok=True)
     with FileLock(output / ".lock"):  # of many processes the first one counts
         _check_settings(output / "settings.json", settings)
-        vocabulary = _vocabulary(output / "vocabulary.json", train, min_count=config.min_count)
-    train.encode = valid.encode = partial(no_words, vocabulary=vocabulary)
-    model = _build(config, vocabulary)
+        return _vocabulary(output / "vocabulary.json", captions, min_count=min_count)
+
+
+def learn(
+    model: Captioner,
+    train: Examples,
+    valid: Examples,
+    *,
+    vocabulary: Vocabulary,
+    counts: Counts,
+    config: ExperimentConfig,
+    settings: dict[str, Any],
+    output: Path,
+    left_out: Callable[[], dict[str, Any]],
+) -> dict[str, Any]:
+    """Train, or go on; leave the run's record in `output`, and give it.
+
+    Beside its perplexities stand two controls, as in `songtitle.experiment.learning`: a unigram
+    model, of `counts()`, how often training and validation ask for each word; and the captioner
+    shown the wrong pictures, with the first CONTROLLED that are held out.
+    """
+    pad_id = vocabulary.pad_id
+    width = model.encoder.linear.in_features  # type: ignore[union-attr]
     with deaths_told():
         history = fit(
             model,
             train,
             config=config.training,
-            pad_id=vocabulary.pad_id,
-            validate=lambda model: evaluate(model, valid.in_order(), pad_id=vocabulary.pad_id),
+            pad_id=pad_id,
+            validate=lambda model: evaluate(model, valid.in_order(), pad_id=pad_id),
             folder=output,
-            details={"config": config.as_dict()},
+            details={"config": config.as_dict(), "features": width},
         )
+        controls = _controls(model, valid, counts, config, pad_id) if is_main() else {}
     record = {
         "settings": settings | {"training": asdict(config.training)},
         "vocabulary": len(vocabulary),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "best": best_checkpoint(output).relative_to(output).as_posix(),
         "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
-        "left_out": train.faults.as_dict(),  # of what this process met
+        "valid_perplexity": min(row["valid_perplexity"] for row in history),
+        **controls,
+        "left_out": left_out(),  # of what this process met
         "timing": {"epoch_seconds": [round(row["seconds"], 3) for row in history]},
         "provenance": provenance(),
     }
@@ -119,24 +220,120 @@ def train_on_shards(
     return record
 
 
+def _controls(
+    model: Captioner, valid: Examples, counts: Counts, config: ExperimentConfig, pad_id: int
+) -> dict[str, Any]:
+    kept: list[Batch] = []
+    for batch in valid.in_order():
+        kept.append(batch._replace(inputs=_features(model, batch.inputs)))
+        if sum(len(each.tokens) for each in kept) >= CONTROLLED:
+            break
+    seen = torch.cat([each.inputs for each in kept])
+    generator = generator_for(config.seed, "wrong pictures")
+
+    def loss(order: Sequence[int] | Tensor) -> float:
+        parts = torch.as_tensor(order).split([len(each.tokens) for each in kept])
+        shown = (b._replace(inputs=seen[part]) for b, part in zip(kept, parts, strict=True))
+        return evaluate(model, shown, pad_id=pad_id)
+
+    def wrong() -> np.ndarray:
+        return np.array([loss(torch.randperm(len(seen), generator=generator))])
+
+    # A small difference of logarithms is a share of the perplexity.
+    permuted = drawn(wrong, error=config.monte_carlo_error / 100, at_most=ORDERS)
+    return {
+        "unigram_perplexity": unigram_perplexity(*counts()),
+        "permuted_pictures_perplexity": math.exp(permuted.scores[0]),
+        "permuted_pictures": {
+            "draws": permuted.draws,
+            "error": permuted.error,
+            "pictures": len(seen),
+            "right_pictures_perplexity": math.exp(loss(range(len(seen)))),
+        },
+    }
+
+
+@torch.inference_mode()
+def _features(model: Captioner, inputs: Tensor) -> Tensor:
+    """What the encoder's projection reads of pictures; features as they are."""
+    if not isinstance(model.encoder, PictureEncoder) or inputs.ndim != 4:
+        return inputs
+    model.eval()
+    return model.encoder.backbone(inputs.to(next(model.parameters()).device)).cpu()
+
+
+def word_counts(captions: Iterable[Sequence[int]], *, size: int) -> np.ndarray:
+    """Count how often each of `size` ids is predicted: all of a caption but its first."""
+    counts = np.zeros(size, np.int64)
+    for ids in captions:
+        np.add.at(counts, list(ids[1:]), 1)
+    return counts
+
+
+def unigram_perplexity(train: np.ndarray, valid: np.ndarray) -> float:
+    """Perplexity on words asked for `valid` times of their frequencies in `train`, with one added
+    to each: `songtitle.metrics.chance.unigram_perplexity` of counts, for millions of captions."""
+    smoothed = train + 1.0
+    return float(np.exp(-(valid @ np.log(smoothed / smoothed.sum())) / valid.sum()))
+
+
+def index_folder() -> Path:
+    """Give the folder of the shards' indexes, which is there."""
+    folder = data_home() / INDEXES
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def is_main() -> bool:
     """Whether this is the one process, or the first of those that a launcher started."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def split_shards(shards: Where, valid_shards: Where | None) -> tuple[list[Path], list[Path]]:
-    """Shards to train on and shards to validate on; none is both.
+def split_shards(
+    shards: Where, valid_shards: Where | None, *, held_out: int = 1
+) -> tuple[list[Path], list[Path]]:
+    """Shards to train on and shards to validate on; none is both. Where none is named, the last
+    ones validate that hold `held_out` examples together.
 
     Raises InputError where nothing is left to train on.
     """
     paths = find_shards(shards)
-    valid = find_shards(valid_shards) if valid_shards else paths[-1:]
+    if valid_shards:
+        valid = find_shards(valid_shards)
+    else:
+        valid = last_of(paths, lambda path: len(read_index(path, index_folder())[0]), held_out)
     train = [path for path in paths if path not in valid]
     if not train:
         msg = "shards: expected one or more to train on beside those to validate on, got "
-        msg += f"{len(paths)} in {shards}; fetch more, or name others with valid_shards"
+        msg += f"{len(paths)} in {shards}; {more_shards(held_out)}"
         raise InputError(msg)
     return train, valid
+
+
+def more_shards(held_out: int) -> str:
+    """Say what to do where validation leaves nothing to train on."""
+    told = f"the last that hold {held_out:,} pictures validate where none are named: give more "
+    return told + "shards, name them with valid_shards, or lower held_out"
+
+
+def last_of(shards: Sequence[Shard], count: Callable[[Shard], int], held_out: int) -> list[Shard]:
+    """Give as many of the last shards as hold `held_out` examples together, at least one."""
+    found: list[Shard] = []
+    total = 0
+    for shard in reversed(shards):
+        if total >= held_out:
+            break
+        found.insert(0, shard)
+        total += count(shard)
+    return found
+
+
+def check_held_out(there: int, wanted: int) -> None:
+    """Raise InputError where fewer pictures validate than were wanted."""
+    if there < wanted:
+        msg = f"held_out: expected {wanted:,} pictures or more to validate on, got {there:,}; name "
+        msg += "more shards with valid_shards, or take a lower held_out, whose perplexity is rough"
+        raise InputError(msg)
 
 
 def _known_by(stream: ShardStream) -> dict[str, Any]:
@@ -157,12 +354,14 @@ def _check_settings(path: Path, settings: dict[str, Any]) -> None:
     except ValueError as error:
         msg = f"{path}: expected the settings of a training run, got '{error}'; take another output"
         raise InputError(msg) from error
+    if "shards" in before:
+        before.setdefault("view", "scaled")  # the only one when runs did not say
     check_same(path, before, json.loads(json.dumps(settings)))
 
 
-def _vocabulary(path: Path, train: ShardStream, *, min_count: int) -> Vocabulary:
+def _vocabulary(path: Path, captions: Captions, *, min_count: int) -> Vocabulary:
     if not path.exists():
-        titles = (tokenize(clean_caption(caption)) for caption in train.captions())
+        titles = (tokenize(clean_caption(caption)) for caption in captions())
         found = Vocabulary.from_tokens(titles, min_count=min_count)
         if not found.words:
             msg = f"min_count: expected words that come {min_count} times or more in the captions, "
