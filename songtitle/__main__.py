@@ -11,7 +11,7 @@ from typing import Any
 
 from songtitle.errors import InputError
 
-COMMANDS = "{fetch,verify,count,run,train,settings,title,course,grade,status}"
+COMMANDS = "{fetch,verify,count,rehearse,run,train,settings,title,course,grade,status}"
 NAMES = (
     "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
     "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
@@ -99,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     add, _ = command(_count, "count what is here of the paper's own corpora")
     add("name", nargs="*", help="some questions only, such as captions_valid")
     add("--json", action="store_true", help="one record a line")
+
+    told = "write small made-up corpora in the paper's own formats, and the right counts"
+    add, _ = command(_rehearse, told)
+    add("folder", type=Path, help="new or empty; then a data home: SONGTITLE_DATA=FOLDER")
+    add("--pictures", type=int, default=120, metavar="N", help="good ones of train (default 120)")
+    add("--songs", type=int, default=40, metavar="N", help="of each song set (default 40)")
+    add("--seed", type=int, default=0)
 
     add, _ = command(_run, "run the notebooks and build the book", NAMES)
     add("notebook", nargs="*", help="some notebooks only, such as 04_search; no book")
@@ -243,6 +250,14 @@ def _count(options: argparse.Namespace) -> Said:
         for key, value in tables.facts(found).items():
             if not re.search(r"\.lengths\.|^hosts\.|steps", key):
                 yield f"  {key} = {format(value, '.6g' if isinstance(value, float) else '')}"
+
+
+def _rehearse(options: argparse.Namespace) -> Said:
+    from songtitle.corpora import rehearsal
+
+    sizes = {"pictures": options.pictures, "songs": options.songs, "seed": options.seed}
+    for name, count in rehearsal.write(options.folder, **sizes).items():
+        yield f"{count:>9,}  {name}"
 
 
 def _run(options: argparse.Namespace) -> Said:
