@@ -12,7 +12,7 @@ from typing import Any
 
 from songtitle.errors import InputError
 
-COMMANDS = "{fetch,verify,count,plan,run,select,features,train,settings,title,course,grade,status}"
+COMMANDS = "{fetch,verify,count,rehearse,plan,run,select,features,train,settings,title,course,grade,status}"
 NAMES = (
     "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
     "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
@@ -108,6 +108,13 @@ def _parser() -> argparse.ArgumentParser:
     add, _ = command(_count, "count what is here of the paper's own corpora")
     add("name", nargs="*", help="some questions only, such as captions_valid")
     add("--json", action="store_true", help="one record a line")
+
+    told = "write small made-up corpora in the paper's own formats, and the right counts"
+    add, _ = command(_rehearse, told)
+    add("folder", type=Path, help="new or empty; then a data home: SONGTITLE_DATA=FOLDER")
+    add("--pictures", type=int, default=120, metavar="N", help="good ones of train (default 120)")
+    add("--songs", type=int, default=40, metavar="N", help="of each song set (default 40)")
+    add("--seed", type=int, default=0)
 
     add, _ = command(_plan, "tell disk and hours before a run", NAMES)
     add("--preset", default="quick")
@@ -349,6 +356,14 @@ def _planned(name: str, changes: dict[str, Any]) -> Said:
             at_hand = {"counted": done.corpora, "known": done.vocabulary}
             corpora = corpora_of(own(config), config, home, **at_hand)
             yield told.line(plan.forecast(config, corpora, probed, home=home, done=done))
+
+
+def _rehearse(options: argparse.Namespace) -> Said:
+    from songtitle.corpora import rehearsal
+
+    sizes = {"pictures": options.pictures, "songs": options.songs, "seed": options.seed}
+    for name, count in rehearsal.write(options.folder, **sizes).items():
+        yield f"{count:>9,}  {name}"
 
 
 def _run(options: argparse.Namespace) -> Said:
