@@ -12,7 +12,10 @@ from typing import Any
 
 from songtitle.errors import InputError
 
-COMMANDS = "{fetch,verify,count,rehearse,plan,run,select,features,train,settings,title,course,grade,status}"
+COMMANDS = (
+    "{fetch,verify,count,rehearse,plan,run,select,features,train,settings,"
+    "title,course,grade,status}"
+)
 NAMES = (
     "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
     "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
