@@ -7,7 +7,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,17 +77,9 @@ def million_song(home: Path, *, count: int = WANTED, rules: Rules = "paper", see
         then = "run `python -m songtitle fetch million_song_years million_song_lists`"
         refuse("Million Song", f"{ROWS} with {LIST}, or {HDF5}, in {home}", "neither", then)
     place = {track.id: row for row, track in enumerate(tracks)}
-    chosen, titles, others, counts = _drawn("Million Song", tracks, home, count, rules, seed)
-    return SongSet(
-        name="Million Song",
-        reading="timbre",
-        ids=[track.id for track in chosen],
-        titles=titles,
-        series=[track.group for track in chosen],
-        others=others,
-        drawn_from=told | counts | {"faults": faults.as_dict()["counts"]},
-        timbre=timbre[[place[track.id] for track in chosen]],
-    )
+    told |= {"faults": faults.as_dict()["counts"]}
+    found, chosen = _drawn("Million Song", "timbre", tracks, home, count, rules, seed, told)
+    return replace(found, timbre=timbre[[place[track.id] for track in chosen]])
 
 
 def _joined(
@@ -158,25 +150,24 @@ def fma(home: Path, *, count: int = WANTED, rules: Rules = "paper", seed: int) -
     if not tracks:
         got = f"none of {len(listed):,} tracks"
         refuse(str(folder), "clips of the tracks in tracks.csv", got, "fetch fma_small again")
-    chosen, titles, others, counts = _drawn("FMA", tracks, home, count, rules, seed)
-    told = {"tracks": len(listed), "left out": {kind: len(ids) for kind, ids in out.items()}}
-    return SongSet(
-        name="FMA",
-        reading="spectrogram",
-        ids=[track.id for track in chosen],
-        titles=titles,
-        series=[track.group for track in chosen],
-        others=others,
-        drawn_from=told | counts | {"faults": faults.as_dict()["counts"]},
-        clips=[archive.clip_path(folder, track.track_id) for track in chosen],
-    )
+    told: dict[str, Any] = {"tracks": len(listed), "faults": faults.as_dict()["counts"]}
+    told["left out"] = {kind: len(ids) for kind, ids in out.items()}
+    found, chosen = _drawn("FMA", "spectrogram", tracks, home, count, rules, seed, told)
+    return replace(found, clips=[archive.clip_path(folder, t.track_id) for t in chosen])
 
 
 def _drawn(
-    name: str, tracks: Sequence[Any], home: Path, count: int, rules: str, seed: int
-) -> tuple[list[Any], list[list[str]], list[list[str]], dict[str, Any]]:
-    """Songs drawn as whole artists from those whose title passes, with their titles; the titles
-    of other artists; counts: `wanted`, `songs`, `artists`, the `rules` and the `funnel`'s steps."""
+    name: str,
+    reading: Literal["timbre", "spectrogram"],
+    tracks: Sequence[Any],
+    home: Path,
+    count: int,
+    rules: str,
+    seed: int,
+    told: dict[str, Any],
+) -> tuple[SongSet, list[Any]]:
+    """A set without its features, of whole artists drawn from those whose title passes; its tracks.
+    `drawn_from` is `told`, `wanted`, `songs`, `artists`, `rules` and the `funnel`'s steps."""
     if rules not in RULES:
         refuse("rules", f"one of {', '.join(RULES)}", repr(rules), "choose one")
     data = home / "nltk_data"
@@ -199,6 +190,15 @@ def _drawn(
     if len(left) < count:
         log.warning("%s: %s titles are left of %s wanted", name, f"{len(left):,}", f"{count:,}")
     chosen, rest = archive.choose_test(left, min(count, len(left)), seed=seed)
-    told: dict[str, Any] = {"rules": rules, "funnel": passed.as_dict(), "wanted": count}
+    told = told | {"rules": rules, "funnel": passed.as_dict(), "wanted": count}
     told |= {"songs": len(chosen), "artists": len({track.group for track in chosen})}
-    return chosen, [words[t.id] for t in chosen], [words[t.id] for t in rest], told
+    found = SongSet(
+        name=name,
+        reading=reading,
+        ids=[track.id for track in chosen],
+        titles=[words[track.id] for track in chosen],
+        series=[track.group for track in chosen],
+        others=[words[track.id] for track in rest],
+        drawn_from=told,
+    )
+    return found, chosen
