@@ -567,7 +567,7 @@ def _train(options: argparse.Namespace) -> Said:
         yield f"controls: perplexity {unigram:.2f} of a unigram, {permuted:.2f} with wrong pictures"
         if options.adopt:
             yield f"adopted as training/{adopt(options.output).key}"
-        yield str(options.output / record["best"])
+        yield str(options.output / record["kept"])
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

@@ -186,6 +186,9 @@ class TrainingConfig(Checked):
     """Of what is multiplied; bf16: products in half precision, weights in full."""
     patience: CountOr0 = 0
     """Epochs without a better validation loss before training stops; 0: never."""
+    keep: Literal["last", "best"] = "last"
+    """Whose weights are kept: the last epoch's, or those of the lowest validation loss. The paper
+    names no choice among its epochs."""
     checkpoint_every: CountOr0 = 0
     """Updates between checkpoints within an epoch; 0: at its end only."""
     seed: Seed = 0

@@ -77,6 +77,7 @@ OTHERS = {
     "training.accumulate": 2,
     "training.precision": "bf16",
     "training.patience": 2,
+    "training.keep": "best",
     "training.checkpoint_every": 5,
     "training.seed": 3,
     "search.beam_size": 3,

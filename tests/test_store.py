@@ -506,7 +506,7 @@ def test_a_stopped_training_goes_on_to_the_bits_of_the_straight_one(
     monkeypatch.setattr(StoreBatches, "_batch", batch)
     train_on_store(folder, tmp_path / "out", config=CONFIG, held_out=SIZE)
     ours, theirs = (
-        (out / trained[1]["best"] / "model.safetensors").read_bytes()
+        (out / trained[1]["kept"] / "model.safetensors").read_bytes()
         for out in (tmp_path / "out", trained[0])
     )
     assert ours == theirs

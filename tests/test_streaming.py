@@ -83,7 +83,7 @@ def test_a_run_leaves_what_it_was_made_of_and_what_it_found(straight, shards):
     assert [row["epoch"] for row in record["history"]] == [1, 2]
     first, second = (row["train_perplexity"] for row in record["history"])
     assert second < first < len(Vocabulary.load(straight / "vocabulary.json")) * 2
-    assert (straight / record["best"] / "model.safetensors").is_file()
+    assert (straight / record["kept"] / "model.safetensors").is_file()
     assert record["left_out"]["counts"] == {}
     assert set(Vocabulary.load(straight / "vocabulary.json").words) == {"a", *COLOURS, *ANIMALS}
 
@@ -97,7 +97,7 @@ def test_the_same_command_again_says_the_same_and_trains_nothing(straight, shard
     perplexity = record["history"][1]["valid_perplexity"]
     assert printed[1].startswith("epoch   2: perplexity")
     assert printed[1].endswith(f" {perplexity:.2f}")
-    assert printed[-1] == str(straight / record["best"])
+    assert printed[-1] == str(straight / record["kept"])
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")

@@ -38,11 +38,15 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not(tmp_path):
     assert train(tmp_path / "c", seed=1)[1] != history  # dropout draws otherwise
 
 
-def test_training_lowers_perplexity_and_keeps_the_best_epoch(tmp_path):
-    model, history = train(tmp_path, epochs=12)
-    perplexities = [row["valid_perplexity"] for row in history]
-    assert perplexities[-1] < 0.7 * perplexities[0]
-    assert math.isclose(math.exp(held_out(model)), min(perplexities), rel_tol=1e-6)
+def test_training_lowers_perplexity_and_keeps_the_epoch_asked_for(tmp_path):
+    kept = {}
+    for keep in ("best", "last"):
+        model, history = train(tmp_path / keep, epochs=12, keep=keep)
+        perplexities = [row["valid_perplexity"] for row in history]
+        assert perplexities[-1] < 0.7 * perplexities[0]
+        kept[keep] = math.exp(held_out(model))
+    assert kept["best"] == pytest.approx(min(perplexities), rel=1e-6)
+    assert kept["last"] == pytest.approx(perplexities[-1], rel=1e-6)
 
 
 def test_training_neither_reads_nor_moves_the_global_random_state(tmp_path):
@@ -166,10 +170,12 @@ def test_training_stops_when_patience_runs_out(tmp_path):
         seen.append(weights(model))
         return next(losses)
 
-    model, history = train(tmp_path, epochs=9, patience=2, validate=validate)
+    model, history = train(tmp_path, epochs=9, patience=2, keep="best", validate=validate)
     assert [round(math.log(row["valid_perplexity"]), 9) for row in history] == [3.0, 2.0, 2.5, 2.0]
     assert torch.equal(weights(model), seen[1])  # the best is kept
-    assert train(tmp_path, epochs=9, patience=2)[1] == history  # called again: no epoch more
+    assert (
+        train(tmp_path, epochs=9, patience=2, keep="best")[1] == history
+    )  # called again: no epoch more
 
 
 def test_half_precision_trains_to_nearly_the_same_weights(tmp_path):

@@ -14,7 +14,7 @@ from training_examples import PAD, VOCAB, Batches, PlainModel, new_model, train,
 
 from songtitle.config import TrainingConfig
 from songtitle.errors import InputError
-from songtitle.training.checkpoints import MODEL, best_checkpoint, load_weights, read_checkpoint
+from songtitle.training.checkpoints import MODEL, kept_checkpoint, load_weights, read_checkpoint
 from songtitle.training.loop import Interrupted, fit
 
 
@@ -100,13 +100,14 @@ def test_sigterm_finishes_the_step_keeps_it_and_says_so(tmp_path):
 
 def test_the_last_two_and_the_best_are_kept(tmp_path):
     losses = iter([3.0, 1.0, 2.0, 2.5, 2.7, 0.5])
-    train(tmp_path, epochs=5, validate=lambda _: next(losses), checkpoint_every=3)
+    settings = {"validate": lambda _: next(losses), "keep": "best"}
+    train(tmp_path, epochs=5, checkpoint_every=3, **settings)
     last_two = ["step-00000033", "step-00000035-epoch-0005"]
     assert names(tmp_path) == ["step-00000014-epoch-0002", *last_two]
-    assert best_checkpoint(tmp_path).name == "step-00000014-epoch-0002"
-    assert not (best_checkpoint(tmp_path) / "optimizer.safetensors").exists()
-    train(tmp_path, epochs=6, validate=lambda _: next(losses))  # a better one: the old one goes
-    assert best_checkpoint(tmp_path).name == "step-00000042-epoch-0006"
+    assert kept_checkpoint(tmp_path).name == "step-00000014-epoch-0002"
+    assert not (kept_checkpoint(tmp_path) / "optimizer.safetensors").exists()
+    train(tmp_path, epochs=6, **settings)  # a better one: the old one goes
+    assert kept_checkpoint(tmp_path).name == "step-00000042-epoch-0006"
     assert names(tmp_path)[1:] == ["step-00000035-epoch-0005", "step-00000042-epoch-0006"]
 
 
@@ -114,13 +115,13 @@ def test_a_checkpoint_gives_back_weights_and_details(tmp_path):
     model, history = train(tmp_path, details={"words": ["é", "b"], "features": 7})
     other = PlainModel()
     with pytest.raises(InputError):
-        load_weights(best_checkpoint(tmp_path), other)
+        load_weights(kept_checkpoint(tmp_path), other)
     assert torch.equal(weights(other), weights(PlainModel()))  # refused as a whole
     other = new_model()
-    details = load_weights(best_checkpoint(tmp_path), other)
+    details = load_weights(kept_checkpoint(tmp_path), other)
     assert details == {"words": ["é", "b"], "features": 7}
     assert torch.equal(weights(model), weights(other))
-    assert list(read_checkpoint(best_checkpoint(tmp_path)).progress.history) == history
+    assert list(read_checkpoint(kept_checkpoint(tmp_path)).progress.history) == history
 
 
 FULL = OSError(28, "No space left on device")
@@ -220,7 +221,7 @@ def test_a_pickle_is_refused_unread(tmp_path, legacy):
     with pytest.raises(InputError, match=r"model\.pt/progress\.json: expected a checkpoint"):
         load_weights(path, new_model())
     train(tmp_path / "run", epochs=1)
-    inside = best_checkpoint(tmp_path / "run") / "model.safetensors"
+    inside = kept_checkpoint(tmp_path / "run") / "model.safetensors"
     inside.write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=r"model\.safetensors: .*another sha256"):
         load_weights(inside.parent, new_model())
@@ -233,7 +234,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
         with pytest.raises(InputError, match=f"{path}/progress.json: expected a checkpoint"):
             read_checkpoint(path)
     with pytest.raises(InputError, match="expected the checkpoints of a training run"):
-        best_checkpoint(tmp_path)
+        kept_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +343,7 @@ def test_optimiser_state_goes_by_the_names_of_parameters(tmp_path):
     model.encoder.requires_grad_(False)
     config = TrainingConfig(epochs=1, batch_size=4)
     fit(model, Batches(4), config=config, pad_id=PAD, validate=lambda _: 1.0, folder=tmp_path)
-    found = load_file(best_checkpoint(tmp_path) / "optimizer.safetensors")
+    found = load_file(kept_checkpoint(tmp_path) / "optimizer.safetensors")
     assert found["decoder.output.weight.exp_avg"].shape == (VOCAB, 16)
     assert not any(name.startswith("encoder.") for name in found)
-    assert json.loads((best_checkpoint(tmp_path) / "progress.json").read_text())["format"] == 1
+    assert json.loads((kept_checkpoint(tmp_path) / "progress.json").read_text())["format"] == 2

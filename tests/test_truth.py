@@ -451,11 +451,13 @@ def test_a_whole_run_splits_every_beam_effect_and_finds_letters_for_every_cell(i
 
 
 def test_replicates_differ_in_the_seed_of_the_training_and_in_nothing_else(in_tiny_home):
-    config = preset("tiny", seed=3)
-    first, second = (learning.patient(config, seed=seed) for seed in (0, 1))
-    assert (first.seed, second.seed) == (3, 3)
-    assert second.training.seed == first.training.seed + 1
-    assert second.training.patience == first.training.patience > 0
+    for keep, stops in (("last", False), ("best", True)):  # early, where the best epoch is kept
+        config = preset("tiny", {"training.keep": keep}, seed=3)
+        first, second = (learning.patient(config, seed=seed) for seed in (0, 1))
+        assert (first.seed, second.seed) == (3, 3)
+        assert second.training.seed == first.training.seed + 1
+        assert second.training.patience == first.training.patience
+        assert (first.training.patience > 0) == stops
     config = preset("tiny")
     rows = controls.replicates(config).result["rows"]
     assert sorted({row["seed"] for row in rows}) == [0, 1]

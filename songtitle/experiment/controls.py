@@ -24,7 +24,6 @@ from songtitle.experiment.scoring import (
     Scores,
     all_scores,
     beside_chance,
-    best_epoch,
     own_scores,
 )
 from songtitle.experiment.trainings import ItemScores
@@ -72,7 +71,7 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Work:
                 for beam_size in BEAMS:
                     said = hearing.titles(memory, beam_size)
                     lead = {"seed": config.seed + each.training.seed, "input": str(name)}
-                    lead |= {"beam_size": beam_size, "epoch": best_epoch(record)}
+                    lead |= {"beam_size": beam_size, "epoch": record.result["epoch"]}
                     wanted, its = references[name.kind], series[name.kind]
                     rows.append(lead | beside_chance([said], wanted, its, seed=config.seed))
                     kept.add(str(name), beam_size, all_scores(said, wanted), its)

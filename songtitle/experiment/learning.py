@@ -19,7 +19,12 @@ from songtitle.metrics.uncertainty import drawn
 from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.schema import SEEDS
 from songtitle.seeds import generator_for
-from songtitle.training.checkpoints import best_checkpoint, load_weights, read_checkpoint
+from songtitle.training.checkpoints import (
+    kept_checkpoint,
+    kept_epoch,
+    load_weights,
+    read_checkpoint,
+)
 from songtitle.training.loop import evaluate, fit
 from songtitle.vocabulary import SPECIALS, Vocabulary
 
@@ -41,13 +46,13 @@ def blind_training(config: ExperimentConfig, *, home: Path) -> Work:
 
 
 def patient(config: ExperimentConfig, *, seed: int = 0) -> ExperimentConfig:
-    """Take another training seed, `seed` further, and stop where validation gets no better.
-
-    Of every training the best epoch is kept, so the rest of the epochs would only take time.
-    """
+    """Take another training seed, `seed` further, and stop where validation gets no better, if the
+    best epoch is the one that is kept: the rest of the epochs would only take time."""
     settings = config.training
-    number = (settings.seed + seed) % SEEDS
-    settings = replace(settings, seed=number, patience=settings.patience or PATIENCE)
+    number, patience = (settings.seed + seed) % SEEDS, settings.patience
+    if settings.keep == "best":
+        patience = patience or PATIENCE
+    settings = replace(settings, seed=number, patience=patience)
     return replace(config, training=settings)
 
 
@@ -106,6 +111,7 @@ def _training(config: ExperimentConfig, home: Path, *, blind: bool = False) -> W
         seconds = float(np.median([row["seconds"] for row in history]))
         return {
             "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
+            "epoch": kept_epoch(history, settings.keep)["epoch"],
             "valid_perplexity": math.exp(loss(model)),
             "permuted_pictures_perplexity": math.exp(permuted.scores[0]),
             "permuted_pictures": {"draws": permuted.draws, "error": permuted.error},
@@ -136,7 +142,7 @@ def load_trained(
     """Load the captioner of a training record, ready to search, its vocabulary and its device."""
     device = check_device(config.device)
     vocabulary = Vocabulary.load(record.file("vocabulary.json"))
-    best = best_checkpoint(record.folder)
-    model = captioner(config, vocabulary, features=int(read_checkpoint(best).details["features"]))
-    load_weights(best, model)
+    kept = kept_checkpoint(record.folder)
+    model = captioner(config, vocabulary, features=int(read_checkpoint(kept).details["features"]))
+    load_weights(kept, model)
     return model.to(device).eval(), vocabulary, device

@@ -33,7 +33,7 @@ from songtitle.search.candidates import Hypotheses
 from songtitle.seeds import generator_for
 from songtitle.shapes import Memory
 from songtitle.timbre import fit_standardiser, replicated_order
-from songtitle.training.checkpoints import best_checkpoint, read_checkpoint
+from songtitle.training.checkpoints import kept_checkpoint, read_checkpoint
 from songtitle.vocabulary import Vocabulary
 
 AT_ONCE = 256  # inputs that are encoded and searched together
@@ -237,7 +237,7 @@ def name_songs(
     """Title audio files by the last trained captioner, best first, with log-probabilities. A file
     that cannot be read yields its `InputError` in place of titles, and the rest go on."""
     record = last_captioner(home or data_home())
-    kept = read_checkpoint(best_checkpoint(record.folder)).details["config"]
+    kept = read_checkpoint(kept_checkpoint(record.folder)).details["config"]
     config = ExperimentConfig.from_dict(kept)
     hearing, backbone = trained_listener(config, record), frozen_backbone(config)
     for path in paths:

@@ -28,7 +28,7 @@ from songtitle.experiment.naming import BEAM_SIZE, table_inputs, whole_pictures
 from songtitle.experiment.probe import Probe, positions, probe
 from songtitle.experiment.quantities import Corpora, Need
 from songtitle.experiment.samples import TILED
-from songtitle.experiment.scoring import steps_of
+from songtitle.experiment.scoring import compared, steps_of
 from songtitle.experiment.switchboard import apply, kind, open_answers
 from songtitle.metrics.uncertainty import FEWEST
 from songtitle.model.encoder import WIDTHS, build_backbone
@@ -136,17 +136,6 @@ def trainings(config: ExperimentConfig) -> list[Training]:
     for training in (*asked, *repeated):
         once.setdefault((training.config, training.stage), training)
     return list(once.values())
-
-
-def compared(config: ExperimentConfig) -> list[ExperimentConfig]:
-    """List the settings of `scoring.comparison`: every encoder with every decoder."""
-    found = []
-    for encoder, decoder in product(config.compared_encoders, config.compared_decoders):
-        penalty = config.model.attention_penalty if decoder == "attention" else 0.0
-        model = replace(config.model, encoder=encoder, decoder=decoder, attention_penalty=penalty)
-        other = patient(replace(config, model=model))
-        found.append(config if model == config.model else other)
-    return found
 
 
 def forecast(

@@ -121,19 +121,13 @@ def score_table(config: ExperimentConfig, home: Path | None = None) -> pd.DataFr
 
 @stage
 def comparison(config: ExperimentConfig, *, home: Path) -> Work:
-    """Every encoder with every decoder: perplexity with its control, BLEU-1 beside chance. All but
-    the experiment's own pair, where it is named, stop early.
+    """Every encoder with every decoder: perplexity with its control, BLEU-1 beside chance.
 
     Result rows: `encoder, decoder, valid_perplexity, permuted_pictures_perplexity, epoch,
     parameters, backbone_parameters`, and of the whole test crops at k = 5 what `Chance` holds.
     Timing: `rows`, in the same order, of `encode_seconds` and `epoch_seconds`.
     """
-    words, chosen = corpora(config, home=home), []
-    for encoder, decoder in product(config.compared_encoders, config.compared_decoders):
-        penalty = config.model.attention_penalty if decoder == "attention" else 0.0
-        model = replace(config.model, encoder=encoder, decoder=decoder, attention_penalty=penalty)
-        other = patient(replace(config, model=model))
-        chosen.append(config if model == config.model else other)
+    words, chosen = corpora(config, home=home), compared(config)
     seen = [picture_features(each, home=home) for each in chosen]
     trained = [training(each, home=home) for each in chosen]
     found = [hypotheses(each, whole_pictures(each), BEAM_SIZE, home=home) for each in chosen]
@@ -143,7 +137,7 @@ def comparison(config: ExperimentConfig, *, home: Path) -> Work:
         rows, times = [], []
         for each, pictures, learnt, said in zip(chosen, seen, trained, found, strict=True):
             kept = ("valid_perplexity", "permuted_pictures_perplexity", "parameters")
-            row = pick(each.model, "encoder", "decoder") | {"epoch": best_epoch(learnt)}
+            row = pick(each.model, "encoder", "decoder") | {"epoch": learnt.result["epoch"]}
             row["backbone_parameters"] = pictures.result["parameters"]
             row |= {name: learnt.result[name] for name in kept}
             rows.append(row | scored(said, captions, series, seed=config.seed))
@@ -155,9 +149,19 @@ def comparison(config: ExperimentConfig, *, home: Path) -> Work:
     return Work(compute, settings, [words])
 
 
-def best_epoch(trained: Record) -> int:
-    """Tell the epoch of least validation perplexity, whose weights were kept."""
-    return min(trained.result["history"], key=lambda row: row["valid_perplexity"])["epoch"]
+def compared(config: ExperimentConfig) -> list[ExperimentConfig]:
+    """List the settings of `comparison`: every encoder with every decoder, each at its own best
+    epoch, since some need more epochs than others."""
+    found = []
+    for encoder, decoder in product(config.compared_encoders, config.compared_decoders):
+        penalty = config.model.attention_penalty if decoder == "attention" else 0.0
+        model = replace(config.model, encoder=encoder, decoder=decoder, attention_penalty=penalty)
+        other = patient(
+            replace(config, model=model, training=replace(config.training, keep="best"))
+        )
+        own = model == config.model and config.training.keep == "best"
+        found.append(config if own else other)
+    return found
 
 
 def mean_length(said: Words) -> float:

@@ -40,7 +40,7 @@ from songtitle.model.features import Encoder, plan_for
 from songtitle.model.store import Maker, Store, make_store
 from songtitle.seeds import Order, shares
 from songtitle.training.checkpoints import (
-    best_checkpoint,
+    kept_checkpoint,
     load_weights,
     read_checkpoint,
     save_checkpoint,
@@ -417,7 +417,7 @@ def _captions(store: Store) -> Iterator[str]:
 
 def adopt(folder: Path, *, home: Path | None = None) -> Record:
     """Give a finished run of `train` the form of a `training` record below the data home, so that
-    `title`, `status` and `load_trained` find it; the best epoch alone is copied.
+    `title`, `status` and `load_trained` find it; the kept epoch alone is copied.
 
     Raises InputError for a folder without a finished run, for one that an earlier version left
     without controls, and for a fine-tuned encoder, whose weights the record's readers do not load.
@@ -426,14 +426,15 @@ def adopt(folder: Path, *, home: Path | None = None) -> Record:
     try:
         told = read_json(folder / "record.json")
         result = {
-            name: told[name] for name in ("history", "valid_perplexity", *CONTROLS, "parameters")
+            name: told[name]
+            for name in ("history", "epoch", "valid_perplexity", *CONTROLS, "parameters")
         }
         seconds = float(np.median(told["timing"]["epoch_seconds"]))
     except (OSError, ValueError, LookupError, TypeError) as error:
         msg = f"{folder}: expected a finished run with its controls in record.json, got '{error}'; "
         raise InputError(msg + again) from error
-    best = best_checkpoint(folder)
-    found = read_checkpoint(best)
+    kept = kept_checkpoint(folder)
+    found = read_checkpoint(kept)
     config = ExperimentConfig.from_dict(found.details["config"])
     if config.model.fine_tune:
         msg = f"{folder}: expected a run with a frozen encoder, got a fine-tuned one, which `title`"
@@ -443,7 +444,7 @@ def adopt(folder: Path, *, home: Path | None = None) -> Record:
 
     def compute(into: Path) -> Mapping[str, Any]:
         model = captioner(config, vocabulary, features=width)
-        load_weights(best, model)
+        load_weights(kept, model)
         details = {"config": config.as_dict(), "features": width}
         adam = torch.optim.Adam(model.parameters())  # without state: nothing goes on from here
         state = {"settings": found.settings, "details": details}

@@ -34,7 +34,7 @@ from songtitle.model.encoder import PictureEncoder, build_backbone
 from songtitle.schema import refuse
 from songtitle.seeds import generator_for
 from songtitle.text import clean_caption, tokenize
-from songtitle.training.checkpoints import best_checkpoint
+from songtitle.training.checkpoints import kept_checkpoint, kept_epoch
 from songtitle.training.loop import evaluate, fit
 from songtitle.vocabulary import SPECIALS, Vocabulary
 
@@ -203,13 +203,15 @@ def learn(
             details={"config": config.as_dict(), "features": width},
         )
         controls = _controls(model, valid, counts, config, pad_id) if is_main() else {}
+    kept = kept_epoch(history, config.training.keep)
     record = {
         "settings": settings | {"training": asdict(config.training)},
         "vocabulary": len(vocabulary),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "best": best_checkpoint(output).relative_to(output).as_posix(),
+        "kept": kept_checkpoint(output).relative_to(output).as_posix(),
         "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history],
-        "valid_perplexity": min(row["valid_perplexity"] for row in history),
+        "epoch": kept["epoch"],
+        "valid_perplexity": kept["valid_perplexity"],
         **controls,
         "left_out": left_out(),  # of what this process met
         "timing": {"epoch_seconds": [round(row["seconds"], 3) for row in history]},

@@ -366,8 +366,7 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Wo
 
     Result: `valid_perplexity` where a training was needed, else None; and `rows`, one an input,
     of `compare`. A change of spectrograms is heard on `switch_songs` of the songs, and
-    compared on those. A training stops after two epochs without a better validation loss; the
-    best epoch is kept of this one as of the other.
+    compared on those.
     """
     change = assumption(name).answer(label).change
     read, asks = reading(name, label), kind(change)

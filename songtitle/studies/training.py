@@ -23,7 +23,7 @@ from songtitle.experiment.corpora import corpora
 from songtitle.figures import amount
 from songtitle.fmt import ESTIMATE, NOTHING
 from songtitle.tables import tabulate
-from songtitle.training.checkpoints import MODEL, best_checkpoint
+from songtitle.training.checkpoints import MODEL, kept_checkpoint
 from songtitle.vocabulary import Vocabulary
 
 DECODERS = {"lstm": "LSTM", "attention": "LSTM with attention", "transformer": "transformer"}
@@ -143,7 +143,7 @@ def diagram(config: ExperimentConfig, trained: Record) -> dict[str, list[Box]]:
 
     Keys: `picture` (Figs. 1 and 2), `timbre` (Fig. 3), `spectrogram` (Figs. 2 and 4), `decoder`.
     """
-    with safe_open(best_checkpoint(trained.folder) / MODEL, framework="pt") as file:
+    with safe_open(kept_checkpoint(trained.folder) / MODEL, framework="pt") as file:
         width, features = file.get_slice("encoder.linear.weight").get_shape()
         vocab, dim = file.get_slice("decoder.output.weight").get_shape()
     side, bins = config.crop, config.spectrogram.bins

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from songtitle.model.weights import state_mismatch
 
 MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.safetensors", "progress.json"
 NAME = re.compile(r"step-\d{8,}(-epoch-\d{4,})?")
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Progress:
     tokens: int = 0  # predicted in this epoch, by all processes
     nats: float = 0.0  # cross-entropy summed over those tokens
     history: tuple[dict[str, Any], ...] = ()  # a row for each finished epoch
-    best: str = ""  # name of the checkpoint with the lowest validation loss
+    kept: str = ""  # name of the checkpoint whose weights training leaves
 
     @property
     def name(self) -> str:
@@ -58,20 +58,28 @@ class Progress:
         losses = [row["valid_perplexity"] for row in self.history]
         return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
-    def epoch_done(self, valid_loss: float) -> "Progress":
-        """Add the row of an epoch that was validated, and begin the next one."""
+    def epoch_done(self, valid_loss: float, *, keep: str) -> "Progress":
+        """Add the row of an epoch that was validated, and begin the next one; `keep` as in
+        `TrainingConfig`."""
         losses = {"train": self.nats / self.tokens, "valid": valid_loss}
         row: dict[str, Any] = {"epoch": self.epoch}
         for side, nats in losses.items():
             row[f"{side}_perplexity"] = math.exp(min(nats, 700.0))  # what a float can hold
         history = (*self.history, row)
-        after = Progress(step=self.step, epoch=self.epoch + 1, history=history, best=self.best)
-        return after if after.stale else replace(after, best=after.name)
+        after = Progress(step=self.step, epoch=self.epoch + 1, history=history, kept=self.kept)
+        return replace(after, kept=after.name) if kept_epoch(history, keep) is row else after
 
     def finished(self, config: TrainingConfig) -> bool:
         """Whether all epochs are trained, or `patience` has run out."""
         patient = config.patience == 0 or self.stale < config.patience
         return not self.batches and not (patient and self.epoch <= config.epochs)
+
+
+def kept_epoch(history: Sequence[dict[str, Any]], keep: str) -> dict[str, Any]:
+    """Choose the row of the epoch whose weights are kept: the last one, or for "best" that of the
+    lowest validation perplexity (the first of equals)."""
+    best = min(history, key=lambda row: row["valid_perplexity"])
+    return best if keep == "best" else history[-1]
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,8 @@ def save_checkpoint(
 ) -> None:
     """Write `folder/checkpoints/<progress.name>`, whole or not at all, and drop what is not kept.
 
-    Kept are the last two and the best that either of them names; the best without its optimiser
-    state, once it is not one of the two.
+    Those are the last two, and whichever they name to be kept; it without its optimiser state, once
+    it is not one of the two.
     """
     path = folder / "checkpoints" / progress.name
     partial = path.with_name(path.name + ".partial")
@@ -131,12 +139,12 @@ def save_checkpoint(
         msg = f"{path}: could not be written ({error}); make room and run the same again"
         msg += ", from the checkpoint before it"
         raise InputError(msg) from error
-    names, best = _names(path.parent), set()
+    names, kept = _names(path.parent), set()
     for name in names[:2]:
         with suppress(InputError):
-            best.add(read_checkpoint(path.parent / name).progress.best)
+            kept.add(read_checkpoint(path.parent / name).progress.kept)
     for name in names[2:]:  # one that is half removed when a kill comes is removed next time
-        if name in best:
+        if name in kept:
             (path.parent / name / OPTIMIZER).unlink(missing_ok=True)
         else:
             shutil.rmtree(path.parent / name, ignore_errors=True)
@@ -171,15 +179,15 @@ def read_checkpoint(path: Path, *, check: tuple[str, ...] = ()) -> Checkpoint:
     return found
 
 
-def best_checkpoint(folder: Path) -> Path:
-    """Find the checkpoint with the lowest validation loss, of a folder that `fit` has written to.
+def kept_checkpoint(folder: Path) -> Path:
+    """Find the checkpoint whose weights training left, of a folder that `fit` has written to.
 
     Raises InputError where no epoch was finished.
     """
     for name in _names(folder / "checkpoints"):
         with suppress(InputError):
-            if best := read_checkpoint(folder / "checkpoints" / name).progress.best:
-                return folder / "checkpoints" / best
+            if kept := read_checkpoint(folder / "checkpoints" / name).progress.kept:
+                return folder / "checkpoints" / kept
     msg = f"{folder}: expected the checkpoints of a training run with a finished epoch; train first"
     raise InputError(msg)
 

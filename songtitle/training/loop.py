@@ -115,7 +115,7 @@ def fit(
     folder: Path,
     details: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Train with Adam, and leave the model at the epoch with the lowest validation loss.
+    """Train with Adam, and leave the model at the epoch that `keep` names.
 
     `batches(epoch, start=, rank=, world=)` gives one epoch's batches for process `rank` of `world`,
     equally many for each, without the first `start`; its `len` is the examples of an epoch. The
@@ -154,7 +154,7 @@ def fit(
         while not progress.finished(config):
             progress = run.train_epoch(progress)
             progress = run.end_epoch(progress, validate(model))
-    load_weights(folder / "checkpoints" / progress.best, model)
+    load_weights(folder / "checkpoints" / progress.kept, model)
     seconds = _seconds(folder)
     return [
         row | {"seconds": sum(seconds.get(str(row["epoch"]), {}).values())}
@@ -284,7 +284,7 @@ class _Run:
             msg = f"epoch {progress.epoch}: expected a finite validation loss, got {loss}"
             msg += "; the last checkpoint stands: mend the validation data"
             raise InputError(msg)
-        progress = progress.epoch_done(loss)
+        progress = progress.epoch_done(loss, keep=self.config.keep)
         if self.reporter:
             self.reporter.epoch(progress.history[-1])
         self._save(progress)

@@ -42,7 +42,7 @@ from songtitle.model.weights import read_state
 from songtitle.pictures import load_picture, load_view
 from songtitle.studies import gallery
 from songtitle.tables import Note, Table, plain, shown
-from songtitle.training.checkpoints import best_checkpoint, load_weights, read_checkpoint
+from songtitle.training.checkpoints import kept_checkpoint, load_weights, read_checkpoint
 
 MB = 1 << 20
 
@@ -599,7 +599,7 @@ def test_a_pickle_in_place_of_weights_runs_nothing(fault, tmp_path):
         few=24,
     )
     train(tmp_path / "run", epochs=1)
-    checkpoint = best_checkpoint(tmp_path / "run")
+    checkpoint = kept_checkpoint(tmp_path / "run")
     sprung = tmp_path / "sprung"
     names = ["x.pt", "x.pth", "x.safetensors", "x.bin", "x"]
     for number in each.rounds:
