@@ -5,12 +5,12 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import webdataset
 
 from benchmarks.harness import Row, named
 from benchmarks.repeats import medians, ratio, repeated
@@ -32,8 +32,9 @@ def rows(quick: bool = False) -> list[Row]:
         peers = {
             "a bare read in blocks of 1 MiB": (bare, "Python's open"),
             "tarfile": (members, "Python's tarfile"),
-            "webdataset": (partial(_webdataset, shard), named("webdataset")),
         }
+        if find_spec("webdataset"):  # it is there on some Pythons only
+            peers["webdataset"] = (partial(_webdataset, shard), named("webdataset"))
         ways: dict[str, Callable[[], int]] = {name: way for name, (way, _) in peers.items()}
         ways["ours"] = partial(_ours, _stream(shard, Path(folder)))
         wanted = count * (size + len(CAPTION))
@@ -88,6 +89,8 @@ def _members(shard: Path) -> int:
 
 
 def _webdataset(shard: Path) -> int:
+    import webdataset
+
     examples: Any = webdataset.WebDataset(str(shard), shardshuffle=False)
     return sum(len(each["jpg"]) + len(each["txt"]) for each in examples)
 

@@ -2,7 +2,9 @@
 
 import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import jupytext
@@ -63,6 +65,39 @@ def test_the_lock_satisfies_every_dependency():
         assert plain(requirement.name) in pins, f"{requirement.name}: run `make lock`"
         for version in pins[plain(requirement.name)]:
             assert version in requirement.specifier, f"{requirement}: run `make lock`"
+
+
+def test_what_is_locked_for_some_pythons_only_is_imported_by_no_module_at_its_top():
+    promised = re.search(r"PYTHONS := (.*)", (ROOT / "Makefile").read_text())[1].split()
+    everywhere = {name: set() for name in locked()}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if re.match(r"[a-z0-9][a-z0-9._-]*==", line):
+            pin = Requirement(line.rstrip(" \\"))
+            for version in promised:
+                of = {"python_version": version, "python_full_version": f"{version}.9"}
+                if pin.marker is None or pin.marker.evaluate(of):
+                    everywhere[pin.name].add(version)
+    some = {name for name, versions in everywhere.items() if versions != set(promised)}
+    assert "webdataset" in some
+    packages = {
+        module: {plain(each) for each in found}
+        for module, found in packages_distributions().items()
+    }
+    found = []
+    for path in [
+        path for top in ("songtitle", "benchmarks", "tests") for path in ROOT.glob(f"{top}/**/*.py")
+    ]:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            found += [
+                f"{path.relative_to(ROOT)}: {name}"
+                for name in names
+                if (top := name.partition(".")[0]) not in sys.stdlib_module_names
+                and some & packages.get(top, set())
+            ]
+    workers = "songtitle/corpora/worker.py: "  # loaded by what finds img2dataset only
+    assert [each for each in found if not each.startswith(workers)] == []
 
 
 def test_every_pin_has_hashes_and_no_address():
