@@ -380,8 +380,9 @@ def _run(options: argparse.Namespace) -> Said:
     chosen = [p if p.suffix == ".ipynb" else there / f"{p.name}.ipynb" for p in named]
     output = options.output or (Path.cwd() if chosen else reproduce.EXECUTED)
     asked = (options.preset, [path.stem for path in chosen], options.publish)
-    if asked == (reproduce.ON_REQUEST, [reproduce.LONG[reproduce.ON_REQUEST]], True):
-        yield f"published: {reproduce.publish_on_request(changes, jobs=options.jobs)}"
+    if asked == (reproduce.SAMPLES, [reproduce.LONG["samples"]], True):
+        for path in reproduce.publish_on_request(changes, jobs=options.jobs):
+            yield f"published: {path}"
         return
     if options.publish and (chosen or options.output):
         msg = "--publish: expected a run of all notebooks, got some or an --output; leave those out"

@@ -264,7 +264,7 @@ def test_a_book_with_a_traceback_or_a_nameless_picture_is_refused(tmp_path):
 def hour(tmp_path, monkeypatch):
     """A clean commit, and in the place of `samples` a stage that says which seeds were trained."""
     asked, home = [], tmp_path / "home"
-    config = replace(preset("tiny"), name=reproduce.ON_REQUEST, replicates=3)
+    config = replace(preset("tiny"), name=reproduce.SAMPLES, replicates=3)
 
     @cache.stage
     def samples(config, *, home):

@@ -86,6 +86,7 @@ STAGES = {
     "forensics": ("content_free", "readings"),
     "switchboard": ("switchboard",),
     "samples": ("samples",),
+    "second_ear": ("second_ear",),
 }
 # Those that take minutes, shown as published unless asked to run `again`, and the page of each.
 LONG = {
@@ -93,11 +94,13 @@ LONG = {
     "replicates": "09_controls",
     "switchboard": "12_switchboard",
     "samples": "13_samples",
+    "second_ear": "13_samples",
 }
-# Of these the one that takes an hour: a run leaves it as it was published, and says so.
-ON_REQUEST = "samples"
+# Of these what takes an hour together: a run leaves them as they were published, and says so.
+ON_REQUEST = ("samples", "second_ear")
 AGAIN = "python -m songtitle run 13_samples --preset samples --publish"
-REAL = ("samples", "listening", "baselines")  # stages on real songs, of a preset of their own
+SAMPLES = "samples"  # the preset of stages on real songs
+REAL = (*ON_REQUEST, "listening", "baselines")
 MEASURED = {"benchmarks": "08_speed", "faults": "18_faults"}  # folders of results, and their pages
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
@@ -109,7 +112,7 @@ tab-paired tab-power fig-length tab-length tab-content-free fig-prefixes fig-for
 tab-assumptions fig-tornado tab-switchboard tab-real fig-verdicts tab-scoreboard tab-relations
 tab-guessing tab-branches fig-beam-1 fig-beam-5 fig-beam-20 tab-settings tab-frames fig-settings
 tab-contradictions tab-lengths-real fig-labs tab-labs fig-faults tab-faults tab-ceilings
-tab-baselines fig-listening tab-listening tab-listening-words tab-samples-listening
+tab-baselines fig-listening tab-listening tab-listening-words tab-samples-listening tab-second-ear
 tab-samples-baselines tab-near tab-by-items
 """.split()  # noqa: SIM905
 
@@ -731,7 +734,7 @@ def keep(config: ExperimentConfig, *, again: bool = False) -> None:
     from songtitle.experiment import paper_corpora, scoring
 
     for stage, its in stages(config):
-        stays, long = stage.__name__ == ON_REQUEST, _takes_long(stage, its)
+        stays, long = stage.__name__ in ON_REQUEST, _takes_long(stage, its)
         make = partial(cache.published, stage, again=again, stays=stays) if long else stage
         cache.publish(stage, its, make(its))
     table = scoring.score_table(config)
@@ -752,22 +755,22 @@ def stages(
     for module, names in STAGES.items():
         for name in names:
             stage = getattr(import_module(f"songtitle.experiment.{module}"), name)
-            if name != ON_REQUEST:
+            if name not in ON_REQUEST:
                 yield stage, config
             if name in REAL:
-                yield stage, preset(ON_REQUEST, device=config.device)
+                yield stage, preset(SAMPLES, device=config.device)
 
 
 def _takes_long(stage: Callable[[ExperimentConfig], Record], config: ExperimentConfig) -> bool:
     """Whether a run shows what was published, and publishing makes it again where it is stale: what
     takes minutes, and all that real songs are needed for."""
-    return stage.__name__ in LONG or config.name == ON_REQUEST
+    return stage.__name__ in LONG or config.name == SAMPLES
 
 
 def _make_again(stage: Callable[[ExperimentConfig], Record], config: ExperimentConfig) -> str:
     """Run a long stage again whose published record other code made; its line's end."""
     try:
-        stays = stage.__name__ == ON_REQUEST
+        stays = stage.__name__ in ON_REQUEST
         if not cache.published(stage, config, stays=stays).changed:
             return UP_TO_DATE
         if stays:
@@ -778,8 +781,8 @@ def _make_again(stage: Callable[[ExperimentConfig], Record], config: ExperimentC
     return ""
 
 
-def publish_on_request(changes: Mapping[str, Any], *, jobs: int | None = None) -> Path:
-    """Make the record of ON_REQUEST with this code and write it into the clone; its file.
+def publish_on_request(changes: Mapping[str, Any], *, jobs: int | None = None) -> list[Path]:
+    """Make the records of ON_REQUEST with this code and write them into the clone; their files.
 
     Trainings go side by side. Whatever is done stays, so the same call goes on where it stopped.
     Raises InputError for any change but of the device, and unless the code is that of a commit,
@@ -791,14 +794,14 @@ def publish_on_request(changes: Mapping[str, Any], *, jobs: int | None = None) -
         (made["commit"], "a clone of git, whose commit the record names", "none"),
         (not made["modified"], "code as it was committed", "changes that were not"),
     ):
-        msg = f"publish {ON_REQUEST}: expected {wanted}, got {came}; leave or commit that first"
+        msg = f"publish {SAMPLES}: expected {wanted}, got {came}; leave or commit that first"
         expect(holds, msg)
-    config = preset(ON_REQUEST, device=changes.get("device", "auto"))
-    (stage,) = [each for each, _ in stages(config) if each.__name__ == ON_REQUEST]
+    config = preset(SAMPLES, device=changes.get("device", "auto"))
+    asked = [each for each, _ in stages(config) if each.__name__ in ON_REQUEST]
     for seeds in ([0], range(1, config.replicates)):  # the first brings what all of them read
-        work = {f"[{ON_REQUEST}] training {n}": partial(_train, config, n) for n in seeds}
+        work = {f"[{SAMPLES}] training {n}": partial(_train, config, n) for n in seeds}
         side_by_side(work, jobs)
-    return cache.publish(stage, config, stage(config), root=cache.PUBLISHED)
+    return [cache.publish(each, config, each(config), root=cache.PUBLISHED) for each in asked]
 
 
 def _train(config: ExperimentConfig, seed: int) -> str:

@@ -49,7 +49,8 @@ def words_table(record: Record) -> pd.DataFrame:
 
 
 def shown(record: Record, name: str) -> list[Note | Table]:
-    """Give the note and both tables, anchored as `tab-name` and `tab-name-words`."""
+    """Give the note and both tables, anchored as `tab-name` and `tab-name-words`, and where the
+    record counts kin, a third as `tab-name-kin`."""
     matched = Table(
         listening_table(record),
         name=f"tab-{name}",
@@ -63,7 +64,23 @@ def shown(record: Record, name: str) -> list[Note | Table]:
         caption="The words that the listener finds best, by AUC: how often a song whose title "
         "holds the word scores above one whose title does not (0.5 is chance).",
     )
-    return [listening_note(record), matched, best]
+    kin = [kin_table(record, name)] if "kin" in record.result else []
+    return [listening_note(record), matched, best, *kin]
+
+
+def kin_table(record: Record, name: str) -> Table:
+    """Tabulate how often a song's nearest other is of its own series, by what it is heard with."""
+    columns = {
+        "Input": "input",
+        "Nearest of the own series": "{kin:percent}",
+        "By chance": "{kin_chance:percent}",
+    }
+    return Table(
+        tabulate(record.result["kin"], columns),
+        name=f"tab-{name}-kin",
+        caption="How often the song that is nearest in an input (cosine of standardised features) "
+        "is of the same series, an artist or a family: what an ear tells apart, titles or not.",
+    )
 
 
 def hearing(record: Record) -> list[dict[str, Any]]:
