@@ -198,6 +198,25 @@ def changed_pages(work):
 STALE = {"songtitle.metrics.bleu": "00000000"}
 
 
+def test_what_gives_a_run_another_name_makes_every_page_of_it_again(monkeypatch):
+    """Else a book of pages that are all up to date is refused as one of several runs."""
+    pages = [path for path in reproduce.notebooks() if path.stem != reproduce.SCOREBOARD]
+    run = reproduce._about({})["run"]
+    every = [path.stem for path in pages]
+    assert changed_pages(lambda: monkeypatch.setattr(reproduce, "code_of_run", lambda: "")) == every
+    assert reproduce._about({})["run"] != run
+    other = {"preset": "quick", "seed": 1}  # of the whole run, where a page knows only a part
+    keys = [[reproduce._key(path, {}, asked=asked) for path in pages] for asked in ({}, other)]
+    assert not set(keys[0]) & set(keys[1])
+
+
+def test_a_module_that_no_page_reaches_is_no_part_of_the_run_that_pages_are_of():
+    reached = "\n".join(map(reproduce._cells, reproduce.notebooks()))
+    names = reproduce.code_of_text(reached).keys()
+    assert "songtitle.experiment.scoring" in names
+    assert "songtitle.experiment.plan" not in names
+
+
 def test_keeping_and_publishing_what_a_run_found_makes_no_page_again(kept):
     names = ("tiny/comparison", "tiny/scores", "quick/switchboard", "samples/samples")
     for place in ("OWN", "PUBLISHED"):

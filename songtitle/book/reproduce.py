@@ -248,8 +248,7 @@ def execute(
     succeeded. `asked` are the settings of the whole run, where this page knows only a part.
     """
     check_parameters(notebook, parameters)
-    code, key = code_of_page(notebook), _key(notebook, parameters)
-    default = {"preset": parameters_of(notebook)["preset"]}
+    code, key = code_of_page(notebook), _key(notebook, parameters, asked=asked)
     with clear_disk_errors(notebook.name, output.parent), _alone(output):
         if _is_made(output, key):
             return False
@@ -257,7 +256,7 @@ def execute(
 
         from songtitle.book import figures
 
-        about = _about(default | dict(parameters if asked is None else asked))
+        about = _about(_asked(notebook, parameters, asked))
         about |= {"key": key, "code": digest(code)}
         output.parent.mkdir(parents=True, exist_ok=True)
         clock = time.monotonic()
@@ -349,14 +348,17 @@ def _is_made(page: Path, key: str) -> bool:
     return bool(_json(page)["metadata"].get("songtitle", {}).get("key") == key)
 
 
-def _key(notebook: Path, parameters: Mapping[str, Any]) -> str:
-    """A hash of all that a page is made from: parameters, cells, the code that they reach, the
-    manifests, the corpora at hand, and what it shows of published results."""
+def _key(
+    notebook: Path, parameters: Mapping[str, Any], *, asked: Mapping[str, Any] | None = None
+) -> str:
+    """A hash of all that a page is made from: parameters, cells, the code that they reach, the run
+    that it is of, the corpora at hand, and what it shows of published results."""
     from songtitle.experiment.paper_corpora import present
 
     cells = [[cell["cell_type"], "".join(cell["source"])] for cell in _json(notebook)["cells"]]
     code, shown = code_of_page(notebook), _shown(notebook)
-    return digest([dict(parameters), cells, code, cache.tables(), present(data_home()), shown])
+    run = _about(_asked(notebook, parameters, asked))["run"]
+    return digest([dict(parameters), cells, code, run, present(data_home()), shown])
 
 
 def _shown(notebook: Path) -> dict[str, str]:
@@ -407,6 +409,14 @@ class PageRun:
     other_code: tuple[str, ...] = ()  # published records on the page that other code made
 
 
+def _asked(
+    notebook: Path, parameters: Mapping[str, Any], asked: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The settings of the whole run that a page is of, or without those the page's own."""
+    own = parameters if asked is None else asked
+    return {"preset": parameters_of(notebook)["preset"]} | dict(own)
+
+
 def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Which run a page is of: the same for every page of one run.
 
@@ -425,10 +435,8 @@ def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
             if (value := setting(config, name)) != setting(base, name)
         },
     }
-    stages = sorted(path.stem for path in ROOT.glob("songtitle/experiment/[a-z]*.py"))
-    code = code_of_text("\n".join(f"import songtitle.experiment.{stem}" for stem in stages))
     return {
-        "run": digest([*facts.values(), code, cache.tables()])[:12],
+        "run": digest([*facts.values(), code_of_run(), cache.tables()])[:12],
         **facts,
         # Pictures that come with the book, or samples, are nothing of full size.
         "scale": "small" if config.pictures in ("stamps", "photos") else "paper",
@@ -439,9 +447,19 @@ def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def code_of_page(notebook: Path) -> dict[str, str]:
     """`code_of_text` of what the cells of a notebook compute and draw."""
+    return code_of_text(_cells(notebook), f"notebooks/{notebook.stem}")
+
+
+def code_of_run() -> str:
+    """A hash of all code that computes what any page shows: of the stages and what they reach."""
+    every = code_of_text("\n".join(map(_cells, notebooks())))
+    stages = [name for name in every if name.startswith("songtitle.experiment.")]
+    return digest(code_of_text("\n".join(f"import {name}" for name in stages)))
+
+
+def _cells(notebook: Path) -> str:
     cells = [cell for cell in _json(notebook)["cells"] if cell["cell_type"] == "code"]
-    text = "\n".join("".join(cell["source"]) for cell in cells)
-    return code_of_text(text, f"notebooks/{notebook.stem}")
+    return "\n".join("".join(cell["source"]) for cell in cells)
 
 
 def take_records(content: Any) -> list[tuple[str, str]]:
@@ -621,7 +639,7 @@ def run(
         if whole and notebook.stem == SCOREBOARD:
             again = bool(changes.get("again"))
             last[label] = partial(page, keeping=_config(at_large), again=again)
-        elif _is_made(its, _key(notebook, parameters)):
+        elif _is_made(its, _key(notebook, parameters, asked=None if chosen else at_large)):
             print(f"{label} ... {UP_TO_DATE}", flush=True)
         else:
             pages[label] = page
