@@ -38,6 +38,7 @@ from songtitle.training.checkpoints import (
 )
 
 TIMING = "timing.json"
+GLOBAL = "global_batch_size"  # of all processes together
 Value = TypeVar("Value")
 
 
@@ -127,7 +128,8 @@ def fit(
     TensorBoard's curves in `logs` and seconds in `timing.json`. Called again on the same folder,
     however the run before ended, training goes on from the last checkpoint; on CPU the outcome
     equals the undisturbed run bit for bit. Only `epochs` (at a constant rate) and
-    `checkpoint_every` may be other than before.
+    `checkpoint_every` may be other than before, and the number of processes where `batch_size`
+    times it is the same: then the same global batches come, and dropout draws otherwise.
 
     Raises Interrupted after SIGTERM, and InputError for settings, checkpoints, batches and losses
     that are not as they should be, too little memory and a source of batches that fails.
@@ -212,7 +214,9 @@ class _Run:
         del self.settings["checkpoint_every"]
         if self.config.schedule == "constant":
             del self.settings["epochs"]  # more may follow; a cosine depends on where it ends
-        self.settings |= {"pad_id": self.pad_id, "processes": self.world}
+        # By how many processes a global batch is shared may change; `batches` counts whole ones.
+        self.settings[GLOBAL] = self.settings.pop("batch_size") * self.world
+        self.settings["pad_id"] = self.pad_id
         self.saved = Progress().name  # a start needs no checkpoint
 
     def resume(self) -> Progress:
@@ -236,6 +240,8 @@ class _Run:
         self.model.train()
         place = {"start": progress.batches, "rank": self.rank, "world": self.world}
         source: Iterator[Batch] | None = None
+        if progress.batches and progress.examples == self.examples:
+            source = iter(())  # fewer processes could cut a short rest off the last batch again
         while True:
             window: list[Batch] = []
             error = None
@@ -301,7 +307,10 @@ class _Run:
             return ""
         there, here = found.settings, self.settings
         if other := [name for name in there | here if there.get(name) != here.get(name)]:
-            shown = ", ".join(f"{name} {there.get(name)}, not {here.get(name)}" for name in other)
+            pairs = [(name, there.get(name, "unset"), here.get(name, "unset")) for name in other]
+            shown = ", ".join(f"{name} {before}, not {now}" for name, before, now in pairs)
+            if GLOBAL in other:
+                shown += f" (batch_size {self.config.batch_size} times {self.world} processes)"
             msg = (
                 f"{self.folder}: training began here with {shown}; take those settings again, or "
                 "another folder"
