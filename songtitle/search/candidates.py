@@ -78,7 +78,8 @@ def best_tokens(
 
     The best comes first, of equals the smaller id. `scores` are log-probabilities or, with
     `logits`, scores from which each row's log-sum-exp is still to be taken: it is taken from the
-    few that win. `banned` holds ids, or -1 for none; they keep their share of the probability.
+    few that win. `banned` holds ids, or -1 for none; they keep their share of the probability. Of
+    a row with NaN or plus infinity, all is NaN.
     """
     # Each banned id can take one place among the best, no more.
     wanted = min(width + banned.shape[-1], scores.shape[-1])
@@ -95,14 +96,12 @@ def best_tokens(
     else:
         values, ids, total = *_top(scores, wanted), scores.logsumexp(dim=-1)
     values = values - total[:, None] if logits else values
-    if (values[:, 0].isnan() | total.isnan()).any():
-        msg = "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
-        raise InputError(msg + "model's weights and inputs")
+    spoilt = values[:, 0].isnan() | total.isnan()
     if banned.shape[-1]:
         values = values.masked_fill((ids[..., None] == banned[:, None]).any(-1), -torch.inf)
         order = values.argsort(dim=-1, descending=True, stable=True)
         values, ids = values.gather(1, order), ids.gather(1, order)
-    return values[:, :width], ids[:, :width]
+    return values[:, :width].masked_fill(spoilt[:, None], torch.nan), ids[:, :width]
 
 
 def banned_tokens(
@@ -129,17 +128,17 @@ def _top(
 ) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"]]:
     """The `width` highest of each row, highest first, of equals the smaller id first.
 
-    `topk` does not say which of equal values it takes. Within its choice a stable sort settles
-    that; a tie across the edge of the choice needs the row's full order, and is rare.
+    `topk` does not say which of equal values it takes. So all above the lowest of its choice are
+    taken, then the smallest ids that equal it; a stable sort settles the rest. The host asks
+    nothing, for which a GPU would have to finish what is queued.
     """
-    values, ids = scores.topk(min(width + 1, scores.shape[-1]), dim=-1)
-    ids = ids[:, :width].sort(dim=-1).values
+    values, ids = scores.topk(width, dim=-1)
+    lowest = values[:, -1:]
+    smaller = torch.arange(scores.shape[-1], 0, -1, device=scores.device, dtype=torch.float32)
+    equal = smaller.where(scores == lowest, 0).topk(width, dim=-1).indices
+    place = torch.arange(width, device=scores.device) - (values > lowest).sum(-1, keepdim=True)
+    ids = ids.where(place < 0, equal.gather(1, place.clamp(min=0))).sort(dim=-1).values
     ids = ids.gather(1, scores.gather(1, ids).argsort(dim=-1, descending=True, stable=True))
-    if values.shape[-1] > width:
-        edge = values[:, width - 1]
-        tied = ((edge == values[:, width]) & edge.isfinite()).nonzero().flatten()
-        if len(tied):
-            ids[tied] = scores[tied].argsort(dim=-1, descending=True, stable=True)[:, :width]
     return scores.gather(1, ids), ids
 
 
