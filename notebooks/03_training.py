@@ -214,6 +214,7 @@ tables.Table(
     pd.DataFrame(rows, columns=["Model", "Validation perplexity"]),
     name="tab-perplexity",
     caption="Validation perplexity of the captioner kept, and of its controls.",
+    note=study.kept_epoch(record.result["history"]),
 )
 
 # %% [markdown]
@@ -299,9 +300,7 @@ tables.Table(
     study.comparison(compared),
     name="tab-comparison",
     caption="Encoders and decoders compared on the same held-out pictures.",
-    note="Perplexity on validation captions, in brackets with the wrong pictures. BLEU-1 of the "
-    "test pictures at k = 5, in percent points, with its 95 % interval; chance as in Table 4. "
-    f"Weights: trained + frozen. Seconds: one epoch + all features. {tables.origin(compared)}",
+    note=f"{study.comparison_note(compared)} {tables.origin(compared)}",
 )
 
 # %% [markdown]

@@ -222,7 +222,8 @@ tables.Table(
     name="tab-4",
     caption="Table 4. BLEU-1 in percent points by input and beam size (k = 1 is greedy search): "
     "score and letters, [interval], (chance, gain, p).",
-    note=f"{study.interval_legend(several)} Letters: of one training. {study.signature(record)}",
+    note=f"{study.interval_legend(several)} Letters: of one training. {study.picked_cell(several)} "
+    f"{study.signature(record)}",
 )
 
 # %% [markdown]

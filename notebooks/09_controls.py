@@ -108,7 +108,7 @@ from songtitle.metrics.pairs import unigram_pair_scores
 
 words = corpora.corpora(config), corpora.clips(config)
 true, series = true_words(*words), true_series(*words)  # of songs and of pictures, in one order
-kinds = {name: "songs" if name.startswith("songs") else "pictures" for name in names}
+kinds = {name: presets.Input.of(name).kind for name in names}
 matrices = {}
 for name, kind in kinds.items():  # the three inputs of the figure
     answers = best_of(naming.hypotheses(config, name, 1))  # a list of words for each item
@@ -209,6 +209,7 @@ tables.Table(
     name="tab-retrieval",
     caption="Rank of the true title by the decoder's likelihood: value with 95 % interval, and "
     "below it (chance, gain, p). Chance is exact.",
+    note=study.picked_rank(ranks),
 )
 
 # %% [markdown]
@@ -276,7 +277,7 @@ tables.Table(
     tables.tabulate(pairs.result["paired"], columns),
     name="tab-paired",
     caption="Timbre less spectrogram on the same songs, in percent points, with 95 % intervals.",
-    note=tables.definition_note(pairs),
+    note=f"{study.picked_pair(pairs)} {tables.definition_note(pairs)}",
 )
 
 # %% tags=["hide-input"]

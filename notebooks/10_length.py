@@ -130,14 +130,14 @@ figures.hand_on(
 figures.hand_on(
     axes[1],
     drawn[["kept", "score"]],
-    f"highest, {percent['score'].max():.1f} points, with {best} kept",
+    f"highest of {len(curve)} lengths, {percent['score'].max():.1f} points, with {best} kept",
 )
 figure.tight_layout();
 
 # %% [markdown]
 # With every word kept the penalty can only ease, whatever the words are: it asks for length alone.
 # Precision rises where further words are right more often than those before them, and falls where
-# they are not. With {glue:text}`length.best:.0f` kept of each, these titles score best.
+# they are not. {glue:text}`length.best`
 
 # %% [markdown]
 # ## A beam effect in two parts
@@ -280,5 +280,5 @@ assert abs(bleu1(3, 6, 3) - 0.5) < 1e-9
 # %% tags=["remove-cell"]
 for name, value in study.steps_explained(record).items():
     glue(f"length.{name}", value, display=False)
-glue("length.best", int(best), display=False)
+glue("length.best", study.best_length(curve["score"]), display=False)
 glue("length.paper", study.shapes_of_the_paper(), display=False)

@@ -236,7 +236,7 @@ assert abs(one_number - record.result["one_number"]["all"]["all"]) < 1e-9  # the
 
 # %%
 rounds, tried = 500, len(by_way)
-kinds = cells["input"].where(cells["input"].str.startswith("songs"), "pictures")
+kinds = cells["input"].map(lambda name: presets.Input.of(name).reading)
 column, names = pd.factorize(kinds)  # (cells,): which of the kinds a cell is of
 rng = np.random.default_rng(seed + 1)  # other draws than the library's
 guesses = rng.random((rounds, tried, len(names)))[:, :, column]  # (rounds, ways, cells)

@@ -66,7 +66,7 @@ tables.Table(
 # To **throw one switch** is to change one answer and nothing else: the same songs, the same
 # pictures, the same seed. What each song scores after is compared with what the *same song* scored
 # before, so that hard songs are hard on both sides. The bar is the mean of these differences, the
-# line across its end the 95 % interval.
+# line across its end the 95 % interval over series of songs or pictures, of one training.
 #
 # Two things can move. The **score** is what a table would print. The {term}`gain` is what the
 # score has over {term}`chance`, the same answers held against the wrong titles. A switch that
@@ -77,7 +77,7 @@ tables.Table(
 # shows how much: it is as wide as the largest change that came from putting the training captions
 # in **another order**. A solid bar stands out from both kinds of luck; a hatched one does not.
 
-# %% mystnb={"figure": {"caption": "What each switch moves, the largest on top. Above: the same answers read otherwise. Below: answers made otherwise. Each panel has a scale of its own.", "name": "fig-tornado"}, "image": {"alt": "Two rows of three tornado plots, for songs by timbre, songs by spectrogram and whole pictures: a bar for each switch, the change of the score in percent points with its interval, solid where it stands out from luck, and a diamond for the change of the gain over chance."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "What each switch moves, the largest on top, with 95 % intervals over series, of one training. Above: the same answers read otherwise. Below: answers made otherwise. Each panel has a scale of its own.", "name": "fig-tornado"}, "image": {"alt": "Two rows of three tornado plots, for songs by timbre, songs by spectrogram and whole pictures: a bar for each switch, the change of the score in percent points with its interval over series, of one training, solid where it stands out from luck, and a diamond for the change of the gain over chance."}} tags=["hide-input"]
 panels = study.tornado_panels(board)
 rows = [len(panels[place][1]) + 2 for place in range(0, len(panels), 3)]
 figure = plt.figure(figsize=(11, 1.6 + 0.28 * sum(rows)), layout="constrained")
@@ -99,8 +99,8 @@ tables.Table(
 )
 
 # %% [markdown]
-# Read the table in this order. Is the change of the score beyond its interval? Is the change of the
-# *gain* beyond it, too? And was a training needed: then is it beyond the yardstick, another order
+# Read the table in this order. Is the change of the score beyond its interval (over series, of one
+# training)? Is the change of the *gain* beyond it, too? And was a training needed: then is it beyond the yardstick, another order
 # of the batches? Where all answers of a question leave the gain alone, the paper's silence on it
 # costs nothing. Where one moves the score and not the gain, two papers that took different answers
 # must not be compared.

@@ -52,15 +52,14 @@ in_short.samples(record)
 # {term}`tiles <tile>` were scored for one seed
 # alone, with a {term}`bootstrap` interval over photos. {term}`Chance <chance>` is what the same
 # outputs score against the wrong references, and in how many of the seeds the songs' own titles
-# did better than random ones at *p* < 0.05. With five seeds and no effect at all, one such seed
-# in four lines is to be expected.
+# did better than random ones at *p* < 0.05.
 
 # %% tags=["hide-input"]
 tables.Table(
     study.samples_table(record, quick),
     name="tab-real",
     caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
-    note=f'In brackets behind a name: test items. {tables.definition_note(record, "bleu1")}',
+    note=study.samples_table_note(record),
 )
 
 # %% mystnb={"figure": {"caption": "BLEU-1 above chance on real data, one mark a seed with its 95 % bootstrap interval.", "name": "fig-samples"}, "image": {"alt": "Gain over chance in percent points, one row for each input: photos whole and in tiles, Million Song tracks with their own timbre, with another track's, and with all ninety numbers, and recordings read as spectrograms and as timbre; a dashed line marks chance."}} tags=["hide-input"]
@@ -83,9 +82,9 @@ display(
         note=f"p: random signs of the titles' differences. {tables.definition_note(record, 'bleu1')}",
     ),
     tables.Table(
-        study.samples_learnt(record),
-        name="tab-samples-learnt",
-        caption="What the captioners learnt of photos; scores in percent points.",
+        study.samples_learnt(record), name="tab-samples-learnt",
+        caption="What the captioners learnt of photos, each at the epoch that is best on the very "
+        "captions that perplexity is told of; scores in percent points.",
     ),
 )
 
@@ -133,12 +132,12 @@ display(
         study.samples_controls(record),
         name="tab-samples-controls",
         caption="Million Song's titles named without the song, and the real input's lead over it.",
-        note=f"Means over seeds; p from lowest to highest. {tables.definition_note(record, 'bleu1')}",
+        note=f"{study.lowest_p(record)} {tables.definition_note(record, 'bleu1')}",
     ),
     tables.Table(
-        study.samples_retrieval(record),
-        name="tab-samples-retrieval",
+        study.samples_retrieval(record), name="tab-samples-retrieval",
         caption="No search, no BLEU: where the true title ranks among all, by likelihood.",
+        note=study.lowest_p(record),
     ),
 )
 

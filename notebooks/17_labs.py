@@ -55,11 +55,12 @@ in_short.labs(study.lab_frame(labs).to_dict("records") if labs else [])
 # %% [markdown]
 # ## Before and after
 #
-# Full marks are scores with their intervals, hollow marks are chance: what the same answers score
-# against everybody else's titles. Look for a full mark that moves to the right, and then for the
-# hollow mark of its colour. If it has come along, unrelated titles have "improved" just as much.
+# Full marks are scores with their intervals over series, of one training; hollow marks are chance:
+# what the same answers score against everybody else's titles. Look for a full mark that moves to the
+# right, and then for the hollow mark of its colour. If it has come along, unrelated titles have
+# "improved" just as much.
 
-# %% mystnb={"figure": {"caption": "Scores before and after each mistake, with 95 % intervals; hollow: chance.", "name": "fig-labs"}, "image": {"alt": "One row for each mistake and input, with a circle before and a square after it, each with an interval bar, and hollow marks of the same shape for chance. Where a score moves, its hollow mark moves along."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Scores before and after each mistake, with 95 % intervals over series, of one training; hollow: chance.", "name": "fig-labs"}, "image": {"alt": "One row for each mistake and input, with a circle before and a square after it, each with a bar of its interval over series, of one training, and hollow marks of the same shape for chance. Where a score moves, its hollow mark moves along."}} tags=["hide-input"]
 if labs:
     study.before_and_after(study.lab_frame(labs))
 

@@ -22,7 +22,8 @@ HEARD, DEAF, WIDE = (0.001, 0.02), (-0.001, 0.002), (-0.1, 0.1)
 def row(name, gain, *, score=0.20, k=5):
     found = {"input": name, "beam_size": k, "score": score, "gain": sum(gain) / 2, "seeds": 5}
     ends = {"score_low": score - 0.01, "score_high": score + 0.01}
-    return found | ends | {"gain_low": gain[0], "gain_high": gain[1]}
+    p = 0.001 if gain[0] > 0 else 0.5
+    return found | ends | {"gain_low": gain[0], "gain_high": gain[1], "p": p}
 
 
 def answered(*, pictures=HEARD, timbre=DEAF, spectrogram=DEAF, tracks=DEAF, others=(), score=0.20):
@@ -121,15 +122,13 @@ def test_the_answer_says_whether_no_model_does_as_well(kind, score, said):
 @pytest.mark.parametrize(
     ("judged", "said"),
     [
-        (
-            [{"input": "x", "z": 30.04, "listens": True, "captioner_z": 1.2}],
-            "x (z = 30.0; the",
-        ),
-        ([{"input": "x", "z": 4.4, "listens": True}], "finds it in x (z = 4.4)."),
-        ([{"input": "x", "z": 0.4, "listens": False}], "finds nothing in these songs, either."),
+        ([{"input": "x", "z": 30.04, "p": 0.01, "captioner_z": 1.2}], "x (z = 30.0; the"),
+        ([{"input": "x", "z": 4.4, "p": 0.01}], "finds it in x (z = 4.4); z is of the best of 3"),
+        ([{"input": "x", "z": 0.4, "p": 0.2}], "finds nothing sure in these songs, either."),
     ],
 )
 def test_the_answer_says_whether_there_was_anything_to_hear(judged, said):
+    judged = [row | {"tried": 3} for row in judged]
     assert said in findings.plain_answer(answered(), judged)
     assert "listener" not in findings.plain_answer(answered())
 

@@ -1,5 +1,7 @@
 """Laws of the front page's numbers: the best of many is not mistaken for more than chance."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -14,19 +16,22 @@ def scores(p):
     return frame.assign(items=1000, low=0.0, high=1.0, chance=0.04)
 
 
-def test_a_single_score_is_held_to_the_usual_level():
-    assert headline(scores([0.04]))["songs.clear"] == "1 of 1"
+def test_a_single_score_keeps_its_p():
+    found = headline(scores([0.04]))
+    assert (found["songs.p"], found["songs.of"]) == ("0.040", "1")
 
 
-def test_the_same_p_among_ten_scores_is_nothing():
-    assert headline(scores([0.04] * 10))["songs.clear"] == "none of 10"
+@pytest.mark.parametrize(("p", "together"), [(0.04, "0.400"), (0.004, "0.040"), (0.2, "1.000")])
+def test_the_best_of_ten_scores_has_a_p_for_all_ten(p, together):
+    found = headline(scores([p] + [0.5] * 9))
+    assert (found["songs.p"], found["songs.of"]) == (together, "10")
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_p_below_the_divided_level_is_counted(count):
-    found = headline(scores([0.004] * count + [0.5] * (10 - count)))
-    assert found["songs.clear"] == f"{count} of 10"
-    assert found["songs.gain"] == "+1.0"
+def test_the_front_page_says_of_how_many_its_scores_are_the_best():
+    text = (Path(__file__).parent.parent / "book" / "index.md").read_text("utf-8")
+    for side in ("pictures", "songs"):
+        assert f"{{glue:text}}`notebooks/04_search.ipynb::{side}.of:s`" in text
+    assert "(Holm)" in text
 
 
 def curves(*rows):

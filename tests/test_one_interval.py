@@ -1,14 +1,21 @@
-"""A score over several trainings has one number and one interval, on whichever page it stands."""
+"""A score over several trainings has one number and one interval, on whichever page it stands; an
+interval of a single training says that it is of one."""
 
 import json
 import re
 from functools import cache
 from html import unescape
 
+import jupytext
+import numpy as np
 import pytest
+from test_in_short import planted
 
+from songtitle import figures
+from songtitle.experiment import labs
 from songtitle.fmt import points
 from songtitle.paper.judging import RESULTS
+from songtitle.studies import switchboard as study
 
 BOOK = RESULTS.parent / "book" / "notebooks"
 RECORDS = {"quick/replicates": ("04_search", "05_titles", "09_controls", "19_findings")}
@@ -78,3 +85,77 @@ def test_a_table_of_one_training_says_so(page):
     (table,) = (text for text in texts(name) if f":name: {anchor}\n" in text)
     note = "\n".join(texts(name)).partition(table)[2]
     assert "of one training" in (table + note).lower()
+
+
+# -- pages 12 and 17 rest on one training --------------------------------------------------------
+
+NOTEBOOKS = RESULTS.parent / "notebooks"
+RANGE = re.compile(rf"\[{NUMBER}, {NUMBER}\]|\({NUMBER} to {NUMBER}")
+ALONE = re.compile(r"\b(of|but) one training")
+
+
+def board():
+    """The published record of the switchboard."""
+    found = json.loads((RESULTS / "quick" / "switchboard.json").read_text("utf-8"))
+    record = planted(**found["result"])
+    record.settings.update(found["settings"])
+    record.provenance.update(found["provenance"])
+    return record
+
+
+def mistake():
+    """A lab whose score and gain rise for sure."""
+
+    def side(scores):
+        pairs = np.zeros((len(scores), len(scores)))
+        np.fill_diagonal(pairs, scores)
+        return labs.Side([[[["word"], -1.0]] for _ in scores], pairs)
+
+    rng = np.random.default_rng(0)
+    low, high = rng.uniform(0, 0.1, 40), rng.uniform(0.4, 0.5, 40)
+    row = {"input": "songs: timbre"} | labs._compared(side(low), side(high), seed=0)
+    record = planted(rows=[row])
+    record.settings.update(lab="timbre", smallest_effect=1.0)
+    record.timing.update(seconds=1.0)
+    return record
+
+
+def of_one_training():
+    """What the code of both pages says with an interval, a text each."""
+    record, lab = board(), mistake()
+    yield "summary", study.switch_summary(record)
+    yield "note", study.switch_note(record)
+    for title, frame, luck in study.tornado_panels(record):
+        figure = study.tornado(frame, luck=luck).figure
+        if RANGE.search(figures.alt_of(figure)):
+            yield title, figures.alt_of(figure)
+    yield "labs", study.lab_note([lab]).text
+    yield "table of labs", study.lab_table_note(lab)
+    yield "little", study.moved_little(study.lab_frame([lab]).to_dict("records"), 1.0)
+
+
+def test_what_the_pages_of_one_training_say_with_an_interval_says_so(fresh_figures):
+    said = list(of_one_training())
+    assert len(said) >= 9
+    for name, text in said:
+        for sentence in re.split(r"(?<=[.;]) (?=[A-Z])", text):
+            if RANGE.search(sentence) or "one-sided" in sentence:
+                assert ALONE.search(sentence), (name, sentence)
+        assert ALONE.search(text), name
+
+
+@pytest.mark.parametrize("page", ["12_switchboard", "17_labs"])
+def test_prose_and_legends_of_these_pages_call_no_interval_by_its_level_alone(page):
+    cells = jupytext.read(NOTEBOOKS / f"{page}.py").cells
+    texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    for cell in cells:
+        if legend := cell.metadata.get("mystnb"):
+            texts += [legend["figure"]["caption"], legend["image"]["alt"]]
+    told = [
+        " ".join(part.replace("#", " ").split())
+        for text in texts
+        for part in re.split(r"\n\s*\n", text)
+        if "interval" in part
+    ]
+    assert len(told) >= 3
+    assert not [part for part in told if not ALONE.search(part)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from songtitle.config import TIMBRE
 from songtitle.errors import InputError
 from songtitle.experiment.trainings import described
 from songtitle.metrics.uncertainty import two_way
@@ -436,10 +437,10 @@ def test_times_of_every_input_are_held_against_a_line_not_those_of_a_benchmark_a
 def test_draws_pick_rows_and_ways_to_count():
     row = {"input": "songs: timbre", "beam_size": 5, "score": 0.25, "low": 0.2, "chance": 0.1}
     content = {"rows": [row | {"beam_size": 1, "score": 0.9}, row]}
-    cell = score("songs: timbre", 5)(content)
+    cell = score(TIMBRE, 5)(content)
     assert (cell.value, cell.low, cell.high, cell.chance) == (25, 20, 25, 10)
     with pytest.raises(LookupError):
-        score("songs: timbre", 7)(content)
+        score(TIMBRE, 7)(content)
     lengths = {"as_written": {"lengths": {"2": 1}}, "cleaned": {"lengths": {"1": 1}}}
     assert [(e.label, e.value) for e in mean_length(lengths)] == [("as written", 2), ("cleaned", 1)]
 

@@ -223,9 +223,9 @@ TIMBRE = CAPTIONER | {"timbre": "Million Song"}
 SPECTROGRAM = CAPTIONER | {"spectrogram": "Free Music Archive"}
 SONGS = TIMBRE | SPECTROGRAM
 INPUTS = {
-    **{f"cc{size}": (f"pictures {size}×{size}", PICTURES) for size in (32, 64, 128, 256)},
-    "msd": ("songs: timbre", TIMBRE),
-    "fma": ("songs: spectrogram", SPECTROGRAM),
+    **{f"cc{size}": (Input("pictures", tile=size), PICTURES) for size in (32, 64, 128, 256)},
+    "msd": (SONG_INPUTS[0], TIMBRE),
+    "fma": (SONG_INPUTS[1], SPECTROGRAM),
 }
 # Stages with inputs at several beam sizes; the last at two, of several trainings as the second.
 SCORES = (Source("*/scores"), Source("*/samples"))
@@ -233,11 +233,11 @@ TRAININGS = (*SCORES, Source("*/replicates"))
 MATTERS = ExperimentConfig.smallest_effect  # percent points
 
 
-def score(input: str, beam: int, times: float = 100.0) -> Draw:
+def score(input: Input, beam: int, times: float = 100.0) -> Draw:
     """Draw the score of an input at a beam size, in percent points."""
 
     def draw(found: Row) -> Estimate:
-        cell, rows = (input, beam), found["rows"]
+        cell, rows = (str(input), beam), found["rows"]
         chosen = [row for row in rows if (row.get("input"), row.get("beam_size")) == cell]
         return estimate(chosen[0], times=times)
 
@@ -253,7 +253,7 @@ for id, (row, beam) in SCORED.items():
     input, corpora = INPUTS[row]
     tried(id, *SCORES, corpora=corpora)(near(id, score(input, beam), MATTERS))
 for id, beam in (("search.songs_at_one", 1), ("search.songs_at_five", 5)):
-    check = near(id, score("songs: timbre", beam, times=1.0), 0.05)
+    check = near(id, score(INPUTS["msd"][0], beam, times=1.0), 0.05)
     tried(id, *SCORES, corpora=TIMBRE)(check)
 
 # The vocabulary of captions covers this share of the distinct words of titles.
@@ -343,11 +343,15 @@ def best(rows: Iterable[Row]) -> Row:
     return max(rows, key=lambda row: row["score"])
 
 
-def best_cells(reading: Reading) -> tuple[Row, Row]:
-    """Find the best row of songs, and the best of pictures."""
+def best_cells(reading: Reading) -> tuple[Estimate, Estimate]:
+    """Estimate the best cell of songs, and the best of pictures, each labelled by what it was
+    picked from."""
     rows = reading.found["rows"]
-    songs, pictures = ([row for row in rows if _is_song(row) is kind] for kind in (True, False))
-    return best(songs), best(pictures)
+    sides = ([row for row in rows if _is_song(row) is kind] for kind in (True, False))
+    songs, pictures = (
+        replace(estimate(best(side)), label=f"(best of {len(side)} cells)") for side in sides
+    )
+    return songs, pictures
 
 
 def _is_song(row: Row) -> bool:
@@ -478,18 +482,18 @@ def _timbre_ahead(reading: Reading, n: Numbers) -> Outcome:
 @across("search.songs_below_pictures", mechanism=False)
 def _songs_below_pictures(reading: Reading, n: Numbers) -> Outcome:
     """The best song cell is below the best picture cell."""
-    return less(*map(estimate, best_cells(reading)))
+    return less(*best_cells(reading))
 
 
 @across("search.songs_near_pictures", mechanism=False)
 def _songs_near_pictures(reading: Reading, n: Numbers) -> Outcome:
     """The best song cell reaches most of the best picture cell."""
     songs, pictures = best_cells(reading)
-    if not pictures["score"]:
+    if not pictures.value:
         return UNTOLD
-    ratio = songs["score"] / pictures["score"]
-    here = f"{100 * songs['score']:.1f} and {100 * pictures['score']:.1f} ({100 * ratio:.0f} %)"
-    return ratio >= 1 - n["reading.moderately"], here
+    ratio = songs.value / pictures.value
+    here = f"{songs.value:.1f} {songs.label} and {pictures.value:.1f} {pictures.label}"
+    return ratio >= 1 - n["reading.moderately"], f"{here} ({100 * ratio:.0f} %)"
 
 
 @tried("search.small_tiles_best", *SCORES, corpora=PICTURES, mechanism=True)

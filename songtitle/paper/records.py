@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from songtitle.config import Input
+from songtitle.config import SPECTROGRAM, TIMBRE, Input
 from songtitle.errors import InputError
 from songtitle.paper.ledger import Numbers, Real, compare, written
 from songtitle.schema import refuse
@@ -33,10 +33,7 @@ Results = Path | Mapping[str, Path]  # a folder of records, or their files by na
 FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 # What songs of the stage `samples` are called in `scores`, and its rows that are none of Table 4.
-SAMPLES = {
-    "Million Song, own timbre": "songs: timbre",
-    "Recordings, spectrogram": "songs: spectrogram",
-}
+SAMPLES = {"Million Song, own timbre": TIMBRE, "Recordings, spectrogram": SPECTROGRAM}
 BESIDE = (
     *("Million Song, all 90 numbers", "Million Song, timbre of another", "Recordings, timbre"),
     *("FMA clips, spectrogram", "FMA clips, timbre"),
@@ -354,7 +351,9 @@ def near(id: str, draw: Draw, within: Real | str = 0) -> Check:
         beside = {way.high < low for way in ways}  # on which side of it they lie
         holds = True in agree or (False if set(agree) == {False} and len(beside) == 1 else None)
         first, *others = map(str, found)
-        return holds, f"{first} ({'; '.join(others)})" if others else first
+        if True in agree:
+            others.append(f"{agree.count(True)} of {len(ways)} ways agree")
+        return holds, f"{first} ({'; '.join(others)})" if len(ways) > 1 else first
 
     return check
 

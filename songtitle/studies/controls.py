@@ -14,6 +14,7 @@ from songtitle.figures import BLEU, ENDS, amount
 from songtitle.fmt import ESTIMATE, percent, points, write
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.metrics.chance import holm
+from songtitle.studies.picked import smallest_p
 from songtitle.tables import LEVEL, Note, by_beam, tabulate
 
 DRAWN = "\n{draws:.0f} draws ± {error:points.2}"
@@ -68,6 +69,22 @@ def cleared(controls: pd.DataFrame) -> pd.Series:
     and their p below LEVEL, Holm-corrected over the cell."""
     found = pd.Series(holm(controls["p"].tolist(), level=LEVEL), index=controls.index)
     return found & (controls["difference"] > 0)
+
+
+def picked_rank(record: Record) -> str:
+    """Say of how many tests of the true title's rank one was picked by its p."""
+    tests = [
+        row | {"p": row[f"{score}_p"], "score": name}
+        for row in record.result["rows"]
+        for score, name in (("mrr", "MRR"), ("recall", f"R@{row['k']}"))
+    ]
+    return smallest_p(tests, "tests", "{input}, by {ranking}, {score}")
+
+
+def picked_pair(record: Record) -> str:
+    """Say of how many comparisons of the two readings one was picked by its p."""
+    rows = [row | {"of": DEFINITIONS[row["definition"]].name} for row in record.result["paired"]]
+    return smallest_p(rows, "comparisons", "{of}, k = {beam_size}")
 
 
 def seeds_table(record: Record) -> pd.DataFrame:

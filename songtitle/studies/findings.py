@@ -8,15 +8,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from songtitle import figures
-from songtitle.config import SPECTROGRAM, TIMBRE, Input
 from songtitle.corpora.manifest import manifest_folder
 from songtitle.experiment.samples import HEARD, OWN
 from songtitle.figures import BLEU, ENDS, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
-from songtitle.studies.in_short import BEST, MATTERS, MORE, NO_MORE, gain_verdict, one_row
+from songtitle.studies.in_short import (
+    BEST,
+    MATTERS,
+    MORE,
+    NO_MORE,
+    among,
+    gain_verdict,
+    one_row,
+)
+from songtitle.studies.picked import adjusted, small, smallest_p
+from songtitle.studies.samples import input_of, pictures_of
 from songtitle.studies.search import paper_row
-from songtitle.tables import Markup
+from songtitle.tables import LEVEL, Markup
 
 PAPER, HERE, CHANCE = "the paper", "this book", "chance"
 # As the stage `baselines` calls them; the neighbour of a song knows titles, a captioner does not.
@@ -24,12 +33,7 @@ CONSTANT, PICTURE = "best constant text", "nearest picture's caption"
 SONG = "nearest other song's title"
 MEASURES = (PAPER, HERE, CHANCE, CONSTANT, PICTURE, SONG)
 ALIASES = {OWN: "Million Song"}  # as the stage `baselines` calls these songs
-# Of real songs: what the figure calls them, and whose cell of the paper they stand beside.
-REAL = {
-    OWN: ("Million Song tracks: timbre", TIMBRE),
-    HEARD: ("recordings: spectrogram", SPECTROGRAM),
-}
-SEEN = ("pictures", "photos")  # how the names of what is seen, not heard, begin
+REAL = {OWN: "Million Song tracks: timbre", HEARD: "recordings: spectrogram"}  # in the figure
 ANSWERS = ("yes", "in part", "no")
 NEAR = 0.05  # of BLEU-1: a score this near to the paper's is as high
 
@@ -37,55 +41,56 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
-    """Give what the front page draws: `about, measure, score, low, high` in [0, 1], and `gain_low`,
-    `gain_high` and, where it was measured, `ceiling_gain` of this book's own scores.
+    """Give what the front page draws: `about, song, measure, score, low, high` in [0, 1], and
+    `gain_low, gain_high, p` and, where it was measured, `ceiling_gain` of this book's own scores.
 
     `quick` and `real` are summaries over trainings, of the stages `replicates` and `samples`;
     `others` are those of the stage `baselines`. All at the paper's best beam size, or the widest
     below it.
     """
-    names = {row["input"]: str(row["input"]) for row in quick}
-    sides = [row["input"] for row in real if row["input"].startswith("pictures")]
-    photos = max(sides, key=lambda name: int(name.rsplit("×")[-1]), default="")
-    beside = {photos: "photos (Flickr8k)"} | {key: name for key, (name, _) in REAL.items()}
-    subjects = [(name, one_row(quick, key)) for key, name in names.items()]
+    names = dict.fromkeys(row["input"] for row in quick)
+    whole = pictures_of(row["input"] for row in real)[-1:]
+    beside = dict.fromkeys(whole, "photos (Flickr8k)") | REAL
+    subjects = [(str(name), one_row(quick, name)) for name in names]
     subjects += [
         (name, one_row(real, key))
         for key, name in beside.items()
         if any(row["input"] == key for row in real)
     ]
-    subjects.sort(key=lambda each: not each[0].startswith(SEEN))  # pictures first
+    subjects.sort(key=lambda each: input_of(each[1]["input"]).is_song)  # pictures first
     rows = []
     for about, row in subjects:
+        subject = {"about": about, "song": input_of(row["input"]).is_song}
         ends = {end: row[f"score_{end}"] for end in ("low", "high")}
-        gain = {name: row.get(name) for name in ("gain_low", "gain_high", "ceiling_gain")}
+        gain = {name: row.get(name) for name in ("gain_low", "gain_high", "p", "ceiling_gain")}
         rows += [
-            {"about": about, "measure": PAPER, "score": _printed(row["input"]) / 100},
-            {"about": about, "measure": HERE, "score": row["score"]} | ends | gain,
-            {"about": about, "measure": CHANCE, "score": row["score"] - row["gain"]},
+            subject | {"measure": PAPER, "score": _printed(row["input"]) / 100},
+            subject | {"measure": HERE, "score": row["score"]} | ends | gain,
+            subject | {"measure": CHANCE, "score": row["score"] - row["gain"]},
         ]
         rows += [
-            {"about": about, "measure": each["baseline"]}
+            subject
+            | {"measure": each["baseline"]}
             | {name: each[name] for name in ("score", "low", "high")}
             for each in others
             if each["input"] in (row["input"], ALIASES.get(row["input"]))
             and each["baseline"] in MEASURES
         ]
-    columns = ["about", "measure", "score", "low", "high", "gain_low", "gain_high", "ceiling_gain"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["about", "song", "measure", "score", "low", "high", "gain_low", "gain_high"]
+    return pd.DataFrame(rows, columns=[*columns, "p", "ceiling_gain"])
 
 
 def _printed(name: str) -> float:
     """Give the paper's best cell for what an input stands beside, in percent points."""
-    of = REAL[name][1] if name in REAL else Input.of(name)
-    return float(paper_table(4).loc[paper_row(str(of)) if of.is_song else "cc256", BEST])
+    of = input_of(name)
+    return float(paper_table(4).loc[paper_row(of) if of.is_song else "cc256", BEST])
 
 
 def left_out(rows: pd.DataFrame) -> str:
     """Say which measures have no number for which rows; nothing where all are there."""
     parts = []
     for about, found in rows.groupby("about", sort=False):
-        neighbour = PICTURE if about.startswith(SEEN) else SONG
+        neighbour = SONG if found["song"].all() else PICTURE
         wanted = (PAPER, HERE, CHANCE, CONSTANT, neighbour)
         missing = [name for name in wanted if name not in set(found["measure"])]
         if missing:
@@ -98,28 +103,29 @@ def plain_answer(rows: pd.DataFrame, judged: Rows = ()) -> str:
     sees, and how near that is to the paper; `rows` are those of `answer_rows`, `judged` those of
     `songtitle.studies.listening.hearing`."""
     own = rows[rows["measure"] == HERE].set_index("about")
-    pictures = own[own.index.str.startswith(SEEN)]
-    songs = own[~own.index.isin(pictures.index)]
-    heard = _verdicts(songs)
+    songs, pictures = own[own["song"].astype(bool)], own[~own["song"].astype(bool)]
+    heard, luck = _verdicts(songs, "readings of songs")
     if not heard:
         start = "Nobody can tell from this run, which has no songs."
-    elif set(heard) == {MORE}:
+    elif heard == {MORE}:
         start = "Yes, something of a song gets through: each reading scores more than chance."
-    elif set(heard) == {NO_MORE}:
+    elif heard == {NO_MORE}:
         start = "As far as we can see, no: nothing of a song reaches its title."
     elif MORE in heard:
         start = "In part: some readings of songs score more than chance, others do not."
+    elif luck:
+        start = "We cannot tell: what some reading has over chance may be the luck of several."
     else:
         start = "We cannot tell: the intervals are too wide to say that nothing is heard."
-    seen = _verdicts(pictures)
+    seen, sights = _verdicts(pictures, "kinds of pictures")
     looks = "Whether the same captioner sees pictures cannot be told"
-    if seen and set(seen) == {MORE}:
+    if seen == {MORE}:
         looks = "The same captioner sees pictures"
     elif MORE in seen:
         looks = "Captioners like it see some pictures and not others"
-    elif seen and set(seen) == {NO_MORE}:
+    elif seen == {NO_MORE}:
         looks = "But it does not see pictures either, so that says little of songs"
-    said = [f"{start} {_told(songs)}", _something(judged), f"{looks}. {_told(pictures)}"]
+    said = [start, luck, _told(songs), _something(judged), f"{looks}.", sights, _told(pictures)]
     alike = songs[songs["ceiling_gain"].astype(float) < MATTERS]
     if len(alike):
         said.append(
@@ -147,21 +153,36 @@ def plain_answer(rows: pd.DataFrame, judged: Rows = ()) -> str:
 
 
 def _something(judged: Rows) -> str:
-    """Say whether a listener that was trained on titles found anything to hear."""
-    found = [row for row in judged if row["listens"]]
+    """Say whether a listener that was trained on titles found anything to hear, among all inputs
+    that it was asked about together (Holm)."""
+    together = adjusted([row["p"] for row in judged])
+    found = [row for row, p in zip(judged, together, strict=True) if p <= LEVEL]
     if not found:
-        nothing = "A listener trained on titles finds nothing in these songs, either."
-        return nothing if judged else ""
+        tried = smallest_p(judged, "inputs that it was asked about", "{input}")
+        nothing = "A listener trained on titles finds nothing sure in these songs, either."
+        return f"{nothing} {tried}".strip() if judged else ""
     told = ", ".join(
         write("{input} (z = {z:.1f}", row)
         + (write("; the captioner {captioner_z:.1f})", row) if "captioner_z" in row else ")")
         for row in found
     )
-    return f"There is something to hear: a listener trained on other titles finds it in {told}."
+    penalties, p = max(row["tried"] for row in found), max(p for p in together if p <= LEVEL)
+    return (
+        f"There is something to hear: a listener trained on other titles finds it in {told}; z is "
+        f"of the best of {penalties} penalties, and p, at most {small(p)}, is for all of them and "
+        f"for {len(judged)} inputs together (Holm)."
+    )
 
 
-def _verdicts(own: pd.DataFrame) -> list[str]:
-    return [gain_verdict(row.gain_low, row.gain_high) for row in own.itertuples()]
+def _verdicts(own: pd.DataFrame, what: str) -> tuple[set[str], str]:
+    """Judge subjects by their gains. Where some of several, and not all, are above chance, these
+    were picked: they count where they are so for all together (Holm), which is then said."""
+    alone = {gain_verdict(row.gain_low, row.gain_high) for row in own.itertuples()}
+    if MORE not in alone or alone == {MORE}:
+        return alone, ""
+    rows = own.reset_index().to_dict("records")
+    together = {gain_verdict(row["gain_low"], row["gain_high"], row["p"]) for row in among(rows)}
+    return together, smallest_p(rows, what, "{about}")
 
 
 def _told(own: pd.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """Page 11, forensics: which definition of BLEU would give what the paper printed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -16,12 +17,12 @@ from songtitle.fmt import points, span, write
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.metrics.pairs import CHOICES
 from songtitle.paper.printed import paper_table
+from songtitle.studies.picked import highest
 from songtitle.tables import Note, plain, tabulate
 
 KEPT = {None: "whole", 4: "first 4 words"}  # words of a caption: all, and as a longish title has
 HERE_NAMES = dict(zip(AGAINST.values(), COLLECTIONS, strict=True)) | {OTHERS: "other captions"}
 REAL_NAMES = {"msd": "Million Song titles", "fma": "FMA titles", OTHERS: "other captions"}
-BEST_LENGTH = "best length"
 LETTERS = [name for name, each in DEFINITIONS.items() if each.tokens == "letters"]
 
 Rows = list[dict[str, Any]]
@@ -98,7 +99,8 @@ def prefix_panels(
 def distance_maps(record: Record) -> list[tuple[str, pd.DataFrame]]:
     """Give title and distances (percent points): rows are definitions, columns source and choice.
 
-    Of the lengths of captions the best one stands for all, beside the whole and "as long".
+    Of the lengths of captions the best one stands for all, beside the whole and "as long"; its
+    column says of how many.
     """
     found, maps = pd.DataFrame(record.result["distances"]), []
     for part, said in (("all", "All {} cells"), ("songs", "The {} cells of songs")):
@@ -106,9 +108,10 @@ def distance_maps(record: Record) -> list[tuple[str, pd.DataFrame]]:
         for source, rows in found.groupby("source", sort=False):
             wide = rows.pivot(index="definition", columns="choice", values=part)
             lengths = [each for each in wide if each.startswith("first") or each == "whole"]
+            best = f"best of {len(lengths)} lengths"
             if lengths:
-                wide[BEST_LENGTH] = wide[lengths].min(axis=1)
-            chosen = [BEST_LENGTH, "whole", AS_LONG] if lengths else CHOICES
+                wide[best] = wide[lengths].min(axis=1)
+            chosen = [best, "whole", AS_LONG] if lengths else CHOICES
             columns |= {(source, each): 100 * wide[each] for each in chosen}
         flat = record.result["one_number"][part]
         title = said.format(record.result["cells"][part])
@@ -124,7 +127,7 @@ def nearest(record: Record) -> pd.DataFrame:
     result, rows = record.result, []
     for left in result["left_out"]:
         source = left["source"]
-        best = _best(row for row in result["distances"] if row["source"] == source)
+        best = nearest_way(result, source)
         luck, tried = points(result["luck"][source]["mean"]), result["tried"][source]
         there = [_way(left), points(left["rest"]), points(left["msd"])]
         rank = f"{left['rank']} of {left['tried']}"
@@ -225,12 +228,12 @@ def _by_chance(here: Record, real: Record | None) -> list[str]:
     sources = {source: pd.DataFrame(rows) for source, _, rows in _sources(here, real)}
     titles = pd.concat(sources.values())
     titles = titles[titles["against"] != OTHERS]
-    by_words = titles.loc[~titles["definition"].isin(LETTERS), "mean"].max()
-    by_letters = titles.loc[titles["definition"] == "letters", "mean"].max()
+    by_words = highest(titles.loc[~titles["definition"].isin(LETTERS), "mean"], "ways")
+    by_letters = highest(titles.loc[titles["definition"] == "letters", "mean"], "ways")
     said = [
         within_reach(constants(here, real)),
-        f"Captions drawn at random reach at most {points(by_words)} points against titles by "
-        "words, whichever definition, whole or cut.",
+        "Captions drawn at random reach by words, whichever definition and title, whole or cut, at "
+        f"most {by_words}.",
     ]
     for source, rows in sources.items():
         whole = rows[rows["words"].isna() & (rows["definition"] == "letters")]
@@ -245,13 +248,13 @@ def _by_chance(here: Record, real: Record | None) -> list[str]:
         *said,
         f"The paper's greedy search: {', '.join(greedy)}; its best beams: {', '.join(best)}. The "
         f"most that random captions of any length reach against titles by letters, with the "
-        f"brevity penalty, is {points(by_letters)}.",
+        f"brevity penalty, is {by_letters}.",
     ]
 
 
 def _by_fit(result: dict[str, Any]) -> list[str]:
     """Say how near the nearest way comes, and what comes as near without any."""
-    best = _best(row for row in result["distances"] if row["source"] != WRONG)
+    best = nearest_way(result)
     flat, songs = result["one_number"]["all"], pd.DataFrame(result["distances"])
     songs = songs[(songs["source"] == WRONG) & (songs["choice"] != AS_LONG)]
     by_letters = songs["definition"].isin(LETTERS)
@@ -261,7 +264,11 @@ def _by_fit(result: dict[str, Any]) -> list[str]:
         "relation": "nearer" if best["all"] < flat["all"] else "no nearer",
         "luck": result["luck"]["in all"]["mean"],
         "letters": songs.loc[by_letters, "songs"].min(),
+        "letters_mean": songs.loc[by_letters, "songs"].mean(),
         "words": songs.loc[~by_letters, "songs"].min(),
+        "words_mean": songs.loc[~by_letters, "songs"].mean(),
+        "of_letters": int(by_letters.sum()),
+        "of_words": int((~by_letters).sum()),
         "one": result["one_number"]["songs"]["songs"],
     }
     said |= {"away": best["all"], "value": flat["value"], "flat": flat["all"]}
@@ -271,8 +278,9 @@ def _by_fit(result: dict[str, Any]) -> list[str]:
         "({flat:points}), and the best of as many blind guesses comes to {luck:points}. A small "
         "distance is no evidence for a way.",
         "On the cells of songs alone, this run's outputs beside wrong titles come within "
-        "{letters:points} points by letters and {words:points} by words; one number for all of "
-        "these cells within {one:points}.",
+        "{letters:points} points by letters, the nearest of {of_letters} ways (one picked by lot: "
+        "{letters_mean:points}), and {words:points} by words, of {of_words} ({words_mean:points}); "
+        "one number for all of these cells within {one:points}.",
     ]
     return [write(each, said) for each in sentences]
 
@@ -307,8 +315,11 @@ def _printed(against: str) -> list[str]:
     return [span(values) if len(values) > 1 else f"{values[0]:.1f}" for values in found]
 
 
-def _best(rows: Any) -> dict[str, Any]:
-    """Give the way of least distance from all cells; "as long" knows the titles, and is none."""
+def nearest_way(result: Mapping[str, Any], source: str = "") -> dict[str, Any]:
+    """Give the way of least distance from all cells, of a source or of all: of those that count as
+    `tried`. "As long" knows the titles, and outputs beside wrong references are a control."""
+    wanted = {source} if source else {row["source"] for row in result["distances"]} - {WRONG}
+    rows = (row for row in result["distances"] if row["source"] in wanted)
     return min((row for row in rows if row["choice"] != AS_LONG), key=lambda row: row["all"])
 
 
@@ -371,7 +382,7 @@ def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = N
     ax = figures.own_axes(ax)
     lengths = sorted(curves["words"].dropna().unique())
     whole, marks = len(lengths), {"greedy": len(lengths) + 1.8, "best": len(lengths) + 3.5}
-    highest = []
+    tops = []
     for order, (name, rows) in enumerate(curves.groupby("against", sort=False)):
         style = figures.mark(order)
         at = rows["words"].map(lengths.index, na_action="ignore").fillna(whole)
@@ -388,7 +399,7 @@ def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = N
                 ax.annotate(f"{value:.1f}", (marks[k], value), xytext=(aside, 0), **look)
         top = rows.loc[rows["mean"].idxmax()]
         words = "all words" if pd.isna(top["words"]) else amount(top["words"], "kept (words)")
-        highest.append(f"{amount(top['mean'])} against {name} ({words})")
+        tops.append(f"{amount(top['mean'])} against {name} ({words})")
     ax.axvline(whole + 0.75, color=GREY, lw=0.8)
     labels = [*(f"{length:g}" for length in lengths), "all", "paper,\ngreedy", "paper,\nbest"]
     ax.set_xticks([*range(whole + 1), *marks.values()], labels, size=8.5)
@@ -397,5 +408,5 @@ def prefix_curves(curves: pd.DataFrame, cells: pd.DataFrame, ax: Axes | None = N
     ax.grid(visible=False, axis="x")
     drawn[kept] = drawn[kept].map("{:g}".format, na_action="ignore").fillna("all")
     printed = {"against": cells["against"], kept: "paper, " + cells["k"], score: cells["value"]}
-    said = f"highest {figures.some(highest)}"
+    said = f"highest of {whole + 1} lengths {figures.some(tops)}"
     return figures.hand_on(ax, pd.concat([drawn, pd.DataFrame(printed)]), said)

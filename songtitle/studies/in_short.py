@@ -16,10 +16,14 @@ from songtitle.experiment.samples import OWN
 from songtitle.fmt import points, write
 from songtitle.studies.controls import cleared
 from songtitle.studies.corpora import Answers, need
+from songtitle.studies.forensics import nearest_way
 from songtitle.studies.inputs import detective_facts
+from songtitle.studies.picked import adjusted, all_of, small
+from songtitle.studies.samples import pictures_of
 from songtitle.studies.search import steps_explained
 from songtitle.studies.switchboard import lab_way
-from songtitle.tables import Note
+from songtitle.studies.training import kept_epoch
+from songtitle.tables import LEVEL, Note
 
 MATTERS = ExperimentConfig.smallest_effect / 100  # of BLEU-1 in [0, 1]
 BEST = 5  # hypotheses kept where the paper's scores peak
@@ -27,13 +31,14 @@ MORE, NO_MORE, UNSURE = "more than chance", "no more than chance", "cannot tell"
 LITTLE, MUCH = 0.1, 0.5  # of the songs: different titles, for "hardly any" and "most"
 
 
-def gain_verdict(low: float, high: float) -> str:
+def gain_verdict(low: float, high: float, p: float = 0.0) -> str:
     """Judge a gain over chance by its 95 % interval, scores in [0, 1].
 
     MORE: the interval lies above 0. NO_MORE: it does not, and it ends below MATTERS. Else UNSURE.
+    Of a gain that is one of several `p` is corrected for their number; MORE needs it small, too.
     """
     if low > 0:
-        return MORE
+        return MORE if p <= LEVEL else UNSURE
     return NO_MORE if high < MATTERS else UNSURE
 
 
@@ -41,22 +46,34 @@ def gain_sentence(row: Mapping[str, Any], does: str) -> str:
     """Say how a score stands beside chance, and whether the captioner therefore `does` ("hears").
 
     `row` has `input, beam_size, score, chance, gain, gain_low, gain_high`, and `ceiling_gain`, the
-    gain of the best dealing of the same outputs, where that was measured.
+    gain of the best dealing of the same outputs, where that was measured. Of a row that is one `of`
+    several readings, `p` is corrected for their number (`among`).
     """
-    verdict = gain_verdict(row["gain_low"], row["gain_high"])
+    of, p = row.get("of", 1), row["p"] if "of" in row else 0.0
+    verdict = gain_verdict(row["gain_low"], row["gain_high"], p)
     ends = {
-        MORE: f"so it {does} something.",
+        MORE: f"so it {does} something"
+        + (f" (p {small(p)} for {all_of(of)} readings together, Holm)." if of > 1 else "."),
         NO_MORE: f"so nothing shows that it {does}; what could be hidden is less than "
         f"{points(MATTERS)} point.",
         UNSURE: f"too wide an interval to tell whether it {does}.",
     }
-    if verdict != MORE and row.get("ceiling_gain", MATTERS) < MATTERS:
+    if verdict == UNSURE and row["gain_low"] > 0:
+        ends[UNSURE] = f"but as one of {of} readings (p {small(p)} for {all_of(of)} together, "
+        ends[UNSURE] += f"Holm) that is no sure sign that it {does}."
+    elif verdict != MORE and row.get("ceiling_gain", MATTERS) < MATTERS:
         ends[verdict] = "but no dealing of outputs so alike could have shown more than "
         ends[verdict] += f"{points(row['ceiling_gain'])}: that says nothing of what it {does}."
     told = "{input} at k = {beam_size}: {score:points} points, where wrong references give "
     told += "{chance:points} (gain {gain:signed} [{gain_low:points}, {gain_high:points}]), "
     said = write(told, row)
     return said[0].upper() + said[1:] + ends[verdict]
+
+
+def among(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give rows with their `p` corrected for their number (Holm), and that number as `of`."""
+    together = adjusted([row["p"] for row in rows])
+    return [{**row, "p": p, "of": len(rows)} for row, p in zip(rows, together, strict=True)]
 
 
 def in_short(*sentences: str) -> Note:
@@ -122,6 +139,7 @@ def training(result: Mapping[str, Any], unknown: float) -> Note:
         f"That is {words} word frequencies alone ({result['unigram_perplexity']:.1f}).",
         f"It flatters: {points(unknown)} % of the words to be guessed are unknown ones, which all "
         "count as one and the same.",
+        kept_epoch(result["history"]),
     )
 
 
@@ -130,19 +148,21 @@ def search(rows: Sequence[Mapping[str, Any]]) -> Note:
     `rows` are those of Table 4."""
     names = list(dict.fromkeys(row["input"] for row in rows))
     pictures = [name for name in names if Input.of(name).kind == "pictures"]
-    told = [one_row(rows, name) for name in names if Input.of(name).is_song]
+    told = among([one_row(rows, name) for name in names if Input.of(name).is_song])
     said = [gain_sentence(row, "hears") for row in told]
     if pictures:
-        told.append(one_row(rows, pictures[-1]))
+        told.append(dict(one_row(rows, pictures[-1])))
         said.insert(0, gain_sentence(told[-1], "sees"))
     frame = pd.DataFrame(rows)
     best = frame.loc[frame.groupby("input")["score"].idxmax(), "beam_size"]
     peak = int((best == BEST).sum())
     found = "as all of the paper's do" if peak == len(names) else "where all of the paper's do"
+    sizes = frame["beam_size"].nunique()
+    lot = f"; by lot among {sizes} beam sizes {len(names) / sizes:.1f} would" if sizes > 1 else ""
     count = min(int(row.get("trainings", 1)) for row in told)
     over = f"These are means over {count} trainings" if count > 1 else "All this is of one training"
     return in_short(
-        *said, f"{over}. At k = {BEST}, {found}, {peak} of {len(names)} inputs score highest."
+        *said, f"{over}. At k = {BEST}, {found}, {peak} of {len(names)} inputs score highest{lot}."
     )
 
 
@@ -156,7 +176,7 @@ def titles(found: Mapping[str, Sequence[Sequence[tuple[str, str]]]]) -> Note:
             verdict = "some songs share a title and others do not"
         if different > MUCH * count:
             verdict = "different songs mostly get different titles"
-        said.append(f"By {name.removeprefix('songs: ')}, {count:,} songs are given {different:,} ")
+        said.append(f"By {Input.of(name).reading}, {count:,} songs are given {different:,} ")
         said[-1] += f"different titles: {verdict}."
     return in_short(*said, "That is no evidence of hearing yet, only of what could show it.")
 
@@ -223,7 +243,11 @@ def controls(record: Record) -> Note:
             verdict = "so nothing in its score needs the input"
         said.append(f"{str(name)[0].upper()}{str(name)[1:]} clears {clear} of {of} controls, ")
         said[-1] += f"{verdict}."
-    return in_short(*said)
+    sizes = sorted({len(rows) - 1 for _, rows in found.groupby(["input", "beam_size"])})
+    told = " or ".join(map(str, sizes))
+    return in_short(
+        *said, f"What is cleared is so for all {told} controls of a beam size together (Holm)."
+    )
 
 
 def length(record: Record) -> Note:
@@ -236,7 +260,8 @@ def length(record: Record) -> Note:
     if not changed:
         verdict = "So there is no effect of the beam to explain."
     return in_short(
-        f"Of {said['steps']} steps to a wider beam {changed} change the score by more than luck.",
+        f"Of {said['steps']} steps to a wider beam {changed} change the score by more than luck, "
+        f"which alone would seem to change it in {said['luck']}.",
         verdict,
         f"In {words} it is other words alone." if changed else "",
     )
@@ -244,30 +269,34 @@ def length(record: Record) -> Note:
 
 def forensics(reach: str, result: Mapping[str, Any]) -> Note:
     """Page 11: whether a constant reaches the paper's cells, which `reach` says, and whether any
-    way of counting comes nearer to them than one number."""
-    flat = result["one_number"]["all"]["all"]
-    best = min(row["all"] for row in result["distances"] if row["choice"] != "as long as outputs")
+    way of counting comes nearer to them than one number, and than as many blind guesses."""
+    flat, luck = result["one_number"]["all"]["all"], result["luck"]["in all"]
+    best = nearest_way(result)["all"]
     verdict = "which is evidence for none of them"
     if best < flat:
         verdict = "nearer, as the best of so many may be by luck"
+    if best < min(flat, luck["low"]):
+        verdict = "nearer than luck among so many comes but once in twenty times"
     return in_short(
         reach,
         f"Of {result['tried']['in all']} ways of counting, the nearest to the paper's table lies "
-        f"{points(best)} points away and one number in every cell {points(flat)}: {verdict}.",
+        f"{points(best)} points away, the best of as many blind guesses {points(luck['mean'])} and "
+        f"one number in every cell {points(flat)}: {verdict}.",
     )
 
 
 def switchboard(said: Mapping[str, str]) -> Note:
     """Page 12: how many open questions move the score, and how many the gain; `said` is what
     `switched` counts."""
-    score, gain, bars = (int(said[f"switches.{name}"]) for name in ("score", "gain", "bars"))
+    names = ("score", "gain", "bars", "holm")
+    score, gain, bars, together = (int(said[f"switches.{name}"]) for name in names)
     verdict = "What the paper leaves open does not decide whether the model hears, as far as this"
     verdict += " run can tell."
     if gain:
         verdict = "So something that the paper leaves open bears on whether the model hears."
     return in_short(
         f"Of {bars} bars, {score} move the score and {gain} the gain over chance further than luck "
-        "would.",
+        f"would (Holm over all {together}, other orders of the batches with them).",
         verdict,
     )
 
@@ -275,9 +304,8 @@ def switchboard(said: Mapping[str, str]) -> Note:
 def samples(record: Record) -> Note:
     """Page 13: whole photos and Million Song's own timbre beside chance, over all trainings."""
     rows = record.result["summary"]
-    photos = [row for row in rows if row["input"].startswith("pictures")]
-    side = max((row["input"] for row in photos), key=lambda name: int(name.rsplit("×")[-1]))
-    wanted = ((side, "photos", "sees"), (OWN, "Million Song, own timbre", "hears"))
+    whole = pictures_of(row["input"] for row in rows)[-1]
+    wanted = ((whole, "photos", "sees"), (OWN, OWN, "hears"))
     said = []
     for key, name, does in wanted:
         row = one_row(rows, key)
@@ -336,7 +364,8 @@ def labs(rows: Sequence[dict[str, Any]]) -> Note:
         verdict = f"In {len(heard)} of these the gain over chance rises, too."
         if not heard:
             verdict = "The gain over chance rises in none of these: nothing was heard better."
-    return in_short(f"Scores rise in {len(risen)} of {len(rows)} trials of a mistake.", verdict)
+    told = f"Scores rise in {len(risen)} of {len(rows)} trials of a mistake"
+    return in_short(f"{told} (for all {len(rows)} together, Holm).", verdict)
 
 
 def faults(found: Mapping[str, Any]) -> Note:

@@ -9,6 +9,7 @@ from songtitle import figures
 from songtitle.cache import Record
 from songtitle.figures import amount
 from songtitle.fmt import write
+from songtitle.studies.picked import adjusted
 from songtitle.tables import LEVEL, Note, Table, tabulate
 
 Z = "z of the own titles"
@@ -37,14 +38,18 @@ def listening_table(record: Record) -> pd.DataFrame:
 
 
 def words_table(record: Record) -> pd.DataFrame:
-    """Tabulate the words that the listener finds best in each input: AUC, p and songs."""
+    """Tabulate the words that the listener finds best in each input: AUC, p and songs; and of how
+    many p is small, by itself and for all of them together."""
     rows = []
     for name, found in pd.DataFrame(record.result["found"]).groupby("input", sort=False):
         clear = int((found["p"] <= LEVEL).sum())
         best = found.head(SHOWN).to_dict("records")
         cell = ", ".join(write("{word} {auc:.2f} ({songs}, p {p:p})", row) for row in best)
-        rows.append([name, cell, f"{clear} of {len(found)}", f"{LEVEL * len(found):.1f}"])
+        sure = sum(p <= LEVEL for p in adjusted(found["p"].tolist()))
+        counts = [f"{clear} of {len(found)}", f"{LEVEL * len(found):.1f}", f"{sure}"]
+        rows.append([name, cell, *counts])
     columns = ["Input", "Word, AUC (songs, p)", f"p ≤ {LEVEL:g}", "expected by chance"]
+    columns.append("for all together (Holm)")
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
@@ -61,8 +66,8 @@ def shown(record: Record, name: str) -> list[Note | Table]:
     best = Table(
         words_table(record),
         name=f"tab-{name}-words",
-        caption="The words that the listener finds best, by AUC: how often a song whose title "
-        "holds the word scores above one whose title does not (0.5 is chance).",
+        caption=f"The {SHOWN} words that the listener finds best, by AUC: how often a song whose "
+        "title holds the word scores above one whose title does not (0.5 is chance).",
     )
     kin = [kin_table(record, name)] if "kin" in record.result else []
     return [listening_note(record), matched, best, *kin]
@@ -84,15 +89,15 @@ def kin_table(record: Record, name: str) -> Table:
 
 
 def hearing(record: Record) -> list[dict[str, Any]]:
-    """Judge each input: the listener's best `z` and `p`, corrected for the penalties tried
-    (Bonferroni), whether it `listens`; and of the captioner, where it was asked, `captioner_z`,
-    `captioner_p` and whether it `hears`."""
+    """Judge each input: the listener's best `z` and `p` of the penalties `tried`, p corrected for
+    their number (Holm), whether it `listens`; and of the captioner, where it was asked,
+    `captioner_z`, `captioner_p` and whether it `hears`."""
     judged = []
     for name, rows in pd.DataFrame(record.result["rows"]).groupby("input", sort=False):
         own = rows[rows["who"] == "listener"]
-        best = own.loc[own["p"].idxmin()]
-        p = min(1.0, float(best["p"]) * len(own))
+        best, p = own.loc[own["p"].idxmin()], min(adjusted(own["p"].tolist()))
         row = {"input": name, "z": float(best["z"]), "p": p, "listens": p <= LEVEL}
+        row["tried"] = len(own)
         for captioner in rows[rows["who"] == "captioner"].to_dict("records"):
             row |= {"captioner_z": captioner["z"], "captioner_p": captioner["p"]}
             row["hears"] = captioner["p"] <= LEVEL
@@ -114,8 +119,11 @@ def listening_note(record: Record) -> Note:
     """Say of each input whether there is something to hear, and whether the captioner hears it."""
     lines = []
     for row in hearing(record):
-        line = "- **{input}**: {outcome} (listener z = {z:.1f}, p = {p:p}"
-        line += "; captioner z = {captioner_z:.1f}, p = {captioner_p:p})" if "hears" in row else ")"
+        line = "- **{input}**: {outcome} (listener, best of {tried} penalties: z = {z:.1f}, p = "
+        line += "{p:p} for all {tried} together, Holm"
+        line += (
+            "; captioner: z = {captioner_z:.1f}, p = {captioner_p:p})" if "hears" in row else ")"
+        )
         outcome = OUTCOMES[row["listens"], row.get("hears")]
         lines.append(write(line + ".", row | {"outcome": outcome}))
     return Note("Is there anything to hear?", "\n".join(lines))

@@ -1,6 +1,6 @@
 """Page 13, the samples: the experiment on real photos, songs and recordings."""
 
-import re
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from songtitle import cache, figures
 from songtitle.cache import Record
-from songtitle.config import preset
+from songtitle.config import SPECTROGRAM, TIMBRE, Input, preset
 from songtitle.experiment import samples as experiment
 from songtitle.experiment.samples import (
     BROKEN,
@@ -21,21 +21,36 @@ from songtitle.experiment.samples import (
     RECORDINGS,
 )
 from songtitle.figures import amount
-from songtitle.fmt import ESTIMATE, estimate, p_value, points, span, write
+from songtitle.fmt import ESTIMATE, estimate, p_value, percent, points, span, write
 from songtitle.metrics.bleu import DEFINITIONS
 from songtitle.paper.printed import paper_table
 from songtitle.studies.controls import gain_verdict
-from songtitle.tables import LEVEL, Note, by_beam, origin, rests_on, tabulate
+from songtitle.studies.picked import by_luck_one_of, smallest_p
+from songtitle.studies.search import paper_row
+from songtitle.tables import LEVEL, Note, by_beam, definition_note, origin, rests_on, tabulate
 
 BOOK_CROP = 256  # pixels a side, in the paper and in the book's own run
-# What the book's own run calls the same, and the row of Table 4.
-_BESIDE = {OWN: ("songs: timbre", "msd"), HEARD: ("songs: spectrogram", "fma")}
+# Sets of real songs, which have names of their own, by what of a song is read.
+READINGS = {OWN: TIMBRE, BROKEN: TIMBRE, COMPLETE: TIMBRE, FELT: TIMBRE, CLIPS_FELT: TIMBRE}
+READINGS |= {HEARD: SPECTROGRAM, CLIPS_HEARD: SPECTROGRAM}
+BESIDE = (OWN, HEARD)  # what the paper's two rows of songs stand beside
 
 
 def samples(*, again: bool = False) -> Record:
     """Read the published record, whatever code and settings made it: another takes an hour, so that
     none is made unless `again` asks for it, or there is none."""
     return cache.published(experiment.samples, preset("samples"), again=again, stays=True)
+
+
+def input_of(name: str) -> Input:
+    """Read the name of an input of the stage `samples`. Raises InputError for what is none."""
+    return READINGS.get(name) or Input.of(name)
+
+
+def pictures_of(names: Iterable[str]) -> list[str]:
+    """Give those of some inputs that are pictures, by the side of a tile: whole ones last."""
+    sides = {name: input_of(name).tile or 0 for name in names}
+    return sorted(filter(sides.get, sides), key=sides.__getitem__)
 
 
 def samples_note(record: Record) -> Note:
@@ -93,22 +108,44 @@ def samples_table(record: Record, quick: pd.DataFrame) -> pd.DataFrame:
         by_k = {row["beam_size"]: row for row in cells.to_dict("records")}
         first = by_k[min(by_k)]
         tiles = None if pd.isna(first["tiles"]) else int(first["tiles"])
-        # The book's own input that asks the same, and the row of the paper's Table 4.
-        beside, printed = _BESIDE.get(name, ("", ""))
-        if tiles and name.startswith("pictures"):
-            side = BOOK_CROP // round(tiles**0.5)
-            beside, printed = f"pictures {side}×{side}", f"cc{side}"
+        # The book's own input that asks the same; beside it stands a row of the paper's Table 4.
+        beside = input_of(name) if name in BESIDE else None
+        if tiles and not input_of(name).is_song:
+            beside = Input("pictures", tile=BOOK_CROP // round(tiles**0.5))
         chance = f"{{chance:points}} ({{gain:signed}}, {luck[first['seeds'] > 1]})"
         lines = {"real samples": {k: write(ESTIMATE, row) for k, row in by_k.items()}}
         lines["chance"] = {k: write(chance, row) for k, row in by_k.items()}
-        own = quick[quick["input"] == beside].set_index("beam_size")
+        own = quick[quick["input"] == str(beside)].set_index("beam_size")
         lines["the quick run"] = own["score"].map(points)
-        if printed in theirs.index:
-            lines["the paper"] = theirs.loc[printed]
+        if beside and paper_row(beside) in theirs.index:
+            lines["the paper"] = theirs.loc[paper_row(beside)]
         lead = [f"{name} ({first['items']:,})", tiles]
         rows += [[*lead, what, *map(line.get, beams)] for what, line in lines.items() if len(line)]
     columns = ["Input", "Tiles", "What", *(f"k = {k}" for k in beams)]
     return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def samples_table_note(record: Record) -> str:
+    """Say what the numbers of the table mean, what luck gives a row of seeds, and of how many cells
+    of songs the smallest p is one."""
+    seeds = len(record.result["training"])
+    songs = [row for row in record.result["summary"] if input_of(row["input"]).is_song]
+    over = "cells of songs, each over all trainings,"
+    return (
+        f"In brackets behind a name: test items. By luck alone {LEVEL * seeds:g} of {seeds} seeds "
+        f"have p < {LEVEL:g}. {smallest_p(songs, over, '{input}, k = {beam_size}')} "
+        f"{definition_note(record, 'bleu1')}"
+    )
+
+
+def lowest_p(record: Record) -> str:
+    """Say what p of a table over trainings means, and how often luck makes the lowest small."""
+    seeds = len(record.result["training"])
+    chance = percent(by_luck_one_of(seeds), 0)
+    return (
+        f"Means over seeds; p from lowest to highest. By luck alone the lowest of {seeds} is below "
+        f"{LEVEL:g} in {chance} of all cases."
+    )
 
 
 def samples_definitions(record: Record) -> pd.DataFrame:
@@ -191,7 +228,7 @@ def samples_facts(record: Record) -> dict[str, str]:
     data = record.result["data"]
     sets = {each["input"]: each for each in data["sets"]}
     songs = {name: f"{each['songs']:,}" for name, each in sets.items()}
-    whole = max((row["input"] for row in record.result["references"]), key=_side)
+    whole = pictures_of(row["input"] for row in record.result["references"])[-1]
     said = {f"photos.{side}": f"{count:,}" for side, count in data["photos"].items()}
     said |= {
         "vocabulary": f"{data['vocabulary']:,}",
@@ -256,14 +293,10 @@ def samples_conclusion(record: Record) -> Note:
 def _sorted(rows: pd.DataFrame, *second: str) -> pd.DataFrame:
     """Sort rows by their inputs (photos by size of tile, then Million Song, then the few), and
     within each by a second column or as they stand."""
-    photos = sorted({name for name in rows["input"] if name.startswith("pictures")}, key=_side)
+    photos = pictures_of(rows["input"])
     order = [*photos, OWN, BROKEN, COMPLETE, HEARD, FELT, CLIPS_HEARD, CLIPS_FELT]
     keyed = rows.assign(_place=rows["input"].map(order.index))
     return keyed.sort_values(["_place", *second], kind="stable").drop(columns="_place")
-
-
-def _side(name: str) -> int:
-    return int(re.findall(r"\d+", name)[-1])
 
 
 def _luck(p: pd.Series) -> str:

@@ -10,12 +10,13 @@ from matplotlib.ticker import LogFormatter
 
 from songtitle import figures
 from songtitle.cache import Record, read_json
-from songtitle.config import ExperimentConfig, Input
+from songtitle.config import SONGS, ExperimentConfig, Input
 from songtitle.experiment.naming import hypotheses
 from songtitle.figures import BLEU, ENDS, GREY, SCORED, amount
 from songtitle.fmt import points, write
 from songtitle.paper.printed import paper_table
 from songtitle.studies.corpora import Answers, need
+from songtitle.studies.picked import adjusted, highest, smallest_p
 from songtitle.tables import LEVEL, Note, Table, by_beam, definition_note, plain, tabulate
 
 BEAM = "beam size (hypotheses kept)"
@@ -59,6 +60,11 @@ def interval_legend(scores: pd.DataFrame) -> str:
     )
 
 
+def picked_cell(scores: pd.DataFrame) -> str:
+    """Say of how many cells of a table of scores one was picked by its p."""
+    return smallest_p(scores.to_dict("records"), "cells", "{input}, k = {beam_size}")
+
+
 def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataFrame:
     """Tabulate BLEU-1 by input and beam size: ours as `score_cell` writes it, and the paper's.
 
@@ -72,9 +78,10 @@ def table_4(scores: pd.DataFrame, differences: Record | None = None) -> pd.DataF
     rows = []
     for name, found in scores.groupby("input", sort=False):
         cells = {row["beam_size"]: row for row in found.to_dict("records")}
-        lead = [name, None if Input.of(name).is_song else cells[beams[0]]["tiles"]]
+        of = Input.of(name)
+        lead = [name, None if of.is_song else cells[beams[0]]["tiles"]]
         ours = [score_cell(cells[k], letters.get((name, k), "")) for k in beams]
-        printed = theirs.loc[paper_row(name)] if paper_row(name) in theirs.index else {}
+        printed = theirs.loc[paper_row(of)] if paper_row(of) in theirs.index else {}
         rows += [[*lead, "here", *ours], [*lead, "paper", *map(printed.get, beams)]]
     return pd.DataFrame(rows, columns=["Input", "Tiles", "What", *(f"k = {k}" for k in beams)])
 
@@ -155,26 +162,24 @@ def signature(record: Record) -> str:
 def headline(scores: pd.DataFrame) -> dict[str, str]:
     """Give the best cell in domain and out of it, beside chance: what a front page may quote.
 
-    `clear` says how many cells of each side chance does not explain, at 5 % for all of them
-    together (Bonferroni): among many cells some are always high.
+    Each was picked from `of` cells of its side, and its `p` is corrected for that (Holm): among
+    many cells some are always high.
     """
     fields = {name: f"{{{name}:points}}" for name in ("score", "low", "high", "chance")}
     fields |= {"input": "{input}", "beam_size": "{beam_size}", "items": "{items:,}", "p": "{p:p}"}
+    fields["of"] = "{of}"
     said: dict[str, str] = {}
-    for side in ("pictures", "songs"):
-        rows = scores[scores["input"].str.startswith(side)]
-        best = rows.loc[rows["score"].idxmax()]
-        clear = int((rows["p"] < LEVEL / len(rows)).sum())
+    kinds = scores["input"].map(lambda name: Input.of(name).kind)
+    for side, rows in scores.groupby(kinds):
+        together = rows.assign(p=adjusted(rows["p"].tolist()), of=len(rows))
+        best = together.loc[rows["score"].idxmax()]
         said |= {f"{side}.{name}": write(pattern, best) for name, pattern in fields.items()}
-        said[f"{side}.gain"] = points(best["score"] - best["chance"], sign="+")
-        said[f"{side}.clear"] = f"{clear or 'none'} of {len(rows)}"
     return said
 
 
-def paper_row(name: str) -> str:
+def paper_row(of: Input) -> str:
     """Give the row of the paper's Table 4 that an input of ours stands beside."""
-    row = Input.of(name)
-    return {"timbre": "msd", "spectrogram": "fma", "pixels": f"cc{row.tile}"}[row.reading]
+    return {"timbre": "msd", "spectrogram": "fma", "pixels": f"cc{of.tile}"}[of.reading]
 
 
 def bleu_by_beam(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -244,7 +249,7 @@ def table_5(scores: pd.DataFrame, answers: Answers | None = None) -> pd.DataFram
     theirs = paper_table(5)
     cells = {(row["input"], row["beam_size"]): row for row in scores.to_dict("records")}
     rows = []
-    for id, name in (("mfcc", "songs: timbre"), ("spectrogram", "songs: spectrogram")):
+    for id, name in zip(("mfcc", "spectrogram"), map(str, SONGS), strict=True):
         printed = [f"{theirs.loc[id, key]:.1f}" for key in ("audiocaps_1", "ours_1", "ours_5")]
         ours = [score_cell(cells[name, k]) if (name, k) in cells else None for k in (1, 5)]
         rows.append([theirs.loc[id, "features"], *printed, *ours])
@@ -344,7 +349,8 @@ def explanation(row: dict[str, Any]) -> str:
 def length_note(record: Record) -> Note:
     """Say how many beam effects there are, and how many of them length explains."""
     text = (
-        "Of {steps} steps {changed} change the score by more than their interval leaves to luck. "
+        "Of {steps} steps {changed} change the score by more than their interval leaves to luck, "
+        "which alone would do so in {luck}. "
         "Of these {length} are length alone, {words} other words alone, {both} both, and in "
         "{neither} neither part stands out by itself."
     )
@@ -352,14 +358,21 @@ def length_note(record: Record) -> Note:
 
 
 def steps_explained(record: Record) -> dict[str, str]:
-    """Count what prose may quote: `steps`; `changed`, those whose change leaves out 0; and of these
-    `length`, `words`, `both` and `neither`, by what explains them."""
+    """Count what prose may quote: `steps`; `changed`, those whose change leaves out 0; `luck`, in
+    how many a 95 % interval would by luck; and of these changed `length`, `words`, `both` and
+    `neither`, by what explains them."""
     said = [explanation(row) for row in record.result["steps"]]
     kinds = {"length": "length", "words": "words", "both": "length and words"}
     counts = {name: said.count(kind) for name, kind in kinds.items()}
     counts |= {"neither": said.count("neither alone"), "steps": len(said)}
     counts |= {"changed": len(said) - said.count("no change")}
-    return {name: str(count) for name, count in counts.items()}
+    luck = {"luck": f"{LEVEL * len(said):.1f}"}
+    return {name: str(count) for name, count in counts.items()} | luck
+
+
+def best_length(scores: pd.Series) -> str:
+    """Say at which length, the index, scores in [0, 1] are highest, and of how many lengths."""
+    return f"With {scores.idxmax()} kept of each, these titles score {highest(scores, 'lengths')}."
 
 
 def shapes_of_the_paper(table: pd.DataFrame | None = None) -> str:

@@ -22,6 +22,7 @@ from songtitle.config import ExperimentConfig
 from songtitle.experiment.corpora import corpora
 from songtitle.figures import amount
 from songtitle.fmt import ESTIMATE, NOTHING
+from songtitle.studies.picked import smallest_p
 from songtitle.tables import tabulate
 from songtitle.training.checkpoints import MODEL, kept_checkpoint
 from songtitle.vocabulary import Vocabulary
@@ -45,6 +46,28 @@ def comparison(record: Record) -> pd.DataFrame:
     }
     rows = zip(record.result["rows"], record.timing["rows"], strict=True)
     return tabulate([row | times for row, times in rows], columns)
+
+
+def comparison_note(record: Record) -> str:
+    """Say what the numbers of the table mean, and of how many pairs the smallest p is one."""
+    least = smallest_p(record.result["rows"], "pairs", "{encoder} with {decoder}")
+    return (
+        "Perplexity on validation captions, in brackets with the wrong pictures, at the epoch that "
+        "is best on these very captions. BLEU-1 of the test pictures at k = 5, in percent points, "
+        "with its 95 % interval, of one training; chance as in Table 4. Weights: trained + frozen. "
+        f"Seconds: one epoch + all features. {least}"
+    ).strip()
+
+
+def kept_epoch(history: Sequence[Mapping[str, Any]]) -> str:
+    """Say of how many epochs the best was kept, by the captions that its perplexity is told of."""
+    found = sorted(float(row["valid_perplexity"]) for row in history)
+    if len(found) < 2:
+        return ""
+    return (
+        f"The epoch kept is the best of {len(found)} on these very captions; the second best has "
+        f"{found[1]:.1f}."
+    )
 
 
 def near_table(record: Record) -> pd.DataFrame:
