@@ -42,6 +42,9 @@ BESIDE = (
     *("FMA clips, spectrogram", "FMA clips, timbre"),
 )
 SEEDED = ("samples", "replicates")  # stages with a row for each seed
+# Whose data a record says that it was made on, as the setting `corpora` calls them; nearest to the
+# paper's first. Rehearsals are made up, and decide nothing.
+CORPORA = ("paper", "samples", "book", "rehearsal")
 # Of a cell, what its summary calls it, which knows of trainings and of series.
 OVER = {"score": "score", "low": "score_low", "high": "score_high"}
 OVER |= {name: name for name in ("gain", "gain_low", "gain_high")}
@@ -55,7 +58,8 @@ class Record:
     name: str  # "quick/scores": a preset, `census` or `benchmarks`, and what was made
     origin: str  # name, key and commit, for a reader who wants to find it
     settings: Row
-    corpora: Mapping[str, str]  # role (train, pictures, timbre, spectrogram) -> corpus, if it says
+    corpora: str  # of CORPORA; empty where it does not say
+    some: bool  # made on some of their pictures only
     content: Row  # findings
 
     @property
@@ -67,7 +71,8 @@ class Record:
 def read_records(results: Results) -> dict[str, Record]:
     """Read every record below a folder, or of these files, by its name, in the order of names.
 
-    One that cannot be read is not there.
+    One that cannot be read is not there. Raises InputError for corpora that are not known, and what
+    `over_seeds` raises.
     """
     paths = results.glob("*/*.json") if isinstance(results, Path) else results.values()
     contents = {}
@@ -81,15 +86,21 @@ def read_records(results: Results) -> dict[str, Record]:
             if path.stem == "scores":
                 with contextlib.suppress(OSError, *FORM):
                     _add_times(content["result"]["rows"], path.with_name("table_4.csv"))
-    records = {name: _record(name, contents) for name in contents}
+    records = {name: _record(name, content) for name, content in contents.items()}
     for name, record in records.items():
-        several = records.get(f"{record.folder}/replicates")
-        if several and name.endswith("/scores"):
+        several = records.get(other := f"{record.folder}/replicates")
+        if several and name.endswith("/scores") and _run(contents[name]) == _run(contents[other]):
             # What one training says is told by all of them.
             means = {_cell(row): row for row in several.content.get("rows", ())}
             for row in record.content.get("rows", ()):
                 row |= {name: means.get(_cell(row), row).get(name) for name in MEANS}
     return records
+
+
+def _run(content: Row) -> tuple[Any, ...]:
+    """What tells records of one folder apart that were made on other corpora."""
+    said = (_part(content, part).get("corpora") for part in ("settings", "config", "inputs"))
+    return tuple(said)
 
 
 def _cell(row: Row) -> tuple[str, int]:
@@ -104,10 +115,15 @@ def _add_times(rows: Sequence[dict[str, Any]], table: Path) -> None:
             row["seconds"] = timed["seconds"]
 
 
-def _record(name: str, contents: Mapping[str, Row]) -> Record:
-    content, (folder, stage) = contents[name], name.split("/")
-    run = contents.get(f"{folder}/corpora", {})  # what a run says is true of all its stages
+def _record(name: str, content: Row) -> Record:
+    stage = name.split("/")[1]
     findings, settings = dict(_part(content, "result") or content), _part(content, "settings")
+    config = _part(content, "config")
+    corpora = settings.get("corpora", config.get("corpora", ""))
+    if corpora not in ("", *CORPORA):
+        refuse(
+            f"{name}: corpora", f"one of {', '.join(CORPORA)}", repr(corpora), "name one of them"
+        )
     if stage in (*SEEDED, "scores"):
         rows, summary = findings.pop("rows", []), findings.get("summary", ())
         try:
@@ -117,14 +133,12 @@ def _record(name: str, contents: Mapping[str, Row]) -> Record:
         except FORM:
             pass
     commit = _part(content, "provenance").get("commit")
-    said = (
-        _part(each, part, "corpora") for each in (content, run) for part in ("settings", "result")
-    )
     return Record(
         name=name,
         origin=f"{name} {content.get('key', '')} (commit {commit})".replace("  ", " "),
         settings=settings,
-        corpora=next(filter(None, said), {}),
+        corpora=corpora,
+        some=config.get("picture_count") is not None,
         content=findings,
     )
 
@@ -176,11 +190,9 @@ def _input(about: str, name: str) -> Input:
         refuse(f"{about}: input", known, repr(name), "say in songtitle.paper.records what it is")
 
 
-def _part(content: Row, *names: str) -> Row:
-    for name in names:
-        found = content.get(name)
-        content = found if isinstance(found, dict) else {}
-    return content
+def _part(content: Row, name: str) -> Row:
+    found = content.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 # -- how a record may decide a claim
@@ -212,8 +224,8 @@ class Reading:
 
     @property
     def whole(self) -> bool:
-        """Whether all of the paper's data were measured: nothing is left to a larger sample."""
-        return self.scope == "paper"
+        """Whether all of the paper's data were counted: nothing is left to a larger sample."""
+        return self.scope == "paper" and all(each.folder == "census" for each in self.records)
 
 
 Outcome = tuple[bool | None, str]  # whether it holds, and the numbers that say so
@@ -229,7 +241,6 @@ class Trial:
     sources: tuple[Source, ...]
     join: bool = False  # all sources together make one reading; else each may decide
     mechanism: bool = False  # other data may decide it, and the verdict says so
-    corpora: Mapping[str, str] | None = None  # role -> corpus that the paper measured it on
 
 
 # -- numbers with their uncertainty
@@ -245,6 +256,7 @@ class Estimate:
     count: int = 0
     chance: float | None = None
     label: str = ""  # which of several ways to count
+    of: tuple["Estimate", ...] = ()  # what it was worked out from
 
     def times(self, factor: float) -> "Estimate":
         """Give the number in another unit."""
@@ -257,6 +269,8 @@ class Estimate:
             text += f" [{written(self.low)}, {written(self.high)}]"
         if self.chance is not None:
             text += f" (chance {written(self.chance)})"
+        if self.of:
+            text = f"{' and '.join(map(str, self.of))} ({text})"
         return f"{text} {self.label}".strip()
 
 
@@ -377,7 +391,7 @@ def gap(first: Estimate, second: Estimate) -> Estimate:
     """
     value = second.value - first.value
     half = math.hypot(first.high - first.low, second.high - second.low) / 2
-    return Estimate(value, value - half, value + half)
+    return Estimate(value, value - half, value + half, of=(first, second))
 
 
 def apart(first: Estimate, second: Estimate) -> bool | None:
@@ -396,7 +410,7 @@ def quotient(first: Estimate, second: Estimate) -> Estimate:
     """Estimate the first, over the second, by the ends of their intervals."""
     low = max(first.low, 0) / second.high
     high = first.high / second.low if second.low > 0 else math.inf
-    return Estimate(first.value / second.value, low, high)
+    return Estimate(first.value / second.value, low, high, of=(first, second))
 
 
 def of_all(found: Sequence[bool | None]) -> bool | None:
