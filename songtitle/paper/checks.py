@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -148,47 +149,31 @@ def _alike(reading: Reading, n: Numbers) -> Outcome:
 JOINS = Source("census/joins", "sample")
 
 
-def of_years(id: str, holds: Callable[[Estimate, Estimate, Numbers], bool | None]) -> None:
-    """Enter a check of the first and the last year of the list of titles.
-
-    The record has every so many of its rows, sorted by year, the first among them: the last year is
-    known only where it has all, and of a sample neither.
-    """
-
-    def check(reading: Reading, n: Numbers) -> Outcome:
-        years = reading.found["years_by_row"]["titles, sorted by year"]
-        first, last = exact(min(years)), exact(max(years))
-        here = f"{first} to {last} (in {len(years):,} values)"
-        first = first if reading.whole else replace(first, low=-math.inf)
-        if not reading.whole or reading.found["every"] > 1:
-            last = replace(last, high=math.inf)
-        return holds(first, last, n), here
-
-    tried(id, JOINS)(check)
+YEARS = [f"titles.msd.{name}" for name in ("first_year", "last_year", "years_about")]
 
 
-def is_about(first: Estimate, last: Estimate, n: Numbers) -> bool | None:
-    """Say whether the span of years is the ledger's, give or take one."""
-    about = n["titles.msd.years_about"]
-    return inside(Estimate(0, last.low - first.high, last.high - first.low), about - 1, about + 1)
+def _years(reading: Reading, n: Numbers, id: str) -> Outcome:
+    """A record has every so many of the titles, sorted by year, the first among them: the last year
+    is known only where it has all, and of a sample neither."""
+    years = reading.found["years_by_row"]["titles, sorted by year"]
+    first, last = min(years), max(years)
+    lowest = first if reading.whole else -math.inf
+    highest = last if reading.whole and reading.found["every"] == 1 else math.inf
+    start, end, about = map(n.__getitem__, YEARS)
+    starts, ends = Estimate(first, lowest, first), Estimate(last, last, highest)
+    holds = {
+        "titles.msd.first_year": inside(starts, start, start),
+        "titles.msd.last_year": inside(ends, end, end),
+        "titles.msd.years_about": inside(
+            Estimate(last - first, last - first, highest - lowest), about - 1, about + 1
+        ),
+        "titles.years_in_span": of_all([inside(starts, start), inside(ends, high=end)]),
+    }
+    return holds[id], f"{first} to {last} (in {len(years):,} values)"
 
 
-def is_within(first: Estimate, last: Estimate, n: Numbers) -> bool | None:
-    """Say whether no year lies outside of the ledger's first and last."""
-    return of_all(
-        [inside(first, n["titles.msd.first_year"]), inside(last, high=n["titles.msd.last_year"])]
-    )
-
-
-for id, holds in {
-    "titles.years_in_span": is_within,
-    "titles.msd.years_about": is_about,
-    "titles.msd.first_year": lambda first, last, n: inside(
-        first, *2 * [n["titles.msd.first_year"]]
-    ),
-    "titles.msd.last_year": lambda first, last, n: inside(last, *2 * [n["titles.msd.last_year"]]),
-}.items():
-    of_years(id, holds)
+for id in (*YEARS, "titles.years_in_span"):
+    tried(id, JOINS)(partial(_years, id=id))
 
 
 @tried("titles.paired_with_timbre", JOINS)
@@ -500,40 +485,33 @@ def _off_line(sizes: Sequence[Real], found: Sequence[Real]) -> float:
     return max(gaps) / max(found)
 
 
-def grows_linearly(unit: str) -> Check:
-    """Check that all of a benchmark's values lie on a straight line over beam sizes; of seconds,
-    also those of every input."""
-
-    def check(reading: Reading, n: Numbers) -> Outcome:
-        lines: dict[str, list[tuple[Real, Real]]] = {}  # (beam size, value)
-        if "growth" in reading.found:
-            growth = {
-                (row["what"], row["against"], row["unit"]): row for row in reading.found["growth"]
-            }
-            row = growth["beam search", "k", unit]
-            lines[unit] = list(zip(row["sizes"], row["values"], strict=True))
-        else:
-            for name, rows in by_beam(reading.found).items():
-                times = [(size, 1000 * row.get("seconds", 0)) for size, row in rows.items()]
-                lines[f"{name}, ms"] = [each for each in times if each[1]]
-        off = {
-            name: _off_line(*zip(*line, strict=True))
-            for name, line in lines.items()
-            if len(line) > 2
+def _linear(reading: Reading, n: Numbers, unit: str) -> Outcome:
+    """All values of a benchmark lie on a straight line over beam sizes, or all times of inputs."""
+    lines: dict[str, list[tuple[Real, Real]]] = {}  # (beam size, value)
+    if "growth" in reading.found:
+        growth = {
+            (row["what"], row["against"], row["unit"]): row for row in reading.found["growth"]
         }
-        here = "; ".join(
-            f"{name} {', '.join(f'{value:.3g}' for _, value in lines[name])} (off its line by "
-            f"{100 * worst:.1f} % of the largest)"
-            for name, worst in off.items()
-        )
-        return of_all([worst <= n["reading.straight"] for worst in off.values()]), here
+        row = growth["beam search", "k", unit]
+        lines[unit] = list(zip(row["sizes"], row["values"], strict=True))
+    else:
+        for name, rows in by_beam(reading.found).items():
+            times = [(size, 1000 * row.get("seconds", 0)) for size, row in rows.items()]
+            lines[f"{name}, ms"] = [each for each in times if each[1]]
+    off = {
+        name: _off_line(*zip(*line, strict=True)) for name, line in lines.items() if len(line) > 2
+    }
+    here = "; ".join(
+        f"{name} {', '.join(f'{value:.3g}' for _, value in lines[name])} (off its line by "
+        f"{100 * worst:.1f} % of the largest)"
+        for name, worst in off.items()
+    )
+    return of_all([worst <= n["reading.straight"] for worst in off.values()]), here
 
-    return check
 
-
-BENCHMARK = Source("benchmarks/beam")
-tried("search.time_linear", BENCHMARK, *SCORES[:1], mechanism=True)(grows_linearly("seconds"))
-tried("search.space_linear", BENCHMARK, mechanism=True)(grows_linearly("MB"))
+BEAM = Source("benchmarks/beam")
+tried("search.time_linear", BEAM, *SCORES[:1], mechanism=True)(partial(_linear, unit="seconds"))
+tried("search.space_linear", BEAM, mechanism=True)(partial(_linear, unit="MB"))
 
 
 @across("transfer.works", sources=TRAININGS)

@@ -45,6 +45,9 @@ SEEDED = ("samples", "replicates")  # stages with a row for each seed
 # Whose data a record says that it was made on, as the setting `corpora` calls them; nearest to the
 # paper's first. Rehearsals are made up, and decide nothing.
 CORPORA = ("paper", "samples", "book", "rehearsal")
+# What the stage `corpora` calls those of each role where all of them are the paper's own.
+OWN = dict.fromkeys(("train", "pictures"), "Conceptual Captions")
+OWN |= {"timbre": "Million Song", "spectrogram": "Free Music Archive"}
 # Of a cell, what its summary calls it, which knows of trainings and of series.
 OVER = {"score": "score", "low": "score_low", "high": "score_high"}
 OVER |= {name: name for name in ("gain", "gain_low", "gain_high")}
@@ -58,8 +61,8 @@ class Record:
     name: str  # "quick/scores": a preset, `census` or `benchmarks`, and what was made
     origin: str  # name, key and commit, for a reader who wants to find it
     settings: Row
-    corpora: str  # of CORPORA; empty where it does not say
-    some: bool  # made on some of their pictures only
+    corpora: str  # of CORPORA; empty where it does not say, or names a reader's own
+    some: bool  # learnt from some of their pictures only
     content: Row  # findings
 
     @property
@@ -119,11 +122,7 @@ def _record(name: str, content: Row) -> Record:
     stage = name.split("/")[1]
     findings, settings = dict(_part(content, "result") or content), _part(content, "settings")
     config = _part(content, "config")
-    corpora = settings.get("corpora", config.get("corpora", ""))
-    if corpora not in ("", *CORPORA):
-        refuse(
-            f"{name}: corpora", f"one of {', '.join(CORPORA)}", repr(corpora), "name one of them"
-        )
+    corpora, some = _corpora(name, settings.get("corpora"), config)
     if stage in (*SEEDED, "scores"):
         rows, summary = findings.pop("rows", []), findings.get("summary", ())
         try:
@@ -138,9 +137,27 @@ def _record(name: str, content: Row) -> Record:
         origin=f"{name} {content.get('key', '')} (commit {commit})".replace("  ", " "),
         settings=settings,
         corpora=corpora,
-        some=config.get("picture_count") is not None,
+        some=some,
         content=findings,
     )
+
+
+def _corpora(name: str, said: Any, config: Row) -> tuple[str, bool]:
+    """Say whose data a record was made on, and whether it learnt from some of its pictures only.
+
+    Its settings or its preset's have the word; or the settings have a corpus for each role, of
+    which all have to be the paper's own, or none counts as that.
+    """
+    word = said if isinstance(said, str) else config.get("corpora") or ""
+    some = config.get("picture_count") is not None or not config.get("runs", True)
+    if isinstance(said, dict):
+        word, some = ("paper", False) if said == OWN else (word, True)
+    elif not isinstance(said, str | None):
+        word = said
+    if word not in ("", *CORPORA) and not str(word).endswith(".toml"):
+        wanted = f"one of {', '.join(CORPORA)}, or a reader's own TOML file"
+        refuse(f"{name}: corpora", wanted, repr(word), "name one of them")
+    return (word if word in CORPORA else ""), some
 
 
 def over_seeds(
