@@ -49,21 +49,25 @@ in_short.scoreboard(each.verdict for each in found if each.kind in ("number", "s
 # - **cannot be tested here**: either nothing here was made on the data that the claim is about (*not
 #   testable*), or what there is leaves it open (*cannot tell*): an interval that is too wide, a
 #   sample that is not random, records that disagree. The nearest number stands beside it, and what
-#   would test it;
+#   would test it. Some claims *no record can tell*: what only its author knows, or nothing measures;
 # - **contradicts itself**: the paper says two things that cannot both be;
 # - **odd**: a remark. No two things clash, but a reader should know it.
 #
 # A captioner trained on stamps says nothing about a score on Conceptual Captions, however near
 # the two numbers are: such a cell of a table *cannot be tested here* until somebody makes a record
 # on the paper's corpora. A sentence about how search behaves may be tried on other data; then the
-# verdict says **tested on other data**, and a failure there does not refute what the paper saw.
+# verdict says **tested on other data**, and a failure there does not refute what the paper saw. Of
+# several records the nearest to the paper decides: one on its corpora before one on samples of their
+# kind, these before what comes with the book. What it leaves open no other settles; those that tell
+# stand beside it, for the claim or against it. A rehearsal, on made-up corpora, decides nothing.
 
 # %% mystnb={"figure": {"caption": "Entries of the ledger by verdict: numbers that the paper prints, sentences that can be checked, and relations between what it says in several places.", "name": "fig-verdicts"}, "image": {"alt": "Three stacked bars, for numbers, sentences and relations, each cut by verdict into parts that carry their counts."}} tags=["hide-input"]
 study.verdict_bars(study.verdict_counts(found));
 
 # %% [markdown]
 # Of {glue:text}`verdict.claims` claims, {glue:text}`verdict.holds` hold and
-# {glue:text}`verdict.fails` fail; {glue:text}`verdict.cannot_be_tested_here` cannot be tested here, and
+# {glue:text}`verdict.fails` fail; {glue:text}`verdict.cannot_be_tested_here` cannot be tested here
+# ({glue:text}`verdict.beyond` of them by no record that this experiment could make), and
 # {glue:text}`verdict.contradicts_itself` stand against another part of the paper.
 # {glue:text}`verdict.other_data` of the verdicts rest on other data than the paper's. Of
 # {glue:text}`verdict.relations` relations, {glue:text}`verdict.related.holds` hold,

@@ -95,6 +95,8 @@ def test_counts_add_up_to_the_ledger_and_the_note_names_the_records_that_decided
     facts = scoreboard.verdict_facts(found)
     claims = len(of_kind(found, "number", "sentence"))
     assert int(facts["verdict.claims"]) == claims
+    beyond = [each for each in found if each.beyond and each.verdict == OPEN]
+    assert int(facts["verdict.beyond"]) == len(beyond) > 30
     assert sum(int(facts[f"verdict.{name.replace(' ', '_')}"]) for name in VERDICTS) == claims
     text = scoreboard.scoreboard_note(found)._repr_markdown_()
     assert "not a reproduction" in text

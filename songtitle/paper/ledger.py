@@ -124,6 +124,7 @@ class Entry:
     says: str
     pages: tuple[str, ...]  # where the deciding numbers stand: "04_search#tab-4"
     needs: str  # what would test it; of a relation, what this book does about it
+    beyond: str = ""  # why no record could test it: author, unmeasured or nothing
     weight: str = ""  # of a relation: number, method, wording, outside or odd
     asks: str = ""  # of a question
     quotes: tuple[str, ...] = ()  # the paper's words, where no numbers are compared
@@ -158,7 +159,7 @@ def entries(n: Numbers) -> list[Entry]:
     tests = {id: row for row in ledger()["testing"] for id in row["claims"]}
     for entry in found:
         test = tests.get(entry["id"]) or tests[entry["id"].rpartition(".")[0]]
-        entry |= {name: test[name] for name in ("page", "needs")}
+        entry |= {name: test[name] for name in ("page", "needs", "beyond") if name in test}
     found += [{"kind": "question"} | row for row in ledger()["question"]]
     for row in ledger()["relation"]:
         kept = {name: row[name] for name in ("id", "where", "says", "page", "weight")}

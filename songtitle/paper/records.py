@@ -39,6 +39,12 @@ BESIDE = (
     *("FMA clips, spectrogram", "FMA clips, timbre"),
 )
 SEEDED = ("samples", "replicates")  # stages with a row for each seed
+# Whose data a record says that it was made on, as the setting `corpora` calls them; nearest to the
+# paper's first. Rehearsals are made up, and decide nothing.
+CORPORA = ("paper", "samples", "book", "rehearsal")
+# What the stage `corpora` calls those of each role where all of them are the paper's own.
+OWN = dict.fromkeys(("train", "pictures"), "Conceptual Captions")
+OWN |= {"timbre": "Million Song", "spectrogram": "Free Music Archive"}
 # Of a cell, what its summary calls it, which knows of trainings and of series.
 OVER = {"score": "score", "low": "score_low", "high": "score_high"}
 OVER |= {name: name for name in ("gain", "gain_low", "gain_high")}
@@ -52,7 +58,8 @@ class Record:
     name: str  # "quick/scores": a preset, `census` or `benchmarks`, and what was made
     origin: str  # name, key and commit, for a reader who wants to find it
     settings: Row
-    corpora: Mapping[str, str]  # role (train, pictures, timbre, spectrogram) -> corpus, if it says
+    corpora: str  # of CORPORA; empty where it does not say, or names a reader's own
+    some: bool  # learnt from some of their pictures only
     content: Row  # findings
 
     @property
@@ -64,7 +71,8 @@ class Record:
 def read_records(results: Results) -> dict[str, Record]:
     """Read every record below a folder, or of these files, by its name, in the order of names.
 
-    One that cannot be read is not there.
+    One that cannot be read is not there. Raises InputError for corpora that are not known, and what
+    `over_seeds` raises.
     """
     paths = results.glob("*/*.json") if isinstance(results, Path) else results.values()
     contents = {}
@@ -78,15 +86,21 @@ def read_records(results: Results) -> dict[str, Record]:
             if path.stem == "scores":
                 with contextlib.suppress(OSError, *FORM):
                     _add_times(content["result"]["rows"], path.with_name("table_4.csv"))
-    records = {name: _record(name, contents) for name in contents}
+    records = {name: _record(name, content) for name, content in contents.items()}
     for name, record in records.items():
-        several = records.get(f"{record.folder}/replicates")
-        if several and name.endswith("/scores"):
+        several = records.get(other := f"{record.folder}/replicates")
+        if several and name.endswith("/scores") and _run(contents[name]) == _run(contents[other]):
             # What one training says is told by all of them.
             means = {_cell(row): row for row in several.content.get("rows", ())}
             for row in record.content.get("rows", ()):
                 row |= {name: means.get(_cell(row), row).get(name) for name in MEANS}
     return records
+
+
+def _run(content: Row) -> tuple[Any, ...]:
+    """What tells records of one folder apart that were made on other corpora."""
+    said = (_part(content, part).get("corpora") for part in ("settings", "config", "inputs"))
+    return tuple(said)
 
 
 def _cell(row: Row) -> tuple[str, int]:
@@ -101,10 +115,11 @@ def _add_times(rows: Sequence[dict[str, Any]], table: Path) -> None:
             row["seconds"] = timed["seconds"]
 
 
-def _record(name: str, contents: Mapping[str, Row]) -> Record:
-    content, (folder, stage) = contents[name], name.split("/")
-    run = contents.get(f"{folder}/corpora", {})  # what a run says is true of all its stages
+def _record(name: str, content: Row) -> Record:
+    stage = name.split("/")[1]
     findings, settings = dict(_part(content, "result") or content), _part(content, "settings")
+    config = _part(content, "config")
+    corpora, some = _corpora(name, settings.get("corpora"), config)
     if stage in (*SEEDED, "scores"):
         rows, summary = findings.pop("rows", []), findings.get("summary", ())
         try:
@@ -114,16 +129,32 @@ def _record(name: str, contents: Mapping[str, Row]) -> Record:
         except FORM:
             pass
     commit = _part(content, "provenance").get("commit")
-    said = (
-        _part(each, part, "corpora") for each in (content, run) for part in ("settings", "result")
-    )
     return Record(
         name=name,
         origin=f"{name} {content.get('key', '')} (commit {commit})".replace("  ", " "),
         settings=settings,
-        corpora=next(filter(None, said), {}),
+        corpora=corpora,
+        some=some,
         content=findings,
     )
+
+
+def _corpora(name: str, said: Any, config: Row) -> tuple[str, bool]:
+    """Say whose data a record was made on, and whether it learnt from some of its pictures only.
+
+    Its settings or its preset's have the word; or the settings have a corpus for each role, of
+    which all have to be the paper's own, or none counts as that.
+    """
+    word = said if isinstance(said, str) else config.get("corpora") or ""
+    some = config.get("picture_count") is not None or not config.get("runs", True)
+    if isinstance(said, dict):
+        word, some = ("paper", False) if said == OWN else (word, True)
+    elif not isinstance(said, str | None):
+        word = said
+    if word not in ("", *CORPORA) and not str(word).endswith(".toml"):
+        wanted = f"one of {', '.join(CORPORA)}, or a reader's own TOML file"
+        refuse(f"{name}: corpora", wanted, repr(word), "name one of them")
+    return (word if word in CORPORA else ""), some
 
 
 def over_seeds(
@@ -173,11 +204,9 @@ def _input(about: str, name: str) -> Input:
         refuse(f"{about}: input", known, repr(name), "say in songtitle.paper.records what it is")
 
 
-def _part(content: Row, *names: str) -> Row:
-    for name in names:
-        found = content.get(name)
-        content = found if isinstance(found, dict) else {}
-    return content
+def _part(content: Row, name: str) -> Row:
+    found = content.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 # -- how a record may decide a claim
@@ -209,8 +238,8 @@ class Reading:
 
     @property
     def whole(self) -> bool:
-        """Whether all of the paper's data were measured: nothing is left to a larger sample."""
-        return self.scope == "paper"
+        """Whether all of the paper's data were counted: nothing is left to a larger sample."""
+        return self.scope == "paper" and all(each.folder == "census" for each in self.records)
 
 
 Outcome = tuple[bool | None, str]  # whether it holds, and the numbers that say so
@@ -226,7 +255,6 @@ class Trial:
     sources: tuple[Source, ...]
     join: bool = False  # all sources together make one reading; else each may decide
     mechanism: bool = False  # other data may decide it, and the verdict says so
-    corpora: Mapping[str, str] | None = None  # role -> corpus that the paper measured it on
 
 
 # -- numbers with their uncertainty
@@ -242,6 +270,7 @@ class Estimate:
     count: int = 0
     chance: float | None = None
     label: str = ""  # which of several ways to count
+    of: tuple["Estimate", ...] = ()  # what it was worked out from
 
     def times(self, factor: float) -> "Estimate":
         """Give the number in another unit."""
@@ -254,6 +283,8 @@ class Estimate:
             text += f" [{written(self.low)}, {written(self.high)}]"
         if self.chance is not None:
             text += f" (chance {written(self.chance)})"
+        if self.of:
+            text = f"{' and '.join(map(str, self.of))} ({text})"
         return f"{text} {self.label}".strip()
 
 
@@ -376,7 +407,7 @@ def gap(first: Estimate, second: Estimate) -> Estimate:
     """
     value = second.value - first.value
     half = math.hypot(first.high - first.low, second.high - second.low) / 2
-    return Estimate(value, value - half, value + half)
+    return Estimate(value, value - half, value + half, of=(first, second))
 
 
 def apart(first: Estimate, second: Estimate) -> bool | None:
@@ -395,7 +426,7 @@ def quotient(first: Estimate, second: Estimate) -> Estimate:
     """Estimate the first, over the second, by the ends of their intervals."""
     low = max(first.low, 0) / second.high
     high = first.high / second.low if second.low > 0 else math.inf
-    return Estimate(first.value / second.value, low, high)
+    return Estimate(first.value / second.value, low, high, of=(first, second))
 
 
 def of_all(found: Sequence[bool | None]) -> bool | None:

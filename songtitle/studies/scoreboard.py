@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from songtitle import figures
 from songtitle.figures import COLOURS
-from songtitle.paper.judging import CONTRADICTS, FAILS, HOLDS, ODD, VERDICTS, Verdict
+from songtitle.paper.judging import BEYOND, CONTRADICTS, FAILS, HOLDS, ODD, VERDICTS, Verdict
 from songtitle.tables import Markup, Note, Table
 
 HATCHES = ["", "//", "..", "xx", "--", "++"]
@@ -110,6 +110,7 @@ def verdict_facts(found: Sequence[Verdict]) -> dict[str, str]:
         "relations": len(related),
         "questions": sum(not each.verdict for each in found),
         "other_data": sum("other data" in each.scope for each in claims),
+        "beyond": sum(each.why.startswith(BEYOND) for each in claims),
     }
     for verdict in VERDICTS:
         name = verdict.replace(" ", "_")
