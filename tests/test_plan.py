@@ -15,6 +15,11 @@ from songtitle.__main__ import main
 from songtitle.book import reproduce
 from songtitle.cache import PUBLISHED, pick, read_json, run_stage
 from songtitle.config import DECODERS, preset
+from songtitle.corpora import inventory
+from songtitle.corpora.captions import TABLES
+from songtitle.corpora.inventory import free
+from songtitle.corpora.inventory import human as told_size
+from songtitle.corpora.manifest import read_source
 from songtitle.errors import InputError
 from songtitle.experiment import controls, learning, picture_sizes, plan, scoring, switchboard
 from songtitle.experiment.corpora import fingerprint
@@ -24,6 +29,7 @@ from songtitle.experiment.probe import Probe, keep, kept, kept_in, probe
 from songtitle.experiment.quantities import Corpora, corpora_of
 from songtitle.studies import plan as told
 
+Usage = namedtuple("Usage", "total used free")
 TINY = preset("tiny", {"device": "cpu"})
 SMALL = Corpora(
     name="book",
@@ -242,15 +248,43 @@ def test_pictures_of_the_web_are_forecast_from_the_mean_of_those_that_came(tmp_p
     assert found.size == pytest.approx(found.pictures * mean)
 
 
-def test_a_table_of_link_status_at_hand_counts_before_what_was_published(tmp_path):
-    table = tmp_path / picture_sizes.STATUS
+def test_pictures_are_forecast_from_a_table_at_hand_and_its_first_rows(tmp_path):
+    table = tmp_path / "conceptual_captions" / TABLES["validation"]
     table.parent.mkdir(parents=True)
-    rows = ["url\tsplit\tstatus\tmimetype\tbytes"]
-    rows += [f"http://a/{n}\tvalidation\t200\timage/png\t{n}" for n in (100, 300)]
-    rows += ["http://a/x\tvalidation\t404\t\t", "http://a/y\tvalidation\t200\ttext/html\t9000"]
-    table.write_text("\n".join(rows) + "\n")
-    found = picture_sizes.picture_sizes(tmp_path).result
-    assert (found["links"], found["pictures"], found["mean"]) == (4, 2, 200.0)
+    table.write_text("a cat\thttp://a/x\n" * 50)
+    (shard := table.parent / "pictures/validation/00000.tar").parent.mkdir(parents=True)
+    shard.write_bytes(bytes(3000))
+    found = picture_sizes.expected(tmp_path, "validation")
+    assert (found.rows, found.pictures, found.here) == (50, 45, 3000)
+    assert picture_sizes.expected(tmp_path, "validation", first=10).rows == 10
+    assert picture_sizes.expected(tmp_path, "validation", first=99).rows == 50
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_dry_run_of_pictures_says_their_size_addresses_and_disk(
+    split, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "home"))
+    asked = ["fetch", "conceptual_captions", "--dry-run", "--pictures"]
+    assert main(asked + [split] * (split != "train")) == 0
+    _, *rows, total, told = capsys.readouterr().out.splitlines()[:6]
+    found = picture_sizes.expected(tmp_path, split)
+    assert f"pictures of {split}" in rows[-1]
+    files = [file.size for file in read_source("conceptual_captions").files]
+    for line, size in ((rows[-1], found.size), (total, found.size + sum(files))):
+        assert told_size(size) in line
+    assert f"{told_size(free(tmp_path))} free" in total
+    assert f"{found.rows:,} addresses" in told
+    assert list(tmp_path.iterdir()) == []  # it leaves nothing there
+
+
+def test_a_dry_run_says_by_how_much_the_disk_is_short(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
+    asked = ["fetch", "conceptual_captions", "--dry-run", "--pictures", "train"]
+    for room, short in ((10**9, True), (10**12, False)):
+        monkeypatch.setattr(inventory.shutil, "disk_usage", lambda _, room=room: Usage(0, 0, room))
+        assert main(asked) == 0
+        assert ("short" in capsys.readouterr().out) is short
 
 
 @pytest.mark.skipif("SONGTITLE_REAL_DATA" not in os.environ, reason="needs the real sample")
@@ -291,15 +325,14 @@ def test_shards_of_a_folder_are_counted_by_the_first(tmp_path):
 
 def test_a_disk_that_is_too_small_ends_with_1_and_says_by_how_much(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(plan.shutil, "disk_usage", lambda _: usage(10**9, 0, 10**9))
+    monkeypatch.setattr(inventory.shutil, "disk_usage", lambda _: Usage(10**9, 0, 10**9))
     asked = ["plan", "--preset", "paper_literal", "--corpora", "paper", "--no-probe"]
     assert main(asked) == 1
     said = capsys.readouterr()
     assert "python -m songtitle fetch conceptual_captions --pictures train" in said.out
     found = planned(preset("paper_literal"), corpora_of("paper", preset("paper_literal"), tmp_path))
     missing = sum(need.missing for need in found.needs)
-    assert f"it is {told.human(missing - 10**9)} short" in said.err
+    assert f"it is {told_size(missing - 10**9)} short" in said.err
 
 
 def test_without_a_probe_no_hours_are_said_and_json_has_null(tmp_path, monkeypatch, capsys):

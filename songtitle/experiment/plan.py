@@ -4,7 +4,6 @@ Counts come from preset and corpora, seconds from a probe; what is finished cost
 """
 
 import math
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from songtitle.config import TIMBRE, ExperimentConfig, Input, check_device
 from songtitle.corpora import stamps
 from songtitle.corpora.fetch import items
 from songtitle.corpora.guarded_http import length
+from songtitle.corpora.inventory import free
 from songtitle.corpora.manifest import read_source
 from songtitle.experiment.controls import BEAMS, NOISES
 from songtitle.experiment.done import Done
@@ -154,9 +154,6 @@ def forecast(
     done = done or Done(config, None)
     to_train = trainings(config)
     pieces = list(_pieces(config, corpora, probed, done, to_train))
-    place = home
-    while not place.exists():
-        place = place.parent
     return Forecast(
         preset=config.name,
         corpora=corpora,
@@ -164,7 +161,7 @@ def forecast(
         needs=(*corpora.archives, *_needs(config, corpora, done, to_train, home)),
         pieces=tuple(pieces),
         trainings=len(to_train),
-        free=shutil.disk_usage(place).free,
+        free=free(home),
     )
 
 

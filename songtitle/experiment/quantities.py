@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from songtitle.cache import Record, read_json, results
+from songtitle.cache import Record
 from songtitle.config import ExperimentConfig
 from songtitle.corpora import captions as corpora_captions
 from songtitle.corpora import shards, stamps
@@ -14,8 +14,8 @@ from songtitle.corpora.guarded_http import length
 from songtitle.corpora.inventory import human
 from songtitle.corpora.manifest import listed, read_source
 from songtitle.errors import expect
-from songtitle.experiment import picture_sizes
 from songtitle.experiment.corpora import PLACES, find
+from songtitle.experiment.picture_sizes import expected, published
 from songtitle.model.features import DTYPES
 from songtitle.paper.printed import paper
 from songtitle.vocabulary import SPECIALS
@@ -94,12 +94,6 @@ def own(config: ExperimentConfig) -> str:
     return "samples" if config.pictures == "photos" else "book"
 
 
-def _published(name: str) -> dict[str, Any]:
-    path = results().get(name)
-    expect(path, f"results/{name}: expected it in the clone, got none; restore it")
-    return dict(read_json(Path(str(path)))["result"])
-
-
 def _lengths(found: Mapping[str, Any]) -> dict[int, int]:
     return {int(words): count for words, count in found.items()}
 
@@ -107,8 +101,8 @@ def _lengths(found: Mapping[str, Any]) -> dict[int, int]:
 def _book(
     config: ExperimentConfig, home: Path, counted: Record | None, known: Record | None
 ) -> Corpora:
-    told = counted.result if counted else _published("quick/corpora.json")
-    words = known.result if known else _published("quick/vocabulary.json")
+    told = counted.result if counted else published("quick/corpora.json")
+    words = known.result if known else published("quick/vocabulary.json")
     pictures, basis = told["pictures"], "this preset's own records"
     if not counted:
         total, basis = sum(pictures.values()), "results/quick, in proportion"
@@ -129,7 +123,7 @@ def _book(
 
 
 def _samples(config: ExperimentConfig, home: Path) -> Corpora:
-    counted = _published("samples/samples.json")["data"]
+    counted = published("samples/samples.json")["data"]
     archives = []
     for place, options in PLACES.items():
         there = find(home, place)
@@ -156,7 +150,7 @@ def _samples(config: ExperimentConfig, home: Path) -> Corpora:
 
 
 def _cc_lengths() -> dict[int, int]:
-    return _lengths(_published("census/captions_valid.json")["cleaned"]["lengths"])
+    return _lengths(published("census/captions_valid.json")["cleaned"]["lengths"])
 
 
 def _paper(config: ExperimentConfig, home: Path) -> Corpora:
@@ -174,9 +168,7 @@ def _paper(config: ExperimentConfig, home: Path) -> Corpora:
             archives.append(Need(f"{source.name}, unpacked", whole, done, basis, command))
     come: dict[str, int] = {}
     for split in corpora_captions.TABLES:
-        rows, come[split], size = picture_sizes.expected(home, split)
-        folder = home / "conceptual_captions" / "pictures" / split
-        here = sum(path.stat().st_size for path in folder.glob("*.tar"))
+        rows, come[split], size, here = expected(home, split)
         basis = f"forecast: {come[split]:,} of {rows:,} links, {human(size // come[split])} each"
         command = f"python -m songtitle fetch conceptual_captions --pictures {split}"
         archives.append(Need(f"pictures of {split}", size, here, basis, command))

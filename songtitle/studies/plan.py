@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from songtitle.corpora.inventory import human, table
+from songtitle.corpora.inventory import human, table, total_of
 from songtitle.errors import InputError
 from songtitle.experiment.plan import NOT_PROBED, Forecast, Piece
 
@@ -59,7 +59,7 @@ def report(found: Forecast) -> str:
         ]
         for need in found.needs
     ]
-    needs.append(["total, as far as published", human(sum(n.size or 0 for n in found.needs))])
+    needs.append(["total", total_of(n.size for n in found.needs)])
     needs[-1] += [human(sum(n.here for n in found.needs))]
     needs[-1] += [human(sum(n.missing for n in found.needs)), f"{human(found.free)} free", ""]
     columns = ["item", "size", "there", "to come", "from", "command"]
