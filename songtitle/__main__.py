@@ -177,10 +177,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--store", type=Path, help="of features, in place of shards: see `features`")
     add("--output", type=Path, required=True, help="folder for what is trained")
     add("--adopt", action="store_true", help="let `title`, `status` and notebooks find it")
-    told = "shards held out (default: the last ones with --held-out pictures)"
+    told = "to validate on (default: shards held out, and others for the test, as `select` does)"
     add("--valid-shards", nargs="+", help=told)
     add("--valid-store", type=Path, help="a store held out, in place of shards of --store")
-    told = "pictures that must be there to validate on (default 1000)"
+    told = "pictures of each split at least (default 1000)"
     add("--held-out", type=int, default=1000, metavar="N", help=told)
     add("--preset", default="quick", help="settings to begin with (default quick)")
     add("-p", **CHANGES, help="another setting, such as model.dim 256")
