@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from songtitle import progress
 from songtitle.errors import InputError
 
 COMMANDS = (
@@ -60,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 2 after a one-line message that says what to do."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command in (_run, _select, _features, _train):
+            progress.show()
         for said in options.command(options):
             if isinstance(said, InputError):
                 options.faults += 1

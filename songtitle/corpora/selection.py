@@ -25,11 +25,11 @@ from songtitle.corpora.shards import (
     at_least,
     check_same,
     find_shards,
-    read_heads,
     read_index,
 )
-from songtitle.corpora.splits import FEWEST, HELD_OUT, SPLITS, given, hold_out
+from songtitle.corpora.splits import FEWEST, HELD_OUT, SPLITS, counted, given, hold_out
 from songtitle.machine import clear_disk_errors, write_whole
+from songtitle.progress import progress
 from songtitle.rows import Fault, Faults
 from songtitle.schema import refuse
 from songtitle.text import clean_caption, tokenize
@@ -109,12 +109,14 @@ def select(
         with FileLock(folder / ".selection.lock"):
             _begin(folder / "settings.json", settings)
             if not target.exists():
-                read_heads(paths, index, workers=workers)
+                counted(paths, index, workers=workers)
                 parts.mkdir(exist_ok=True)
                 places = {path: parts / f"{i:06d}.arrow" for i, path in enumerate(paths)}
-                for path, part in places.items():
-                    if not part.exists():
-                        _write(part, *_read_shard(path, index, min_side, max_side))
+                with progress("select", len(places), unit="shards") as advance:
+                    for path, part in places.items():
+                        if not part.exists():
+                            _write(part, *_read_shard(path, index, min_side, max_side))
+                        advance(1)
                 counts = {path: _mapped(part).num_rows for path, part in places.items()}
                 splits = hold_out(said, counts, held_out=held_out, seed=seed)
                 about = {"drawn": json.dumps(drawn), **_about(places, settings | drawn)}

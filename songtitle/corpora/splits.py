@@ -2,12 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from songtitle.corpora.shards import read_heads
+from songtitle.progress import progress
 from songtitle.schema import refuse
 
 SPLITS = ("train", "valid", "test")
+TOGETHER = 16  # shards of each process whose headers are read between two looks at the clock
 FEWEST = 2  # pictures held out: one is no sample
 HELD_OUT = 1000  # of them, unless fewer are asked for
 MARKS = {"train": "train", "validation": "valid", "valid": "valid", "val": "valid", "test": "test"}
@@ -100,3 +103,22 @@ def hold_out(
         expected = f"{held_out:,} pictures or more in each of {', '.join(splits)}"
         refuse("shards", expected, got, "give more shards, or lower held_out")
     return found
+
+
+def counted(paths: Sequence[Path], index: Path, *, workers: int = 1) -> dict[Path, int]:
+    """Count the examples of each shard, by the indexes in `index`, which `workers` processes make.
+
+    Raises InputError for the first shard that is torn or missing.
+    """
+    found: dict[Path, int] = {}
+    with progress("headers", len(paths), unit="shards") as advance:
+        for part in _parts(paths, TOGETHER * max(1, workers)):
+            heads = read_heads(part, index, workers=workers)
+            found |= {path: count for path, (count, _) in zip(part, heads, strict=True)}
+            advance(len(part))
+    return found
+
+
+def _parts(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
+    for first in range(0, len(paths), size):
+        yield paths[first : first + size]

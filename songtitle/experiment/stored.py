@@ -18,8 +18,8 @@ from songtitle.cache import Record, digest, pick, read_json, run_stage
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Batch, pad_captions
 from songtitle.corpora.manifest import data_home
-from songtitle.corpora.shards import Where, at_least, find_shards, read_heads
-from songtitle.corpora.splits import FEWEST, HELD_OUT, apart
+from songtitle.corpora.shards import Where, at_least, find_shards
+from songtitle.corpora.splits import FEWEST, HELD_OUT, apart, counted
 from songtitle.corpora.views import DEFAULT
 from songtitle.errors import InputError
 from songtitle.experiment.inputs import encoder_settings, frozen_backbone
@@ -134,7 +134,7 @@ def store_features(
         raise InputError(msg)
     paths = tuple(find_shards(shards))
     index = index_folder()
-    counts = [count for count, _ in read_heads(paths, index, workers=workers_for(workers))]
+    counts = counted(paths, index, workers=workers_for(workers))
     job = Job(
         paths=paths,
         folder=folder.resolve(),
@@ -143,7 +143,7 @@ def store_features(
         batch=batch,
         workers=workers_for(workers) if engine == "processes" else workers or 0,
         index=index,
-        examples=sum(counts),
+        examples=sum(counts.values()),
     )
     if engine == "processes":
         rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,14 +26,15 @@ from songtitle.cache import pick, provenance, write_json
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Batch, ShardStream, deaths_told
 from songtitle.corpora.manifest import data_home
-from songtitle.corpora.shards import Where, at_least, check_same, find_shards, read_heads
-from songtitle.corpora.splits import FEWEST, HELD_OUT, apart
+from songtitle.corpora.shards import Where, at_least, check_same, find_shards
+from songtitle.corpora.splits import FEWEST, HELD_OUT, apart, counted
 from songtitle.corpora.views import DEFAULT, VIEWS
 from songtitle.errors import InputError
 from songtitle.experiment.learning import ORDERS
 from songtitle.metrics.uncertainty import drawn
 from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.model.encoder import PictureEncoder, build_backbone
+from songtitle.progress import progress
 from songtitle.schema import refuse
 from songtitle.seeds import generator_for
 from songtitle.text import clean_caption, tokenize
@@ -196,10 +198,10 @@ def learn(
     """
     pad_id = vocabulary.pad_id
     width = model.encoder.linear.in_features  # type: ignore[union-attr]
-    with deaths_told():
+    with deaths_told(), ExitStack() as stack:
         history = fit(
             model,
-            train,
+            _Told(train, config, stack),
             config=config.training,
             pad_id=pad_id,
             validate=lambda model: evaluate(model, valid.in_order(), pad_id=pad_id),
@@ -224,6 +226,36 @@ def learn(
     if is_main():
         write_json(output / "record.json", record)
     return record
+
+
+class _Told:
+    """Examples of which a log is told how many were trained on; a terminal has the bar of `fit`."""
+
+    def __init__(self, examples: Examples, config: ExperimentConfig, stack: ExitStack) -> None:
+        self.examples, self.settings, self.stack = examples, config.training, stack
+        self.advance: Callable[[int], object] | None = None
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __call__(
+        self, epoch: int, *, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[Batch]:
+        if self.advance is None:
+            done = (epoch - 1) * len(self) + start * self.settings.batch_size * world
+            told = progress(
+                "train", self.settings.epochs * len(self), unit="examples", done=done, bar=False
+            )
+            self.advance = self.stack.enter_context(told)
+        return map(
+            partial(_passed, self.advance, world),
+            self.examples(epoch, start=start, rank=rank, world=world),
+        )
+
+
+def _passed(advance: Callable[[int], object], world: int, batch: Batch) -> Batch:
+    advance(len(batch.tokens) * world)
+    return batch
 
 
 def _controls(
@@ -311,9 +343,7 @@ def split_shards(
     pictures in a split, and for names of some shards only.
     """
     paths, named = find_shards(shards), find_shards(valid_shards) if valid_shards else []
-    every = list(dict.fromkeys([*paths, *named]))
-    heads = read_heads(every, index_folder(), workers=workers)
-    counts = {path: count for path, (count, _) in zip(every, heads, strict=True)}
+    counts = counted(list(dict.fromkeys([*paths, *named])), index_folder(), workers=workers)
     found = apart(paths, named, counts, held_out=held_out, seed=seed)
     tell_test(len(found["test"]))
     return found
