@@ -22,7 +22,8 @@ def shares(
     A global batch has `batch_size * world` places and each process an equal, contiguous part of
     it, to one place; one that would leave a process with fewer than two joins the one before it.
     The parts of all processes, one after another, are the batches of a single process with
-    `batch_size * world`. Raises InputError with fewer than two examples for each process.
+    `batch_size * world`, but for a last one with fewer than two for each. Raises InputError with
+    fewer than two examples for each process.
     """
     if items < FEWEST * world:
         msg = f"training: expected at least {FEWEST * world} examples for {world} processes"

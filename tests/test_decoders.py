@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from songtitle.model import decoder as decoders
 from songtitle.model.decoder import (
     AttentionDecoder,
     Decoder,
@@ -105,6 +106,15 @@ def test_an_output_has_no_gradient_beyond_its_own_token(decoder, memory, tokens)
 def test_more_padding_changes_nothing(decoder, memory, tokens):
     padded = torch.nn.functional.pad(tokens, (0, 4), value=PAD)
     torch.testing.assert_close(decoder(memory, padded)[:, :STEPS], decoder(memory, tokens))
+
+
+def test_without_packing_an_lstm_says_the_same_of_every_word(monkeypatch, memory, tokens):
+    lstm, ragged = build("lstm").eval(), tokens.clone()
+    ragged[0, 2] = PAD
+    packed = lstm(memory, ragged)
+    monkeypatch.setattr(decoders, "PACKING", set())  # as on a GPU
+    words = ragged != PAD
+    torch.testing.assert_close(lstm(memory, ragged)[words], packed[words])
 
 
 def test_permuting_the_batch_permutes_the_output(decoder, memory, tokens):

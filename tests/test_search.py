@@ -11,6 +11,8 @@ from songtitle.config import SearchConfig
 from songtitle.errors import InputError
 from songtitle.model.captioner import Searcher
 from songtitle.model.decoder import LSTMDecoder
+from songtitle.search import beam as search
+from songtitle.search import candidates
 from songtitle.search.beam import beam_search, greedy_search
 from songtitle.search.candidates import Hypotheses, Product, row_top
 
@@ -226,7 +228,9 @@ def test_search_over_logits_equals_search_over_log_probabilities(seed, beam_size
 
 @pytest.mark.parametrize("vocab", [1, 2, 127, 128, 129, 1031])
 @pytest.mark.parametrize("width", [1, 5, 300])
-def test_the_compiled_pass_gives_the_highest_scores_and_the_log_sum_exp(vocab, width):
+def test_all_passes_give_the_highest_scores_and_the_compiled_one_the_log_sum_exp(
+    vocab, width, monkeypatch
+):
     generator = torch.Generator().manual_seed(vocab)
     scores = torch.randn(13, vocab, generator=generator).mul(9).round().div(3)  # with ties
     scores[3] -= 1000
@@ -234,9 +238,12 @@ def test_the_compiled_pass_gives_the_highest_scores_and_the_log_sum_exp(vocab, w
         scores[5, :4] = -torch.inf
     values, ids, total = row_top(scores, width)
     ordered, order = scores.sort(dim=-1, descending=True, stable=True)
-    assert torch.equal(values, ordered[:, :width])
-    finite = values.isfinite()
-    assert torch.equal(ids[finite], order[:, :width][finite])
+    found = [(values, ids), candidates._top(scores, min(width, vocab))]
+    monkeypatch.setattr(candidates, "ANSWERING", set())  # as on a GPU
+    for top, places in (*found, candidates._top(scores, min(width, vocab))):
+        assert torch.equal(top, ordered[:, :width])
+        finite = top.isfinite()
+        assert torch.equal(places[finite], order[:, :width][finite])
     torch.testing.assert_close(total, scores.double().logsumexp(-1).float(), rtol=3e-7, atol=1e-6)
 
 
@@ -263,13 +270,28 @@ def test_the_compiled_pass_does_not_depend_on_the_number_of_threads():
     assert all(torch.equal(one, three) for one, three in zip(*found, strict=True))
 
 
+@pytest.mark.parametrize("stop", ["all", "best"])
+@pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0])
+def test_a_search_that_does_not_ask_finds_the_same(monkeypatch, penalty, stop):
+    options = {"beam_size": 3, "max_steps": 6, "length_penalty": penalty, "stop": stop}
+    tables = random_tables(2, batch=7)
+    asked = beam(tables, **options)
+    for module in (search, candidates):
+        monkeypatch.setattr(module, "ANSWERING", set())  # as on a GPU
+    found = beam(tables, **options)
+    assert all(torch.equal(one, other) for one, other in zip(asked, found, strict=True))
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_what_is_no_score_is_refused(bad, dtype):
+@pytest.mark.parametrize(
+    "options", [{}, {"stop": "best", "unfinished": "drop", "never": (3,)}, {"length_penalty": 0.7}]
+)
+def test_what_is_no_score_is_refused(bad, dtype, options):
     tables = random_tables(0).to(dtype)
     tables[1, BOS, 3] = bad
     with pytest.raises(InputError, match="expected numbers from the step, got NaN"):
-        beam(tables, beam_size=2, max_steps=3, logits=True)
+        beam(tables, beam_size=2, max_steps=5, logits=True, **options)
     with pytest.raises(InputError, match="state with at least one tensor"):
         greedy_search(table_step, {}, bos_id=BOS, eos_id=EOS, max_steps=2)
     product = Product(torch.ones(2, 3), torch.ones(5, 3), torch.zeros(5))

@@ -195,7 +195,7 @@ def refused(capsys, *arguments):
             ["--valid-shards", "{}/00000.tar"],
             r"expected shards as when it was begun, {'",
         ),
-        (["--batch-size", "5"], r"training began here with batch_size 4, not 5"),
+        (["--batch-size", "5"], r"training began here with global_batch_size 4, not 5"),
     ],
 )
 def test_another_setting_in_the_same_folder_is_refused_by_name(

@@ -1,6 +1,7 @@
 """Laws of checkpoints: a stop leaves no trace, a bad one is named, and nothing good is lost."""
 
 import json
+import math
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ from training_examples import PAD, VOCAB, Batches, PlainModel, new_model, train,
 
 from songtitle.config import TrainingConfig
 from songtitle.errors import InputError
+from songtitle.training import loop
 from songtitle.training.checkpoints import MODEL, kept_checkpoint, load_weights, read_checkpoint
 from songtitle.training.loop import Interrupted, fit
 
@@ -271,6 +273,23 @@ def poisoned(value, at):
             yield batch._replace(inputs=batch.inputs * value) if next(count) == at else batch
 
     return give
+
+
+@pytest.mark.parametrize("every", [2, 3, 50])
+def test_losses_read_later_train_the_same_and_a_bad_one_gets_into_no_checkpoint(
+    tmp_path, monkeypatch, every
+):
+    for name in ("straight", "later"):
+        train(tmp_path / name, checkpoint_every=5)
+        monkeypatch.setattr(loop, "READ_EVERY", every)
+        monkeypatch.setattr(loop, "AT_ONCE", set())  # as on a GPU
+    assert contents(tmp_path / "straight") == contents(tmp_path / "later")
+    settings = {"checkpoint_every": 3, "epochs": 1}
+    with pytest.raises(InputError, match="epoch 1, batch 5: expected a finite loss, got nan"):
+        train(tmp_path / "bad", PlainModel(), batches=poisoned(math.nan, 4), **settings)
+    assert names(tmp_path / "bad") == ["step-00000003"]
+    _, history = train(tmp_path / "bad", PlainModel(), **settings)  # the batch mended
+    assert history == train(tmp_path / "mended", PlainModel(), **settings)[1]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

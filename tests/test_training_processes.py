@@ -1,4 +1,4 @@
-"""The law of many processes: two with batch b train as one with batch 2b."""
+"""The law of many processes: two with batch b train as one with batch 2b, and go on for it."""
 
 import json
 import os
@@ -37,6 +37,8 @@ def launch(folder):
 def two(tmp_path_factory):
     """What two processes say they found, in all cases: starting them takes longest."""
     folder = tmp_path_factory.mktemp("two")
+    with pytest.raises(InputError, match="the one process ends here"):
+        outcome(folder / "begun", "begun", batch_size=8)
     done = launch(folder)
     assert done.returncode == 0, done.stderr
     return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
@@ -76,10 +78,44 @@ def test_processes_with_unequal_numbers_of_batches_are_told_so(two):
         assert "expected equally many batches in every process" in answer["unequal"]["error"]
 
 
-def test_another_number_of_processes_cannot_go_on(two):
+@pytest.mark.parametrize(("kind", "size"), [("begun", 8), ("stopped", 4)])
+def test_within_an_epoch_another_number_of_processes_goes_on_with_the_global_batch(
+    two, kind, size, tmp_path
+):
+    folder, (main, _) = two
+    found = main["begun"] if kind == "begun" else outcome(folder / kind, kind, batch_size=size)
+    straight = outcome(tmp_path, "captioner", batch_size=size)
+    assert len(found["history"]) == SETTINGS["epochs"]
+    for mine, theirs in zip(found["history"], straight["history"], strict=True):
+        examples.assert_same_epoch(mine, theirs)
+
+
+def test_another_global_batch_cannot_go_on(two):
     folder, _ = two
-    with pytest.raises(InputError, match="processes 2, not 1"):
+    said = r"global_batch_size 8, not 4 \(batch_size 4 times 1 processes\); take those settings"
+    with pytest.raises(InputError, match=said):
         outcome(folder / "captioner", "captioner", batch_size=4)
+
+
+def test_examples_that_two_processes_used_do_not_come_again_to_one(tmp_path):
+    class Stopping(examples.Batches):
+        """Two processes let the rest join the last batch; one would take it alone."""
+
+        def __call__(self, epoch, *, start=0, rank=0, world=1):
+            yield from super().__call__(epoch, start=start, rank=rank, world=world)
+            if self.stops and not start:
+                os.kill(os.getpid(), signal.SIGTERM)
+            elif start:
+                yield next(super().__call__(epoch))
+
+    batches = Stopping(8)
+    batches.stops = True
+    with pytest.raises(InputError, match="stopped by SIGTERM in epoch 1 after step 3"):
+        examples.train(tmp_path, epochs=1, batches=batches, batch_size=8)
+    batches.stops = False
+    _, history = examples.train(tmp_path, epochs=1, batches=batches, batch_size=8)
+    _, straight = examples.train(tmp_path / "straight", epochs=1, batch_size=8)
+    assert history == straight
 
 
 def outcome(folder, kind, **settings):
@@ -89,6 +125,8 @@ def outcome(folder, kind, **settings):
     def batches(epoch, *, start=0, rank=0, world=1):
         source = examples.Batches(settings["batch_size"])
         for number, batch in enumerate(source(epoch, start=start, rank=rank, world=world)):
+            if kind == "begun" and (number, world) == (2, 1):
+                raise OSError("the one process ends here")
             if kind == "dying" and (number, rank) == (3, 1):
                 raise OSError("a worker died")
             if kind == "unequal" and (number, rank) == (1, 1):
@@ -104,9 +142,9 @@ def outcome(folder, kind, **settings):
 def main(folder):
     """Every case in this process, beside the other one."""
     answer = {}
-    for kind in ("captioner", "penalty", "dying", "stopped", "unequal"):
+    for kind in ("captioner", "penalty", "begun", "dying", "stopped", "unequal"):
         try:
-            size = 4 if kind in ("captioner", "penalty") else 2
+            size = 4 if kind in ("captioner", "penalty", "begun") else 2
             answer[kind] = outcome(folder / kind, kind, batch_size=size)
         except InputError as error:
             answer[kind] = {"error": str(error)}

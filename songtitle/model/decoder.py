@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from songtitle.shapes import Memory, State, Tokens
 
+PACKING = {"cpu"}  # devices that skip padding; others would wait until the host has the lengths
 Attended = Float[Tensor, "batch steps positions"]  # weights, each row summing to 1
 Known = Float[Tensor, "group 2 heads _ head_dim"]  # keys and values of some words
 
@@ -91,14 +92,17 @@ class LSTMDecoder(Decoder):
         self.lstm = nn.LSTM(dim, dim, num_layers, batch_first=True)
 
     def forward(self, memory: Memory, tokens: Tokens) -> Float[Tensor, "batch steps vocab"]:
-        """Teacher forcing, over packed sequences, so that padding costs nothing."""
+        """Teacher forcing; on a CPU over packed sequences, so that padding costs nothing there."""
         words = self.dropout(self.embed(tokens))
-        inputs = torch.cat([self._first(memory), words], dim=1)
-        lengths = 1 + (tokens != self.pad_id).sum(dim=1)
-        packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        inputs: Any = torch.cat([self._first(memory), words], dim=1)
+        packs, given = inputs.device.type in PACKING, {"batch_first": True}
+        if packs:
+            lengths = 1 + (tokens != self.pad_id).sum(dim=1)
+            inputs = pack_padded_sequence(inputs, lengths, **given, enforce_sorted=False)
         with torch.autocast("cpu", enabled=False):
-            hidden, _ = self.lstm(packed)
-        hidden, _ = pad_packed_sequence(hidden, batch_first=True, total_length=inputs.shape[1])
+            hidden, _ = self.lstm(inputs)
+        if packs:
+            hidden, _ = pad_packed_sequence(hidden, **given, total_length=1 + tokens.shape[1])
         return self.output(self.dropout(hidden[:, 1:]))  # what t = -1 puts out is not read
 
     def start(self, memory: Memory) -> State:

@@ -8,7 +8,13 @@ from torch import Tensor
 
 from songtitle.config import SearchConfig
 from songtitle.errors import InputError
-from songtitle.search.candidates import Hypotheses, Step, banned_tokens, best_tokens
+from songtitle.search.candidates import (
+    ANSWERING,
+    Hypotheses,
+    Step,
+    banned_tokens,
+    best_tokens,
+)
 from songtitle.shapes import State
 
 
@@ -99,7 +105,7 @@ def beam_search(
         parents = order // gains.shape[-1]
         gone = finished & total.isfinite()
         gone &= ~torch.zeros_like(finished).scatter(1, parents, True)
-        if gone.any():
+        if device.type not in ANSWERING or gone.any():
             leaving = tokens, total.where(gone, -torch.inf), lengths
             aside = _best_of(aside, leaving, penalty, width)
 
@@ -113,14 +119,19 @@ def beam_search(
             hopeless = _hopeless(finished, total, lengths, aside, config)
             total = total.masked_fill(hopeless, -torch.inf)
             finished = finished | hopeless
-        if finished.all() or position + 1 == config.max_steps:
+        if position + 1 == config.max_steps:
             break
         place = torch.zeros(batch * width, dtype=torch.long, device=device)
         place[live] = torch.arange(len(live), device=device)  # of each row in the state
-        live = (~finished).flatten().nonzero().flatten()
+        live = (~finished).flatten().nonzero().flatten()  # all that a step asks of a GPU
+        if not len(live):
+            break
         came_from = place[(first_row + parents).flatten()[live]]
         state = {name: value.index_select(0, came_from) for name, value in state.items()}
         last = chosen.flatten()[live]
+    if total.isnan().any():  # once there, it is ranked first and stays
+        msg = "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
+        raise InputError(msg + "model's weights and inputs")
     if config.unfinished == "drop":
         total = total.masked_fill(~finished, -torch.inf)
     tokens, total, _ = _best_of((tokens, total, lengths), aside, penalty, width)

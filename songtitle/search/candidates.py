@@ -16,6 +16,7 @@ from songtitle.config import SearchConfig
 from songtitle.errors import InputError
 from songtitle.shapes import State
 
+ANSWERING = {"cpu"}  # devices to ask whether there is work; others would wait to tell
 BLOCK = 128  # scores whose maximum is taken first: most blocks hold nothing that can win
 COLUMNS = 8192  # of a product taken in parts: some MB with a few hundred rows
 ROWS_FOR_PARTS = 128  # with fewer rows, narrow products are slower than one wide one
@@ -78,7 +79,8 @@ def best_tokens(
 
     The best comes first, of equals the smaller id. `scores` are log-probabilities or, with
     `logits`, scores from which each row's log-sum-exp is still to be taken: it is taken from the
-    few that win. `banned` holds ids, or -1 for none; they keep their share of the probability.
+    few that win. `banned` holds ids, or -1 for none; they keep their share of the probability. Of
+    a row with NaN or plus infinity, all is NaN.
     """
     # Each banned id can take one place among the best, no more.
     wanted = min(width + banned.shape[-1], scores.shape[-1])
@@ -95,14 +97,12 @@ def best_tokens(
     else:
         values, ids, total = *_top(scores, wanted), scores.logsumexp(dim=-1)
     values = values - total[:, None] if logits else values
-    if (values[:, 0].isnan() | total.isnan()).any():
-        msg = "search: expected numbers from the step, got NaN; look for NaN or infinity in the "
-        raise InputError(msg + "model's weights and inputs")
+    spoilt = values[:, 0].isnan() | total.isnan()
     if banned.shape[-1]:
         values = values.masked_fill((ids[..., None] == banned[:, None]).any(-1), -torch.inf)
         order = values.argsort(dim=-1, descending=True, stable=True)
         values, ids = values.gather(1, order), ids.gather(1, order)
-    return values[:, :width], ids[:, :width]
+    return values[:, :width].masked_fill(spoilt[:, None], torch.nan), ids[:, :width]
 
 
 def banned_tokens(
@@ -129,17 +129,23 @@ def _top(
 ) -> tuple[Float[Tensor, "rows kept"], Int[Tensor, "rows kept"]]:
     """The `width` highest of each row, highest first, of equals the smaller id first.
 
-    `topk` does not say which of equal values it takes. Within its choice a stable sort settles
-    that; a tie across the edge of the choice needs the row's full order, and is rare.
+    `topk` does not say which of equal values it takes. A stable sort settles that within its
+    choice; where there is a tie across the edge of the choice, the smallest ids of those that equal
+    its lowest are taken. A CPU looks whether there is one, which is rare; of a GPU, which would
+    first have to finish what is queued, nothing is asked.
     """
     values, ids = scores.topk(min(width + 1, scores.shape[-1]), dim=-1)
-    ids = ids[:, :width].sort(dim=-1).values
+    lowest, after = values[:, width - 1 : width], values[:, width:]
+    ids = ids[:, :width]
+    tied = (lowest == after) & lowest.isfinite()
+    if scores.device.type not in ANSWERING or tied.any():
+        smaller = torch.arange(scores.shape[-1], 0, -1, device=scores.device, dtype=torch.float32)
+        equal = smaller.where(scores == lowest, 0).topk(width, dim=-1).indices
+        above = (values[:, :width] > lowest).sum(-1, keepdim=True)
+        place = torch.arange(width, device=scores.device) - above
+        ids = ids.where(place < 0, equal.gather(1, place.clamp(min=0)))
+    ids = ids.sort(dim=-1).values
     ids = ids.gather(1, scores.gather(1, ids).argsort(dim=-1, descending=True, stable=True))
-    if values.shape[-1] > width:
-        edge = values[:, width - 1]
-        tied = ((edge == values[:, width]) & edge.isfinite()).nonzero().flatten()
-        if len(tied):
-            ids[tied] = scores[tied].argsort(dim=-1, descending=True, stable=True)[:, :width]
     return scores.gather(1, ids), ids
 
 

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 from accelerate import PartialState
+from jaxtyping import Float
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
@@ -38,6 +39,9 @@ from songtitle.training.checkpoints import (
 )
 
 TIMING = "timing.json"
+GLOBAL = "global_batch_size"  # of all processes together
+AT_ONCE = {"cpu"}  # devices whose losses are read within the update, before the weights change
+READ_EVERY = 50  # updates of other devices, which would wait for every read
 Value = TypeVar("Value")
 
 
@@ -88,14 +92,18 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], *, pad_id: int) -> floa
     """
     was_training = model.training
     model.eval()
-    total, tokens = 0.0, 0
+    losses, tokens = [], 0
     for batch in batches:
         loss, count = token_loss(model, batch, pad_id=pad_id)
-        total, tokens = total + loss.item(), tokens + count
+        losses.append(loss)
+        tokens += count
     model.train(was_training)
     if tokens == 0:
         msg = "validation: expected batches with captions, got none; look at the validation data"
         raise InputError(msg)
+    total = 0.0
+    for nats in torch.stack(losses).tolist():  # one after another, however `sum` may add floats
+        total += nats
     return total / tokens
 
 
@@ -127,10 +135,13 @@ def fit(
     TensorBoard's curves in `logs` and seconds in `timing.json`. Called again on the same folder,
     however the run before ended, training goes on from the last checkpoint; on CPU the outcome
     equals the undisturbed run bit for bit. Only `epochs` (at a constant rate) and
-    `checkpoint_every` may be other than before.
+    `checkpoint_every` may be other than before, and the number of processes where `batch_size`
+    times it is the same: then the same global batches come, and dropout draws otherwise.
 
     Raises Interrupted after SIGTERM, and InputError for settings, checkpoints, batches and losses
-    that are not as they should be, too little memory and a source of batches that fails.
+    that are not as they should be, too little memory and a source of batches that fails. A loss
+    that is not finite is refused before the weights change on CPU; elsewhere up to READ_EVERY
+    updates later, but before a checkpoint is written, and the model is then to be loaded again.
     """
     if config.schedule == "cosine" and not isinstance(batches, Sized):
         msg = (
@@ -187,6 +198,18 @@ def _listening() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
+@dataclass(frozen=True)
+class _Update:
+    """An update of which the host does not know yet what it came to."""
+
+    after: Progress  # without its nats
+    where: str
+    tokens: int
+    examples: int
+    rate: float
+    sums: Float[Tensor, " 3"]  # nats and penalties of this process, length of the gradient of all
+
+
 @dataclass
 class _Run:
     """One call of `fit`: what stays the same from step to step."""
@@ -212,8 +235,12 @@ class _Run:
         del self.settings["checkpoint_every"]
         if self.config.schedule == "constant":
             del self.settings["epochs"]  # more may follow; a cosine depends on where it ends
-        self.settings |= {"pad_id": self.pad_id, "processes": self.world}
+        # By how many processes a global batch is shared may change; `batches` counts whole ones.
+        self.settings[GLOBAL] = self.settings.pop("batch_size") * self.world
+        self.settings["pad_id"] = self.pad_id
         self.saved = Progress().name  # a start needs no checkpoint
+        self.unread: list[_Update] = []
+        self.read_every = 1 if self.device.type in AT_ONCE else READ_EVERY
 
     def resume(self) -> Progress:
         """Where the folder's last checkpoint stood, with model and optimiser as they were then."""
@@ -236,6 +263,8 @@ class _Run:
         self.model.train()
         place = {"start": progress.batches, "rank": self.rank, "world": self.world}
         source: Iterator[Batch] | None = None
+        if progress.batches and progress.examples == self.examples:
+            source = iter(())  # fewer processes could cut a short rest off the last batch again
         while True:
             window: list[Batch] = []
             error = None
@@ -270,7 +299,8 @@ class _Run:
             progress = self._update(progress, window, tokens=tokens, examples=examples)
             every = self.config.checkpoint_every
             if every and progress.step % every == 0:
-                self._save(progress)
+                progress = self._save(progress)
+        progress = self._read(progress)
         if progress.tokens == 0:
             msg = f"epoch {progress.epoch}: expected batches with captions, got none; look at what "
             msg += f"batches({progress.epoch}) gives"
@@ -301,7 +331,10 @@ class _Run:
             return ""
         there, here = found.settings, self.settings
         if other := [name for name in there | here if there.get(name) != here.get(name)]:
-            shown = ", ".join(f"{name} {there.get(name)}, not {here.get(name)}" for name in other)
+            pairs = [(name, there.get(name, "unset"), here.get(name, "unset")) for name in other]
+            shown = ", ".join(f"{name} {before}, not {now}" for name, before, now in pairs)
+            if GLOBAL in other:
+                shown += f" (batch_size {self.config.batch_size} times {self.world} processes)"
             msg = (
                 f"{self.folder}: training began here with {shown}; take those settings again, or "
                 "another folder"
@@ -321,7 +354,8 @@ class _Run:
     ) -> Progress:
         """One update: the gradient of cross-entropy per token plus penalty per example, means over
         all processes and all batches of the window, so that neither accumulating nor distributing
-        changes it. Raises InputError, before the weights change, where it cannot be had."""
+        changes it. What it came to is read at once on CPU, elsewhere by a later `_read`. Raises
+        InputError where it cannot be had."""
         # Dropout's seed is a function of seed, step and process, never of history: a resumed run
         # draws what the straight run drew, and a checkpoint needs no generator's state.
         name = f"{self.config.seed} {before.step} {self.rank}"
@@ -361,44 +395,59 @@ class _Run:
                     raise InputError(msg) from error
                 found.append(torch.stack([loss.detach(), penalty.detach().to(loss)]))
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm or math.inf)
-        *mine, norm = torch.stack([*torch.stack(found).sum(0), norm.to(self.device)]).tolist()
-        nats, penalties = self._summed(*mine)
-        if not math.isfinite(nats + penalties + norm):
-            what = "gradient" if math.isfinite(nats + penalties) else "loss"
-            msg = (
-                f"{where}: expected a finite {what}, got {nats / max(1, tokens)} nats per token "
-                f"and a gradient of length {norm}; the last checkpoint stands: mend that batch, "
-                f"or begin in another folder with a lower learning_rate than "
-                f"{self.config.learning_rate}"
-            )
-            raise InputError(msg)
+        sums = torch.stack([*torch.stack(found).sum(0), norm.to(self.device)])
         done = before.epoch - 1 + before.examples / self.examples if self.examples else 0.0
         rate = rate_at(self.config, step=before.step, progress=done / self.config.epochs)
-        for group in self.adam.param_groups:
-            group["lr"] = rate
-        self.adam.step()
         after = replace(
             before,
             step=before.step + 1,
             batches=last,
             examples=before.examples + examples,
             tokens=before.tokens + tokens,
-            nats=before.nats + nats,
         )
-        if self.reporter:
-            values = {
-                "loss (nats per token)": nats / tokens,
-                "penalty (per example)": penalties / examples,
-                "gradient norm": norm,
-                "learning rate": rate,
-            }
-            self.reporter.step(after, examples, values)
+        self.unread.append(_Update(after, where, tokens, examples, rate, sums))
+        if len(self.unread) == self.read_every:
+            after = self._read(after)
+        for group in self.adam.param_groups:
+            group["lr"] = rate
+        self.adam.step()
         return after
 
-    def _save(self, progress: Progress) -> None:
-        """A checkpoint by the main process, unless there is one; the others wait for it."""
+    def _read(self, progress: Progress) -> Progress:
+        """Read from the device what the updates since the last read came to, draw it, and add it to
+        the progress. Raises InputError for the first that is not finite."""
+        updates, self.unread = self.unread, []
+        if not updates:
+            return progress
+        read = torch.stack([each.sums for each in updates]).tolist()
+        both = iter(self._summed(*(number for *two, _ in read for number in two)))
+        for each, (*_, norm), nats, penalties in zip(updates, read, both, both, strict=True):
+            if not math.isfinite(nats + penalties + norm):
+                what = "gradient" if math.isfinite(nats + penalties) else "loss"
+                msg = (
+                    f"{each.where}: expected a finite {what}, got {nats / max(1, each.tokens)} "
+                    f"nats per token and a gradient of length {norm}; the last checkpoint stands: "
+                    "mend that batch, or begin in another folder with a lower learning_rate than "
+                    f"{self.config.learning_rate}"
+                )
+                raise InputError(msg)
+            progress = replace(progress, nats=progress.nats + nats)
+            if self.reporter:
+                values = {
+                    "loss (nats per token)": nats / each.tokens,
+                    "penalty (per example)": penalties / each.examples,
+                    "gradient norm": norm,
+                    "learning rate": each.rate,
+                }
+                self.reporter.step(each.after, each.examples, values)
+        return progress
+
+    def _save(self, progress: Progress) -> Progress:
+        """A checkpoint by the main process, unless there is one; the others wait for it. None is
+        written before all updates are read."""
+        progress = self._read(progress)
         if progress.name == self.saved:
-            return
+            return progress
         state: dict[str, Any] = {"settings": self.settings, "details": self.details}
         self._from_main(
             lambda: save_checkpoint(progress, self.folder, self.model, self.adam, **state)
@@ -406,6 +455,7 @@ class _Run:
         if self.reporter:
             self.reporter.saved(progress)
         self.saved = progress.name
+        return progress
 
     def _stop(self, progress: Progress) -> NoReturn:
         """Leave, as SIGTERM asked, with everything kept."""
