@@ -28,6 +28,11 @@ OF_PAPER = (  # what its three corpora come as; 1,000 titles of FMA are had from
 FETCHED = {"songs": "million_song_subset", "clips": "fma_small"}  # place -> source
 
 
+def plural(count: int, word: str) -> str:
+    """Write a number with what it counts: "1 view", "1,000 views"."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
+
+
 class Need(NamedTuple):
     """Bytes on disk: all, those there already, what says so, and the command that brings them."""
 
@@ -53,6 +58,7 @@ class Corpora:
     lengths: Mapping[int, int]  # words -> captions that have so many
     words: int  # of the vocabulary
     songs: int  # by each reading
+    known: float = 1.0  # share of the words in titles that are in the vocabulary
     archives: tuple[Need, ...] = ()
     basis: str = ""  # where these numbers are from
     bytes_each: Mapping[str, int] = field(default_factory=lambda: {"pooled": 2, "map": 2})
@@ -115,6 +121,7 @@ def _book(
         pictures=pictures,
         lengths=_lengths(next(iter(told["lengths"].values()))),
         words=words["size"],
+        known=words["known"]["running words"],
         songs=config.song_count,
         archives=(Need("stamps", size, here, "manifest", "python -m songtitle fetch stamps"),),
         basis=basis,
