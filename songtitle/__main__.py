@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from songtitle import progress
 from songtitle.errors import InputError
 
 COMMANDS = (
@@ -60,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 2 after a one-line message that says what to do."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command in (_run, _select, _features, _train):
+            progress.show()
         for said in options.command(options):
             if isinstance(said, InputError):
                 options.faults += 1
@@ -98,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--archive", type=Path, help="a stamps archive that is already here")
     add("--all", action="store_true", help="every package of recordings, not the quick subset")
     pictures = group("the pictures of conceptual_captions").add_argument
-    pictures("--pictures", choices=("train", "validation"), help="ask for these")
+    told = "ask for these: train (where none is named) or validation"
+    pictures("--pictures", nargs="?", const="train", choices=("train", "validation"), help=told)
     pictures("--first", type=int, metavar="N", help="of the first N rows only")
     pictures("--processes", type=int, help="at a time (default: one a core)")
     pictures("--threads", type=int, default=32, help="of each process (default 32)")
@@ -176,10 +180,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--store", type=Path, help="of features, in place of shards: see `features`")
     add("--output", type=Path, required=True, help="folder for what is trained")
     add("--adopt", action="store_true", help="let `title`, `status` and notebooks find it")
-    told = "shards held out (default: the last ones with --held-out pictures)"
+    told = "to validate on (default: shards held out, and others for the test, as `select` does)"
     add("--valid-shards", nargs="+", help=told)
     add("--valid-store", type=Path, help="a store held out, in place of shards of --store")
-    told = "pictures that must be there to validate on (default 1000)"
+    told = "pictures of each split at least (default 1000)"
     add("--held-out", type=int, default=1000, metavar="N", help=told)
     add("--preset", default="quick", help="settings to begin with (default quick)")
     add("-p", **CHANGES, help="another setting, such as model.dim 256")
@@ -237,12 +241,15 @@ def _fetch(options: argparse.Namespace) -> Said:
     from songtitle.corpora.manifest import data_home, named_home
 
     names = options.source or ["stamps"]
-    _check_positive(options, "jobs")
+    for name in ("jobs", "first"):
+        _check_positive(options, name)
     if options.pictures and names != ["conceptual_captions"]:
         msg = f"--pictures: expected it with conceptual_captions alone, got {' '.join(names)}"
         raise InputError(msg)
     if options.dry_run:
-        yield str(inventory.plan(names, named_home(), every=options.all))
+        more, told = _pictures_to_come(options) if options.pictures else ([], [])
+        yield inventory.plan(names, named_home(), every=options.all, more=more)
+        yield from told
         return
     asked = {"jobs": options.jobs, "quiet": options.quiet, "every": options.all}
     for outcome in inventory.fetch(names, data_home(), archive=options.archive, **asked):
@@ -250,6 +257,27 @@ def _fetch(options: argparse.Namespace) -> Said:
             yield outcome
     if options.pictures and not options.faults:
         yield from _fetch_pictures(options)
+
+
+def _pictures_to_come(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
+    """A row of the table that says what would come, and lines that say how that is known."""
+    from songtitle.corpora.inventory import Coming, free, human
+    from songtitle.corpora.manifest import named_home
+    from songtitle.experiment.picture_sizes import SOURCE, expected
+
+    home, split = named_home(), options.pictures
+    come = expected(home, split, first=options.first)
+    what, place = f"pictures of {split}", home / SOURCE / "pictures" / split
+    row = Coming(SOURCE, what, come.size, come.here, "belong to their owners", str(place))
+    each = human(come.size // max(1, come.pictures))
+    told = [
+        f"{come.rows:,} addresses would be asked; about {come.pictures:,} should give a picture, "
+        f"of {each} in the mean (forecast: as in 2019, and as many lost as the paper's)"
+    ]
+    if (short := come.size - come.here - free(home)) > 0:
+        msg = f"the disk is {human(short)} short: make room, or set SONGTITLE_DATA to a larger "
+        told.append(msg + "one, or ask for fewer with --first")
+    return [row], told
 
 
 def _fetch_pictures(options: argparse.Namespace) -> Said:

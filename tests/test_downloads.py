@@ -498,9 +498,16 @@ def test_a_dry_run_says_what_would_come_and_touches_nothing(home, server, capsys
     cells = [cell.strip() for cell in lines[1].split("  ") if cell.strip()]
     assert cells == ["a", "x", "358.4 MB", "0 B", "licence of a", str(home / "a/x")]
     assert lines[-1].startswith("total")
-    assert "358.4 MB and more" in lines[-1]
+    assert "358.4 MB and 1 of unpublished size" in lines[-1]
+    assert lines[-1].endswith(f"{inventory.human(inventory.free(home))} free")
     assert server.requests == []
     assert not home.exists()
+
+
+def test_of_sources_without_any_size_a_plan_counts_those_and_says_no_bytes():
+    assert inventory.total_of([]) == "0 B"
+    assert inventory.total_of([None, None]) == "2 of unpublished size"
+    assert inventory.total_of([5, None]) == "5 B and 1 of unpublished size"
 
 
 def test_a_package_needs_no_fetching_and_a_source_without_files_says_so(home, capsys):
@@ -524,7 +531,7 @@ def test_the_ledger_loses_nothing_that_two_threads_write(tmp_path):
 
 def test_sizes_are_told_in_decimal_units():
     told = [inventory.human(n) for n in (None, 0, 999, 1000, 999_949, 999_950, 358_412_441)]
-    assert told == ["?", "0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "358.4 MB"]
+    assert told == ["not published", "0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "358.4 MB"]
 
 
 class Terminal(io.StringIO):

@@ -20,8 +20,9 @@ from test_streams import picture, write_tar
 from songtitle.__main__ import main
 from songtitle.corpora import selection
 from songtitle.corpora.batches import CropView, ShardStream
-from songtitle.corpora.selection import build_vocabulary, by_name, encode, select
+from songtitle.corpora.selection import build_vocabulary, encode, select
 from songtitle.corpora.shards import find_shards, read_index
+from songtitle.corpora.splits import by_name
 from songtitle.errors import InputError
 from songtitle.text import clean_caption, tokenize
 from songtitle.vocabulary import Vocabulary

@@ -106,8 +106,9 @@ def test_ready_made_shards_are_all_there_each_from_one_unchanging_commit():
 def test_a_plan_of_shards_names_each_and_says_that_no_size_is_published(tmp_path):
     files = TABLES["cc3m_wds"]["files"]
     _, *rows, total = inventory.plan(["cc3m_wds"], tmp_path).splitlines()
-    assert [row.split()[1:3] for row in rows] == [[file["path"], "?"] for file in files]
-    assert "(?: not published)" in total
+    shown = [row.split()[1:4] for row in rows]
+    assert shown == [[file["path"], "not", "published"] for file in files]
+    assert f"{len(files)} of unpublished size" in total
 
 
 def test_weights_named_after_their_checksum_begin_with_it():

@@ -29,7 +29,12 @@ from songtitle.errors import InputError
 from songtitle.experiment import stored
 from songtitle.experiment.learning import captioner, load_trained
 from songtitle.experiment.stored import StoreBatches, adopt, store_features, train_on_store
-from songtitle.experiment.streaming import index_folder, unigram_perplexity, word_counts
+from songtitle.experiment.streaming import (
+    index_folder,
+    split_shards,
+    unigram_perplexity,
+    word_counts,
+)
 from songtitle.metrics import chance
 from songtitle.model.encoder import build_backbone
 from songtitle.model.store import Maker, Store, make_store
@@ -45,6 +50,7 @@ CHANGES = {"model.encoder": "resnet18", "model.weights": "none", "crop": CROP, "
 CHANGES |= {"tile_sizes": [CROP], "device": "cpu", "min_count": 1, "model.dim": 16}
 CHANGES |= {"training.batch_size": 4, "training.epochs": 3}
 CONFIG = preset("paper_literal", CHANGES)
+HELD = {"valid_shards": [f"{SHARDS - 1:05d}"], "held_out": SIZE}
 FLAGS = ["--preset", "paper_literal", "--encoder", "resnet18", "--weights", "none"]
 FLAGS += ["--crop", str(CROP), "--device", "cpu", "--workers", "0"]
 
@@ -427,7 +433,7 @@ def trained(folder, home, tmp_path_factory):
     output = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SONGTITLE_DATA", str(home))
-        record = train_on_store(folder, output, config=CONFIG, held_out=SIZE)
+        record = train_on_store(folder, output, config=CONFIG, **HELD)
     return output, record
 
 
@@ -502,9 +508,9 @@ def test_a_stopped_training_goes_on_to_the_bits_of_the_straight_one(
 
     monkeypatch.setattr(StoreBatches, "_batch", stop_at)
     with pytest.raises(InputError, match="run the same again to go on"):
-        train_on_store(folder, tmp_path / "out", config=CONFIG, held_out=SIZE)
+        train_on_store(folder, tmp_path / "out", config=CONFIG, **HELD)
     monkeypatch.setattr(StoreBatches, "_batch", batch)
-    train_on_store(folder, tmp_path / "out", config=CONFIG, held_out=SIZE)
+    train_on_store(folder, tmp_path / "out", config=CONFIG, **HELD)
     ours, theirs = (
         (out / trained[1]["kept"] / "model.safetensors").read_bytes()
         for out in (tmp_path / "out", trained[0])
@@ -515,8 +521,9 @@ def test_a_stopped_training_goes_on_to_the_bits_of_the_straight_one(
 @pytest.mark.parametrize(
     ("changes", "options", "said"),
     [
-        ({}, {}, "got 4 in .*; the last that hold 1,000 pictures validate .* or lower held_out"),
-        ({}, {"valid_shards": ["00003"]}, "held_out: expected 1,000 pictures or more .*, got 7;"),
+        ({}, {}, "expected 1,000 pictures or more in each of train, valid, test, got .*lower held"),
+        ({}, {"valid_shards": ["00003"]}, "1,000 pictures or more in .*, got 21 train, 7 valid of"),
+        ({}, {"held_out": 1}, "held_out: expected 2 or more, got 1"),
         ({"model.encoder": "resnet34"}, {}, "encoder: expected resnet18, of which .* got resnet34"),
         ({"crop": 64, "tile_sizes": [64]}, {}, "crop: expected 32, of which .*, got 64"),
         ({"model.decoder": "attention"}, {}, "decoder: expected one for pooled features, all"),
@@ -526,7 +533,7 @@ def test_a_stopped_training_goes_on_to_the_bits_of_the_straight_one(
             {"valid_shards": ["9"]},
             "shards: expected names of shards in .*, got 9; it has 00000",
         ),
-        ({}, {"held_out": 5, "valid_shards": [f"{n:05d}.tar" for n in range(4)]}, "got 4 in"),
+        ({}, {"held_out": 5, "valid_shards": [f"{n:05d}.tar" for n in range(4)]}, "got 0 train"),
     ],
 )
 def test_what_cannot_be_trained_from_a_store_is_refused(folder, tmp_path, changes, options, said):
@@ -540,6 +547,15 @@ def test_a_validation_store_that_was_made_otherwise_is_refused(folder, shards, t
     store_features(shards, tmp_path / "v", config=CONFIG, view="scaled", workers=0)
     with pytest.raises(InputError, match=r"expected a store made as .* is, got another in view"):
         train_on_store(folder, tmp_path / "o", config=CONFIG, valid_store=tmp_path / "v")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_store_is_split_as_the_shards_that_it_was_made_of(folder, shards, seed):
+    ours = stored._sides(Store.open(folder), None, None, held_out=SIZE, seed=seed)
+    theirs = split_shards(shards, held_out=SIZE, seed=seed)
+    assert {split: side.shards for split, side in ours.items()} == {
+        split: [path.stem for path in paths] for split, paths in theirs.items()
+    }
 
 
 def test_the_unigram_perplexity_of_counts_is_that_of_the_captions():
@@ -556,6 +572,7 @@ def test_title_and_status_and_notebooks_find_an_adopted_run(folder, tmp_path, mo
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path / "home"))
     arguments = ["train", "--store", str(folder), "--output", str(tmp_path / "run"), "--adopt"]
     arguments += [*FLAGS[:-2], "--held-out", "7", "--epochs", "1", "--min-count", "1"]
+    arguments += ["--valid-shards", "00003.tar"]
     assert main(arguments) == 0
     said = capsys.readouterr().out
     (record,) = finished(tmp_path / "home", "training")

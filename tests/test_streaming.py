@@ -14,13 +14,14 @@ from test_streams import picture, write_tar
 from training_examples import assert_same_epoch
 
 from songtitle.__main__ import main
+from songtitle.corpora.selection import select
 from songtitle.corpora.views import RawView
 from songtitle.errors import InputError
 from songtitle.experiment.streaming import split_shards
 from songtitle.vocabulary import Vocabulary
 
 COLOURS, ANIMALS = ("red", "blue", "green"), ("cat", "dog")
-SHARDS, SIZE = 4, 11  # the last shard validates: 33 examples train
+SHARDS, SIZE = 5, 11  # one shard validates, one is left for the test: 33 examples train
 SETTINGS = ["--preset", "paper_literal", "--encoder", "resnet18", "--weights", "none"]
 SETTINGS += ["--crop", "64", "--batch-size", "4", "--epochs", "2", "--device", "cpu"]
 SETTINGS += ["--held-out", "3"]
@@ -78,8 +79,9 @@ def straight(shards, home, tmp_path_factory):
 
 def test_a_run_leaves_what_it_was_made_of_and_what_it_found(straight, shards):
     record = json.loads((straight / "record.json").read_text())
-    assert record["settings"]["shards"]["examples"] == (SHARDS - 1) * SIZE
+    assert record["settings"]["shards"]["examples"] == (SHARDS - 2) * SIZE
     assert record["settings"]["valid_shards"]["examples"] == SIZE
+    assert record["settings"]["test_shards"] == 1
     assert [row["epoch"] for row in record["history"]] == [1, 2]
     first, second = (row["train_perplexity"] for row in record["history"])
     assert second < first < len(Vocabulary.load(straight / "vocabulary.json")) * 2
@@ -191,7 +193,7 @@ def refused(capsys, *arguments):
         ),
         (
             ["--valid-shards", "{}/00000.tar"],
-            r"expected shards as when it was begun, {'sha256'",
+            r"expected shards as when it was begun, {'",
         ),
         (["--batch-size", "5"], r"training began here with global_batch_size 4, not 5"),
     ],
@@ -213,6 +215,8 @@ def test_another_setting_in_the_same_folder_is_refused_by_name(
         (["--decoder", "gru"], "decoder"),
         (["--min-count", "99"], "min_count: expected words that come 99 times or more"),
         (["--max-tokens", "0"], "max_tokens: expected 1 or more, got 0"),
+        (["--held-out", "1"], "held_out: expected 2 or more, got 1; raise it"),
+        (["--held-out", "12"], "12 pictures or more in each of train, valid, test, got 11 train"),
         (["--crop", "0"], "crop: expected a whole number from 1 to 10^9, got 0"),
         (["--valid-shards", "nowhere.tar"], "nowhere.tar: expected a shard, there is none"),
         (["--preset", "best"], "preset: expected one of"),
@@ -233,13 +237,56 @@ def test_a_torn_shard_is_named_before_anything_is_trained(shards, tmp_path, caps
     assert not (tmp_path / "out").exists()
 
 
-def test_no_shard_is_on_both_sides(shards):
+def apart(*arguments, **options):
+    return tuple(split_shards(*arguments, **{"held_out": SIZE} | options).values())
+
+
+def test_no_shard_is_in_two_splits_and_those_that_are_named_validate(shards):
     paths = sorted(shards.glob("*.tar"))
-    assert split_shards(shards, None) == (paths[:-1], paths[-1:])
-    assert split_shards(shards, [paths[1], paths[0]]) == (paths[2:], [paths[1], paths[0]])
-    assert split_shards(paths[:2], paths[2:]) == (paths[:2], paths[2:])
-    with pytest.raises(InputError, match="expected one or more to train on beside those to val"):
-        split_shards(paths[0], None)
+    for seed in range(4):
+        train, valid, test = apart(shards, seed=seed)
+        assert sorted([*train, *valid, *test]) == paths
+        assert (len(train), len(valid), len(test)) == (3, 1, 1)
+    assert apart(shards, [paths[1], paths[0]]) == (paths[2:], [paths[1], paths[0]], [])
+    assert apart(paths[:2], paths[2:]) == (paths[:2], paths[2:], [])
+    with pytest.raises(InputError, match="expected 11 pictures or more in each of train, valid"):
+        apart(paths[0])
+
+
+@pytest.fixture(scope="module")
+def marked(shards, tmp_path_factory):
+    """The same shards, the last two named as a validation."""
+    folder = tmp_path_factory.mktemp("marked")
+    for number, path in enumerate(sorted(shards.glob("*.tar"))):
+        split = "train" if number < SHARDS - 2 else "validation"
+        (folder / f"cc-{split}-{number:04d}.tar").write_bytes(path.read_bytes())
+    return folder
+
+
+def test_shards_whose_names_say_train_and_validation_are_never_mixed(marked, shards):
+    named = {split: sorted(marked.glob(f"*-{split}-*")) for split in ("train", "validation")}
+    for seed in range(4):
+        train, valid, test = apart(marked, seed=seed)
+        assert sorted([*train, *valid]) == named["train"]
+        assert test == named["validation"]
+    held = named["validation"][:1]
+    assert apart(marked, held) == (named["train"], held, named["validation"][1:])
+    with pytest.raises(InputError, match="got 0 train"):
+        apart(named["validation"])
+    with pytest.raises(InputError, match=r"none in 5 of 10, such as 00000\.tar; select them apart"):
+        apart([shards, marked])
+
+
+@pytest.mark.parametrize("folder", ["shards", "marked"])
+def test_training_holds_out_the_shards_that_a_selection_does(folder, request, tmp_path):
+    pytest.importorskip("pyarrow")
+    folder = request.getfixturevalue(folder)
+    for seed in range(3):
+        found = select(folder, tmp_path / f"{seed}", held_out=SIZE, seed=seed)
+        ours = split_shards(folder, held_out=SIZE, seed=seed)
+        for split, paths in ours.items():
+            places = set(found.of(split)["shard"].to_pylist())
+            assert {found.shards[place] for place in places} == set(paths)
 
 
 def test_a_fine_tuned_encoder_is_trained_and_kept(shards, tmp_path):

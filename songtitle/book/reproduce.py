@@ -31,7 +31,7 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from songtitle import cache
+from songtitle import cache, progress
 from songtitle.cache import RECORD, ROOT, Record, changed_code, code_of_text, digest, provenance
 from songtitle.config import (
     ExperimentConfig,
@@ -665,12 +665,14 @@ def side_by_side(work: Mapping[str, Callable[[], str]], jobs: int | None = None)
     """Do pieces of work by label in processes of their own, `jobs` at a time: one a core.
 
     Each is a line `label ... 41 s` when it ends, with what it returns in the place of the time, if
-    that is not empty; how many are is returned. A terminal shows meanwhile who is at work. The
-    first error ends all others and is raised.
+    that is not empty; how many are is returned. Meanwhile a terminal shows who is at work, how many
+    are done and what time is left; a log does once a minute. The first error ends all others and is
+    raised.
     """
     room = psutil.virtual_memory().available // MEMORY
     jobs = max(1, min(jobs or min(os.cpu_count() or 1, room), len(work)))
     waiting, done, live = list(work.items()), 0, sys.stdout.isatty()
+    begun, hanging, count = time.monotonic(), False, 0
     busy: dict[Future[str], tuple[str, float]] = {}
     earlier = set(multiprocessing.active_children())
 
@@ -678,8 +680,18 @@ def side_by_side(work: Mapping[str, Callable[[], str]], jobs: int | None = None)
         return span(time.monotonic() - busy[piece][1])
 
     def tell(piece: Future[str], end: str) -> None:
+        nonlocal hanging
         label = f"{busy.pop(piece)[0]} ... "
-        print(f"\r\x1b[K{label}" if live else label * (jobs > 1), end, sep="", flush=True)
+        print(f"\r\x1b[K{label}" if live else label * (not hanging), end, sep="", flush=True)
+        hanging = False
+
+    def tell_busy() -> None:
+        nonlocal hanging
+        labels = ", ".join(label for label, _ in busy.values())
+        told = progress.line("all", count, len(work), unit="", seconds=time.monotonic() - begun)
+        said = f"{labels} ... {took(next(iter(busy)))} [{told}]"
+        print(f"\r\x1b[K{said}" if live else "\n" * hanging + said + "\n", end="", flush=True)
+        hanging = False
 
     spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     with ProcessPoolExecutor(jobs, spawn, initializer=_begin_work, initargs=(jobs,)) as pool:
@@ -690,11 +702,13 @@ def side_by_side(work: Mapping[str, Callable[[], str]], jobs: int | None = None)
                     busy[pool.submit(_do, piece)] = label, time.monotonic()
                     if not live and jobs == 1:  # a log has the label from the start
                         print(f"{label} ... ", end="", flush=True)
-                ready, _ = wait(busy, timeout=1 if live else None, return_when=FIRST_COMPLETED)
+                        hanging = True
+                every = 1 if live else progress.EVERY
+                ready, _ = wait(busy, timeout=every, return_when=FIRST_COMPLETED)
                 if not ready:
-                    labels = ", ".join(label for label, _ in busy.values())
-                    print(f"\r\x1b[K{labels} ... {took(next(iter(busy)))} ", end="", flush=True)
+                    tell_busy()
                 for each in ready:
+                    count += 1
                     error = each.exception()
                     if isinstance(error, BrokenProcessPool):
                         error = InputError(f"{busy[each][0]}: its process died; {GO_ON}")

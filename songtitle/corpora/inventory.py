@@ -5,12 +5,14 @@ package or archive of their own, the recordings of several packages, and data in
 Python package.
 """
 
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import NamedTuple
 
 from songtitle.corpora import manifest, recordings, stamps
 from songtitle.corpora.fetch import Ledger, fetch_file, items, verify_item
@@ -103,30 +105,45 @@ def verify(names: Sequence[str], home: Path) -> Iterator[Verdict]:
         yield Verdict(source.name, len(problems.missing) < len(roots), problems, [])
 
 
-def plan(names: Sequence[str], home: Path, *, every: bool = False) -> str:
-    """Show what `fetch` would bring, as a table; sends nothing and touches nothing."""
-    rows: list[tuple[str, str, int | None, int, str, str]] = []
+class Coming(NamedTuple):
+    """A row of `plan`: what would come, or is there."""
+
+    name: str  # of the source
+    file: str
+    size: int | None  # bytes; None where nobody publishes it
+    here: int  # bytes
+    licence: str
+    place: str
+
+
+def plan(
+    names: Sequence[str], home: Path, *, every: bool = False, more: Sequence[Coming] = ()
+) -> str:
+    """Show what `fetch` would bring, and `more`, as a table with the disk's free bytes; sends
+    nothing and touches nothing."""
+    rows: list[Coming] = []
     for source in map(manifest.read_source, dict.fromkeys(names)):
         name, terms = source.name, _clip(source.licence)
         for item in items(source, home):
             have = length(item.target) or length(item.part)
-            rows.append((name, item.file.path, item.size, have, terms, str(item.target)))
+            rows.append(Coming(name, item.file.path, item.size, have, terms, str(item.target)))
         if name == STAMPS:
             roots = _listed(source, home)
             have = sum(min(length(root / f.path), f.size) for f, root in roots.items())
             size, what = sum(f.size for f in roots), f"{len(roots):,} files"
-            rows.append((name, what, size, have, terms, str(home / STAMPS)))
+            rows.append(Coming(name, what, size, have, terms, str(home / STAMPS)))
         elif name == recordings.NAME:
             for package in recordings.packages(every=every):
                 there = package.size if recordings.is_fetched(package, home) else 0
-                row = (name, f"{package.name} {package.version}", package.size, there)
-                rows.append((*row, terms, str(home / name)))
+                what = f"{package.name} {package.version}"
+                rows.append(Coming(name, what, package.size, there, terms, str(home / name)))
         elif not source.files:
-            rows.append((name, "-", 0, 0, terms, _packaged(source).partition(": ")[2]))
-    more = " and more (?: not published)" if any(row[2] is None for row in rows) else ""
-    total, here = sum(row[2] or 0 for row in rows), sum(row[3] for row in rows)
-    cells = [[*row[:2], human(row[2]), human(row[3]), *row[4:]] for row in rows]
-    cells.append(["total", "", human(total) + more, human(here), "", ""])
+            there_already = _packaged(source).partition(": ")[2]
+            rows.append(Coming(name, "-", 0, 0, terms, there_already))
+    rows += more
+    cells = [[*row[:2], human(row.size), human(row.here), *row[4:]] for row in rows]
+    total, here = total_of(row.size for row in rows), human(sum(row.here for row in rows))
+    cells.append(["total", "", total, here, "", f"{human(free(home))} free"])
     return table(["name", "file", "size", "have already", "licence", "where to"], cells)
 
 
@@ -143,11 +160,28 @@ def status(home: Path) -> str:
 
 
 def human(size: int | None) -> str:
-    """Write a number of bytes in decimal units, "358.4 MB"; "?" for None."""
+    """Write a number of bytes in decimal units, "358.4 MB"; "not published" for None."""
     if size is None or size < 1000:
-        return "?" if size is None else f"{size} B"
+        return "not published" if size is None else f"{size} B"
     power = min(4, 1 + sum(size >= 999_950 * 1000**k for k in range(4)))
     return f"{size / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}"
+
+
+def total_of(sizes: Iterable[int | None]) -> str:
+    """Write the sum of bytes, "1.2 GB and 3 of unpublished size"; None is of such a size."""
+    every = list(sizes)
+    known = [size for size in every if size is not None]
+    unknown = f"{len(every) - len(known):,} of unpublished size"
+    if len(known) == len(every):
+        return human(sum(known))
+    return f"{human(sum(known))} and {unknown}" if known else unknown
+
+
+def free(folder: Path) -> int:
+    """Give the free bytes of the disk that holds `folder`, made or not."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -205,7 +239,11 @@ def _account_list(source: Source, home: Path) -> tuple[str, str, str]:
     here, size = sum(path.is_file() for path in _paths(roots)), sum(file.size for file in roots)
     if not here:
         absent = roots and source.package
-        return f"no package {absent}" if absent else "not fetched", "-", human(size or None)
+        return (
+            f"no package {absent}" if absent else "not fetched",
+            "-",
+            human(size) if size else "?",
+        )
     hashed = manifest.lists_hash(source.name)
     date = Ledger(home, source.name).checked("list", _paths(_begun(source, roots)), hashed)
     return f"{here:,} of {len(roots):,} files", f"{date}, published" if date else "no", human(size)

@@ -25,17 +25,16 @@ from songtitle.corpora.shards import (
     at_least,
     check_same,
     find_shards,
-    read_heads,
     read_index,
 )
-from songtitle.corpora.splits import SPLITS, by_name, hold_out
+from songtitle.corpora.splits import FEWEST, HELD_OUT, SPLITS, counted, given, hold_out
 from songtitle.machine import clear_disk_errors, write_whole
+from songtitle.progress import progress
 from songtitle.rows import Fault, Faults
 from songtitle.schema import refuse
 from songtitle.text import clean_caption, tokenize
 from songtitle.vocabulary import Vocabulary
 
-FEWEST = 2  # pictures held out: one is no sample
 HEAD = 1 << 14  # bytes in which most pictures say their size; of others the whole file is read
 FORM = 1  # of what is kept
 PART = ("row", "width", "height", "caption")  # what one shard says of its rows
@@ -77,7 +76,7 @@ def select(
     test: Where | None = None,
     min_side: int | None = None,
     max_side: int | None = None,
-    held_out: int = 1000,
+    held_out: int = HELD_OUT,
     seed: int,
     index: Path | None = None,
     workers: int = 1,
@@ -99,25 +98,27 @@ def select(
     at_least(FEWEST, held_out=held_out)
     at_least(1, min_side=min_side, max_side=max_side)
     _pyarrow()
-    given = _given(train, valid, test)
-    paths = [path for split in SPLITS for path in given[split]]
+    said = given(find_shards(train), *(find_shards(it) if it else [] for it in (valid, test)))
+    paths = [path for split in SPLITS for path in said[split]]
     drawn = {"held_out": held_out, "seed": seed}
     settings: dict[str, Any] = {"form": FORM, "min_side": min_side, "max_side": max_side}
-    settings |= {split: _known_by(given[split]) for split in SPLITS}
+    settings |= {split: _known_by(said[split]) for split in SPLITS}
     target, parts, index = folder / "selection.arrow", folder / "parts", index or folder / "indexes"
     with clear_disk_errors("select", folder):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".selection.lock"):
             _begin(folder / "settings.json", settings)
             if not target.exists():
-                read_heads(paths, index, workers=workers)
+                counted(paths, index, workers=workers)
                 parts.mkdir(exist_ok=True)
                 places = {path: parts / f"{i:06d}.arrow" for i, path in enumerate(paths)}
-                for path, part in places.items():
-                    if not part.exists():
-                        _write(part, *_read_shard(path, index, min_side, max_side))
+                with progress("select", len(places), unit="shards") as advance:
+                    for path, part in places.items():
+                        if not part.exists():
+                            _write(part, *_read_shard(path, index, min_side, max_side))
+                        advance(1)
                 counts = {path: _mapped(part).num_rows for path, part in places.items()}
-                splits = hold_out(given, counts, held_out=held_out, seed=seed)
+                splits = hold_out(said, counts, held_out=held_out, seed=seed)
                 about = {"drawn": json.dumps(drawn), **_about(places, settings | drawn)}
                 batches = (
                     _batch(_mapped(part), shard, splits[path])
@@ -133,21 +134,6 @@ def select(
     faults = Faults(counts=Counter(kept["counts"]), skipped=kept["skipped"])
     faults.examples.extend(Fault(**example) for example in kept["examples"])
     return Selection(paths, table, about["fingerprint"], faults)
-
-
-def _given(train: Where, valid: Where | None, test: Where | None) -> dict[str, list[Path]]:
-    """The shards of each split, as names and arguments say: each of one, train's perhaps of more.
-
-    The makers' validation shards are what one is compared with in the end: the test.
-    """
-    said = {"valid": find_shards(valid) if valid else [], "test": find_shards(test) if test else []}
-    if both := [path for path in said["valid"] if path in said["test"]]:
-        refuse(str(both[0]), "a shard of valid or of test", "one of both", "leave it out of one")
-    taken = {path for paths in said.values() for path in paths}
-    named = by_name([path for path in find_shards(train) if path not in taken])
-    if not named["test"] and not test:
-        named["test"], named["valid"] = named["valid"], []
-    return {split: said.get(split, []) + named[split] for split in SPLITS}
 
 
 def _known_by(paths: Sequence[Path]) -> dict[str, Any]:

@@ -24,18 +24,33 @@ class Expected(NamedTuple):
     rows: int  # captions with an address
     pictures: int
     size: int  # bytes
+    here: int  # bytes of shards that are there
 
 
-def expected(home: Path, split: str = "train") -> Expected:
-    """Forecast the pictures of `split`, `train` or `validation`, of Conceptual Captions.
+def expected(home: Path, split: str = "train", *, first: int | None = None) -> Expected:
+    """Forecast the pictures of `split`, `train` or `validation`, of Conceptual Captions, or of its
+    `first` rows; writes nothing.
 
-    Rows are those that the manifest tells of; of their links the paper lost ten percent; a picture
-    has the mean size of those that the links of validation gave in January 2019. Raises InputError
-    where neither that table nor what was published of it is there.
+    Rows are those of the table where it is fetched, else those that the manifest tells of; of their
+    links the paper lost ten percent; a picture has the mean size of those that the links of
+    validation gave in January 2019, as was published of them.
     """
+    table, folder = home / SOURCE / TABLES[split], home / SOURCE / "pictures" / split
     rows = captions(split)
+    if table.is_file():
+        with table.open("rb") as lines:
+            rows = sum(1 for _ in lines)
+    rows = min(rows, first or rows)
     pictures = round(rows * (1 - PAPER_LOSS))
-    return Expected(rows, pictures, round(pictures * picture_sizes(home).result["mean"]))
+    here = sum(path.stat().st_size for path in folder.glob("*.tar"))
+    return Expected(rows, pictures, round(pictures * published(PUBLISHED)["mean"]), here)
+
+
+def published(name: str) -> dict[str, Any]:
+    """Read what a published record found, by its name in `results/`; InputError without it."""
+    path = results().get(name)
+    expect(path, f"results/{name}: expected it in the clone, got none; restore it")
+    return dict(read_json(Path(str(path)))["result"])
 
 
 def captions(split: str) -> int:
@@ -47,14 +62,9 @@ def captions(split: str) -> int:
 
 
 def picture_sizes(home: Path) -> Record:
-    """Give a record of `links`, of those `pictures` of known size, and their `mean` size in bytes:
-    counted from the table of link status where that is at hand, else as it was published."""
-    path = next((root / STATUS for root in roots(home) if (root / STATUS).is_file()), None)
-    if path is None:
-        kept = results().get(PUBLISHED)
-        msg = f"{STATUS}: expected it in the data home, or results/{PUBLISHED} in the clone, got "
-        expect(kept, f"{msg}neither; restore the latter from the repository")
-        return Record(**read_json(Path(str(kept))), folder=Path(str(kept)).parent)
+    """Count, from the table of link status in the data home, `links`, those `pictures` of known
+    size, and their `mean` size in bytes. Raises InputError without the table."""
+    path = next((root / STATUS for root in roots(home) if (root / STATUS).is_file()), home / STATUS)
 
     def compute(_: Path) -> dict[str, Any]:
         faults = Faults()
@@ -64,6 +74,7 @@ def picture_sizes(home: Path) -> Record:
         found = {"links": len(rows), "pictures": len(sizes), "mean": sum(sizes) / len(sizes)}
         return found | {"faults": faults.as_dict()["counts"]}
 
+    expect(path.is_file(), f"{path}: expected the table of link status, got none; put it there")
     files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}}
     settings = {"asks": "How large is a picture of a link?", "files": files}
     return run_stage("picture_sizes", compute, settings=settings, home=home)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from songtitle.cache import Record, read_json, results
+from songtitle.cache import Record
 from songtitle.config import ExperimentConfig
 from songtitle.corpora import captions as corpora_captions
 from songtitle.corpora import shards, stamps
@@ -14,8 +14,8 @@ from songtitle.corpora.guarded_http import length
 from songtitle.corpora.inventory import human
 from songtitle.corpora.manifest import listed, read_source
 from songtitle.errors import expect
-from songtitle.experiment import picture_sizes
 from songtitle.experiment.corpora import PLACES, find
+from songtitle.experiment.picture_sizes import expected, published
 from songtitle.model.features import DTYPES
 from songtitle.paper.printed import paper
 from songtitle.vocabulary import SPECIALS
@@ -26,6 +26,11 @@ OF_PAPER = (  # what its three corpora come as; 1,000 titles of FMA are had from
     *("fma_small", "fma_metadata", "nltk_data"),
 )
 FETCHED = {"songs": "million_song_subset", "clips": "fma_small"}  # place -> source
+
+
+def plural(count: int, word: str) -> str:
+    """Write a number with what it counts: "1 view", "1,000 views"."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
 
 
 class Need(NamedTuple):
@@ -53,6 +58,7 @@ class Corpora:
     lengths: Mapping[int, int]  # words -> captions that have so many
     words: int  # of the vocabulary
     songs: int  # by each reading
+    known: float = 1.0  # share of the words in titles that are in the vocabulary
     archives: tuple[Need, ...] = ()
     basis: str = ""  # where these numbers are from
     bytes_each: Mapping[str, int] = field(default_factory=lambda: {"pooled": 2, "map": 2})
@@ -94,12 +100,6 @@ def own(config: ExperimentConfig) -> str:
     return "samples" if config.pictures == "photos" else "book"
 
 
-def _published(name: str) -> dict[str, Any]:
-    path = results().get(name)
-    expect(path, f"results/{name}: expected it in the clone, got none; restore it")
-    return dict(read_json(Path(str(path)))["result"])
-
-
 def _lengths(found: Mapping[str, Any]) -> dict[int, int]:
     return {int(words): count for words, count in found.items()}
 
@@ -107,8 +107,8 @@ def _lengths(found: Mapping[str, Any]) -> dict[int, int]:
 def _book(
     config: ExperimentConfig, home: Path, counted: Record | None, known: Record | None
 ) -> Corpora:
-    told = counted.result if counted else _published("quick/corpora.json")
-    words = known.result if known else _published("quick/vocabulary.json")
+    told = counted.result if counted else published("quick/corpora.json")
+    words = known.result if known else published("quick/vocabulary.json")
     pictures, basis = told["pictures"], "this preset's own records"
     if not counted:
         total, basis = sum(pictures.values()), "results/quick, in proportion"
@@ -121,6 +121,7 @@ def _book(
         pictures=pictures,
         lengths=_lengths(next(iter(told["lengths"].values()))),
         words=words["size"],
+        known=words["known"]["running words"],
         songs=config.song_count,
         archives=(Need("stamps", size, here, "manifest", "python -m songtitle fetch stamps"),),
         basis=basis,
@@ -129,7 +130,7 @@ def _book(
 
 
 def _samples(config: ExperimentConfig, home: Path) -> Corpora:
-    counted = _published("samples/samples.json")["data"]
+    counted = published("samples/samples.json")["data"]
     archives = []
     for place, options in PLACES.items():
         there = find(home, place)
@@ -156,7 +157,7 @@ def _samples(config: ExperimentConfig, home: Path) -> Corpora:
 
 
 def _cc_lengths() -> dict[int, int]:
-    return _lengths(_published("census/captions_valid.json")["cleaned"]["lengths"])
+    return _lengths(published("census/captions_valid.json")["cleaned"]["lengths"])
 
 
 def _paper(config: ExperimentConfig, home: Path) -> Corpora:
@@ -174,9 +175,7 @@ def _paper(config: ExperimentConfig, home: Path) -> Corpora:
             archives.append(Need(f"{source.name}, unpacked", whole, done, basis, command))
     come: dict[str, int] = {}
     for split in corpora_captions.TABLES:
-        rows, come[split], size = picture_sizes.expected(home, split)
-        folder = home / "conceptual_captions" / "pictures" / split
-        here = sum(path.stat().st_size for path in folder.glob("*.tar"))
+        rows, come[split], size, here = expected(home, split)
         basis = f"forecast: {come[split]:,} of {rows:,} links, {human(size // come[split])} each"
         command = f"python -m songtitle fetch conceptual_captions --pictures {split}"
         archives.append(Need(f"pictures of {split}", size, here, basis, command))

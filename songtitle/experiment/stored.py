@@ -18,20 +18,18 @@ from songtitle.cache import Record, digest, pick, read_json, run_stage
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Batch, pad_captions
 from songtitle.corpora.manifest import data_home
-from songtitle.corpora.shards import Where, at_least, find_shards, read_heads
+from songtitle.corpora.shards import Where, at_least, find_shards
+from songtitle.corpora.splits import FEWEST, HELD_OUT, apart, counted
 from songtitle.corpora.views import DEFAULT
 from songtitle.errors import InputError
 from songtitle.experiment.inputs import encoder_settings, frozen_backbone
 from songtitle.experiment.learning import captioner
 from songtitle.experiment.streaming import (
-    HELD_OUT,
     begin,
-    check_held_out,
     encode_caption,
     index_folder,
-    last_of,
     learn,
-    more_shards,
+    tell_test,
     view_of,
     workers_for,
 )
@@ -136,7 +134,7 @@ def store_features(
         raise InputError(msg)
     paths = tuple(find_shards(shards))
     index = index_folder()
-    counts = [count for count, _ in read_heads(paths, index, workers=workers_for(workers))]
+    counts = counted(paths, index, workers=workers_for(workers))
     job = Job(
         paths=paths,
         folder=folder.resolve(),
@@ -145,7 +143,7 @@ def store_features(
         batch=batch,
         workers=workers_for(workers) if engine == "processes" else workers or 0,
         index=index,
-        examples=sum(counts),
+        examples=sum(counts.values()),
     )
     if engine == "processes":
         rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
@@ -305,18 +303,22 @@ def train_on_store(
     """Train on the features and captions of a store, as `train_on_shards` trains on pictures.
 
     Validation is on the store `valid_store`, which must be made as the other is, or on the shards
-    of `store` that `valid_shards` names, by default the last that hold `held_out` examples
-    together. The encoder's settings are those of the store. Raises InputError as `Store.open` and
+    of `store` that `valid_shards` names, by default on some held out as `split_shards` has it. The
+    encoder's settings are those of the store. Raises InputError as `Store.open` and
     `train_on_shards` do, for a decoder that looks at maps and for another encoder than the store's.
     """
-    at_least(1, max_tokens=max_tokens, held_out=held_out)
+    at_least(1, max_tokens=max_tokens)
+    at_least(FEWEST, held_out=held_out)
     whole = Store.open(store)
     _check_model(config, whole)
-    train_on, valid_on = _sides(whole, valid_store, valid_shards, held_out)
+    drawn_by = {"held_out": held_out, "seed": config.seed}
+    sides = _sides(whole, valid_store, valid_shards, **drawn_by)
+    train_on, valid_on = sides["train"], sides["valid"]
     seen = whole.settings
     settings = {
         "store": _known_by(train_on),
         "valid_store": _known_by(valid_on),
+        "test_shards": len(sides["test"].shards),
         "window": window,
         "max_tokens": max_tokens,
         "view": seen["view"],
@@ -335,7 +337,6 @@ def train_on_store(
         )
         for side in (train_on, valid_on)
     )
-    check_held_out(len(valid), held_out)
     device = check_device(config.device)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -358,29 +359,34 @@ def train_on_store(
 
 
 def _sides(
-    store: Store, valid_store: Path | None, valid_shards: Sequence[str] | None, held_out: int
-) -> tuple[Store, Store]:
-    """What to train and what to validate on; nothing is on both sides."""
+    store: Store,
+    valid_store: Path | None,
+    valid_shards: Sequence[str] | None,
+    *,
+    held_out: int,
+    seed: int,
+) -> dict[str, Store]:
+    """What to train on, to validate on and to leave for the test, as `split_shards` has it."""
     if valid_store and valid_shards:
         msg = "valid_shards: expected it or valid_store, got both; leave one out"
         raise InputError(msg)
-    if valid_store:
-        valid = Store.open(valid_store)
-        if valid.settings != store.settings:
-            other = [name for name, it in store.settings.items() if valid.settings.get(name) != it]
-            msg = f"{valid_store}: expected a store made as {store.folder} is, got another in "
-            raise InputError(msg + f"{', '.join(other)}; make it again with the same settings")
-        train = store.shards
-    else:
-        count = dict(zip(store.shards, store.counts, strict=True))
-        names = valid_shards or last_of(store.shards, count.__getitem__, held_out)
-        valid = store.part([Path(name).stem for name in names])
-        train = [name for name in store.shards if name not in valid.shards]
-    if not train:
-        msg = "shards: expected one or more to train on beside those to validate on, got "
-        msg += f"{len(store.shards)} in {store.folder}; {more_shards(held_out)}"
-        raise InputError(msg)
-    return store.part(train), valid
+    other = Store.open(valid_store) if valid_store else store
+    if other.settings != store.settings:
+        differ = [name for name, it in store.settings.items() if other.settings.get(name) != it]
+        msg = f"{valid_store}: expected a store made as {store.folder} is, got another in "
+        raise InputError(msg + f"{', '.join(differ)}; make it again with the same settings")
+    named = [Path(name).stem for name in valid_shards or ()]
+    valid = other.part(other.shards if valid_store else named)
+    counts = {
+        side.folder / name: count
+        for side in (store, valid)
+        for name, count in zip(side.shards, side.counts, strict=True)
+    }
+    whole, some = ([side.folder / name for name in side.shards] for side in (store, valid))
+    found = apart(whole, some, counts, held_out=held_out, seed=seed)
+    tell_test(len(found["test"]))
+    names = {split: [path.name for path in paths] for split, paths in found.items()}
+    return {split: (other if split == "valid" else store).part(names[split]) for split in names}
 
 
 def _check_model(config: ExperimentConfig, store: Store) -> None:

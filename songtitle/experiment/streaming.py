@@ -7,13 +7,15 @@ through the network, frozen or fine-tuned.
 
 import hashlib
 import json
+import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,13 +26,15 @@ from songtitle.cache import pick, provenance, write_json
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Batch, ShardStream, deaths_told
 from songtitle.corpora.manifest import data_home
-from songtitle.corpora.shards import Where, at_least, check_same, find_shards, read_index
+from songtitle.corpora.shards import Where, at_least, check_same, find_shards
+from songtitle.corpora.splits import FEWEST, HELD_OUT, apart, counted
 from songtitle.corpora.views import DEFAULT, VIEWS
 from songtitle.errors import InputError
 from songtitle.experiment.learning import ORDERS
 from songtitle.metrics.uncertainty import drawn
 from songtitle.model.captioner import Captioner, build_captioner
 from songtitle.model.encoder import PictureEncoder, build_backbone
+from songtitle.progress import progress
 from songtitle.schema import refuse
 from songtitle.seeds import generator_for
 from songtitle.text import clean_caption, tokenize
@@ -40,11 +44,10 @@ from songtitle.vocabulary import SPECIALS, Vocabulary
 
 INDEXES = "shard_indexes"  # below the data home
 MOST_WORKERS = 16  # of one process, unless more are asked for
-HELD_OUT = 1000  # pictures that validation must have, unless fewer are asked for
-CONTROLLED = 1000  # of them, whose captions are asked for again beside the wrong pictures
+CONTROLLED = 1000  # pictures held out, whose captions are asked for again beside the wrong pictures
 
+log = logging.getLogger(__name__)
 
-Shard = TypeVar("Shard")
 Captions = Callable[[], Iterable[str]]
 Counts = Callable[[], tuple[np.ndarray, np.ndarray]]  # of each id, in training and validation
 
@@ -85,28 +88,31 @@ def train_on_shards(
     """Train on the captioned pictures of `shards`; of what `config` says, model and training count,
     and `seed`, `device`, `crop` and `min_count`.
 
-    Validation is on `valid_shards` (by default the last of `shards` that hold `held_out` pictures
-    together), which are never trained on. `view` is the rule by which both sides' pictures are cut:
-    "raw", as they are, or "scaled", with the shorter side at `crop`; at random places in training,
-    in the middle for validation. Every process that a launcher started calls this with the same
-    arguments. `output` receives `settings.json`, `vocabulary.json`, what `fit` writes, and at the
-    end `record.json`, which is returned. Called again, training goes on where it was.
+    Validation is on `valid_shards`, by default on shards held out as `split_shards` has it; neither
+    these nor those of the test are ever trained on. `view` is the rule by which both sides'
+    pictures are cut: "raw", as they are, or "scaled", with the shorter side at `crop`; at random
+    places in training, in the middle for validation. Every process that a launcher started calls
+    this with the same arguments. `output` receives `settings.json`, `vocabulary.json`, what `fit`
+    writes, and at the end `record.json`, which is returned. Called again, training goes on where it
+    was.
 
     `workers` processes read and decode beside each process that trains (by default, its share of
     the cores), `window` shards are mixed at a time, and a caption of more than `max_tokens` words
     is cut. Raises InputError for shards that are not whole, for fewer than `held_out` pictures to
     validate on, for another setting than before in `output`, and as `fit` does.
     """
-    at_least(1, max_tokens=max_tokens, held_out=held_out)
+    at_least(1, max_tokens=max_tokens)
+    at_least(FEWEST, held_out=held_out)
     look = view_of(view)
     workers = workers_for(workers)
-    train_paths, valid_paths = split_shards(shards, valid_shards, held_out=held_out)
+    drawn_by = {"held_out": held_out, "seed": config.seed, "workers": workers}
+    splits = split_shards(shards, valid_shards, **drawn_by)
     no_words = partial(encode_caption, vocabulary=Vocabulary(()), max_tokens=max_tokens)
     train, valid = (
         ShardStream(
-            paths,
+            splits[split],
             no_words,  # until the captions are counted
-            look(config.crop, random=paths is train_paths),
+            look(config.crop, random=split == "train"),
             pad_id=Vocabulary.pad_id,
             index=index_folder(),
             batch_size=config.training.batch_size,
@@ -114,12 +120,12 @@ def train_on_shards(
             workers=workers,
             window=window,
         )
-        for paths in (train_paths, valid_paths)
+        for split in ("train", "valid")
     )
-    check_held_out(len(valid), held_out)
     settings = {
         "shards": _known_by(train),
         "valid_shards": _known_by(valid),
+        "test_shards": len(splits["test"]),
         "window": window,
         "max_tokens": max_tokens,
         "view": view,
@@ -192,10 +198,10 @@ def learn(
     """
     pad_id = vocabulary.pad_id
     width = model.encoder.linear.in_features  # type: ignore[union-attr]
-    with deaths_told():
+    with deaths_told(), ExitStack() as stack:
         history = fit(
             model,
-            train,
+            _Told(train, config, stack),
             config=config.training,
             pad_id=pad_id,
             validate=lambda model: evaluate(model, valid.in_order(), pad_id=pad_id),
@@ -220,6 +226,36 @@ def learn(
     if is_main():
         write_json(output / "record.json", record)
     return record
+
+
+class _Told:
+    """Examples of which a log is told how many were trained on; a terminal has the bar of `fit`."""
+
+    def __init__(self, examples: Examples, config: ExperimentConfig, stack: ExitStack) -> None:
+        self.examples, self.settings, self.stack = examples, config.training, stack
+        self.advance: Callable[[int], object] | None = None
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __call__(
+        self, epoch: int, *, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[Batch]:
+        if self.advance is None:
+            done = (epoch - 1) * len(self) + start * self.settings.batch_size * world
+            told = progress(
+                "train", self.settings.epochs * len(self), unit="examples", done=done, bar=False
+            )
+            self.advance = self.stack.enter_context(told)
+        return map(
+            partial(_passed, self.advance, world),
+            self.examples(epoch, start=start, rank=rank, world=world),
+        )
+
+
+def _passed(advance: Callable[[int], object], world: int, batch: Batch) -> Batch:
+    advance(len(batch.tokens) * world)
+    return batch
 
 
 def _controls(
@@ -292,50 +328,33 @@ def is_main() -> bool:
 
 
 def split_shards(
-    shards: Where, valid_shards: Where | None, *, held_out: int = 1
-) -> tuple[list[Path], list[Path]]:
-    """Shards to train on and shards to validate on; none is both. Where none is named, the last
-    ones validate that hold `held_out` examples together.
+    shards: Where,
+    valid_shards: Where | None = None,
+    *,
+    held_out: int,
+    seed: int = 0,
+    workers: int = 1,
+) -> dict[str, list[Path]]:
+    """Give the shards to train on, to validate on, and to leave for the test, each whole.
 
-    Raises InputError where nothing is left to train on.
+    Names that say train, validation or test are held to, and what no name says is drawn by `seed`,
+    both as `songtitle.corpora.selection.select` does: what a page tests on was not trained on.
+    Where `valid_shards` are named, no more is drawn. Raises InputError for fewer than `held_out`
+    pictures in a split, and for names of some shards only.
     """
-    paths = find_shards(shards)
-    if valid_shards:
-        valid = find_shards(valid_shards)
-    else:
-        valid = last_of(paths, lambda path: len(read_index(path, index_folder())[0]), held_out)
-    train = [path for path in paths if path not in valid]
-    if not train:
-        msg = "shards: expected one or more to train on beside those to validate on, got "
-        msg += f"{len(paths)} in {shards}; {more_shards(held_out)}"
-        raise InputError(msg)
-    return train, valid
-
-
-def more_shards(held_out: int) -> str:
-    """Say what to do where validation leaves nothing to train on."""
-    told = f"the last that hold {held_out:,} pictures validate where none are named: give more "
-    return told + "shards, name them with valid_shards, or lower held_out"
-
-
-def last_of(shards: Sequence[Shard], count: Callable[[Shard], int], held_out: int) -> list[Shard]:
-    """Give as many of the last shards as hold `held_out` examples together, at least one."""
-    found: list[Shard] = []
-    total = 0
-    for shard in reversed(shards):
-        if total >= held_out:
-            break
-        found.insert(0, shard)
-        total += count(shard)
+    paths, named = find_shards(shards), find_shards(valid_shards) if valid_shards else []
+    counts = counted(list(dict.fromkeys([*paths, *named])), index_folder(), workers=workers)
+    found = apart(paths, named, counts, held_out=held_out, seed=seed)
+    tell_test(len(found["test"]))
     return found
 
 
-def check_held_out(there: int, wanted: int) -> None:
-    """Raise InputError where fewer pictures validate than were wanted."""
-    if there < wanted:
-        msg = f"held_out: expected {wanted:,} pictures or more to validate on, got {there:,}; name "
-        msg += "more shards with valid_shards, or take a lower held_out, whose perplexity is rough"
-        raise InputError(msg)
+def tell_test(count: int) -> None:
+    """Say once how many shards are left for the test."""
+    if count and is_main():
+        log.warning(
+            "%s shards are left for the test: they neither train nor validate", f"{count:,}"
+        )
 
 
 def _known_by(stream: ShardStream) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from songtitle.corpora.batches import View, _caption, _content, deaths_told
 from songtitle.corpora.shards import Example, check_same, read_index
 from songtitle.errors import InputError
 from songtitle.machine import clear_disk_errors, write_whole
+from songtitle.progress import progress
 from songtitle.seeds import generator_for
 from songtitle.shapes import Features, Image
 
@@ -85,15 +86,16 @@ def make_store(
         made = []
         for patience in (0, -1):  # first what nobody else has in hand
             left = []
-            for number, path in enumerate(waiting, 1):
-                try:
-                    with FileLock(folder / f".{path.stem}.lock", timeout=patience):
-                        if not _is_whole(folder, path.stem, known):
-                            _write(folder, path, maker, known, index)
-                            made.append(_file(folder, path.stem))
-                            log.info("%s: %d of %d shards", folder, number, len(waiting))
-                except Timeout:
-                    left.append(path)
+            with progress("features", len(waiting), unit="shards") as advance:
+                for path in waiting:
+                    try:
+                        with FileLock(folder / f".{path.stem}.lock", timeout=patience):
+                            if not _is_whole(folder, path.stem, known):
+                                _write(folder, path, maker, known, index)
+                                made.append(_file(folder, path.stem))
+                    except Timeout:
+                        left.append(path)
+                    advance(1)
             waiting = left
     return made
 
