@@ -130,7 +130,7 @@ def _related(blank: Verdict, found: Sequence[Relation]) -> Verdict:
 def _judge(
     blank: Verdict, records: Mapping[str, Record], doubts: Sequence[str], n: Numbers
 ) -> Verdict:
-    """Judge a claim by the nearest of the records that may decide it, those as near together.
+    """Judge a claim by the nearest of the records that may decide it; equally near ones must agree.
 
     What others say for or against it stands beside. Where none may, the nearest two are shown.
     """
