@@ -214,7 +214,7 @@ tables.Table(
     pd.DataFrame(rows, columns=["Model", "Validation perplexity"]),
     name="tab-perplexity",
     caption="Validation perplexity of the captioner kept, and of its controls.",
-    note=study.kept_epoch(record.result["history"]),
+    note=study.kept_epoch(record.result),
 )
 
 # %% [markdown]

@@ -56,8 +56,7 @@ in_short.samples(record)
 
 # %% tags=["hide-input"]
 tables.Table(
-    study.samples_table(record, quick),
-    name="tab-real",
+    study.samples_table(record, quick), name="tab-real",
     caption="Table 4 on real photos and songs: BLEU-1 in percent points, by input and beam size.",
     note=study.samples_table_note(record),
 )
@@ -76,8 +75,7 @@ study.gains_by_seed(study.samples_gains(record));
 # %% tags=["hide-input"]
 display(
     tables.Table(
-        study.samples_join(record),
-        name="tab-samples-join",
+        study.samples_join(record), name="tab-samples-join",
         caption="The same titles with their own timbre and with another track's (percent points).",
         note=f"p: random signs of the titles' differences. {tables.definition_note(record, 'bleu1')}",
     ),

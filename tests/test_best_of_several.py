@@ -208,16 +208,18 @@ def test_the_best_beam_is_told_beside_what_picking_by_lot_would_give(sizes, lot)
         assert said in in_short.search(rows).text
 
 
-def test_the_epoch_that_is_kept_is_told_as_the_best_of_all():
-    history = [{"valid_perplexity": value} for value in (11.0, 7.5, 8.25, 9.0)]
-    said = training.kept_epoch(history)
-    assert said == (
-        "The epoch kept is the best of 4 on these very captions; the second best has 8.2."
-    )
+def test_the_epoch_that_is_kept_is_told_beside_the_best_of_all():
+    found = enumerate((11.0, 7.5, 8.25, 9.0), 1)
+    history = [{"epoch": epoch, "valid_perplexity": value} for epoch, value in found]
     values = dict.fromkeys(("valid", "permuted_pictures", "unigram"), 7.5)
-    result = {f"{name}_perplexity": value for name, value in values.items()}
-    assert said in in_short.training(result | {"history": history}, 0.2).text
-    assert training.kept_epoch(history[:1]) == ""
+    result = {f"{name}_perplexity": value for name, value in values.items()} | {"history": history}
+    for epoch, said in (
+        (2, "The epoch kept is the best of 4 on these very captions; the second best has 8.2."),
+        (4, "Kept is epoch 4 of 4; on these captions epoch 2 is the best, with 7.5."),
+    ):
+        assert training.kept_epoch(result | {"epoch": epoch}) == said
+        assert said in in_short.training(result | {"epoch": epoch}, 0.2).text
+    assert training.kept_epoch({"history": history[:1], "epoch": 1}) == ""
 
 
 def test_the_best_length_is_told_beside_one_by_lot():
@@ -371,7 +373,6 @@ PICKED = {
     },
     "paper/checks": {"best": test_a_claim_on_best_cells_says_of_how_many},
     "paper/judging": {"_readings": "the surest scope of data, no score"},
-    "notebooks/03_training": {"": test_the_epoch_that_is_kept_is_told_as_the_best_of_all},
     "notebooks/04_search": {"": "likeliest words: what search is"},
     "notebooks/05_titles": {"": "an example to count by hand, told as picked from all songs"},
     "notebooks/10_length": {"": test_the_best_length_is_told_beside_one_by_lot},

@@ -39,8 +39,9 @@ def lengths(captions, titles, known):
 def perplexities(right, wrong, unigram):
     names = ("valid", "permuted_pictures", "unigram")
     values = zip(names, (right, wrong, unigram), strict=True)
-    history = [{"valid_perplexity": right + epoch} for epoch in range(7)]
-    return {f"{name}_perplexity": value for name, value in values} | {"history": history}, 0.29
+    history = [{"epoch": 1 + late, "valid_perplexity": right + late} for late in range(7)]
+    result = {f"{name}_perplexity": value for name, value in values}
+    return result | {"history": history, "epoch": 1}, 0.29
 
 
 def by_beam(*best):

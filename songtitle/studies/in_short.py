@@ -139,7 +139,7 @@ def training(result: Mapping[str, Any], unknown: float) -> Note:
         f"That is {words} word frequencies alone ({result['unigram_perplexity']:.1f}).",
         f"It flatters: {points(unknown)} % of the words to be guessed are unknown ones, which all "
         "count as one and the same.",
-        kept_epoch(result["history"]),
+        kept_epoch(result),
     )
 
 

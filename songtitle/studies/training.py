@@ -59,15 +59,18 @@ def comparison_note(record: Record) -> str:
     ).strip()
 
 
-def kept_epoch(history: Sequence[Mapping[str, Any]]) -> str:
-    """Say of how many epochs the best was kept, by the captions that its perplexity is told of."""
-    found = sorted(float(row["valid_perplexity"]) for row in history)
-    if len(found) < 2:
+def kept_epoch(result: Mapping[str, Any]) -> str:
+    """Say which of how many epochs was kept, and which is the best by the captions that its
+    perplexity is told of."""
+    rows = sorted(result["history"], key=lambda row: float(row["valid_perplexity"]))
+    if len(rows) < 2:
         return ""
-    return (
-        f"The epoch kept is the best of {len(found)} on these very captions; the second best has "
-        f"{found[1]:.1f}."
-    )
+    best, second = rows[:2]
+    if best["epoch"] == result["epoch"]:
+        said = f"The epoch kept is the best of {len(rows)} on these very captions; the second best "
+        return said + f"has {second['valid_perplexity']:.1f}."
+    said = f"Kept is epoch {result['epoch']} of {len(rows)}; on these captions epoch "
+    return said + f"{best['epoch']} is the best, with {best['valid_perplexity']:.1f}."
 
 
 def near_table(record: Record) -> pd.DataFrame:
