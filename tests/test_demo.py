@@ -156,8 +156,10 @@ def test_the_model_in_the_book_is_whole_and_says_what_the_published_run_and_chan
     assert facts()["chance"] in rows["rows"], "publish the quick run again"
     found = facts()["agreement"]
     assert found["songs"] == facts()["songs"]
-    # Of a run in fp32 nearly all do; one on a machine with bf16 has rounded its features itself.
-    assert found["same_five"] >= 0.8 * found["songs"]
+    # Of a run in fp32 nearly all five do; one on a machine with bf16 has rounded its features, on
+    # which the order of the four that are nearly as good hangs.
+    assert found["same_first"] >= 0.9 * found["songs"]
+    assert found["same_five"] >= 0.5 * found["songs"]
 
 
 def test_the_page_stays_small():
