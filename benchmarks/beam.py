@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
@@ -54,7 +53,7 @@ def rows(quick: bool = False) -> list[Row]:
 
 
 def growth(quick: bool = False) -> list[Growth]:
-    """How the time grows with the beam, the vocabulary and the batch, and memory with the beam."""
+    """How the time grows with the beam, the vocabulary and the batch."""
     base = Case(vocab=499, dim=16, pictures=4, steps=3) if quick else Case(pictures=16, steps=6)
     sizes: dict[str, list[tuple[int, Case, int]]] = {
         "k": [(k, base, k) for k in (5, 10, 20, 40)],
@@ -67,10 +66,7 @@ def growth(quick: bool = False) -> list[Growth]:
             for size in (8, 16, 32, 64)
         ],
     }
-    memory = [_held(_ours(random_decoder(base), base, k, {}, "ours")) for *_, k in sizes["k"]]
-    widths = [size for size, *_ in sizes["k"]]
-    line: dict[str, Any] = {"what": "beam search", "against": "k", "unit": "MB"}
-    lines = [Growth(**line, sizes=widths, values=memory)]
+    lines = []
     for against, points in sizes.items():
         ways = {}
         for size, case, k in points:
@@ -86,16 +82,6 @@ def growth(quick: bool = False) -> list[Growth]:
             )
         )
     return lines
-
-
-def _held(work: Callable[[], None]) -> float:
-    """The most memory in MB that torch holds during a call, beyond what was there."""
-    work()  # whatever only a first call does
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        work()
-    events = [each for each in seen.events() if each.name == "[memory]"]
-    changes = [each.cpu_memory_usage for each in sorted(events, key=lambda e: e.time_range.start)]
-    return max(itertools.accumulate(changes)) / 2**20
 
 
 def random_decoder(case: Case, sharpness: float = SHARPNESS) -> LSTMDecoder:
