@@ -4,15 +4,17 @@ import io
 import json
 import math
 import os
+import re
 import tarfile
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sphinx.errors import ExtensionError
 
 from songtitle.__main__ import main
-from songtitle.book import reproduce
+from songtitle.book import extension, reproduce
 from songtitle.cache import PUBLISHED, pick, read_json, run_stage
 from songtitle.config import DECODERS, preset
 from songtitle.corpora import inventory
@@ -25,8 +27,17 @@ from songtitle.experiment import controls, learning, picture_sizes, plan, scorin
 from songtitle.experiment.corpora import fingerprint
 from songtitle.experiment.done import Done
 from songtitle.experiment.inputs import encoder_settings
-from songtitle.experiment.probe import Probe, keep, kept, kept_in, probe
-from songtitle.experiment.quantities import Corpora, corpora_of
+from songtitle.experiment.probe import (
+    SCORED,
+    Probe,
+    beginnings,
+    keep,
+    kept,
+    kept_in,
+    probe,
+    titles,
+)
+from songtitle.experiment.quantities import Corpora, corpora_of, plural
 from songtitle.studies import plan as told
 
 Usage = namedtuple("Usage", "total used free")
@@ -49,6 +60,7 @@ PLAIN = Probe(  # of all that the tiny preset asks for
     step=dict.fromkeys(DECODERS, 1.0),
     check=dict.fromkeys(DECODERS, 1.0),
     search=dict.fromkeys((1, 3, 5), 1.0),
+    score={name: {7: 1.0} for name in SCORED},
     likelihood=1.0,
     memory=1,
 )
@@ -66,6 +78,7 @@ def made_up(**changes):
     nothing = Always(any=0.0)
     seconds = {"look": 0.0, "hear": 0.0, "likelihood": 0.0, "memory": 0, "hardware": "none"}
     maps = dict.fromkeys(("start", "check"), nothing) | {"search": Always({1: 0.0})}
+    maps |= {"score": {name: {1: 0.0} for name in SCORED}}
     maps |= {"encode": Always(any=2.0), "step": Always(any=3.0)}
     return Probe(**(seconds | maps | changes))
 
@@ -129,6 +142,37 @@ def test_features_of_the_paper_are_counted_in_half_precision(tmp_path):
 def test_where_a_decoder_looks_all_positions_of_the_map_are_kept():
     sizes = {need.item.split(":")[0]: need.size for need in planned().needs}
     assert sizes["features, map"] == 8 * 8 * sizes["features, pooled"]
+
+
+def test_scoring_costs_by_its_items_from_the_nearest_number_that_was_measured():
+    assert plan.at({10: 1.0, 1000: 200.0}, 20) == 2.0
+    assert plan.at({10: 1.0, 1000: 200.0}, 500) == 2.0 * 50
+    assert math.isnan(plan.at({}, 5))
+    probed = made_up(score={name: {7: 1.0, 10: 2.0} for name in SCORED})
+    for stage, cases in (("replicates", TINY.replicates * 2), ("controls", 2)):
+        assert seconds_of(planned(probed=probed), stage) == cases * (2.0 + 2 * 1.0)
+
+
+@pytest.mark.parametrize("known", [0.0, 0.3, 1.0])
+def test_of_titles_every_beginning_counts_once(known):
+    corpora = replace(SMALL, known=known)
+    drawn = titles(corpora, 40)
+    assert {len(each) for each in drawn} == set(SMALL.lengths)
+    assert {word for each in drawn for word in each} <= set(range(3, SMALL.words))
+    assert drawn == titles(corpora, 40)
+    every = {tuple(each[:end]) for each in drawn for end in range(6)}
+    assert beginnings(corpora, 40) == len(every)
+    if not known:  # of words that are all unknown the lengths alone differ
+        assert beginnings(corpora, 40) == 1 + max(SMALL.lengths)
+
+
+def test_one_of_a_kind_is_named_as_one():
+    assert (plural(1, "view"), plural(2, "view"), plural(1000, "view")) == (
+        *("1 view", "2 views", "1,000 views"),
+    )
+    text = told.report(planned(replace(TINY, views=1)))
+    assert "1 view" in text
+    assert not re.search(r"\b1 \w+s\b(?! k)", text.replace("1 s", ""))
 
 
 # -- which trainings -------------------------------------------------------------------------------
@@ -353,6 +397,30 @@ def test_the_last_line_holds_trainings_hours_and_bytes():
     assert "1.5 h to go (forecast)" in told.line(hour)
 
 
+def test_a_page_shows_what_a_plan_printed_on_which_hardware(tmp_path, monkeypatch):
+    found, path = planned(probed=replace(PLAIN, hardware="an *abacus*")), tmp_path / "plan.json"
+    path.write_text(json.dumps(told.as_dict(found)))
+    monkeypatch.setattr(extension, "results", lambda: {extension.PLANNED: path})
+    for what, head, rows in (
+        ("disk", told.DISK, told.disk(found)),
+        ("times", told.TIMES, told.times(found)),
+    ):
+        table = extension.planned(what)
+        places = [head.index(name) for name in table.frame.columns]
+        assert table.frame.to_numpy().tolist() == [[row[place] for place in places] for row in rows]
+        assert "an &#42;abacus&#42;" in table.caption
+    monkeypatch.setattr(extension, "results", dict)
+    with pytest.raises(ExtensionError, match="make it: `python -m songtitle plan"):
+        extension.planned("disk")
+
+
+def test_a_page_names_the_size_and_the_licence_of_a_source():
+    ((what, name, size, licence),) = extension.planned("sources", "fma_small").frame.to_numpy()
+    source = read_source("fma_small")
+    assert (what, name, licence) == (source.title, source.name, source.licence)
+    assert size == told_size(sum(file.size for file in source.files))
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.25, "0.2 s"), (41.0, "41 s"), (90.0, "1.5 min"), (5400.0, "1.5 h"), (864e3, "10.0 days")],
@@ -377,6 +445,11 @@ def test_a_run_begins_with_the_line_of_a_plan_that_was_probed_here(tmp_path, mon
     assert second == "it runs"
 
 
+def test_a_probe_is_read_as_it_was_kept(tmp_path):
+    keep(PLAIN, tmp_path / "probe.json")
+    assert kept(tmp_path / "probe.json") == PLAIN
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"search": {}}', '{"search": {"x": 1}}'])
 def test_a_torn_probe_is_none(content, tmp_path):
     (tmp_path / "probe.json").write_text(content)
@@ -390,12 +463,15 @@ def test_a_torn_probe_is_none(content, tmp_path):
 def test_a_short_probe_measures_all_that_a_forecast_asks_for():
     small = {"device": "cpu", "crop": 64, "tile_sizes": [64], "clip_seconds": 1.0}
     config = preset("tiny", small | {"compared_decoders": ["lstm"], "switches": ["dropout"]})
-    found = probe(config, words=50, lengths=SMALL.lengths, seconds=1.0)
+    found = probe(config, corpora=SMALL, seconds=1.0)
     times = [found.look, found.hear, found.likelihood]
-    for each in (found.start, found.encode, found.step, found.check, found.search):
+    by_name = (found.start, found.encode, found.step, found.check, found.search)
+    for each in (*by_name, *found.score.values()):
         times += each.values()
     assert all(0 < each < 60 for each in times)
     assert set(found.search) == {1, 3, 5}
+    assert set(found.score) == set(SCORED)
+    assert all(set(each) == {7, 10} for each in found.score.values())
     assert 0 < found.share <= 1
     assert found.gpu is None
     assert math.isfinite(planned(config, probed=found).seconds)

@@ -14,8 +14,10 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, get_type_hints
 
+import pandas as pd
 from docutils import nodes
 from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
 from sphinx.errors import ConfigError, ExtensionError, SphinxError
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
@@ -28,8 +30,11 @@ from songtitle.book.reproduce import (
     published_records,
     read_page,
 )
+from songtitle.cache import results
+from songtitle.corpora.inventory import total_of
+from songtitle.corpora.manifest import read_source
 from songtitle.errors import InputError
-from songtitle.tables import shown
+from songtitle.tables import Table, plain, shown
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -46,6 +51,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.add_config_value("songtitle_draft", False, "html", bool)
     app.add_directive("songs", Songs)
     app.add_directive("drawn", Drawn)
+    app.add_directive("planned", Planned)
     for transform in (Verbatim, NumberCaptions):
         app.add_transform(transform)
     figures.setup(app)
@@ -485,6 +491,54 @@ def drawn_elsewhere(path: Path, name: str) -> str:
     msg = f"drawn: expected figure {name} with its numbers in {path.name}, found none; make it: "
     msg += f"`{COMMAND} {path.stem}`"
     raise ExtensionError(msg)
+
+
+# --- what a run on the paper's corpora takes, and from where
+
+PLANNED = "plan/paper_literal.json"  # what `songtitle plan ... --json` printed, under results/
+COLUMNS = {  # of a plan's tables those that a page shows, and what they are together
+    "disk": (("item", "size", "from"), "Disk"),
+    "times": (("stage", "number", "forecast", "the longest"), "Time"),
+}
+
+
+class Planned(SphinxDirective):
+    """A table: `disk` or `times` of the published plan, or `sources NAME...` of the manifest."""
+
+    required_arguments = 1
+    optional_arguments = 99
+
+    def run(self) -> list[nodes.Node]:
+        """The table, numbered like any other."""
+        table = planned(*" ".join(self.arguments).split())
+        found, lines = nodes.Element(), table._repr_markdown_().splitlines()
+        self.state.nested_parse(StringList(lines, self.env.docname), 0, found)
+        return found.children
+
+
+def planned(what: str, *names: str) -> Table:
+    """Give the table `what` of the published plan, or of the sources of these names.
+
+    Raises ExtensionError, which stops the build and says what to run, where there is no plan.
+    """
+    if what == "sources":
+        rows = [
+            [s.title, s.name, total_of(f.size for f in s.files), s.licence]
+            for s in map(read_source, names)
+        ]
+        frame = pd.DataFrame(rows, columns=["what", "name", "size", "licence"])
+        return Table(frame, name="tab-sources", caption="Sources, as the manifest has them.")
+    command = "python -m songtitle plan --preset paper_literal --corpora paper"
+    path = results().get(PLANNED)
+    if path is None:
+        msg = f"planned: expected results/{PLANNED}, got none; make it: `{command} --json`"
+        raise ExtensionError(msg)
+    found, (shown_here, name) = json.loads(path.read_text("utf-8")), COLUMNS[what]
+    head, *rows = found[what]
+    frame = pd.DataFrame(rows, columns=head)[list(shown_here)]
+    made, hardware = found["provenance"], plain(found["probe"]["hardware"])
+    caption = f"{name}, as `{command}` printed it on {hardware}; commit {made['commit']}."
+    return Table(frame, name=f"tab-plan-{what}", caption=caption)
 
 
 # --- the reference, as code says it of itself

@@ -5,7 +5,7 @@ Counts come from preset and corpora, seconds from a probe; what is finished cost
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -14,22 +14,22 @@ from typing import Any, NamedTuple
 import torch
 
 from songtitle.cache import Record, pick
-from songtitle.config import TIMBRE, ExperimentConfig, Input, check_device
+from songtitle.config import SONGS, ExperimentConfig, Input, check_device
 from songtitle.corpora import stamps
 from songtitle.corpora.fetch import items
 from songtitle.corpora.guarded_http import length
 from songtitle.corpora.inventory import free
 from songtitle.corpora.manifest import read_source
-from songtitle.experiment.controls import BEAMS, NOISES
+from songtitle.experiment.controls import BEAMS, CONTROLS, NOISES
 from songtitle.experiment.done import Done
 from songtitle.experiment.inputs import encoder_settings
 from songtitle.experiment.learning import ORDERS, captioner, patient
 from songtitle.experiment.naming import BEAM_SIZE, table_inputs, whole_pictures
-from songtitle.experiment.probe import Probe, positions, probe
-from songtitle.experiment.quantities import Corpora, Need
+from songtitle.experiment.probe import CORNERS, LONGER, Probe, beginnings, positions, probe
+from songtitle.experiment.quantities import Corpora, Need, plural
 from songtitle.experiment.samples import TILED
-from songtitle.experiment.scoring import compared, steps_of
-from songtitle.experiment.switchboard import apply, kind, open_answers
+from songtitle.experiment.scoring import BOTH, PREFIXES, compared, steps_of
+from songtitle.experiment.switchboard import apply, kind, open_answers, touched
 from songtitle.metrics.uncertainty import FEWEST
 from songtitle.model.encoder import WIDTHS, build_backbone
 from songtitle.model.weights import SOURCE, weights_digest
@@ -99,6 +99,7 @@ NOT_PROBED = Probe(
     step=NAN,
     check=NAN,
     search=NAN,
+    score=defaultdict(dict),
     likelihood=math.nan,
     memory=0,
 )
@@ -213,14 +214,16 @@ def _needs(
             memories["map"] = positions(each, "attention")
         for memory, places in memories.items():
             size = rows * places * width * corpora.bytes_each[memory]
-            basis = f"{rows:,} views x {places} x {width:,} x {corpora.bytes_each[memory]} B"
-            told = f"features, {memory}: {each.model.encoder}, {each.views} views"
+            basis = (
+                f"{plural(rows, 'view')} x {places} x {width:,} x {corpora.bytes_each[memory]} B"
+            )
+            told = f"features, {memory}: {each.model.encoder}, {plural(each.views, 'view')}"
             yield Need(told, size, size if here else 0, basis)
     total = here = 0
     for _, its, stage in to_train:
         count = _parameters(its, corpora.words)
         total, here = total + count, here + count * bool(done.training(its, stage))
-    basis = f"{len(to_train)} trainings, {total:,} parameters x {KEPT} B"
+    basis = f"{plural(len(to_train), 'training')}, {total:,} parameters x {KEPT} B"
     yield Need("checkpoints", KEPT * total, KEPT * here, basis)
 
 
@@ -251,7 +254,7 @@ def _pieces(
         views = sides["train"] * each.views + sides["valid"]
         seconds = took.start[name] + views * took.encode[name]
         seconds += (sides["train"] + sides["valid"]) * took.look
-        about = f"{name}, {views:,} views"
+        about = f"{name}, {plural(views, 'view')}"
         yield Piece("picture_features", about, seconds, done.features(each))
     encoder, cuts = config.model.encoder, pick(config, "seed", "crop") | encoder_settings(config)
     cut = [(config, size) for size in config.tile_sizes]
@@ -266,14 +269,14 @@ def _pieces(
     heard = pick(config, "clip_seconds", "spectrogram_fit", "spectrogram")
     record = done.find("song_features", cuts | heard, clips)
     seconds = took.start[encoder] + songs * (took.hear + took.encode[encoder])
-    yield Piece("song_features", f"{encoder}, {songs:,} clips", seconds, record)
+    yield Piece("song_features", f"{encoder}, {plural(songs, 'clip')}", seconds, record)
     for about, its, stage in to_train:
         epochs, decoder = its.training.epochs, its.model.decoder
         once = examples * took.step[decoder] + held * took.check[decoder]
         after = (1 + ORDERS) * held * took.check[decoder]  # perplexity, and that of wrong pictures
         record = done.training(its, stage)
         stopped = len(record.result["history"]) * once + after if record else None
-        told = f"{about}: {epochs} epochs of {examples:,.0f}"
+        told = f"{about}: {plural(epochs, 'epoch')} of {examples:,.0f}"
         yield Piece(stage, told, epochs * once + after, record, stopped)
     yield from _searches(config, corpora, took, done, device)
 
@@ -283,54 +286,85 @@ def _searches(
 ) -> Iterator[Piece]:
     """Table 4, and what searches besides."""
 
-    def rows(name: Input) -> int:
-        if name.is_song:
-            return corpora.songs
-        return corpora.pictures["test"] * (config.crop // (name.tile or config.crop)) ** 2
+    def items(name: Input) -> int:
+        return corpora.songs if name.is_song else corpora.pictures["test"]
 
-    trained = done.training(config)
-    whole = whole_pictures(config)
-    three = {each: rows(each) for each in (whole, TIMBRE)}
-    asked = three[whole] + 2 * three[TIMBRE]
+    def rows(name: Input) -> int:
+        return items(name) * (config.crop // (name.tile or config.crop)) ** 2
+
+    def scored(what: str, inputs: Iterable[Input], most: int | None = None) -> float:
+        """Seconds to score what was said of some inputs, or of at most so many of each."""
+        return sum(at(took.score[what], min(most or items(it), items(it))) for it in inputs)
+
+    trained, table, sizes = done.training(config), table_inputs(config), config.beam_sizes
+    three = (whole := whole_pictures(config), *SONGS)
+    asked = sum(map(rows, three))
     small = [k for step in steps_of(config.beam_sizes) for k in step]
     if config.pictures == "photos":  # page 13 searches for each replicate, in one stage
         some: dict[Input, float] = {each: rows(each) for each in table_inputs(config)}
-        tiled = min(1.0, TILED / three[whole])  # whole pictures are all searched
+        tiled = min(1.0, TILED / rows(whole))  # whole pictures are all searched
         some |= {e: tiled * n for e, n in some.items() if e.tile and e != whole}
         seconds = config.replicates * sum(took.search[k] for k in config.beam_sizes)
         record = done.find("samples", pick(config, "seed", "replicates"), done.corpora)
         about = f"{config.replicates} x Table 4, searched"
         yield Piece("samples", about, seconds * sum(some.values()), record)
         return
-    cells = [(config, *cell) for cell in product(table_inputs(config), config.beam_sizes)]
+    cells = [(config, *cell) for cell in product(table, sizes)]
     cells += [(each, whole, BEAM_SIZE) for each in compared(config)]
     for each, name, size in dict.fromkeys(cells):
         wanted = pick(each, "seed", "standardise_timbre") | {"input": name} | device
         wanted["search"] = replace(each.search, beam_size=size)
         record = done.find("hypotheses", wanted, done.training(each))
-        about = f"{name}, k = {size}: {rows(name):,} inputs"
+        about = f"{name}, k = {size}: {plural(rows(name), 'input')}"
         yield Piece("hypotheses", about, rows(name) * took.search[size], record)
+    record = done.find("scores", pick(config, "seed"), done.corpora)
+    seconds = 2 * len(sizes) * scored("chance", table)  # items by series, and each on its own
+    yield Piece("scores", plural(len(table) * len(sizes), "cell"), seconds, record)
     both = sum(took.search[size] for size in BEAMS)
-    seconds = config.replicates * asked * both
+    seconds = config.replicates * (asked * both + len(BEAMS) * scored("chance", three))
     record = done.find("replicates", pick(config, "seed", "replicates", "search"), done.corpora)
     yield Piece("replicates", f"{config.replicates} x {asked:,} inputs, searched", seconds, record)
     record = done.find("controls", pick(config, "seed", "monte_carlo_error"), done.corpora, trained)
-    seconds = (2 * asked + 3 * FEWEST * NOISES) * both
-    yield Piece("controls", "searches", seconds, record)
-    seconds = (three[whole] ** 2 + 2 * three[TIMBRE] ** 2) * took.likelihood
+    seconds = (2 * asked + len(three) * FEWEST * NOISES) * both
+    seconds += len(BEAMS) * scored("controls", three)
+    yield Piece("controls", f"{len(CONTROLS)} of {len(three)} inputs", seconds, record)
     record = done.find("self_retrieval", pick(config, "seed"), done.corpora, trained)
-    yield Piece("self_retrieval", "every title for every input", seconds, record)
+    pairs = sum(items(each) * beginnings(corpora, items(each)) for each in three)
+    yield Piece("self_retrieval", "every title for every input", pairs * took.likelihood, record)
     record = done.find("lengths", pick(config, "seed"), trained)
-    yield Piece("lengths", "searches", asked * sum(took.search[k] for k in small), record)
-    kinds = [kind(answer.change) for _, answer in open_answers(config)]
-    again = sum(each != "reading" for each in kinds)
-    heard = kinds.count("spectrogram") * min(config.switch_songs, corpora.songs)
-    seconds = again * asked * took.search[BEAM_SIZE]
-    seconds += heard * (took.hear + took.encode[config.model.encoder])
-    record = done.find(
-        "switchboard", pick(config, "seed", "smallest_effect"), done.corpora, trained
-    )
-    yield Piece("switchboard", f"{len(kinds)} answers, {again} searched", seconds, record)
+    seconds = asked * sum(took.search[size] for size in small) / LONGER  # no step too many
+    judged = len(small) / 2 + (len(sizes) + len(PREFIXES)) / CORNERS
+    seconds += len(BOTH) * judged * scored("split", three)
+    yield Piece("lengths", "searches for given lengths", seconds, record)
+    answers, seconds = open_answers(config), 0.0
+    for question, answer in answers:
+        asks = kind(answer.change)
+        inputs, most = touched(config, asks), None
+        if asks == "spectrogram":
+            most = config.switch_songs
+            yield _heard_again(apply(config, question, answer.label), corpora, took, done)
+        again = sum(min(most or rows(it), rows(it)) for it in inputs) * (asks != "reading")
+        seconds += again * took.search[BEAM_SIZE] + scored("changes", inputs, most)
+    wanted = pick(config, "seed", "smallest_effect")
+    record = done.find("switchboard", wanted, done.corpora, trained)
+    yield Piece("switchboard", plural(len(answers), "answer"), seconds, record)
+
+
+def _heard_again(config: ExperimentConfig, corpora: Corpora, took: Probe, done: Done) -> Piece:
+    """Spectrograms that an answer of the switchboard asks for, of some of the songs."""
+    encoder, songs = config.model.encoder, min(config.switch_songs, corpora.songs)
+    wanted = pick(config, "seed", "crop", "clip_seconds", "spectrogram_fit", "spectrogram")
+    record = done.find("switch_songs", wanted | encoder_settings(config))
+    seconds = took.start[encoder] + songs * (took.hear + took.encode[encoder])
+    return Piece("switch_songs", f"{encoder}, {plural(songs, 'clip')}", seconds, record)
+
+
+def at(measured: Mapping[int, float], count: int) -> float:
+    """Scale the seconds that were measured of the nearest number of items; NaN of none."""
+    if not (count and measured):
+        return math.nan if count else 0.0
+    nearest = min(measured, key=lambda many: abs(math.log(many / count)))
+    return measured[nearest] * count / nearest
 
 
 def measure(config: ExperimentConfig, corpora: Corpora, home: Path, *, seconds: float) -> Probe:
@@ -339,8 +373,7 @@ def measure(config: ExperimentConfig, corpora: Corpora, home: Path, *, seconds: 
     at_hand = config.pictures == "stamps" and corpora.name == "book" and stamps.is_fetched(home)
     return probe(
         config,
-        words=corpora.words,
-        lengths=corpora.lengths,
+        corpora=corpora,
         encoders=[model.encoder for model in models],
         decoders=[model.decoder for model in models],
         pictures=[each.path for each in stamps.load(home)] if at_hand else (),

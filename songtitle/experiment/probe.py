@@ -29,8 +29,13 @@ from torch import nn
 from songtitle.cache import digest, read_json
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Batch, Loader
+from songtitle.experiment.controls import Case, beside
+from songtitle.experiment.corpora import Words
 from songtitle.experiment.inputs import clip_picture, hear
-from songtitle.experiment.naming import AT_ONCE, search
+from songtitle.experiment.naming import AT_ONCE, KEPT, Listener, search
+from songtitle.experiment.quantities import Corpora, plural
+from songtitle.experiment.scoring import BOTH, beside_chance, split_of
+from songtitle.experiment.switchboard import BOOK, compare
 from songtitle.machine import clear_disk_errors, cores, write_whole
 from songtitle.model.captioner import Captioner, build_captioner, log_likelihoods
 from songtitle.model.encoder import WIDTHS, Backbone, build_backbone
@@ -38,11 +43,15 @@ from songtitle.model.features import Encoder, plan_for
 from songtitle.pictures import load_picture, random_view
 from songtitle.timbre import timbre_vector
 from songtitle.training.loop import CaptionLoss, evaluate
-from songtitle.vocabulary import Vocabulary
+from songtitle.vocabulary import SPECIALS, Vocabulary
 
 PRODUCTS = 2e10  # multiplications with the vocabulary that one measured search takes, about
 SIDES = (1024, 768)  # of the picture that is decoded where none is at hand
 PIECES = 16  # pictures, or clips, that are looked at together
+SAID = 8  # different titles among those said: the published quick run said fewer
+TOGETHER = 4  # titles of a series
+LONGER = 2  # times a usual caption: steps of a beam, as the published quick run took
+CORNERS = 4  # sets of titles that `split_of` scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +66,8 @@ class Probe:
     step: Mapping[str, float]  # decoder -> an example of training
     check: Mapping[str, float]  # decoder -> an example of validation
     search: Mapping[int, float]  # beam size -> an input
-    likelihood: float  # a title for an input
+    score: Mapping[str, Mapping[int, float]]  # what is asked of what was said -> items -> all
+    likelihood: float  # a beginning of titles for an input
     memory: int  # bytes that this process came to
     gpu: int | None = None  # bytes of the device's memory, where it has its own
     seconds: float = 0.0  # that all this took
@@ -65,9 +75,11 @@ class Probe:
 
 
 def hardware(device: torch.device) -> str:
-    """Name the machine: system, cores, memory and graphics card; no names of hosts."""
+    """Name the machine: system, threads, cores, memory and graphics card; no names of hosts."""
     memory = psutil.virtual_memory().total / 1e9
-    found = f"{platform.system()} {platform.machine()}, {cores()} cores, {memory:.0f} GB of memory"
+    threads, most = plural(torch.get_num_threads(), "thread"), plural(cores(), "core")
+    found = f"{platform.system()} {platform.machine()}, {threads} on {most}, {memory:.0f} GB of "
+    found += "memory"
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         found += f"; {card.name}, {card.total_memory / 1e9:.0f} GB"
@@ -77,8 +89,7 @@ def hardware(device: torch.device) -> str:
 def probe(
     config: ExperimentConfig,
     *,
-    words: int,
-    lengths: Mapping[int, int],
+    corpora: Corpora,
     encoders: Iterable[str] = (),
     decoders: Iterable[str] = (),
     pictures: Sequence[Path] = (),
@@ -86,15 +97,16 @@ def probe(
 ) -> Probe:
     """Measure on the device of `config` within about `seconds`.
 
-    `words` are those of the vocabulary, `lengths` how many captions have so many of them;
-    `encoders` and `decoders` are tried beside those of `config`; `pictures` are files to decode,
-    one of SIDES is made where none is given. What takes longer than its share of the time is done
-    once.
+    Of `corpora` count words, lengths of captions and how many items are tested; `encoders` and
+    `decoders` are tried beside those of `config`; `pictures` are files to decode, one of SIDES is
+    made where none is given. What takes longer than its share of the time is done once.
     """
     device, begun = check_device(config.device), (time.perf_counter(), time.process_time())
     encoders = list(dict.fromkeys([config.model.encoder, *encoders]))
     decoders = list(dict.fromkeys([config.model.decoder, *decoders]))
-    budget = seconds / (3 + 2 * len(encoders) + 2 * len(decoders) + len(config.beam_sizes))
+    tested = {corpora.songs, corpora.pictures["test"], min(config.switch_songs, corpora.songs)}
+    parts = 3 + 2 * len(encoders) + 2 * len(decoders) + len(config.beam_sizes)
+    budget, words = seconds / (parts + len(SCORED) * len(tested)), corpora.words
     found: dict[str, Any] = {name: {} for name in ("start", "encode", "step", "check", "search")}
     memory = [0]
 
@@ -118,21 +130,26 @@ def probe(
             del backbone, encoder
         draw = np.random.default_rng(config.seed)
         for name in reversed(decoders):  # the experiment's own last: it searches
-            model, batches, held = _lesson(config, name, words, lengths, draw, device)
+            model, batches, held = _lesson(config, name, corpora, draw, device)
             size = config.training.batch_size
             found["step"][name] = timed(_step(model, batches, config, device), size)
             found["check"][name] = timed(partial(_check, model, held), size)
         model.eval()
-        usual = _mean(lengths)
         for size in sorted({*config.beam_sizes, 1, 5}):
-            # As many steps as may be: some hypothesis of a batch mostly takes them.
-            cost = size * config.search.max_steps * words * config.model.dim
+            # Greedy search ends with the usual title; of a beam some hypothesis goes on.
+            usual = math.ceil(mean(corpora.lengths))
+            steps = min(config.search.max_steps, 1 + usual if size == 1 else LONGER * usual)
+            cost = size * steps * words * config.model.dim
             inputs = int(min(AT_ONCE, max(2, PRODUCTS // cost)))
             given = torch.randn(inputs, positions(config, config.model.decoder), config.model.dim)
-            settings = replace(config.search, beam_size=size)
+            settings = replace(config.search, beam_size=size, max_steps=steps)
             asked = (model, given.to(device), Vocabulary(()), settings)
             found["search"][size] = timed(partial(search, *asked), inputs)
-        found["likelihood"] = _likelihood(model, given.to(device), words, usual, timed)
+        found["likelihood"] = _likelihood(model, given.to(device), corpora, timed)
+        found["score"] = {
+            name: {many: timed(partial(work, config, corpora, many)) for many in sorted(tested)}
+            for name, work in SCORED.items()
+        }
     wall, own = time.perf_counter() - begun[0], time.process_time() - begun[1]
     on_card = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
     told: dict[str, Any] = {
@@ -161,7 +178,9 @@ def kept(path: Path) -> Probe | None:
     """Read a probe that `keep` wrote; None where there is none, or a torn one."""
     try:
         found = read_json(path)
-        found["search"] = {int(size): seconds for size, seconds in found["search"].items()}
+        by_size = found["score"] | {"search": found.pop("search")}  # JSON's keys are text
+        by_size = {k: {int(size): t for size, t in its.items()} for k, its in by_size.items()}
+        found |= {"search": by_size.pop("search"), "score": by_size}
         return Probe(**found)
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -238,22 +257,18 @@ def _senses(
 def _lesson(
     config: ExperimentConfig,
     decoder: str,
-    words: int,
-    lengths: Mapping[int, int],
+    corpora: Corpora,
     draw: np.random.Generator,
     device: torch.device,
 ) -> tuple[Captioner, Iterator[Batch], Loader]:
     """A captioner, batches to train it on without end, and some to check it by."""
     settings = replace(config.model, decoder=decoder, attention_penalty=0.0)
     settings = replace(settings, weights="none", word_vectors="none", fine_tune=False)
-    ids, width = Vocabulary(()), WIDTHS.get(settings.encoder, 90)
+    ids, width, words = Vocabulary(()), WIDTHS.get(settings.encoder, 90), corpora.words
     model = build_captioner(settings, features=width, vocab=words, pad_id=ids.pad_id).to(device)
-    many, shares = list(lengths), np.array(list(lengths.values()), dtype=float)
     size = config.training.batch_size
-    drawn = draw.choice(many, 4 * size, p=shares / shares.sum())
-    captions = [
-        [ids.bos_id, *draw.integers(ids.unk_id, words, each).tolist(), ids.eos_id] for each in drawn
-    ]
+    texts = _texts(corpora, corpora.lengths, 4 * size)
+    captions = [[ids.bos_id, *each, ids.eos_id] for each in texts]
     views = torch.randn(size, 1, positions(config, decoder), width).half()
     rows = [place % size for place in range(len(captions))]
     loader = Loader(views, captions, rows=rows, batch_size=size, pad_id=ids.pad_id)
@@ -295,19 +310,91 @@ def _check(model: Captioner, held: Loader) -> None:
 def _likelihood(
     model: Captioner,
     memory: torch.Tensor,
-    words: int,
-    usual: float,
+    corpora: Corpora,
     timed: Callable[[Callable[[], object], int], float],
 ) -> float:
-    """Seconds for one title and one input: titles of the usual length, all unlike."""
-    first, length = Vocabulary.unk_id, max(1, round(usual))
-    many = PRODUCTS / (length * words * memory.shape[-1])
-    side = int(min(4 * PIECES, max(4, math.sqrt(many))))
-    titles = torch.randint(first, words, (side, length)).tolist()
-    given = memory[:1].expand(side, -1, -1)
+    """Seconds for one beginning of titles and one input."""
+    many = PRODUCTS / (mean(corpora.lengths) * corpora.words * memory.shape[-1])
+    side = int(min(AT_ONCE, max(4, math.sqrt(many))))
+    given, asked = memory[:1].expand(side, -1, -1), titles(corpora, side)
     ends = {"bos_id": Vocabulary.bos_id, "eos_id": Vocabulary.eos_id}
-    return timed(lambda: log_likelihoods(model.decoder, given, titles, **ends), side * side)
+    pieces = side * beginnings(corpora, side)
+    return timed(lambda: log_likelihoods(model.decoder, given, asked, **ends), pieces)
 
 
-def _mean(lengths: Mapping[int, int]) -> float:
+def titles(corpora: Corpora, count: int) -> list[list[int]]:
+    """Draw the ids of titles: known words as Zipf has them, the n-th most frequent one with a
+    weight of 1/n, and the unknown one for all others. The same each time."""
+    return _texts(corpora, corpora.title_lengths or corpora.lengths, count)
+
+
+def _texts(corpora: Corpora, having: Mapping[int, int], count: int) -> list[list[int]]:
+    draw, many = np.random.default_rng(count), list(having)
+    shares = np.array(list(having.values()), dtype=float)
+    lengths = draw.choice(many, count, p=shares / shares.sum())
+    weights = 1 / np.arange(1, corpora.words - len(SPECIALS) + 1)
+    words = len(SPECIALS) + draw.choice(len(weights), lengths.sum(), p=weights / weights.sum())
+    words[draw.random(len(words)) > corpora.known] = Vocabulary.unk_id
+    return [each.tolist() for each in np.split(words, lengths.cumsum()[:-1])]
+
+
+def beginnings(corpora: Corpora, count: int) -> int:
+    """Count the different beginnings of so many titles, the whole ones and the empty one among
+    them: a likelihood is computed once for each."""
+    asked = titles(corpora, count)
+    return len({tuple(each[:end]) for each in asked for end in range(len(each) + 1)})
+
+
+def mean(lengths: Mapping[int, int]) -> float:
+    """Average a length, given how many have each."""
     return sum(size * number for size, number in lengths.items()) / sum(lengths.values())
+
+
+# -- what is asked of titles that were said --------------------------------------------------------
+
+
+class _Saying(Listener):
+    """A listener that says at once what was drawn: what searches take is measured apart."""
+
+    def memory(self, features: torch.Tensor | None = None) -> torch.Tensor:
+        return self.features if features is None else features
+
+    def titles(self, memory: torch.Tensor, beam_size: int, **others: Any) -> Words:
+        return _said(len(memory))
+
+
+def _said(count: int) -> Words:
+    return [[f"word {place % SAID}", "of", "it"] for place in range(count)]
+
+
+def _wanted(corpora: Corpora, count: int) -> tuple[Words, list[str]]:
+    """True titles and their series."""
+    words = [list(map(str, each)) for each in titles(corpora, count)]
+    return words, [str(place // TOGETHER) for place in range(count)]
+
+
+def _chance(config: ExperimentConfig, corpora: Corpora, count: int) -> None:
+    beside_chance([_said(count)], *_wanted(corpora, count), seed=config.seed)
+
+
+def _split(config: ExperimentConfig, corpora: Corpora, count: int) -> None:
+    wanted, series = _wanted(corpora, count)
+    draw = np.random.default_rng(config.seed)
+    split_of((_said(count),) * CORNERS, wanted, BOTH[0], draw, series=series)
+
+
+def _changes(config: ExperimentConfig, corpora: Corpora, count: int) -> None:
+    found = [[[words, -1.0]] * KEPT for words in _said(count)]
+    compare(found, found, *_wanted(corpora, count), BOOK, seed=config.seed)
+
+
+def _controls(config: ExperimentConfig, corpora: Corpora, count: int) -> None:
+    wanted, series = _wanted(corpora, count)
+    model: Any = None  # asked for nothing
+    features = torch.randn(count, 1, 2)
+    saying = _Saying(model, Vocabulary(()), torch.device("cpu"), config.search, model, features)
+    said = (_said(count), wanted, series, wanted, _said(count))
+    list(beside(Case(*said, saying, saying, features, 1, config)))
+
+
+SCORED = {"chance": _chance, "split": _split, "changes": _changes, "controls": _controls}

@@ -1,5 +1,6 @@
 """Quantities: how much there is of each corpora, and the bytes that it takes on disk."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,11 @@ OF_PAPER = (  # what its three corpora come as; 1,000 titles of FMA are had from
 FETCHED = {"songs": "million_song_subset", "clips": "fma_small"}  # place -> source
 
 
+def plural(count: int, word: str) -> str:
+    """Write a number with what it counts: "1 view", "1,000 views"."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
+
+
 class Need(NamedTuple):
     """Bytes on disk: all, those there already, what says so, and the command that brings them."""
 
@@ -53,6 +59,8 @@ class Corpora:
     lengths: Mapping[int, int]  # words -> captions that have so many
     words: int  # of the vocabulary
     songs: int  # by each reading
+    title_lengths: Mapping[int, int] = field(default_factory=dict)  # as of captions where empty
+    known: float = 1.0  # share of the words in titles that are in the vocabulary
     archives: tuple[Need, ...] = ()
     basis: str = ""  # where these numbers are from
     bytes_each: Mapping[str, int] = field(default_factory=lambda: {"pooled": 2, "map": 2})
@@ -108,13 +116,16 @@ def _book(
         total, basis = sum(pictures.values()), "results/quick, in proportion"
         asked = min(config.picture_count or total, total)
         pictures = {side: max(1, round(n * asked / total)) for side, n in pictures.items()}
+    of_captions, *of_titles = map(_lengths, told["lengths"].values())
     size = sum(file.size for file in listed("stamps"))
     here = size if stamps.is_fetched(home) else 0
     return Corpora(
         name="book",
         pictures=pictures,
-        lengths=_lengths(next(iter(told["lengths"].values()))),
+        lengths=of_captions,
+        title_lengths=dict(sum(map(Counter, of_titles), Counter())),
         words=words["size"],
+        known=words["known"]["running words"],
         songs=config.song_count,
         archives=(Need("stamps", size, here, "manifest", "python -m songtitle fetch stamps"),),
         basis=basis,

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from songtitle.cache import provenance
 from songtitle.corpora.inventory import human, table, total_of
 from songtitle.errors import InputError
 from songtitle.experiment.plan import NOT_PROBED, Forecast, Piece
+from songtitle.experiment.quantities import plural
 
 LONG = 5.0  # seconds from which forecast and fact are compared
 BUSY = 0.8  # of a probe's time, below which it is told that others computed too
+DISK = ("item", "size", "there", "to come", "from", "command")
+TIMES = ("stage", "number", "finished", "forecast", "to go", "the longest")
 OTHERS = "clips, maps, listening, labs, gallery, random pairings"  # stages without a forecast
 
 
@@ -36,7 +40,7 @@ def line(found: Forecast) -> str:
     done = sum(piece.record is not None for piece in found.pieces)
     time = f"{hours(found.seconds)} to go (forecast)" if found.probe else "time not probed"
     missing = sum(need.missing for need in found.needs)
-    said = f"plan: {found.preset} on {found.corpora.name}: {found.trainings} trainings, "
+    said = f"plan: {found.preset} on {found.corpora.name}: {plural(found.trainings, 'training')}, "
     said += f"{done} of {len(found.pieces)} stages done, {time}, {human(missing)} to come on disk, "
     return f"{said}{human(found.free)} free"
 
@@ -52,36 +56,42 @@ def report(found: Forecast) -> str:
         f"Counts are from: {corpora.basis}",
         "",
     ]
-    needs = [
+    lines = [*head, table(DISK, disk(found)), "", table(TIMES, times(found)), "", *_memory(found)]
+    return "\n".join([*lines, line(found)])
+
+
+def disk(found: Forecast) -> list[list[str]]:
+    """Give the rows of DISK: what there is to be had or made, and all of it together."""
+    rows = [
         [
             *(need.item, human(need.size), human(need.here), human(need.missing), need.basis),
             need.command if need.missing or need.size is None else "",
         ]
         for need in found.needs
     ]
-    needs.append(["total", total_of(n.size for n in found.needs)])
-    needs[-1] += [human(sum(n.here for n in found.needs))]
-    needs[-1] += [human(sum(n.missing for n in found.needs)), f"{human(found.free)} free", ""]
-    columns = ["item", "size", "there", "to come", "from", "command"]
+    here, missing = (sum(getattr(n, name) for n in found.needs) for name in ("here", "missing"))
+    total = total_of(need.size for need in found.needs)
+    room = f"{human(found.free)} free"
+    return [*rows, ["total", total, human(here), human(missing), room, ""]]
+
+
+def times(found: Forecast) -> list[list[str]]:
+    """Give the rows of TIMES: the stages by name, and all of them together."""
     groups: dict[str, list[Piece]] = defaultdict(list)
     for piece in found.pieces:
         groups[piece.stage].append(piece)
-    stages = [
-        [
-            *(name, str(len(some)), str(sum(piece.record is not None for piece in some))),
-            hours(sum(piece.seconds for piece in some)),
-            hours(sum(piece.left for piece in some)),
-            max(some, key=lambda piece: piece.seconds).about,
-        ]
-        for name, some in groups.items()
-    ]
-    whole = sum(piece.seconds for piece in found.pieces)
-    finished_pieces = sum(piece.record is not None for piece in found.pieces)
-    stages.append(["total", str(len(found.pieces)), str(finished_pieces)])
-    stages[-1] += [hours(whole), hours(found.seconds), f"without {OTHERS}"]
-    times = ["stage", "number", "finished", "forecast", "to go", "the longest"]
-    lines = [*head, table(columns, needs), "", table(times, stages), "", *_memory(found)]
-    return "\n".join([*lines, line(found)])
+    rows = []
+    for name, some in [*groups.items(), ("total", list(found.pieces))]:
+        about = max(some, key=lambda piece: piece.seconds).about
+        rows.append(
+            [
+                *(name, str(len(some)), str(sum(piece.record is not None for piece in some))),
+                hours(sum(piece.seconds for piece in some)),
+                hours(sum(piece.left for piece in some)),
+                about if name in groups else f"without {OTHERS}",
+            ]
+        )
+    return rows
 
 
 def _memory(found: Forecast) -> list[str]:
@@ -128,9 +138,9 @@ def as_dict(found: Forecast) -> dict[str, Any]:
     plain = {"preset": found.preset, "trainings": found.trainings, "free": found.free}
     plain |= {"short": found.short, "seconds": found.seconds, "needs": needs, "stages": pieces}
     plain["probe"] = asdict(found.probe) if found.probe else None
-    lengths = {str(words): count for words, count in found.corpora.lengths.items()}
-    kept = vars(found.corpora) | {"lengths": lengths}
-    del kept["archives"]
+    plain |= {"disk": [DISK, *disk(found)], "times": [TIMES, *times(found)]}
+    plain["provenance"] = provenance()
+    kept = {name: its for name, its in vars(found.corpora).items() if name != "archives"}
     return dict(_without_nan(plain | {"corpora": kept}))
 
 
