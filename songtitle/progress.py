@@ -21,10 +21,12 @@ def show() -> None:
     _asked.set()
 
 
-def line(what: str, count: int, total: int, *, unit: str, seconds: float, done: int = 0) -> str:
+def line(
+    what: str, count: int, total: int, *, seconds: float, unit: str = "", done: int = 0
+) -> str:
     """Say in words that `count` of `total` pieces are there after so many seconds, `done` of them
     before these: "features: 12 of 592 shards, 01:10 gone, 56:40 left"."""
-    told = {"prefix": what, "unit": f" {unit}", "initial": done, "bar_format": LINE}
+    told = {"prefix": what, "unit": unit and f" {unit}", "initial": done, "bar_format": LINE}
     return str(tqdm.format_meter(count, total, seconds, **told))
 
 

@@ -275,7 +275,8 @@ def test_readme_commands_are_those_of_the_makefile_and_the_command_line():
 
 def told(page):
     """The arguments of each command of songtitle's that a page shows in a block of code."""
-    blocks = re.findall(r"^```(?!\{)\w*\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    fences = re.findall(r"^```([^\n]*)\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    blocks = [content for opened, content in fences if not opened.startswith("{")]
     for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
         if found := re.search(r"(?:^|-m |\S=\S+ )songtitle (.+)", line):
             yield shlex.split(found[1], comments=True)

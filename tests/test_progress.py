@@ -51,8 +51,6 @@ def test_in_a_log_there_is_a_line_a_minute_with_the_time_left(monkeypatch, clock
         "select: 3 of 6 shards, 01:15 gone, 01:15 left",
         "select: 6 of 6 shards, 02:30 gone, 00:00 left",
     ]
-    (line,) = shown(monkeypatch, io.StringIO(), clock=clock, pieces=3, done=6).splitlines()
-    assert line.startswith("select: 9 of 3 shards, 01:15 gone")
 
 
 def test_what_was_done_before_makes_nothing_faster(monkeypatch, clock):

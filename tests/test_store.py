@@ -521,7 +521,11 @@ def test_a_stopped_training_goes_on_to_the_bits_of_the_straight_one(
 @pytest.mark.parametrize(
     ("changes", "options", "said"),
     [
-        ({}, {}, "expected 1,000 pictures or more in each of train, valid, test, got .*lower held"),
+        (
+            {},
+            {},
+            "expected 1,000 pictures or more in each of train, valid and test, got .*lower held",
+        ),
         ({}, {"valid_shards": ["00003"]}, "1,000 pictures or more in .*, got 21 train, 7 valid of"),
         ({}, {"held_out": 1}, "held_out: expected 2 or more, got 1"),
         ({"model.encoder": "resnet34"}, {}, "encoder: expected resnet18, of which .* got resnet34"),

@@ -216,7 +216,7 @@ def test_another_setting_in_the_same_folder_is_refused_by_name(
         (["--min-count", "99"], "min_count: expected words that come 99 times or more"),
         (["--max-tokens", "0"], "max_tokens: expected 1 or more, got 0"),
         (["--held-out", "1"], "held_out: expected 2 or more, got 1; raise it"),
-        (["--held-out", "12"], "12 pictures or more in each of train, valid, test, got 11 train"),
+        (["--held-out", "12"], "in each of train, valid and test, got 11 train"),
         (["--crop", "0"], "crop: expected a whole number from 1 to 10^9, got 0"),
         (["--valid-shards", "nowhere.tar"], "nowhere.tar: expected a shard, there is none"),
         (["--preset", "best"], "preset: expected one of"),

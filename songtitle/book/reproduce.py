@@ -688,7 +688,7 @@ def side_by_side(work: Mapping[str, Callable[[], str]], jobs: int | None = None)
     def tell_busy() -> None:
         nonlocal hanging
         labels = ", ".join(label for label, _ in busy.values())
-        told = progress.line("all", count, len(work), unit="", seconds=time.monotonic() - begun)
+        told = progress.line("all", count, len(work), seconds=time.monotonic() - begun)
         said = f"{labels} ... {took(next(iter(busy)))} [{told}]"
         print(f"\r\x1b[K{said}" if live else "\n" * hanging + said + "\n", end="", flush=True)
         hanging = False

@@ -100,7 +100,9 @@ def hold_out(
     if any(pictures(split) < held_out for split in splits):
         got = ", ".join(f"{pictures(split):,} {split}" for split in splits)
         got += f" of {sum(counts.values()):,} pictures in {len(counts):,} shards, held out whole"
-        expected = f"{held_out:,} pictures or more in each of {', '.join(splits)}"
+        expected = (
+            f"{held_out:,} pictures or more in each of {', '.join(splits[:-1])} and {splits[-1]}"
+        )
         refuse("shards", expected, got, "give more shards, or lower held_out")
     return found
 

@@ -25,7 +25,7 @@ from songtitle.experiment.done import Done
 from songtitle.experiment.inputs import encoder_settings
 from songtitle.experiment.learning import ORDERS, captioner, patient
 from songtitle.experiment.naming import BEAM_SIZE, table_inputs, whole_pictures
-from songtitle.experiment.probe import CORNERS, Probe, beginnings, mean, positions, probe
+from songtitle.experiment.probe import CORNERS, LONGER, Probe, beginnings, positions, probe
 from songtitle.experiment.quantities import Corpora, Need, plural
 from songtitle.experiment.samples import TILED
 from songtitle.experiment.scoring import BOTH, PREFIXES, compared, steps_of
@@ -292,9 +292,9 @@ def _searches(
     def rows(name: Input) -> int:
         return items(name) * (config.crop // (name.tile or config.crop)) ** 2
 
-    def scored(what: str, inputs: Iterable[Input], most: float = float("inf")) -> float:
+    def scored(what: str, inputs: Iterable[Input], most: int | None = None) -> float:
         """Seconds to score what was said of some inputs, or of at most so many of each."""
-        return sum(at(took.score[what], min(most, items(each))) for each in inputs)
+        return sum(at(took.score[what], min(most or items(it), items(it))) for it in inputs)
 
     trained, table, sizes = done.training(config), table_inputs(config), config.beam_sizes
     three = (whole := whole_pictures(config), *SONGS)
@@ -332,19 +332,18 @@ def _searches(
     pairs = sum(items(each) * beginnings(corpora, items(each)) for each in three)
     yield Piece("self_retrieval", "every title for every input", pairs * took.likelihood, record)
     record = done.find("lengths", pick(config, "seed"), trained)
-    short = min(1.0, (1 + mean(corpora.lengths)) / config.search.max_steps)  # of the steps
-    seconds = short * asked * sum(took.search[size] for size in small)
+    seconds = asked * sum(took.search[size] for size in small) / LONGER  # no step too many
     judged = len(small) / 2 + (len(sizes) + len(PREFIXES)) / CORNERS
     seconds += len(BOTH) * judged * scored("split", three)
     yield Piece("lengths", "searches for given lengths", seconds, record)
     answers, seconds = open_answers(config), 0.0
     for question, answer in answers:
         asks = kind(answer.change)
-        inputs, most = touched(config, asks), float("inf")
+        inputs, most = touched(config, asks), None
         if asks == "spectrogram":
             most = config.switch_songs
             yield _heard_again(apply(config, question, answer.label), corpora, took, done)
-        again = sum(min(most, rows(each)) for each in inputs) * (asks != "reading")
+        again = sum(min(most or rows(it), rows(it)) for it in inputs) * (asks != "reading")
         seconds += again * took.search[BEAM_SIZE] + scored("changes", inputs, most)
     wanted = pick(config, "seed", "smallest_effect")
     record = done.find("switchboard", wanted, done.corpora, trained)
@@ -360,10 +359,12 @@ def _heard_again(config: ExperimentConfig, corpora: Corpora, took: Probe, done: 
     return Piece("switch_songs", f"{encoder}, {plural(songs, 'clip')}", seconds, record)
 
 
-def at(measured: Mapping[int, float], count: float) -> float:
+def at(measured: Mapping[int, float], count: int) -> float:
     """Scale the seconds that were measured of the nearest number of items; NaN of none."""
-    nearest = min(measured, key=lambda many: abs(many - count), default=0)
-    return measured[nearest] * count / nearest if nearest else math.nan
+    if not (count and measured):
+        return math.nan if count else 0.0
+    nearest = min(measured, key=lambda many: abs(math.log(many / count)))
+    return measured[nearest] * count / nearest
 
 
 def measure(config: ExperimentConfig, corpora: Corpora, home: Path, *, seconds: float) -> Probe:

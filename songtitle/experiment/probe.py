@@ -33,7 +33,7 @@ from songtitle.experiment.controls import Case, beside
 from songtitle.experiment.corpora import Words
 from songtitle.experiment.inputs import clip_picture, hear
 from songtitle.experiment.naming import AT_ONCE, KEPT, Listener, search
-from songtitle.experiment.quantities import Corpora
+from songtitle.experiment.quantities import Corpora, plural
 from songtitle.experiment.scoring import BOTH, beside_chance, split_of
 from songtitle.experiment.switchboard import BOOK, compare
 from songtitle.machine import clear_disk_errors, cores, write_whole
@@ -50,6 +50,7 @@ SIDES = (1024, 768)  # of the picture that is decoded where none is at hand
 PIECES = 16  # pictures, or clips, that are looked at together
 SAID = 8  # different titles among those said: the published quick run said fewer
 TOGETHER = 4  # titles of a series
+LONGER = 2  # times a usual caption: steps of a beam, as the published quick run took
 CORNERS = 4  # sets of titles that `split_of` scores
 
 
@@ -76,8 +77,9 @@ class Probe:
 def hardware(device: torch.device) -> str:
     """Name the machine: system, threads, cores, memory and graphics card; no names of hosts."""
     memory = psutil.virtual_memory().total / 1e9
-    found = f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads on "
-    found += f"{cores()} cores, {memory:.0f} GB of memory"
+    threads, most = plural(torch.get_num_threads(), "thread"), plural(cores(), "core")
+    found = f"{platform.system()} {platform.machine()}, {threads} on {most}, {memory:.0f} GB of "
+    found += "memory"
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         found += f"; {card.name}, {card.total_memory / 1e9:.0f} GB"
@@ -134,11 +136,13 @@ def probe(
             found["check"][name] = timed(partial(_check, model, held), size)
         model.eval()
         for size in sorted({*config.beam_sizes, 1, 5}):
-            # As many steps as may be: some hypothesis of a batch mostly takes them.
-            cost = size * config.search.max_steps * words * config.model.dim
+            # Greedy search ends with the usual title; of a beam some hypothesis goes on.
+            usual = math.ceil(mean(corpora.lengths))
+            steps = min(config.search.max_steps, 1 + usual if size == 1 else LONGER * usual)
+            cost = size * steps * words * config.model.dim
             inputs = int(min(AT_ONCE, max(2, PRODUCTS // cost)))
             given = torch.randn(inputs, positions(config, config.model.decoder), config.model.dim)
-            settings = replace(config.search, beam_size=size)
+            settings = replace(config.search, beam_size=size, max_steps=steps)
             asked = (model, given.to(device), Vocabulary(()), settings)
             found["search"][size] = timed(partial(search, *asked), inputs)
         found["likelihood"] = _likelihood(model, given.to(device), corpora, timed)
@@ -263,7 +267,8 @@ def _lesson(
     ids, width, words = Vocabulary(()), WIDTHS.get(settings.encoder, 90), corpora.words
     model = build_captioner(settings, features=width, vocab=words, pad_id=ids.pad_id).to(device)
     size = config.training.batch_size
-    captions = [[ids.bos_id, *each, ids.eos_id] for each in titles(corpora, 4 * size)]
+    texts = _texts(corpora, corpora.lengths, 4 * size)
+    captions = [[ids.bos_id, *each, ids.eos_id] for each in texts]
     views = torch.randn(size, 1, positions(config, decoder), width).half()
     rows = [place % size for place in range(len(captions))]
     loader = Loader(views, captions, rows=rows, batch_size=size, pad_id=ids.pad_id)
@@ -318,10 +323,14 @@ def _likelihood(
 
 
 def titles(corpora: Corpora, count: int) -> list[list[int]]:
-    """Draw the ids of titles, as long as captions are: known words as Zipf has them, the n-th most
-    frequent one with a weight of 1/n, and the unknown one for all others. The same each time."""
-    draw, many = np.random.default_rng(count), list(corpora.lengths)
-    shares = np.array([corpora.lengths[length] for length in many], dtype=float)
+    """Draw the ids of titles: known words as Zipf has them, the n-th most frequent one with a
+    weight of 1/n, and the unknown one for all others. The same each time."""
+    return _texts(corpora, corpora.title_lengths or corpora.lengths, count)
+
+
+def _texts(corpora: Corpora, having: Mapping[int, int], count: int) -> list[list[int]]:
+    draw, many = np.random.default_rng(count), list(having)
+    shares = np.array(list(having.values()), dtype=float)
     lengths = draw.choice(many, count, p=shares / shares.sum())
     weights = 1 / np.arange(1, corpora.words - len(SPECIALS) + 1)
     words = len(SPECIALS) + draw.choice(len(weights), lengths.sum(), p=weights / weights.sum())

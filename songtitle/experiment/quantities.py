@@ -1,5 +1,6 @@
 """Quantities: how much there is of each corpora, and the bytes that it takes on disk."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,7 @@ class Corpora:
     lengths: Mapping[int, int]  # words -> captions that have so many
     words: int  # of the vocabulary
     songs: int  # by each reading
+    title_lengths: Mapping[int, int] = field(default_factory=dict)  # as of captions where empty
     known: float = 1.0  # share of the words in titles that are in the vocabulary
     archives: tuple[Need, ...] = ()
     basis: str = ""  # where these numbers are from
@@ -114,12 +116,14 @@ def _book(
         total, basis = sum(pictures.values()), "results/quick, in proportion"
         asked = min(config.picture_count or total, total)
         pictures = {side: max(1, round(n * asked / total)) for side, n in pictures.items()}
+    of_captions, *of_titles = map(_lengths, told["lengths"].values())
     size = sum(file.size for file in listed("stamps"))
     here = size if stamps.is_fetched(home) else 0
     return Corpora(
         name="book",
         pictures=pictures,
-        lengths=_lengths(next(iter(told["lengths"].values()))),
+        lengths=of_captions,
+        title_lengths=dict(sum(map(Counter, of_titles), Counter())),
         words=words["size"],
         known=words["known"]["running words"],
         songs=config.song_count,

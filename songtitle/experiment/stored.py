@@ -378,14 +378,14 @@ def _sides(
     named = [Path(name).stem for name in valid_shards or ()]
     valid = other.part(other.shards if valid_store else named)
     counts = {
-        side.folder / name: count
+        side.folder / f"{name}.tar": count  # what holds out goes by the names of shards
         for side in (store, valid)
         for name, count in zip(side.shards, side.counts, strict=True)
     }
-    whole, some = ([side.folder / name for name in side.shards] for side in (store, valid))
+    whole, some = ([side.folder / f"{name}.tar" for name in side.shards] for side in (store, valid))
     found = apart(whole, some, counts, held_out=held_out, seed=seed)
     tell_test(len(found["test"]))
-    names = {split: [path.name for path in paths] for split, paths in found.items()}
+    names = {split: [path.stem for path in paths] for split, paths in found.items()}
     return {split: (other if split == "valid" else store).part(names[split]) for split in names}
 
 

@@ -140,9 +140,7 @@ def as_dict(found: Forecast) -> dict[str, Any]:
     plain["probe"] = asdict(found.probe) if found.probe else None
     plain |= {"disk": [DISK, *disk(found)], "times": [TIMES, *times(found)]}
     plain["provenance"] = provenance()
-    lengths = {str(words): count for words, count in found.corpora.lengths.items()}
-    kept = vars(found.corpora) | {"lengths": lengths}
-    del kept["archives"]
+    kept = {name: its for name, its in vars(found.corpora).items() if name != "archives"}
     return dict(_without_nan(plain | {"corpora": kept}))
 
 
