@@ -115,8 +115,8 @@ DRAWS = {
     "mean sample rate": field("sample_rate", mean),
     "mean samples": field("samples", mean),
     "mean seconds": field("samples", lambda found: mean(found).times(1 / 44_100)),
-    "files of a genre": lambda found: replace(
-        exact(found["files"] / found["genres"]), of=(exact(found["files"]), exact(found["genres"]))
+    "files of a genre": lambda found: quotient(
+        exact(float(found["files"])), exact(float(found["genres"]))
     ),
 } | {name: field(name) for name in ("rows", "asked", "genres", "files", "numbers")}
 for counted in ledger()["counted"]:
@@ -156,7 +156,7 @@ def _years(reading: Reading, n: Numbers, id: str) -> Outcome:
     """A record has every so many of the titles, sorted by year, the first among them: the last year
     is known only where it has all, and of a sample neither."""
     years = reading.found["years_by_row"]["titles, sorted by year"]
-    first, last = min(years), max(years)
+    first, last = float(min(years)), float(max(years))
     lowest = first if reading.whole else -math.inf
     highest = last if reading.whole and reading.found["every"] == 1 else math.inf
     start, end, about = map(n.__getitem__, YEARS)
@@ -169,7 +169,7 @@ def _years(reading: Reading, n: Numbers, id: str) -> Outcome:
         ),
         "titles.years_in_span": of_all([inside(starts, start), inside(ends, high=end)]),
     }
-    return holds[id], f"{first} to {last} (in {len(years):,} values)"
+    return holds[id], f"{first:.0f} to {last:.0f} (in {len(years):,} values)"
 
 
 for id in (*YEARS, "titles.years_in_span"):
