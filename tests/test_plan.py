@@ -409,6 +409,7 @@ def test_a_page_shows_what_a_plan_printed_on_which_hardware(tmp_path, monkeypatc
         places = [head.index(name) for name in table.frame.columns]
         assert table.frame.to_numpy().tolist() == [[row[place] for place in places] for row in rows]
         assert "an &#42;abacus&#42;" in table.caption
+        assert "`" not in table.caption  # which would end the directive
     monkeypatch.setattr(extension, "results", dict)
     with pytest.raises(ExtensionError, match="make it: `python -m songtitle plan"):
         extension.planned("disk")
