@@ -537,7 +537,7 @@ def planned(what: str, *names: str) -> Table:
     head, *rows = found[what]
     frame = pd.DataFrame(rows, columns=head)[list(shown_here)]
     made, hardware = found["provenance"], plain(found["probe"]["hardware"])
-    caption = f"{name}, as `{command}` printed it on {hardware}; commit {made['commit']}."
+    caption = f"{name}, as the command above printed it on {hardware}; commit {made['commit']}."
     return Table(frame, name=f"tab-plan-{what}", caption=caption)
 
 
