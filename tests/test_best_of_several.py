@@ -365,7 +365,7 @@ PICKED = {
         "show_spectrogram": "the loudest row of a picture",
         "timbre_bars": "the largest number of a song",
     },
-    "studies/plan": {"report": "the longest piece of a forecast"},
+    "studies/plan": {"times": "the longest piece of a forecast"},
     "studies/similarity": {"_ends": "both ends of a range, with the number of maps"},
     "studies/software": {
         "growth_lines": "both ends of a range, with the number of lines",

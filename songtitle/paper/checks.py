@@ -489,15 +489,15 @@ def _off_line(sizes: Sequence[Real], found: Sequence[Real]) -> float:
     return max(gaps) / max(found)
 
 
-def _linear(reading: Reading, n: Numbers, unit: str) -> Outcome:
+def _linear(reading: Reading, n: Numbers) -> Outcome:
     """All values of a benchmark lie on a straight line over beam sizes, or all times of inputs."""
     lines: dict[str, list[tuple[Real, Real]]] = {}  # (beam size, value)
     if "growth" in reading.found:
         growth = {
             (row["what"], row["against"], row["unit"]): row for row in reading.found["growth"]
         }
-        row = growth["beam search", "k", unit]
-        lines[unit] = list(zip(row["sizes"], row["values"], strict=True))
+        row = growth["beam search", "k", "seconds"]
+        lines["seconds"] = list(zip(row["sizes"], row["values"], strict=True))
     else:
         for name, rows in by_beam(reading.found).items():
             times = [(size, 1000 * row.get("seconds", 0)) for size, row in rows.items()]
@@ -514,8 +514,7 @@ def _linear(reading: Reading, n: Numbers, unit: str) -> Outcome:
 
 
 BEAM = Source("benchmarks/beam")
-tried("search.time_linear", BEAM, *SCORES[:1], mechanism=True)(partial(_linear, unit="seconds"))
-tried("search.space_linear", BEAM, mechanism=True)(partial(_linear, unit="MB"))
+tried("search.time_linear", BEAM, *SCORES[:1], mechanism=True)(_linear)
 
 
 @across("transfer.works", sources=TRAININGS)
