@@ -48,6 +48,7 @@ from songtitle.vocabulary import SPECIALS, Vocabulary
 PRODUCTS = 2e10  # multiplications with the vocabulary that one measured search takes, about
 SIDES = (1024, 768)  # of the picture that is decoded where none is at hand
 PIECES = 16  # pictures, or clips, that are looked at together
+BARE: Any = {"weights": "none", "word_vectors": "none", "fine_tune": False}  # of any model
 SAID = 8  # different titles among those said: the published quick run said fewer
 TOGETHER = 4  # titles of a series
 LONGER = 2  # times a usual caption: steps of a beam, as the published quick run took
@@ -263,7 +264,7 @@ def _lesson(
 ) -> tuple[Captioner, Iterator[Batch], Loader]:
     """A captioner, batches to train it on without end, and some to check it by."""
     settings = replace(config.model, decoder=decoder, attention_penalty=0.0)
-    settings = replace(settings, weights="none", word_vectors="none", fine_tune=False)
+    settings = replace(settings, **BARE)
     ids, width, words = Vocabulary(()), WIDTHS.get(settings.encoder, 90), corpora.words
     model = build_captioner(settings, features=width, vocab=words, pad_id=ids.pad_id).to(device)
     size = config.training.batch_size
@@ -390,7 +391,9 @@ def _changes(config: ExperimentConfig, corpora: Corpora, count: int) -> None:
 
 def _controls(config: ExperimentConfig, corpora: Corpora, count: int) -> None:
     wanted, series = _wanted(corpora, count)
-    model: Any = None  # asked for nothing
+    settings = replace(config.model, decoder="lstm", attention_penalty=0.0, **BARE)
+    ends: Any = {"vocab": len(SPECIALS) + 1, "pad_id": Vocabulary.pad_id}
+    model = build_captioner(settings, features=2, **ends).eval()  # asked for nothing
     features = torch.randn(count, 1, 2)
     saying = _Saying(model, Vocabulary(()), torch.device("cpu"), config.search, model, features)
     said = (_said(count), wanted, series, wanted, _said(count))
