@@ -104,8 +104,8 @@ display(*study_search.without_captioner(study.samples_gains(record), others, "sa
 # Perhaps the picture network is the wrong ear. `musicnn` {cite:p}`pons2019` was trained on music: it
 # hears 50 tags, such as *guitar* or *slow*, in the sound of Million Song tracks. Below, the same
 # regression reads the titles of the same recordings from that network's last layer, from its tags,
-# and from the two readings of this book. The last table shows whether the ear tells music apart at
-# all: artists sound like themselves.
+# and from the two readings of this book. The last table asks whether an ear tells music apart at all:
+# then pieces of one artist should be neighbours more often than by chance.
 
 # %% tags=["hide-input"]
 ear = cache.published(second_ear.second_ear, sampled, again=again, stays=True)
