@@ -14,10 +14,11 @@
 # numbers that the {term}`decoder` receives *after* the picture network (the song's {term}`timbre`).
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 song: int = 0  # which test song to hear and see, counted from 0
 
 # %% tags=["hide-input"]
@@ -28,14 +29,15 @@ from myst_nb import glue
 
 from songtitle import config as presets
 from songtitle import figures, pictures, sound, tables, timbre
-from songtitle.experiment import corpora, inputs
+from songtitle.experiment import inputs
+from songtitle.experiment.corpora import clips
 from songtitle.paper import printed
 from songtitle.studies import in_short
 from songtitle.studies import inputs as study
 
 figures.use_house_style()
-config = presets.preset(preset, settings, seed=seed, device=device)
-record = corpora.clips(config)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora)
+record = clips(config)
 tables.made_by([record], config)
 
 # %% tags=["hide-input"]

@@ -18,10 +18,11 @@
 # otherwise, reads that list once and writes word after word.
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 encoder: str = None  # picture network, such as "resnet18"; None: the preset's own
 decoder: str = None  # "lstm", "attention" or "transformer"; None: the preset's own
 compared_encoders: list[str] = None  # encoders to compare; None: the preset's own
@@ -34,7 +35,8 @@ from myst_nb import glue
 
 from songtitle import cache, figures, tables
 from songtitle import config as presets
-from songtitle.experiment import corpora, duplicates, learning, scoring
+from songtitle.experiment import duplicates, learning, scoring
+from songtitle.experiment import corpora as stages
 from songtitle.experiment.inputs import picture_features
 from songtitle.studies import in_short
 from songtitle.studies import training as study
@@ -42,7 +44,7 @@ from songtitle.studies import training as study
 figures.use_house_style()
 changes = {"encoder": encoder, "decoder": decoder}
 changes |= {"compared_encoders": compared_encoders, "compared_decoders": compared_decoders}
-config = presets.preset(preset, settings, seed=seed, device=device, **changes)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora, **changes)
 record = learning.training(config)
 near = duplicates.near_duplicates(config)
 boxes, words = study.diagram(config, record), study.example_caption(config)
@@ -73,7 +75,6 @@ study.draw_captioner(boxes["spectrogram"], ["a", "title"], decoder=boxes["decode
 # word, between a mark that begins it and a mark that ends it; short rows are filled up.
 
 # %%
-import json
 import math
 
 import torch
@@ -83,8 +84,8 @@ from songtitle.model.features import read_features
 from songtitle.vocabulary import Vocabulary
 
 vocabulary = Vocabulary.load(record.file("vocabulary.json"))
-pictures = json.loads(corpora.corpora(config).file("pictures.json").read_text("utf-8"))
-captions = [each["tokens"] for each in pictures if each["split"] == "train"][:8]
+words = stages.corpora(config)
+captions = [each["tokens"] for each in stages.picture_rows(words, "train")[:8]]
 ids = [vocabulary.encode(caption) for caption in captions]  # <bos>, the words, <eos>
 tokens, lengths = pad_captions(ids, pad_id=vocabulary.pad_id)  # (8, steps)
 seen = read_features(picture_features(config).file("pooled.safetensors"))
@@ -230,7 +231,7 @@ from songtitle.seeds import generator_for
 
 trained, _, where = load_trained(record, config)  # dropout off
 views = features_of(picture_features(config), config)["valid"][:, 0].float().to(where)
-held_out = [each["captions"] for each in pictures if each["split"] == "valid"]
+held_out = [each["captions"] for each in stages.picture_rows(words, "valid")]
 owner = [row for row, mine in enumerate(held_out) for _ in mine]  # which picture a caption is of
 ids = [vocabulary.encode(caption) for mine in held_out for caption in mine]
 tokens = pad_captions(ids, pad_id=vocabulary.pad_id)[0].to(where)  # (captions, steps)
@@ -250,7 +251,7 @@ wrong = sum(held_out_loss(views[order]) for order in orders) / draws
 # that none is impossible.
 
 # %%
-learnt = [each["captions"] for each in pictures if each["split"] == "train"]
+learnt = [each["captions"] for each in stages.picture_rows(words, "train")]
 said = [i for mine in learnt for caption in mine for i in vocabulary.encode(caption)[1:]]
 counts = torch.bincount(torch.tensor(said), minlength=len(vocabulary)) + 1.0  # (vocab,)
 asked = torch.tensor([i for row in ids for i in row[1:]])

@@ -17,10 +17,11 @@
 # First comes search itself, written out on one song and held against the library's.
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 beam_sizes: list[int] = None  # hypotheses kept, such as [1, 3]; None: the preset's own
 tile_sizes: list[int] = None  # sides in pixels, such as [64, 256]; None: the preset's own
 
@@ -38,11 +39,11 @@ from songtitle.studies import search as study
 
 figures.use_house_style()
 changes = {"beam_sizes": beam_sizes, "tile_sizes": tile_sizes}
-config = presets.preset(preset, settings, seed=seed, device=device, **changes)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora, **changes)
 record, pairs = scoring.scores(config), controls.differences(config)
 others = baselines.baselines(config)
 scores = scoring.score_table(config)
-seeds = cache.published(controls.replicates, presets.preset(preset, settings, seed=seed, device=device))
+seeds = cache.published(controls.replicates, presets.preset(preset, settings, seed=seed, device=device, corpora=corpora))
 several = study.over_trainings(scores, seeds)
 tables.made_by([record, pairs, seeds, others], config)
 

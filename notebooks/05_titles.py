@@ -15,10 +15,11 @@
 # different songs differently. To listen to songs and guess along, go to {doc}`15_gallery`.
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 beam_size: int = 5  # hypotheses that search keeps for each song
 
 # %% tags=["hide-input"]
@@ -32,13 +33,14 @@ from myst_nb import glue
 
 from songtitle import config as presets
 from songtitle import cache, figures, fmt, tables
-from songtitle.experiment import controls, corpora, naming, paper_corpora, scoring
+from songtitle.experiment import controls, naming, paper_corpora, scoring
+from songtitle.experiment.corpora import clips, song_rows
 from songtitle.paper import printed
 from songtitle.studies import in_short
 from songtitle.studies import search as study
 
 figures.use_house_style()
-config = presets.preset(preset, settings, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora)
 seeds = cache.published(controls.replicates, config)
 config = replace(config, beam_sizes=(1, beam_size))
 record = scoring.scores(config)
@@ -51,16 +53,9 @@ tables.made_by([record, seeds], config)
 in_short.titles(titles)
 
 # %% tags=["hide-input"]
-songs = json.loads(corpora.clips(config).file("songs.json").read_text("utf-8"))
-shift = np.random.default_rng(config.seed).integers(1, len(songs))
-columns = {"True title": [tables.shown(song["title"]) for song in songs[:12]]}
-for name, found in titles.items():
-    best = [item[0] for item in found]  # (title, title with its log-probability) of each song
-    columns[f"From {tables.short_name(name)}"] = [said for _, said in best[:12]]
-others = [best[(place + shift) % len(best)] for place in range(len(best[:12]))]
-columns["Chance title"] = [title for title, _ in others]
+songs = {name: song_rows(clips(config), name) for name in titles}
 tables.Table(
-    pd.DataFrame(columns),
+    study.songs_and_titles(songs, titles, seed=config.seed, count=12),
     name="tab-songs",
     caption=f"Twelve test songs, and what they are called at k = {beam_size}.",
     note="In brackets: log-probability in nats. The chance title is another song's, at random.",
@@ -117,7 +112,7 @@ from songtitle.metrics.pairs import unigram_pair_scores
 
 reading = "songs: spectrogram"
 said = best_of(naming.hypotheses(config, reading, beam_size))  # a list of words for each song
-true = song_titles(corpora.clips(config))  # likewise, in the same order
+true = song_titles(clips(config), reading)  # likewise, in the same order
 
 in_common = [sum((Counter(a) & Counter(b)).values()) for a, b in zip(said, true)]  # words
 song = int(np.argmax(in_common))
@@ -258,7 +253,7 @@ from songtitle.metrics import bleu
 named = naming.hypotheses(config, "songs: timbre", beam_size)
 said = json.loads(named.file("hypotheses.json").read_text("utf-8"))
 common = list(Counter(tuple(item[0][0][0]) for item in said).most_common(1)[0][0])
-titles = [[song["tokens"]] for song in songs]
+titles = [[song["tokens"]] for song in songs["songs: timbre"]]
 bleu1 = bleu.DEFINITIONS["bleu1"]
 constant = bleu.score([common] * len(titles), titles, bleu1).score
 
@@ -273,7 +268,7 @@ assert isinstance(common, list)
 # %% tags=["hidden-check", "remove-cell"]
 from songtitle.metrics.pairs import unigram_pair_scores
 
-pairs = unigram_pair_scores([common], [song["tokens"] for song in songs])
+pairs = unigram_pair_scores([common], [song["tokens"] for song in songs["songs: timbre"]])
 assert abs(constant - pairs.mean()) < 1e-9
 
 # %% [markdown]

@@ -17,10 +17,11 @@
 # "contained" mean, and is it so?
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 map_items: int = 240  # points on each of the small maps
 
 # %% tags=["hide-input"]
@@ -34,7 +35,7 @@ from songtitle.studies import in_short
 from songtitle.studies import similarity as study
 
 figures.use_house_style()
-config = presets.preset(preset, settings, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora)
 record = similarity.similarity(config)
 likeness = similarity.likeness(config)
 grid = similarity.map_grid(config, map_items)

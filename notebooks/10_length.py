@@ -15,10 +15,11 @@
 # takes them apart.
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -27,13 +28,13 @@ from myst_nb import glue
 
 from songtitle import config as presets
 from songtitle import figures, tables
-from songtitle.experiment import corpora, naming, scoring
+from songtitle.experiment import naming, scoring
 from songtitle.metrics import bleu
 from songtitle.studies import in_short
 from songtitle.studies import search as study
 
 figures.use_house_style()
-config = presets.preset(preset, settings, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora)
 scored, record = scoring.scores(config), scoring.lengths(config)
 scores = scoring.score_table(config)
 tables.made_by([scored, record], config)
@@ -79,12 +80,12 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from songtitle.experiment.corpora import song_titles
+from songtitle.experiment.corpora import clips, song_titles
 from songtitle.experiment.naming import best_of
 
 reading = "songs: spectrogram"
 greedy = best_of(naming.hypotheses(config, reading, 1))  # a list of words for each song
-titles = song_titles(corpora.clips(config))  # likewise, in the same order
+titles = song_titles(clips(config), reading)  # likewise, in the same order
 
 rows = []
 for kept in range(1, 11):

@@ -15,10 +15,11 @@
 # last.
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 beam_sizes: list[int] = None  # one at least as in Table 4; None: the preset's own
 draws: int = None  # random drawings of each control; None: the preset's own
 
@@ -38,7 +39,7 @@ from songtitle.studies import training
 
 figures.use_house_style()
 changes = {"beam_sizes": beam_sizes, "draws": draws}
-config = presets.preset(preset, settings, seed=seed, device=device, **changes)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora, **changes)
 here, record = forensics.content_free(config), forensics.readings(config)
 real = paper_corpora.answers("content_free").get("content_free")
 tables.made_by([here, record], config)

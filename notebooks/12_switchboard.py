@@ -16,10 +16,11 @@
 # luck* would move it?
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 switches: list[str] = None  # names such as ["dropout"]; None: all of the preset
 switch_songs: int = None  # songs heard anew for other spectrograms; None: the preset's own
 again: bool = False  # True: throw the switches here; False: show what was published
@@ -37,7 +38,7 @@ from songtitle.studies import switchboard as study
 
 figures.use_house_style()
 changes = {"switches": switches, "switch_songs": switch_songs}
-config = presets.preset(preset, settings, seed=seed, device=device, **changes)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora, **changes)
 board = cache.published(switchboard.switchboard, config, again=again)
 tables.made_by([board], config)
 

@@ -16,10 +16,11 @@
 # the paper's run. But it asks the paper's question with nothing made up: does the song help?
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 again: bool = False  # True: train here (takes the files and an hour); False: show the published
 
 # %% tags=["hide-input"]
@@ -27,18 +28,18 @@ from myst_nb import glue
 
 from songtitle import cache, figures, tables
 from songtitle import config as presets
-from songtitle.experiment import baselines, listening, scoring, second_ear
+from songtitle.experiment import baselines, samples, scoring, second_ear
 from songtitle.studies import in_short
 from songtitle.studies import listening as study_listening
 from songtitle.studies import samples as study
 from songtitle.studies import search as study_search
 
 figures.use_house_style()
-quick = scoring.score_table(presets.preset(preset, settings, seed=seed, device=device))
+quick = scoring.score_table(presets.preset(preset, settings, seed=seed, device=device, corpora=corpora))
 sampled = presets.preset("samples")
 record = study.samples(again=again)
-heard = cache.published(listening.listening, sampled, again=again)
-others = cache.published(baselines.baselines, sampled, again=again)
+heard = cache.published(samples.track_listening, sampled, again=again)
+others = study.as_samples(cache.published(baselines.baselines, sampled, again=again))
 study.samples_note(record)
 
 # %% tags=["hide-input"]

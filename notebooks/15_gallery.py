@@ -14,10 +14,11 @@
 # and the wrong titles were drawn by the seed of the run, by nobody's taste.
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 
 # %% tags=["hide-input"]
 from myst_nb import glue
@@ -29,7 +30,7 @@ from songtitle.studies import gallery as study
 from songtitle.studies import in_short
 
 figures.use_house_style()
-config = presets.preset(preset, settings, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora)
 record, scores = gallery.gallery_songs(config), scoring.score_table(config)
 tree = gallery.branches(config, record.result["songs"][0]["place"])
 tables.made_by([record, tree], config)

@@ -22,10 +22,11 @@
 # | `break_scale` | the numbers of {term}`timbre` go in as they are, not standardised |
 
 # %% tags=["parameters"]
-preset: str = "quick"  # settings: tiny, quick, course, best_guess, modern or paper_literal
+preset: str = "quick"  # settings: tiny, quick, rehearsal, course, best_guess, modern or paper_literal
 seed: int = 0  # whole number that all random choices are made from
 device: str = "auto"  # where to compute: auto, cpu, cuda or mps
 settings: dict = {}  # any others by dotted name, such as {"spectrogram.hop_length": 128}
+corpora: str = None  # book, samples, paper, rehearsal or a TOML file; None: the preset's own
 break_tokens: bool = True  # true: score strings, letter by letter; false: leave the mistake out
 break_batch_norm: bool = True  # true: keep training mode on; false: leave the mistake out
 break_length: bool = True  # true: rank by the sum; false: leave the mistake out
@@ -44,7 +45,7 @@ from songtitle.studies import in_short
 from songtitle.studies import switchboard as study
 
 figures.use_house_style()
-config = presets.preset(preset, settings, seed=seed, device=device)
+config = presets.preset(preset, settings, seed=seed, device=device, corpora=corpora)
 thrown = [break_tokens, break_batch_norm, break_length, break_join, break_scale]
 labs = [lab(config, name) for name, on in zip(LABS, thrown) if on]
 tables.made_by(labs or [learning.training(config)], config)

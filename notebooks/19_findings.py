@@ -26,6 +26,7 @@ from songtitle import cache, figures, tables
 from songtitle import config as presets
 from songtitle.experiment import baselines, controls, corpora, learning, listening
 from songtitle.experiment import scoring, similarity
+from songtitle.experiment.samples import track_listening
 from songtitle.studies import findings as study
 from songtitle.studies import in_short, samples, search, training
 from songtitle.studies import listening as study_listening
@@ -37,8 +38,8 @@ several = search.over_trainings(scoring.score_table(config), seeds)
 real = samples.samples()
 summaries = (each.result["summary"] for each in (seeds, real))  # over several trainings
 sampled = presets.preset("samples")
-others = [baselines.baselines(config), cache.published(baselines.baselines, sampled)]
-heard = [listening.listening(config), cache.published(listening.listening, sampled)]
+others = [baselines.baselines(config), samples.as_samples(cache.published(baselines.baselines, sampled))]
+heard = [listening.listening(config), cache.published(track_listening, sampled)]
 rows = study.answer_rows(*summaries, [row for each in others for row in each.result["rows"]])
 answer = study.plain_answer(rows, [row for each in heard for row in study_listening.hearing(each)])
 tables.made_by([scoring.scores(config), trained, seeds, real, *others, *heard], config)

@@ -52,7 +52,9 @@ FEATURE_FLAGS = ("model.encoder", "model.weights", "device", "crop")
 VIEWS = "pictures cut as they are (raw, the default), or with the shorter side scaled to crop"
 DISTRIBUTORS = ("multiprocessing", "ray", "pyspark")
 CHANGES: Any = dict(nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))  # noqa: C408
-FILES = {"model.weights", "model.word_vectors"}  # settings that may be the path of a file
+FILES = {"model.weights", "model.word_vectors", "corpora"}  # settings that may be a file's path
+FOLDERS = {"runs"}  # and that of a folder
+FORECAST = "forecast.json"  # a run leaves, beside its notebooks, what was told and what it took
 
 Said = Iterator[str | InputError]  # what a command says: lines, and what went wrong meanwhile
 
@@ -125,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add, _ = command(_plan, "tell disk and hours before a run", NAMES)
     add("--preset", default="quick")
-    add("--corpora", help="book, samples, paper, or a folder of shards (default: the preset's)")
+    add("--corpora", help="book, samples, paper, rehearsal, a TOML file, or a folder of shards")
     add("--device", help="auto, cpu, cuda or mps")
     add("-p", **CHANGES, help="another setting, such as training.epochs 3")
     add("--json", action="store_true", help="one JSON object")
@@ -170,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
         add(f"--{name.rpartition('.')[2]}", type=plain, metavar="VALUE", help=TRAIN_FLAGS[name])
     add("--views", type=plain, metavar="N", help="random crops kept of each picture")
     add("--view", help=VIEWS)
+    told = "pixels of both sides at least, as 401 in the paper (default: any)"
+    add("--min-side", type=int, metavar="N", help=told)
     add("--batch", type=int, metavar="N", help="pictures that the network is given at a time")
     add("--workers", type=int, metavar="N", help="that decode, for each process")
     told = "what shares out the shards: processes (the default), ray or pyspark"
@@ -261,8 +265,8 @@ def _fetch(options: argparse.Namespace) -> Said:
 
 def _pictures_to_come(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
     """A row of the table that says what would come, and lines that say how that is known."""
-    from songtitle.corpora.inventory import Coming, free, human
-    from songtitle.corpora.manifest import named_home
+    from songtitle.corpora.inventory import Coming, human
+    from songtitle.corpora.manifest import free, named_home
     from songtitle.experiment.picture_sizes import SOURCE, expected
 
     home, split = named_home(), options.pictures
@@ -342,7 +346,7 @@ def _plan(options: argparse.Namespace) -> Said:
     from songtitle.corpora.manifest import data_home
     from songtitle.experiment import plan, probe
     from songtitle.experiment.done import Done
-    from songtitle.experiment.quantities import corpora_of, own
+    from songtitle.experiment.quantities import corpora_of
     from songtitle.studies import plan as told
 
     if not 0 < options.seconds < float("inf"):
@@ -350,8 +354,12 @@ def _plan(options: argparse.Namespace) -> Said:
         raise InputError(msg)
     home, device = data_home(), {"device": options.device} if options.device else {}
     config = preset(options.preset, _changes(options) | device)
-    name = options.corpora or own(config)
-    done = Done(config, home if name == own(config) else None)  # no stage reads others yet
+    name, stages = options.corpora or config.corpora, True
+    if options.corpora and Path(name).expanduser().is_dir():
+        stages = False  # none reads shards that no corpora declare
+    elif options.corpora:
+        config = preset(options.preset, _changes(options) | device | {"corpora": name})
+    done = Done(config, home if stages else None)
     corpora = corpora_of(name, config, home, counted=done.corpora, known=done.vocabulary)
     probed = None
     if not options.no_probe:
@@ -367,26 +375,26 @@ def _plan(options: argparse.Namespace) -> Said:
     told.check_disk(found)
 
 
-def _planned(name: str, changes: dict[str, Any]) -> Said:
-    """The plan in one line, where it was probed here; what is wrong the run itself will say."""
+def _forecast(name: str, changes: dict[str, Any]) -> Any:
+    """The plan, where it was probed here, or None; what is wrong the run itself will say."""
     from songtitle.corpora.manifest import named_home
 
     home = named_home()
     if not (home / "probes").is_dir():
-        return  # before torch, which takes seconds
+        return None  # before torch, which takes seconds
     from songtitle.config import is_setting, preset
     from songtitle.experiment import plan, probe
     from songtitle.experiment.done import Done
-    from songtitle.experiment.quantities import corpora_of, own
-    from songtitle.studies import plan as told
+    from songtitle.experiment.quantities import corpora_of
 
     with suppress(InputError):
         config = preset(name, {each: v for each, v in changes.items() if is_setting(each)})
-        if probed := probe.kept(probe.kept_in(config, own(config), home)):
+        if probed := probe.kept(probe.kept_in(config, config.corpora, home)):
             done = Done(config, home)
             at_hand = {"counted": done.corpora, "known": done.vocabulary}
-            corpora = corpora_of(own(config), config, home, **at_hand)
-            yield told.line(plan.forecast(config, corpora, probed, home=home, done=done))
+            corpora = corpora_of(config.corpora, config, home, **at_hand)
+            return plan.forecast(config, corpora, probed, home=home, done=done)
+    return None
 
 
 def _rehearse(options: argparse.Namespace) -> Said:
@@ -415,7 +423,10 @@ def _run(options: argparse.Namespace) -> Said:
     if options.publish and (chosen or options.output):
         msg = "--publish: expected a run of all notebooks, got some or an --output; leave those out"
         raise InputError(msg)
-    yield from _planned(options.preset, changes)
+    if before := _forecast(options.preset, changes):
+        from songtitle.studies import plan as told
+
+        yield told.line(before)
     reproduce.run(
         options.preset,
         changes,
@@ -424,6 +435,9 @@ def _run(options: argparse.Namespace) -> Said:
         stale=options.publish,
         jobs=options.jobs,
     )
+    if before and (after := _forecast(options.preset, changes)):
+        (output / FORECAST).write_text(json.dumps(told.as_dict(after), indent=1) + "\n", "utf-8")
+        yield f"{told.against(after)}\nThe whole plan: {output / FORECAST}"
     if options.publish:
         reproduce.publish()
     if not chosen and not options.no_book and output == reproduce.EXECUTED:
@@ -433,9 +447,10 @@ def _run(options: argparse.Namespace) -> Said:
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """What `-p` names; the path of a file by its whole name, for notebooks run elsewhere."""
     given = {name: plain(text) for name, text in options.p}
-    for name in FILES & given.keys():
-        if isinstance(given[name], str) and Path(given[name]).is_file():
-            given[name] = str(Path(given[name]).resolve())
+    for name in (FILES | FOLDERS) & given.keys():
+        path = Path(given[name]) if isinstance(given[name], str) else None
+        if path and (path.is_dir() if name in FOLDERS else path.is_file()):
+            given[name] = str(path.resolve())
     return given
 
 
@@ -552,7 +567,7 @@ def _features(options: argparse.Namespace) -> Said:
         batch=options.batch,
         workers=options.workers,
         engine=options.engine,
-        **_chosen(options, "view"),
+        **_chosen(options, "view", "min_side"),
     )
     yield f"{options.store}: {len(made)} files written"
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from songtitle import declared
 from songtitle.errors import InputError
 from songtitle.schema import (
     Above0,
@@ -246,12 +247,16 @@ class ExperimentConfig(Checked):
     device: str = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
 
-    pictures: Literal["stamps", "photos"] = "stamps"
-    """The corpora: those that come with the book, or photos and real songs of a reader's own."""
+    corpora: str = "book"
+    """Pictures and songs, of data_manifest/corpora.toml: book, samples, paper, rehearsal; or the
+    path of a file of that form."""
     picture_count: Count | None = None
     """Pictures to learn from and test on; None: all of them."""
     song_count: Count = 1000
-    """Test songs, as many as in the paper."""
+    """Test songs, as many as in the paper; of pictures in shards as many are tested."""
+    title_rules: Literal["ours", "paper"] = "ours"
+    """Which titles of Million Song and FMA may be drawn: all with a word, or as the paper tells it
+    those without a name and of words in a dictionary."""
     clip_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """Length of a song's clip."""
     instruments: Literal["rhythm", "hash"] = "rhythm"
@@ -279,6 +284,9 @@ class ExperimentConfig(Checked):
     """Hypotheses kept in search, one column of Table 4 each; 1 is greedy, as in the paper."""
     replicates: Count = 5
     """Seeds of a whole training behind an interval."""
+    runs: Several[str] = ()
+    """Folders of finished runs of `python -m songtitle train`, each taken in place of a training
+    here with its model, its training and its seed: how millions of pictures are learnt from."""
     draws: Count = 20
     """Draws of random captions, from which chance is read where it has no closed form."""
     monte_carlo_error: Above0 = 0.1
@@ -295,6 +303,21 @@ class ExperimentConfig(Checked):
     switch_songs: Count = 200
     """Test songs that it hears anew where a change needs other spectrograms."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        declared.check(self.corpora)
+
+    @property
+    def material(self) -> declared.Corpora:
+        """What `corpora` names. Raises InputError where a file declares none."""
+        return declared.corpora_of(self.corpora)
+
+    def called(self, name: Input | str) -> str:
+        """What tables call an input of these corpora: "MSD", "Conceptual Captions 64×64"."""
+        each = Input.of(name)
+        said = self.material.of(each.reading).name
+        return f"{said} {each.tile}×{each.tile}" if each.tile else said
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as JSON has them."""
         return json.loads(json.dumps(asdict(self)))
@@ -302,6 +325,9 @@ class ExperimentConfig(Checked):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ExperimentConfig":
         """The settings that `as_dict` wrote."""
+        values = dict(values)
+        if before := values.pop("pictures", None):  # of earlier checkpoints
+            values["corpora"] = {"stamps": "book", "photos": "samples"}.get(before, before)
         name = values.get("name", cls.name)
         return override(cls(name=name), {k: v for k, v in values.items() if k != "name"})
 

@@ -22,6 +22,7 @@ from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 
 from songtitle.errors import InputError
+from songtitle.fmt import called
 
 ALT, CSV = "application/vnd.songtitle.alt", "text/csv"  # beside the picture in a notebook's output
 
@@ -170,8 +171,15 @@ def hand_on(ax: Axes, frame: pd.DataFrame, finding: str, *, panel: str = "") -> 
         msg = f"figure: expected rows and a finding, got {len(frame)} rows and {finding!r}; "
         raise InputError(msg + "hand on the frame that is drawn and what is found in it")
     frames, findings, named = _HANDED.get(ax, ([], [], ""))
-    _HANDED[ax] = [*frames, frame.copy()], [*findings, one_line(finding)], panel or named
+    frame = frame.copy()
+    for column in frame.select_dtypes(["object", "string"]):
+        frame[column] = frame[column].map(_called)
+    _HANDED[ax] = [*frames, frame], [*findings, one_line(called(finding))], panel or named
     return ax
+
+
+def _called(value: Any) -> Any:
+    return called(value) if isinstance(value, str) else value
 
 
 def data_of(figure: Figure | SubFigure) -> pd.DataFrame:
@@ -404,7 +412,7 @@ def curves(
     """
     middle, chance = (drawn[of].nunique() - 1) / 2, SCORED["chance"]
     for place, (name, found) in enumerate(drawn.groupby(of, sort=False)):
-        rows, style = found.sort_values(at), line_style(place) | {"label": name}
+        rows, style = found.sort_values(at), line_style(place) | {"label": _called(name)}
         if band or "low" not in drawn:
             ax.plot(rows[at], rows[value], **style)
         else:
@@ -436,7 +444,7 @@ def count_along(ax: Axes) -> None:
 
 def name_rows(ax: Axes, names: Sequence[str], xlabel: str, **text: Any) -> None:
     """Give each name a row of the axis, the first at the top."""
-    ax.set_yticks(range(len(names)), names, parse_math=False, **text)
+    ax.set_yticks(range(len(names)), list(map(called, names)), parse_math=False, **text)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set(xlabel=xlabel, ylabel="")
     ax.grid(visible=False, axis="y")

@@ -7,7 +7,7 @@ the sign is that of the number itself: an interval of [-0.7, -0.0] lies below 0.
 
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Number = float | int
@@ -56,6 +56,24 @@ def p_value(p: Number) -> str:
 def minus(number: str) -> str:
     """Give a written number a minus sign (U+2212) for its hyphen."""
     return number.replace("-", MINUS)
+
+
+_NAMES: dict[str, str] = {}
+
+
+def call_inputs(names: Mapping[str, str]) -> None:
+    """Have tables, notes and figures show these names in place of others, from now on: inputs go by
+    one name in records whatever the corpora, and are shown by what their corpora call them."""
+    _NAMES.clear()
+    _NAMES.update({name: shown for name, shown in names.items() if name != shown})
+
+
+def called(text: str) -> str:
+    """Give a text with inputs as their corpora call them: see `call_inputs`."""
+    if not _NAMES:
+        return text
+    known = "|".join(map(re.escape, sorted(_NAMES, key=len, reverse=True)))
+    return re.sub(rf"(?:{known})(?!\w)", lambda found: _NAMES[found[0]], text)
 
 
 class _Pattern(string.Formatter):

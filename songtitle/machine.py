@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -49,6 +50,12 @@ def _refused(error: Exception, folder: Path) -> Path | None:
             if shutil.disk_usage(place).free < LITTLE:
                 return place
     return folder if number in DISK_ERRORS else None
+
+
+def same_python_in_spark() -> None:
+    """Have Spark's workers run by the Python of this process, where nobody said which: by itself
+    Spark takes the system's own, which has none of the packages."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -22,21 +22,41 @@ Crop = Num[Tensor, "*batch channels {size} {size}"]
 
 
 def load_picture(
-    path: str | Path, *, short_side: int = 256
+    source: str | Path | bytes, *, short_side: int = 256, name: str = "picture"
 ) -> Float[Tensor, "channels height width"]:
-    """Load a picture file as RGB in [0, 1], transparency laid over white.
+    """Load a picture file, or its content, as RGB in [0, 1], transparency laid over white.
 
     PNG, JPEG and whatever else Pillow reads keep their own size, turned upright as their EXIF
     says. An SVG is drawn in proportion, its shorter side `short_side` pixels, without pictures
     that it names elsewhere and in the fonts of this machine.
 
-    Raises `InputError` naming the file when it is missing, broken, larger than Pillow's limit for
-    decompression bombs, or an SVG too thin to draw.
+    Raises `InputError` naming the file, or content by `name`, when it is missing, broken, larger
+    than Pillow's limit for decompression bombs, or an SVG too thin to draw; an SVG must come as a
+    file.
     """
     _check_side("short_side", short_side)
-    drawn = _drawn(Path(path), short_side)
-    picture = _read(Path(path), str(path)) if drawn is None else drawn
+    if isinstance(source, bytes):
+        return _pixels(_read(io.BytesIO(source), name)).contiguous().float() / 255
+    drawn = _drawn(Path(source), short_side)
+    picture = _read(Path(source), str(source)) if drawn is None else drawn
     return _pixels(picture).contiguous().float() / 255
+
+
+def sides(content: bytes) -> tuple[int, int]:
+    """Read width and height in pixels from a picture's header, not turned by its EXIF. Raises
+    ValueError with the reason: "too many pixels" (Pillow's limit), or "not a picture"."""
+    reason = "not a picture"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
+            with pillow.open(io.BytesIO(content)) as picture:
+                return picture.size
+    except (pillow.DecompressionBombWarning, pillow.DecompressionBombError):
+        reason = "too many pixels"
+    # Pillow's many decoders meet broken files with OSError, SyntaxError, ValueError, others
+    except Exception:
+        reason = "not a picture"
+    raise ValueError(reason)
 
 
 def load_view(

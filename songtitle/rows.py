@@ -55,6 +55,13 @@ class Faults:
         examples = [asdict(fault) for fault in self.examples]
         return {"counts": dict(sorted(self.counts.items())), **rows, "examples": examples}
 
+    def add_told(self, told: Mapping[str, Any]) -> None:
+        """Add the faults that `as_dict` told."""
+        self.counts.update(told["counts"])
+        self.kept += told["kept"]
+        self.skipped += told["skipped"]
+        self.examples.extend(Fault(**example) for example in told["examples"])
+
 
 def read_lines(
     path: Path, faults: Faults, *, longest: int = LONGEST, blank: bool = False

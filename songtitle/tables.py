@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from songtitle.fmt import write
+from songtitle.config import SONGS, Input
+from songtitle.fmt import call_inputs, called, write
 
 NO_TITLE = "(no title)"
 LEVEL = 0.05  # of a test, and with Holm's correction of all tests of a cell
@@ -79,19 +80,20 @@ class Table:
         return [list(self.frame.columns), *self.frame.to_numpy(object).tolist()]
 
     def _repr_markdown_(self) -> str:
-        lines = [f"```{{list-table}} {self.caption}", ":header-rows: 1", f":name: {self.name}", ""]
+        head = called(self.caption)
+        lines = [f"```{{list-table}} {head}", ":header-rows: 1", f":name: {self.name}", ""]
         for row in self._rows():
             marks = ("* -", *["  -"] * (len(row) - 1))
             lines += [f"{mark} {_as_myst(it)}" for mark, it in zip(marks, row, strict=True)]
-        return "\n".join([*lines, "```", "", self.note])
+        return "\n".join([*lines, "```", "", called(self.note)])
 
     def _repr_html_(self) -> str:
         head, *body = [list(map(_as_html, row)) for row in self._rows()]
         cells = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
         rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in body)
         return (
-            f"<table><caption>{_bare(self.caption)}</caption><thead><tr>{cells}</tr></thead>"
-            f"<tbody>{rows}</tbody></table><p>{_bare(self.note)}</p>"
+            f"<table><caption>{_bare(called(self.caption))}</caption><thead><tr>{cells}</tr></thead>"
+            f"<tbody>{rows}</tbody></table><p>{_bare(called(self.note))}</p>"
         )
 
 
@@ -105,7 +107,7 @@ class Note:
     def __init__(
         self, title: str, text: str, kind: str = "note", records: Iterable[tuple[str, str]] = ()
     ):
-        self.title, self.text, self.kind = title, text, kind
+        self.title, self.text, self.kind = called(title), called(text), kind
         self.records = [list(each) for each in records]
 
     def __repr__(self) -> str:
@@ -122,19 +124,32 @@ class Note:
 
 
 def made_by(records: Sequence[Any], config: Any) -> Note:
-    """Say which preset, commit, data and machine made a page, from its records and settings."""
+    """Say which preset, commit, data and machine made a page, from its records and settings; what
+    the page shows from then on calls inputs as the corpora of these settings do."""
+    call(config)
+    its = config.material
+    small = its.scale == "small"
     first = records[0].provenance
     keys = ", ".join(f"{record.stage} {record.key}" for record in records)
     said = "".join(f" {origin(record)}" for record in records if record.changed)
     return Note(
-        f"A {config.name} run on small data, not a reproduction",
-        f"Preset {config.name}, seed {config.seed}. Pictures: Tux Paint stamps; songs: folk tunes "
-        f"rendered from scores. Commit {_commit(first)}, songtitle "
+        f"A {config.name} run on small data, not a reproduction"
+        if small
+        else f"A {config.name} run on the paper's own corpora",
+        f"Preset {config.name}, seed {config.seed}. {its.about} "
+        f"Commit {_commit(first)}, songtitle "
         f"{first['songtitle']}, Python {first['python']}, {plain(first['system'])}, "
         f"{first['cores']} cores. Record: {plain(keys)}.{said}",
         kind="warning",
         records=rests_on(records),
     )
+
+
+def call(config: Any) -> None:
+    """Have inputs shown from now on by what the corpora of these settings call them."""
+    sides = {config.crop, *config.tile_sizes}
+    inputs = [*SONGS, *(Input("pictures", tile=side) for side in sides)]
+    call_inputs({str(each): config.called(each) for each in inputs})
 
 
 def origin(record: Any) -> str:
@@ -222,12 +237,14 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _as_myst(value: Any) -> str:
-    said = (p.text if isinstance(p, Markup) else plain(_text(p), "–") for p in _parts(value))
+    said = (
+        called(p.text) if isinstance(p, Markup) else plain(_text(p), "–") for p in _parts(value)
+    )
     return "<br>".join(said)
 
 
 def _as_html(value: Any) -> str:
-    said = ((p.bare or p.text) if isinstance(p, Markup) else _text(p) for p in _parts(value))
+    said = (called(p.bare or p.text) if isinstance(p, Markup) else _text(p) for p in _parts(value))
     return "<br>".join(escape(shown(text, "–")) for text in said)
 
 
@@ -243,4 +260,4 @@ def _text(value: Any) -> str:
         return f"{value:,.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
     if isinstance(value, Number):
         return f"{value:,}"
-    return str(value)
+    return called(str(value))

@@ -6,7 +6,6 @@ from jaxtyping import Float, Float64, Int
 from torch import Generator, Tensor
 
 from songtitle.errors import InputError
-from songtitle.shapes import Timbre
 
 COEFFICIENTS = 12
 TIMBRE_SIZE = COEFFICIENTS + COEFFICIENTS * (COEFFICIENTS + 1) // 2  # 12 means + 78 covariances
@@ -81,14 +80,16 @@ def replicated_order(
 
 
 def tile_to_width(
-    timbre: Timbre, width: int, *, order: Int[Tensor, " {width}"]
+    timbre: Float[Tensor, "*batch numbers"], width: int, *, order: Int[Tensor, " {width}"]
 ) -> Float[Tensor, "*batch {width}"]:
-    """Widen 90 numbers to `width` by copying: place i holds number `order[i]`, for every song.
+    """Widen timbre, 90 numbers as a rule, to `width` by copying: place i holds number `order[i]`,
+    for every song.
 
-    Raises `InputError` when the order has another length, lacks one of the 90 or holds a stranger.
+    Raises `InputError` when the order has another length, lacks a number or holds a stranger.
     """
-    if len(order) != width or set(order.tolist()) != set(range(TIMBRE_SIZE)):
-        msg = f"order: expected {width} indices, every one from 0 to {TIMBRE_SIZE - 1} and no "
+    numbers = timbre.shape[-1]
+    if len(order) != width or set(order.tolist()) != set(range(numbers)):
+        msg = f"order: expected {width} indices, every one from 0 to {numbers - 1} and no "
         raise InputError(msg + f"other, got {len(order)}; draw it by replicated_order()")
     return timbre[..., order.to(timbre.device)]
 

@@ -499,7 +499,7 @@ def test_a_dry_run_says_what_would_come_and_touches_nothing(home, server, capsys
     assert cells == ["a", "x", "358.4 MB", "0 B", "licence of a", str(home / "a/x")]
     assert lines[-1].startswith("total")
     assert "358.4 MB and 1 of unpublished size" in lines[-1]
-    assert lines[-1].endswith(f"{inventory.human(inventory.free(home))} free")
+    assert lines[-1].endswith(f"{inventory.human(manifest.free(home))} free")
     assert server.requests == []
     assert not home.exists()
 

@@ -9,11 +9,12 @@ import pytest
 from sphinx.errors import ExtensionError
 
 from songtitle.book import extension, figures
-from songtitle.cache import write_json
+from songtitle.cache import Record, write_json
 from songtitle.experiment.samples import OWN
 from songtitle.figures import alt_of, csv_of
 from songtitle.studies import findings
 from songtitle.studies.findings import CHANCE, CONSTANT, HERE, PAPER, PICTURE, SONG
+from songtitle.studies.samples import as_samples
 
 BOOK = Path(__file__).parent.parent / "book"
 HEARD, DEAF, WIDE = (0.001, 0.02), (-0.001, 0.002), (-0.1, 0.1)
@@ -61,9 +62,16 @@ def test_each_subject_has_what_is_measured_at_the_paper_s_best_beam_and_no_small
 
 
 def test_baselines_stand_with_the_songs_that_they_are_of():
-    rows = answered(others=[baseline("Million Song", SONG, 0.1), baseline(OWN, CONSTANT, 0.1)])
+    rows = answered(others=[baseline(OWN, SONG, 0.1), baseline(OWN, CONSTANT, 0.1)])
     found = rows[rows["measure"].isin((SONG, CONSTANT))]
     assert found["about"].tolist() == ["Million Song tracks: timbre"] * 2
+
+
+def test_real_songs_are_called_as_their_own_stage_calls_them():
+    rows = [baseline("songs: timbre", SONG, 0.1), baseline("pictures 224×224", CONSTANT, 0.1)]
+    record = Record("baselines", "", {}, {}, "", {"rows": rows}, {}, {}, Path())
+    called = [each["input"] for each in as_samples(record).result["rows"]]
+    assert called == [OWN, "pictures 224×224"]
 
 
 def test_what_was_not_measured_is_left_out_and_said():

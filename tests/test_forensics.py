@@ -124,6 +124,7 @@ def planted_constants(mean, spread, against="msd", definition="nltk_3_2_5"):
     """What a record has that holds one constant."""
     row = {"against": against, "definition": definition, "wording": "as written", "text": "the of"}
     found = {"constants": [row | {"mean": mean, "spread": spread}]}
+    found["collections"] = {"msd": "songs here", "fma": "others here"}
     return cache.Record("content_free", "key", {}, {}, {}, found, {}, {}, cache.OWN)
 
 
@@ -305,8 +306,8 @@ def test_a_tiny_run_measures_every_way_and_the_note_follows_the_numbers(
     assert len(study.nearest(record)) == 2 + 2
     assert [len(frame) for _, frame in study.distance_maps(record)] == [6, 6]
     assert [title for title, *_ in study.prefix_panels(here, None)] == [
-        "words, BLEU-1: captions of stamps",
-        "letters, BLEU-1: captions of stamps",
+        "words, BLEU-1: captions of this run",
+        "letters, BLEU-1: captions of this run",
     ]
     note = study.forensic_note(record, here, None)
     assert "hypothesis" in note.title

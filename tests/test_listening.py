@@ -19,11 +19,11 @@ from songtitle.experiment.listening import (
     folds,
     hear_words,
     listen,
-    listening,
     matched,
     title_scores,
     word_aucs,
 )
+from songtitle.experiment.samples import track_listening
 from songtitle.studies import listening as study
 
 KINDS = ("reel", "jig", "hornpipe", "air")
@@ -144,7 +144,7 @@ def test_titles_and_series_of_which_nothing_can_be_learnt_are_named(call, messag
 
 
 def test_on_real_timbre_titles_of_other_artists_are_matched_above_chance(real_data, tmp_path):
-    found = listening(preset("samples"), home=tmp_path).result
+    found = track_listening(preset("samples"), home=tmp_path).result
     assert {row["input"] for row in found["rows"]} == {"Million Song"}
     for row in found["rows"]:
         assert row["items"] == 1000

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sphinx.errors import ExtensionError
 
-from songtitle.__main__ import main
+from songtitle.__main__ import FORECAST, main
 from songtitle.book import extension, reproduce
 from songtitle.cache import PUBLISHED, pick, read_json, run_stage
 from songtitle.config import DECODERS, preset
@@ -24,7 +24,7 @@ from songtitle.corpora.inventory import human as told_size
 from songtitle.corpora.manifest import read_source
 from songtitle.errors import InputError
 from songtitle.experiment import controls, learning, picture_sizes, plan, scoring, switchboard
-from songtitle.experiment.corpora import fingerprint
+from songtitle.experiment.corpora import fingerprint, roles
 from songtitle.experiment.done import Done
 from songtitle.experiment.inputs import encoder_settings
 from songtitle.experiment.probe import (
@@ -231,8 +231,9 @@ def finish(home, config=TINY, **data):
     def done(stage, settings, *inputs):
         return run_stage(stage, compute, settings=settings, inputs=inputs, home=home)
 
-    counts = pick(config, "seed", "picture_count", "song_count")
-    words = done("corpora", counts | {"data": data or fingerprint(config, home)})
+    counts = pick(config, "seed", "picture_count", "song_count", "title_rules")
+    counts |= {"corpora": roles(config), "data": data or fingerprint(config, home)}
+    words = done("corpora", counts)
     known = done("vocabulary", pick(config, "min_count"), words)
     own = pick(config, "seed", "crop", "views") | encoder_settings(config)
     seen = done("picture_features", own, words)
@@ -264,8 +265,9 @@ def test_a_record_of_other_settings_or_other_code_finishes_nothing(tmp_path):
 
 
 def test_photos_as_many_as_stamps_finish_nothing_of_the_stamps(tmp_path):
-    finish(tmp_path, photos="Images")
-    assert Done(replace(TINY, pictures="photos"), tmp_path).corpora
+    photos = replace(TINY, corpora="samples")
+    finish(tmp_path, photos, photos="Images")
+    assert Done(photos, tmp_path).corpora
     assert not Done(TINY, tmp_path).corpora
     finish(tmp_path, stamps="of another list", tunes="")
     assert not Done(TINY, tmp_path).corpora
@@ -340,7 +342,7 @@ def test_what_is_published_of_sizes_is_what_the_sample_gives(tmp_path):
     assert now.settings == then["settings"]
 
 
-@pytest.mark.parametrize("name", ["samples", "nowhere", "."])
+@pytest.mark.parametrize("name", ["mine.toml", "nowhere", "."])
 def test_corpora_that_cannot_be_are_one_line_that_says_what_to_do(name, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     name = str(tmp_path / "empty") if name == "." else name
@@ -431,19 +433,26 @@ def test_durations_are_in_the_unit_that_suits_them(seconds, text):
     assert told.hours(math.nan) == "?"
 
 
-def test_a_run_begins_with_the_line_of_a_plan_that_was_probed_here(tmp_path, monkeypatch, capsys):
+def test_a_run_begins_with_the_line_of_a_plan_that_was_probed_here_and_ends_with_what_it_took(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
     monkeypatch.setattr(reproduce, "run", lambda *rest, **named: print("it runs"))
     config = preset("tiny", {"seed": 4})
     asked = ["run", "--preset", "tiny", "--seed", "4", "-p", "beam_size", "5", "--no-book"]
+    asked += ["--output", str(tmp_path)]
     main(asked)
     assert capsys.readouterr().out == "it runs\n"
     keep(PLAIN, kept_in(config, "book", tmp_path))
     main(asked)
-    first, second = capsys.readouterr().out.splitlines()
+    first, second, *beside, last = capsys.readouterr().out.splitlines()
     assert first.startswith("plan: tiny on book: ")
     assert "to go (forecast)" in first
     assert second == "it runs"
+    assert "forecast (s)" in beside[0]
+    assert last.endswith(str(tmp_path / FORECAST))
+    stages = json.loads((tmp_path / FORECAST).read_text("utf-8"))["stages"]
+    assert all(each.keys() >= {"seconds", "fact", "record"} for each in stages)
 
 
 def test_a_probe_is_read_as_it_was_kept(tmp_path):

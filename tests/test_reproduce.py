@@ -352,5 +352,9 @@ def test_publishing_makes_what_takes_long_again_and_what_real_songs_are_needed_f
         for stage, its in reproduce.stages(preset("quick"))
         if reproduce._takes_long(stage, its)
     }
-    assert {("listening", "samples"), ("baselines", "samples"), ("comparison", "quick")} <= long
+    assert {
+        ("track_listening", "samples"),
+        ("baselines", "samples"),
+        ("comparison", "quick"),
+    } <= long
     assert ("listening", "quick") not in long

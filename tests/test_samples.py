@@ -13,18 +13,16 @@ from songtitle.cache import read_json
 from songtitle.config import TrainingConfig, preset
 from songtitle.corpora import recordings
 from songtitle.corpora.batches import Loader
+from songtitle.corpora.picture_sets import Wanted, load, makers_split
+from songtitle.corpora.places import needed
 from songtitle.corpora.recordings import Recording
+from songtitle.corpora.song_sets import tracks_with_timbre
+from songtitle.corpora.splits import SPLITS
 from songtitle.errors import InputError
 from songtitle.experiment import samples as stages
-from songtitle.experiment.corpora import (
-    SPLITS,
-    corpora,
-    makers_split,
-    material,
-    needed,
-    tracks_with_timbre,
-)
+from songtitle.experiment.corpora import corpora
 from songtitle.experiment.samples import FELT, HEARD, row_by_row, samples, timbre_memory
+from songtitle.experiment.scoring import scores
 from songtitle.machine import write_whole
 from songtitle.studies.samples import (
     gains_by_seed,
@@ -105,20 +103,6 @@ def test_standardised_numbers_forget_their_unit(config):
     assert np.allclose(first, second, atol=1e-3)
 
 
-def test_a_preset_of_real_songs_says_which_page_shows_it(tmp_path):
-    from songtitle.experiment.corpora import clips
-
-    with pytest.raises(InputError, match=r"preset samples: expected one with the book's own songs"):
-        clips(preset("samples"), home=tmp_path)
-
-
-def test_no_page_is_run_on_the_preset_of_real_songs():
-    from songtitle.book.reproduce import check_parameters, notebooks
-
-    with pytest.raises(InputError, match=r"preset: expected one on the book's own .*got 'samples'"):
-        check_parameters(notebooks()[0], {"preset": "samples"})
-
-
 def test_published_numbers_become_sentences_that_follow_them(found):
     record = found[0]
     said = samples_conclusion(record).text
@@ -167,7 +151,7 @@ def recorded(tmp_path_factory):
 @pytest.fixture(scope="module")
 def runs(real_data, config, recorded, tmp_path_factory):
     """The experiment, killed while it named for the second seed and begun again: its record, its
-    words, and what each of the two runs wrote down as said."""
+    words, what each of the two runs wrote down as said, and the ordinary Table 4."""
     home, written = tmp_path_factory.mktemp("samples"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recordings, "load", lambda _: recorded)
@@ -182,7 +166,8 @@ def runs(real_data, config, recorded, tmp_path_factory):
         with pytest.raises(KeyboardInterrupt):
             samples(config, home=home)
         patch.setattr(stages, "write_whole", partial(write, dies=False))
-        return samples(config, home=home), corpora(config, home=home), written
+        record, words = samples(config, home=home), corpora(config, home=home)
+        return record, words, written, scores(config, home=home)
 
 
 @pytest.fixture
@@ -191,11 +176,21 @@ def found(runs):
 
 
 def test_what_was_said_before_a_kill_is_searched_once_and_the_run_goes_on(runs):
-    record, _, written = runs
+    record, _, written, _ = runs
     assert len(set(written)) == len(written)
     cells = [(row["seed"], row["input"], row["beam_size"]) for row in record.result["rows"]]
     assert sorted(f"{seed} {name} {k}.json" for seed, name, k in cells) == sorted(written)
     assert {seed for seed, *_ in cells} == {0, 1}
+
+
+def test_table_4_of_real_data_is_of_photos_tracks_and_recordings(runs, config):
+    rows = {row["input"]: row for row in runs[3].result["rows"]}
+    assert [config.called(name) for name in rows] == [
+        *("Flickr8k 112×112", "Flickr8k 224×224", "Million Song", "Recordings"),
+    ]
+    assert rows["songs: timbre"]["items"] == 24
+    assert rows["songs: spectrogram"]["items"] == 6  # neither the torn one nor that without a word
+    assert rows["songs: spectrogram"]["series"] == 3
 
 
 def test_recordings_are_named_by_both_readings_and_what_is_left_out_is_counted(found):
@@ -238,14 +233,15 @@ def test_photos_are_on_the_side_where_their_makers_lists_put_them(found, real_da
 def test_all_listed_photos_are_split_as_their_makers_did_and_the_others_left_out(
     tmp_path, real_data
 ):
-    found = material(preset("samples"), tmp_path)
-    sides = [found.sides[name] for name in {photo.group for photo in found.pictures}]
+    wanted = Wanted(count=None, tested=1000, seed=0)
+    found = load(preset("samples").material.pictures, tmp_path, wanted, tmp_path)
+    sides = [photo.split for photo in found.pictures]
     assert {side: sides.count(side) for side in SPLITS} == {
         "train": 6000,
         "valid": 1000,
         "test": 1000,
     }
-    assert found.unlisted == 91
+    assert found.drawn_from == {"unlisted": 91}
 
 
 def test_a_photo_on_two_of_the_makers_lists_is_named(tmp_path, monkeypatch):

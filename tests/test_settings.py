@@ -37,7 +37,9 @@ PLAIN = sorted(set(NAMES) - {"device"})  # a machine may have one device only
 # Another value for each setting, and what has to change with it.
 OTHERS = {
     "seed": 7,
-    "pictures": "photos",
+    "corpora": "rehearsal",
+    "title_rules": "paper",
+    "runs": ["elsewhere/run"],
     "picture_count": 30,
     "song_count": 13,
     "clip_seconds": 3,
@@ -100,7 +102,7 @@ OTHERS = {
 ALONG = {"model.attention_penalty": {"model.decoder": "attention"}}
 NO_STAGE = {  # settings that change no key of a page's stages, and why
     "device": "auto is the device that a machine has",
-    "pictures": "no page runs on photos: their songs are no files to render",
+    "runs": "a run has to be there: see test_corpora",
 }
 
 BELOW_2_32 = "expected a whole number from 0 to below 2^32"

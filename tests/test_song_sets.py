@@ -64,7 +64,7 @@ def test_a_set_has_as_many_songs_as_the_right_counts_leave(made, caplog, name, r
     assert found.drawn_from["rules"] == rules
     assert found.drawn_from["funnel"]["out"] == wanted
     assert f"{found.name}: {wanted} titles are left of 1,000 wanted" in caplog.text
-    assert not found.others
+    assert found.every == {found.name: found.titles}
     left_out = "named entities: left out: NLTK data not fetched" in caplog.text
     assert left_out == (rules == "paper")
 
@@ -83,8 +83,7 @@ def test_a_set_is_drawn_as_whole_artists_with_titles_by_the_rules(made, name, ru
     by = {a: everything.series.count(a) for a in found.series}
     cut = [artist for artist, songs in by.items() if found.series.count(artist) < songs]
     assert len(cut) <= 1  # the last one drawn, whose others are on neither side
-    kept = [t for t, a in zip(everything.titles, everything.series, strict=True) if a not in by]
-    assert sorted(found.others) == sorted(kept)
+    assert found.every == {found.name: everything.titles}
     for id, words in zip(found.ids, found.titles, strict=True):
         assert words
         assert set(words) <= {word.strip("()").lower() for word in songs[id].title.split()}
@@ -101,7 +100,7 @@ def test_the_seed_chooses_the_artists(made, name):
 def test_timbre_is_what_the_segments_of_its_own_hdf5_file_give(made):
     home, _ = made
     found = million_song(home, rules="ours", seed=0)
-    assert (found.reading, found.clips) == ("timbre", None)
+    assert found.clips is None
     assert found.timbre.shape == (len(found.ids), 90)
     files = msd.read_h5_folder(home / HDF5, Faults())
     known = {track.id: msd.timbre_of(segments) for track, segments in files}
@@ -180,7 +179,7 @@ def test_the_order_of_tables_and_folders_changes_nothing(home, name):
 def test_clips_that_are_not_there_and_those_of_the_errata_are_named_and_left_out(made, caplog):
     home, right = made
     found = fma(home, rules="ours", seed=0)
-    assert (found.reading, found.timbre) == ("spectrogram", None)
+    assert found.timbre is None
     assert found.clips == [archive.clip_path(home / CLIPS, int(id)) for id in found.ids]
     assert all(path.is_file() for path in found.clips)
     assert not set(found.ids) & set(archive.errata("small"))

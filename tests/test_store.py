@@ -23,6 +23,7 @@ from test_streams import picture, write_tar
 from songtitle.__main__ import main
 from songtitle.cache import finished
 from songtitle.config import preset
+from songtitle.corpora.selection import select
 from songtitle.corpora.shards import find_shards, read_index
 from songtitle.corpora.views import RawView
 from songtitle.errors import InputError
@@ -146,6 +147,27 @@ def test_every_example_has_a_row_and_what_cannot_be_read_is_told_and_counted(fol
         assert there == [row for row in range(SIZE) if (place, row) != BAD]
     assert not store.features(*BAD[:1], [BAD[1]]).any()
     assert store.captions(0)[:2] == ["A red cat", "A blue dog"]
+
+
+@pytest.mark.parametrize("least", [16, 47])
+def test_a_store_leaves_out_as_too_small_what_a_selection_does(tmp_path, least):
+    """Else a captioner would learn from pictures that no page counts."""
+    pytest.importorskip("pyarrow")
+    sides = [(61, 47), (15, 47), (46, 80), (47, 47), (200, 16)]
+    for split in ("train", "valid", "test"):
+        files = []
+        for row, size in enumerate(sides):
+            files += [(f"{row}.jpg", picture(row, *size)), (f"{row}.txt", b"A red cat")]
+        write_tar(tmp_path / f"{split}-0.tar", files)
+    asked = {"min_side": least, "held_out": 2, "seed": 0}
+    chosen = select(tmp_path, tmp_path / "chosen", **asked)
+    store_features(
+        tmp_path / "train-0.tar", tmp_path / "s", config=CONFIG, min_side=least, workers=0
+    )
+    store = Store.open(tmp_path / "s")
+    assert store.readable(0).tolist() == chosen.of("train")["row"].to_pylist()
+    assert store.left_out() == {"too small": sum(min(size) < least for size in sides)}
+    assert store.settings["min_side"] == least
 
 
 def test_the_raw_view_is_a_piece_of_the_picture_as_it_is():

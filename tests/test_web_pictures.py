@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,9 +205,12 @@ def _kill_group(process):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_ray_makes_the_same_shards_and_the_same_report(world, undisturbed):
-    pytest.importorskip("ray")
-    folder = world.run("ray", processes=2, distributor="ray")
+@pytest.mark.parametrize("distributor", ["ray", "pyspark"])
+def test_a_cluster_makes_the_same_shards_and_the_same_report(world, undisturbed, distributor):
+    pytest.importorskip(distributor)
+    if distributor == "pyspark" and not shutil.which("java"):
+        pytest.skip("Spark needs a Java")
+    folder = world.run(distributor, processes=2, distributor=distributor)
     assert contents(folder) == contents(undisturbed)
     assert link_rot.report(folder) == link_rot.report(undisturbed)
 
@@ -302,7 +306,7 @@ def test_a_long_table_becomes_files_of_whole_shards(tmp_path, monkeypatch):
         ("img2dataset", "multiprocessing", r"-e '.\[pictures\]'"),
         ("imghdr", "multiprocessing", r"-e '.\[pictures\]'"),
         ("ray", "ray", r"-e '.\[cluster\]'"),
-        ("pyspark", "pyspark", r"-e '.\[pictures\]' pyspark"),
+        ("pyspark", "pyspark", r"-e '.\[spark\]'"),
     ],
 )
 def test_what_is_not_installed_is_named_with_its_extra(

@@ -32,7 +32,7 @@ from songtitle.cache import Record, read_json, run_stage
 from songtitle.config import ExperimentConfig, SearchConfig
 from songtitle.corpora.manifest import data_home
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import clips
+from songtitle.experiment.corpora import clip_of, clips, song_rows
 from songtitle.experiment.inputs import clip_picture, frozen_backbone, hear
 from songtitle.experiment.learning import load_trained, training
 from songtitle.experiment.naming import BEAM_SIZE, as_words, hypotheses
@@ -231,9 +231,8 @@ def write_demo(config: ExperimentConfig, folder: Path, *, home: Path | None = No
     twin, content["sha256"] = Twin(graphs[PICTURE], graphs[WORD]), sums
     content["agreement"] = agreement(twin, vocabulary, config, sha256=sums, home=home).result
     songs = clips(config, home=home)
-    names = [song["clip"] for song in read_json(songs.file("songs.json"))]
-    chosen = [names[len(names) * third // 3] for third in range(3)]
-    examples = example_files([songs.file("clips") / name for name in chosen])
+    paths = [clip_of(songs, song, home) for song in song_rows(songs, INPUT)]
+    examples = example_files([paths[len(paths) * third // 3] for third in range(3)])
     content["examples"] = sorted(examples)
     text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
@@ -324,10 +323,10 @@ def agreement(
     def compute(_: Path) -> dict[str, Any]:
         search = replace(config.search, beam_size=BEAM_SIZE)
         first, five, differences = 0, 0, [0.0]
-        names = [song["clip"] for song in read_json(songs.file("songs.json"))]
+        paths = [clip_of(songs, song, home) for song in song_rows(songs, INPUT)]
         found = read_json(named.file("hypotheses.json"))
-        for name, (theirs,) in zip(names, found, strict=True):
-            image = clip_picture(hear(songs.file("clips") / name, config), name, config)
+        for path, (theirs,) in zip(paths, found, strict=True):
+            image = clip_picture(hear(path, config), path.name, config)
             ours = twin.titles(image, vocabulary, search)
             pairs = list(zip(ours, theirs, strict=False))
             same = [a[0] == b[0] for a, b in pairs]
@@ -335,7 +334,7 @@ def agreement(
             five += all(same) and len(ours) == len(theirs)
             differences += [abs(a[1] - b[1]) for a, b in pairs if a[0] == b[0]]
         return {
-            "songs": len(names),
+            "songs": len(paths),
             "same_first": int(first),
             "same_five": int(five),
             "largest_difference": round(float(np.max(differences)), 4),

@@ -44,6 +44,7 @@ from songtitle.config import (
     settings,
 )
 from songtitle.corpora.manifest import data_home
+from songtitle.declared import corpora_of
 from songtitle.errors import InputError, expect
 from songtitle.machine import clear_disk_errors, end_with_parent, write_whole
 from songtitle.schema import brief
@@ -85,7 +86,7 @@ STAGES = {
     "controls": ("controls", "self_retrieval", "differences", "replicates"),
     "forensics": ("content_free", "readings"),
     "switchboard": ("switchboard",),
-    "samples": ("samples",),
+    "samples": ("samples", "track_listening"),
     "second_ear": ("second_ear",),
 }
 # Those that take minutes, shown as published unless asked to run `again`, and the page of each.
@@ -100,7 +101,7 @@ LONG = {
 ON_REQUEST = ("samples", "second_ear")
 AGAIN = "python -m songtitle run 13_samples --preset samples --publish"
 SAMPLES = "samples"  # the preset of stages on real songs
-REAL = (*ON_REQUEST, "listening", "baselines")
+REAL = (*ON_REQUEST, "track_listening", "baselines")
 MEASURED = {"benchmarks": "08_speed", "faults": "18_faults"}  # folders of results, and their pages
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
@@ -152,10 +153,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
         msg = f"preset: expected a name, such as {known['preset']!r}, got {named!r}; mend it"
         raise InputError(msg)
     config, usual = _config({**parameters, "preset": named}), preset(named)
-    if config.pictures != "stamps":  # songs of these are no files to render
-        msg = f"preset: expected one on the book's own pictures and songs, got {config.name!r}; "
-        msg += "page 13 shows its record beside any of those, such as quick"
-        raise InputError(msg)
+    corpora_of(config.corpora)  # a reader's own file has to be one
     for name in (name for name in settings() if setting(config, name) != setting(usual, name)):
         value, msg = setting(config, name), ""
         if name in NO_PAGE:
@@ -438,8 +436,7 @@ def _about(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "run": digest([*facts.values(), code_of_run(), cache.tables()])[:12],
         **facts,
-        # Pictures that come with the book, or samples, are nothing of full size.
-        "scale": "small" if config.pictures in ("stamps", "photos") else "paper",
+        "scale": config.material.scale,
         "commit": made["commit"],
         "modified": made["modified"],
     }

@@ -5,7 +5,6 @@ b is training on one of batch 2b; and where an epoch was left is one number, the
 """
 
 import contextlib
-import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
-from songtitle.corpora.shards import Example, Place, at_least, read_heads, read_index
+from songtitle.corpora.shards import (
+    Example,
+    Place,
+    at_least,
+    caption_in,
+    read_heads,
+    read_index,
+)
 from songtitle.errors import InputError
 from songtitle.pictures import load_view
 from songtitle.rows import Faults
@@ -164,7 +170,7 @@ class ShardStream:
         for path in self.paths:
             for example in read_index(path, self.index)[0]:
                 try:
-                    yield _caption(path, example)
+                    yield caption_of(path, example)
                 except ValueError as error:
                     if isinstance(error, InputError):
                         raise
@@ -278,8 +284,8 @@ class _Pictures(Dataset[Any]):
         for shard, example in asked:
             drawn = generator_for(self.seed, f"{self.epoch}:{example.key}")
             try:
-                content = _content(shard, example.picture)
-                caption = self.encode(_caption(shard, example))
+                content = content_of(shard, example.picture)
+                caption = self.encode(caption_of(shard, example))
             except InputError as error:
                 return error
             except ValueError as error:
@@ -293,20 +299,12 @@ class _Pictures(Dataset[Any]):
         return torch.stack(pictures) if pictures else None, captions, faults
 
 
-def _caption(shard: Path, example: Example) -> str:
-    """The caption in a .txt, or under "caption" in a .json. Raises ValueError without one."""
-    content = _content(shard, example.caption)
-    if example.caption.ending == "txt":
-        return content.decode("utf-8", errors="replace")
-    about = json.loads(content)
-    caption = about.get("caption") if isinstance(about, dict) else None
-    if not isinstance(caption, str) or not caption.strip():
-        msg = "no caption in the JSON"
-        raise ValueError(msg)
-    return caption
+def caption_of(shard: Path, example: Example) -> str:
+    """Read the caption of an example. Raises ValueError without one, InputError as `content_of`."""
+    return caption_in(content_of(shard, example.caption), example.caption.ending)
 
 
-def _content(path: Path, place: Place) -> bytes:
+def content_of(path: Path, place: Place) -> bytes:
     """The bytes of a file of the shard `path`. Raises InputError where they cannot be had."""
     reason, content = "", b""
     try:

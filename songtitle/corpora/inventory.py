@@ -5,7 +5,6 @@ package or archive of their own, the recordings of several packages, and data in
 Python package.
 """
 
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from songtitle.corpora import manifest, recordings, stamps
 from songtitle.corpora.fetch import Ledger, fetch_file, items, verify_item
 from songtitle.corpora.guarded_http import TransferConfig, length
-from songtitle.corpora.manifest import File, Problems, Source, check_room
+from songtitle.corpora.manifest import File, Problems, Source, check_room, free
 from songtitle.errors import InputError
 
 STAMPS = "stamps"
@@ -175,13 +174,6 @@ def total_of(sizes: Iterable[int | None]) -> str:
     if len(known) == len(every):
         return human(sum(known))
     return f"{human(sum(known))} and {unknown}" if known else unknown
-
-
-def free(folder: Path) -> int:
-    """Give the free bytes of the disk that holds `folder`, made or not."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -493,12 +493,16 @@ def _put(member: _Member, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def check_room(folder: Path, size: int, label: str) -> None:
-    """Raise InputError unless the disk that holds `folder`, made or not, has `size` bytes free."""
+def free(folder: Path) -> int:
+    """Give the free bytes of the disk that holds `folder`, made or not."""
     while not folder.exists():
         folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        msg = f"{label}: expected {size:,} bytes of disk space in {folder}, got {free:,}; make "
+    return shutil.disk_usage(folder).free
+
+
+def check_room(folder: Path, size: int, label: str) -> None:
+    """Raise InputError unless the disk that holds `folder`, made or not, has `size` bytes free."""
+    if size > (left := free(folder)):
+        msg = f"{label}: expected {size:,} bytes of disk space in {folder}, got {left:,}; make "
         msg += f"room, or set {HOME_VARIABLE} to a folder on a larger disk"
         raise InputError(msg)

@@ -7,12 +7,15 @@ colour, which its sound tells: timbre is shifted and pitch chosen by it, so titl
 
 import io
 import json
+import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image, ImageDraw
 
 from songtitle.corpora import rehearsal_songs, shards
@@ -22,6 +25,7 @@ from songtitle.corpora.rehearsal_songs import COLOURS, WORDS, write_bytes, write
 from songtitle.rows import Faults
 from songtitle.schema import refuse
 
+FOLDER = "rehearsal"  # of the data home, into which `at` writes
 FEWEST = 24  # pictures and songs: six HDF5 files tell the order of each of two years
 SHARDS = 3  # of train, at least; the last one is short
 LARGEST_SHARD = 1_000  # pictures, about
@@ -77,6 +81,19 @@ def write(folder: Path, *, pictures: int = 120, songs: int = 40, seed: int = 0) 
     write_text(words / "en", WORDS)
     write_text(words / "en-basic", WORDS[:1])
     return right
+
+
+def at(home: Path) -> Path:
+    """Give the corpora in the data home's folder `rehearsal`, written where they are not there."""
+    folder, scratch = home / FOLDER, home / f".{FOLDER}.partial"
+    if not folder.is_dir():
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / f".{FOLDER}.lock"):
+            if not folder.is_dir():  # another process may have been quicker
+                shutil.rmtree(scratch, ignore_errors=True)  # what a run left that was killed
+                write(scratch)
+                os.replace(scratch, folder)
+    return folder
 
 
 # -- Conceptual Captions --------------------------------------------------------------------------

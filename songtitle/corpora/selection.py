@@ -8,8 +8,6 @@ import hashlib
 import io
 import json
 import shutil
-import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +15,21 @@ from typing import IO, Any
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image as pillow
 
 from songtitle.corpora.shards import (
     Place,
     Where,
     at_least,
+    caption_in,
     check_same,
     find_shards,
     read_index,
 )
 from songtitle.corpora.splits import FEWEST, HELD_OUT, SPLITS, counted, given, hold_out
 from songtitle.machine import clear_disk_errors, write_whole
+from songtitle.pictures import sides
 from songtitle.progress import progress
-from songtitle.rows import Fault, Faults
+from songtitle.rows import Faults
 from songtitle.schema import refuse
 from songtitle.text import clean_caption, tokenize
 from songtitle.vocabulary import Vocabulary
@@ -130,9 +129,8 @@ def select(
     table = _mapped(target)
     about = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     check_same(folder, json.loads(about["drawn"]), drawn)
-    kept = json.loads(about["faults"])
-    faults = Faults(counts=Counter(kept["counts"]), skipped=kept["skipped"])
-    faults.examples.extend(Fault(**example) for example in kept["examples"])
+    faults = Faults()
+    faults.add_told(json.loads(about["faults"]))
     return Selection(paths, table, about["fingerprint"], faults)
 
 
@@ -235,37 +233,26 @@ def _read_shard(
 
 
 def _sides(shard: IO[bytes], place: Place) -> tuple[int, int]:
-    """Width and height in pixels from a picture's header. Raises ValueError with the reason."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pillow.DecompressionBombWarning)
-        for length in (HEAD, place.size):  # some headers are long, some stand at the end
-            shard.seek(place.offset)
-            try:
-                with pillow.open(io.BytesIO(shard.read(min(length, place.size)))) as picture:
-                    return picture.size
-            except (pillow.DecompressionBombWarning, pillow.DecompressionBombError):
-                reason = "too many pixels"
-            # Pillow's many decoders meet broken files with OSError, SyntaxError, ValueError, others
-            except Exception:
-                reason = "not a picture"
-    raise ValueError(reason)
+    """As `songtitle.pictures.sides`; some headers are long, and some stand at the end."""
+
+    def read(length: int) -> bytes:
+        shard.seek(place.offset)
+        return shard.read(min(length, place.size))
+
+    try:
+        return sides(read(HEAD))
+    except ValueError:
+        return sides(read(place.size))
 
 
 def _caption(shard: IO[bytes], place: Place) -> str:
-    """The caption in a .txt, or under "caption" in a .json. Raises ValueError without one."""
+    """As `caption_in` gives it; whatever is wrong is "no caption"."""
     shard.seek(place.offset)
-    content = shard.read(place.size)
-    if place.ending == "txt":
-        return content.decode("utf-8", errors="replace")
     try:
-        about = json.loads(content)
-    except ValueError:
-        about = None
-    caption = about.get("caption") if isinstance(about, dict) else None
-    if not isinstance(caption, str) or not caption.strip():
+        return caption_in(shard.read(place.size), place.ending)
+    except ValueError as error:
         msg = "no caption"
-        raise ValueError(msg)
-    return caption
+        raise ValueError(msg) from error
 
 
 # -- words ----------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from songtitle.corpora.captions import read_conceptual_captions
 from songtitle.corpora.guarded_http import Limits
 from songtitle.errors import InputError
 from songtitle.machine import end_with_parent
-from songtitle.rows import Fault, Faults
+from songtitle.rows import Faults
 
 SOURCE = "source"  # the folder of the rows to ask for
 PART = 100_000  # rows of one Parquet file, about: img2dataset's reader holds a whole one
@@ -41,9 +41,10 @@ PACKAGES = {  # what each way to share out the work needs, by module, and how to
     # silently, where there is no Ray.
     "multiprocessing": {"img2dataset": "-e '.[pictures]'", "imghdr": "-e '.[pictures]'"},
     "ray": {"ray": "-e '.[cluster]'"},
-    "pyspark": {"pyspark": "-e '.[pictures]' pyspark"},
+    "pyspark": {"pyspark": "-e '.[spark]'"},
 }
 PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
+INDEXES = "shard_indexes"  # below the data home: the indexes of all shards
 CAPTIONS = ("txt", "json")  # of a JSON object, its "caption"
 FORM = 2  # of a kept index
 BLOCK = 512  # bytes; POSIX.1-1988, ustar
@@ -208,10 +209,7 @@ def prepare(
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         msg = f"{about}: expected the record of a fetch, got '{error}'; begin in another folder"
         raise InputError(msg) from error
-    faults.counts.update(told["counts"])
-    faults.kept += told["kept"]
-    faults.skipped += told["skipped"]
-    faults.examples.extend(Fault(**example) for example in told["examples"])
+    faults.add_told(told)
     return int(rows)
 
 
@@ -353,6 +351,18 @@ def read_heads(
 def _head(path: Path, folder: Path) -> tuple[int, list[tuple[str, str]]]:
     examples, left_out = read_index(path, folder)
     return len(examples), left_out
+
+
+def caption_in(content: bytes, ending: str) -> str:
+    """Read the caption in a .txt, or under "caption" in a .json. Raises ValueError without one."""
+    if ending == "txt":
+        return content.decode("utf-8", errors="replace")
+    about = json.loads(content)
+    caption = about.get("caption") if isinstance(about, dict) else None
+    if not isinstance(caption, str) or not caption.strip():
+        msg = "no caption in the JSON"
+        raise ValueError(msg)
+    return caption
 
 
 def read_index(path: Path, folder: Path) -> Index:

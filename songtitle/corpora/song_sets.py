@@ -1,55 +1,82 @@
-"""The paper's two song sets: Million Song by timbre, the Free Music Archive by spectrogram.
+"""Sets of songs to be named, with what the captioner is given of each: sound, numbers, or both.
 
-Each is drawn from what a data home holds: songs whose titles pass the funnel, by whole artists.
+Of the paper's two, Million Song is heard by timbre and the Free Music Archive by spectrogram: songs
+whose titles pass the funnel, by whole artists.
 """
 
 import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from songtitle.corpora import fma as archive
 from songtitle.corpora import million_song as msd
-from songtitle.errors import InputError
+from songtitle.corpora import recordings, rehearsal, tunes
+from songtitle.corpora.captions import Titled
+from songtitle.corpora.manifest import lists_hash
+from songtitle.corpora.places import folder_of, head_and_size, names_and_sizes, needed
+from songtitle.declared import Part
+from songtitle.errors import InputError, expect
 from songtitle.rows import Faults
 from songtitle.schema import refuse
-from songtitle.text import PAPER_TOLD, PLAIN, funnel, tokenize
+from songtitle.text import PAPER_TOLD, PLAIN, clean_title, funnel, tokenize
 
-Rules = Literal["paper", "ours"]
 # As the paper tells it: no names, words of a dictionary alone. Ours: every title with a word.
 RULES = {"paper": PAPER_TOLD, "ours": PLAIN}
 WANTED = 1000  # songs of each of the paper's test sets
 ROWS, LIST = "million_song/YearPredictionMSD.txt", "million_song/tracks_per_year.txt"
 HDF5 = "million_song/MillionSongSubset"
 CLIPS, TRACKS = "fma/fma_small", "fma/fma_metadata/tracks.csv"
+NLTK = "nltk_data"
 CHANCE = 0.001
 NAMED = 5  # songs left out that a line of the log names
+BOOKS = ("O'Neill's Music of Ireland", "Aird's, Ryan's and other airs")  # of the tunes
 
 log = logging.getLogger(__name__)
+
+Words = list[list[str]]
 
 
 @dataclass(frozen=True)
 class SongSet:
-    """Songs to be named, in the order of their ids, and what the captioner is given of each."""
+    """Songs to be named, in order, and what the captioner is given of each."""
 
     name: str
-    reading: Literal["timbre", "spectrogram"]
     ids: list[str]
-    titles: list[list[str]]  # words, clean
-    series: list[str]  # the artist of each
-    others: list[list[str]]  # titles by artists that none of the songs is by
-    drawn_from: dict[str, Any]  # counts on the way, for a record
-    timbre: Float32[np.ndarray, "songs 90"] | None = None  # Echo Nest's units
+    printed: list[str]  # titles as the source has them
+    titles: Words  # words, clean
+    series: list[str]  # the artist of each, or what else must not be on two sides of a split
+    collections: list[str]  # the corpus of each
+    every: Mapping[str, Words]  # by corpus, the titles of all songs that could have been drawn
+    drawn_from: dict[str, Any] = field(default_factory=dict)  # counts on the way, for a record
+    timbre: Float32[np.ndarray, "songs numbers"] | None = None  # Echo Nest's units
     clips: list[Path] | None = None
 
 
-def million_song(home: Path, *, count: int = WANTED, rules: Rules = "paper", seed: int) -> SongSet:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """How many songs an experiment names, whose titles pass which rules."""
+
+    count: int = WANTED
+    rules: str = "paper"
+    seed: int
+
+
+def title_words(song: Titled) -> list[str]:
+    """Clean the title of a song and cut it into words."""
+    return tokenize(clean_title(song.title))
+
+
+# -- the paper's two ------------------------------------------------------------------------------
+
+
+def million_song(home: Path, *, count: int = WANTED, rules: str = "paper", seed: int) -> SongSet:
     """Draw songs with UCI's timbre whose title is certain; without UCI's rows those of HDF5 files.
 
     Rows have no titles: the repaired join lays them into the list of tracks by year. A row is
@@ -78,7 +105,7 @@ def million_song(home: Path, *, count: int = WANTED, rules: Rules = "paper", see
         refuse("Million Song", f"{ROWS} with {LIST}, or {HDF5}, in {home}", "neither", then)
     place = {track.id: row for row, track in enumerate(tracks)}
     told |= {"faults": faults.as_dict()["counts"]}
-    found, chosen = _drawn("Million Song", "timbre", tracks, home, count, rules, seed, told)
+    found, chosen = _drawn("Million Song", tracks, home, count, rules, seed, told)
     return replace(found, timbre=timbre[[place[track.id] for track in chosen]])
 
 
@@ -117,7 +144,7 @@ def _by_chance(years: np.ndarray) -> float:
     return math.exp(-sum(math.lgamma(1 + times) for times in Counter(years.tolist()).values()))
 
 
-def fma(home: Path, *, count: int = WANTED, rules: Rules = "paper", seed: int) -> SongSet:
+def fma(home: Path, *, count: int = WANTED, rules: str = "paper", seed: int) -> SongSet:
     """Draw songs of fma_small whose clip is here; `clips` are their paths.
 
     Left out, counted in `drawn_from["left out"]` and named in the log: tracks that are listed and
@@ -152,13 +179,12 @@ def fma(home: Path, *, count: int = WANTED, rules: Rules = "paper", seed: int) -
         refuse(str(folder), "clips of the tracks in tracks.csv", got, "fetch fma_small again")
     told: dict[str, Any] = {"tracks": len(listed), "faults": faults.as_dict()["counts"]}
     told["left out"] = {kind: len(ids) for kind, ids in out.items()}
-    found, chosen = _drawn("FMA", "spectrogram", tracks, home, count, rules, seed, told)
+    found, chosen = _drawn("FMA", tracks, home, count, rules, seed, told)
     return replace(found, clips=[archive.clip_path(folder, t.track_id) for t in chosen])
 
 
 def _drawn(
     name: str,
-    reading: Literal["timbre", "spectrogram"],
     tracks: Sequence[Any],
     home: Path,
     count: int,
@@ -170,7 +196,7 @@ def _drawn(
     `drawn_from` is `told`, `wanted`, `songs`, `artists`, `rules` and the `funnel`'s steps."""
     if rules not in RULES:
         refuse("rules", f"one of {', '.join(RULES)}", repr(rules), "choose one")
-    data = home / "nltk_data"
+    data = home / NLTK
     passed = funnel(
         [track.title for track in tracks], RULES[rules], data=data if data.is_dir() else None
     )
@@ -189,16 +215,143 @@ def _drawn(
         )
     if len(left) < count:
         log.warning("%s: %s titles are left of %s wanted", name, f"{len(left):,}", f"{count:,}")
-    chosen, rest = archive.choose_test(left, min(count, len(left)), seed=seed)
+    chosen, _ = archive.choose_test(left, min(count, len(left)), seed=seed)
     told = told | {"rules": rules, "funnel": passed.as_dict(), "wanted": count}
     told |= {"songs": len(chosen), "artists": len({track.group for track in chosen})}
-    found = SongSet(
+    every = {name: [words[id] for id in sorted(words)]}
+    return _of_tracks(name, chosen, [words[each.id] for each in chosen], every, told), chosen
+
+
+def _of_tracks(
+    name: str,
+    chosen: Sequence[Titled],
+    titles: Words,
+    every: Mapping[str, Words],
+    told: dict[str, Any] | None = None,
+    collections: Sequence[str] | None = None,
+) -> SongSet:
+    return SongSet(
         name=name,
-        reading=reading,
-        ids=[track.id for track in chosen],
-        titles=[words[track.id] for track in chosen],
-        series=[track.group for track in chosen],
-        others=[words[track.id] for track in rest],
-        drawn_from=told,
+        ids=[song.id for song in chosen],
+        printed=[song.title for song in chosen],
+        titles=titles,
+        series=[song.group for song in chosen],
+        collections=list(collections or [name] * len(chosen)),
+        every=every,
+        drawn_from=told or {},
     )
-    return found, chosen
+
+
+# -- sets by kind ---------------------------------------------------------------------------------
+
+
+def load(part: Part, home: Path, wanted: Wanted) -> SongSet | None:
+    """Load the songs of a part, drawn by the seed; None where they are optional and not at hand.
+
+    Raises InputError where files lack, or are not what they are taken for.
+    """
+    try:
+        return LOADERS[part.kind](part, home, wanted)
+    except InputError as error:
+        if not part.optional:
+            raise
+        log.warning("%s: left out: %s", part.name, error)
+        return None
+
+
+def _tunes(part: Part, home: Path, wanted: Wanted) -> SongSet:
+    """The book's own tunes, whose clips are rendered; both collections of them stay apart."""
+    airs = tunes.load()
+    chosen = tunes.choose(airs, wanted.count, seed=wanted.seed)
+    every: dict[str, Words] = {name: [] for name in BOOKS}
+    for tune in airs:
+        every[_book(tune)].append(title_words(tune))
+    titles = list(map(title_words, chosen))
+    return _of_tracks("tunes", chosen, titles, every, collections=list(map(_book, chosen)))
+
+
+def _book(tune: tunes.Tune) -> str:
+    return BOOKS[tune.book != "oneills1850"]
+
+
+def _recordings(part: Part, home: Path, wanted: Wanted) -> SongSet:
+    """The recordings that are here and whose title has a word, of whole artists."""
+    there = {song.id: (song, path) for song, path in recordings.load(home) if title_words(song)}
+    then = "run `python -m songtitle fetch recordings`"
+    expect(there, f"recordings: expected some in {home / recordings.NAME}, got none; {then}")
+    songs = [song for song, _ in there.values()]
+    chosen, _ = archive.choose_test(songs, min(wanted.count, len(songs)), seed=wanted.seed)
+    every = {"Recordings": list(map(title_words, songs))}
+    found = _of_tracks("Recordings", chosen, list(map(title_words, chosen)), every)
+    return replace(found, clips=[there[song.id][1] for song in chosen])
+
+
+def tracks_with_timbre(home: Path) -> msd.TimbreTable:
+    """Read Million Song's tracks of a known year with their timbre, in the order of their ids.
+
+    From the makers' own HDF5 files all 90 numbers; from a third party's table of the same subset
+    the 54 that are there, 12 means and 42 of 78 covariances.
+    """
+    first, *listing = needed(home, "songs")
+    if listing:
+        return msd.read_timbre_archive(first, listing[0], Faults())
+    pairs = [
+        (track, msd.timbre_of(segments).astype(np.float32))
+        for track, segments in msd.read_h5_folder(first, Faults())
+        if track.year is not None and track.title.strip()
+    ]
+    tracks, numbers = [track for track, _ in pairs], np.stack([row for _, row in pairs])
+    return msd.TimbreTable(tracks, numbers, msd.covariance_order())
+
+
+def _million_song_subset(part: Part, home: Path, wanted: Wanted) -> SongSet:
+    """Tracks of the subset, of whole artists; a title may be of whatever words."""
+    table = tracks_with_timbre(home)
+    chosen, _ = archive.choose_test(table.tracks, wanted.count, seed=wanted.seed)
+    place = {track.id: row for row, track in enumerate(table.tracks)}
+    every = {"Million Song": list(map(title_words, table.tracks))}
+    found = _of_tracks("Million Song", chosen, list(map(title_words, chosen)), every)
+    return replace(found, timbre=table.numbers[[place[track.id] for track in chosen]])
+
+
+def _million_song(part: Part, home: Path, wanted: Wanted) -> SongSet:
+    return million_song(_folder(part, home), **vars(wanted))
+
+
+def _fma(part: Part, home: Path, wanted: Wanted) -> SongSet:
+    return fma(_folder(part, home), **vars(wanted))
+
+
+def _folder(part: Part, home: Path) -> Path:
+    """The folder that holds the files of a part; that of a rehearsal is written on demand."""
+    if part.folder == rehearsal.FOLDER:
+        rehearsal.at(home)
+    inside = (CLIPS,) if part.kind == "fma" else (ROWS, HDF5)
+    return folder_of(home, part.folder, *inside)
+
+
+LOADERS: dict[str, Callable[[Part, Path, Wanted], SongSet]] = {
+    "tunes": _tunes,
+    "recordings": _recordings,
+    "million_song_subset": _million_song_subset,
+    "million_song": _million_song,
+    "fma": _fma,
+}
+
+
+def fingerprint(part: Part, home: Path) -> dict[str, str]:
+    """Say what tells a set from others, for the key of a record; sound is not read."""
+    if part.kind == "tunes":
+        return {"tunes": lists_hash("tunes")}
+    if part.kind == "recordings":
+        here = [path for _, path in recordings.load(home)]
+        return {"recordings": names_and_sizes(here)}
+    if part.kind == "million_song_subset":
+        found = [each for path in needed(home, "songs") for each in (path, *path.rglob("*"))]
+        return {"songs": names_and_sizes(sorted(path for path in found if path.is_file()))}
+    folder = _folder(part, home)
+    tables = {"million_song": (ROWS, LIST), "fma": (TRACKS,)}[part.kind]
+    sounds = {"million_song": (HDF5, "*/*/*/*.h5"), "fma": (CLIPS, "*/*.mp3")}[part.kind]
+    there = [folder / name for name in (*tables, f"{NLTK}/corpora/words/en")]
+    told = {path.name: head_and_size(path) for path in there if path.is_file()}
+    return told | {part.kind: names_and_sizes(sorted((folder / sounds[0]).glob(sounds[1])))}

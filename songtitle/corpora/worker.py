@@ -33,7 +33,7 @@ from webdataset import TarWriter
 
 from songtitle.corpora.guarded_http import TEMPORARY, Limits, NotFetchedError, Reason, get
 from songtitle.corpora.shards import ENDINGS
-from songtitle.machine import end_with_parent
+from songtitle.machine import end_with_parent, same_python_in_spark
 
 FORBIDDEN = ["noai", "noimageai", "noindex", "noimageindex"]  # to us, in X-Robots-Tag
 SCRATCH = "_tmp"
@@ -71,6 +71,7 @@ def distribute(
     # Its own bar knows no total, and so no time left. Ray and Spark show their own.
     bar = partial(tqdm, total=total - len(done), desc="pictures", unit="shard", disable=None)
     distributors.tqdm = bar
+    same_python_in_spark()
     hand_out = getattr(distributors, f"{distributor}_distributor")
     with _ray(processes, variables) if distributor == "ray" else contextlib.nullcontext():
         hand_out(processes, downloader, reader, 1000, 1)  # 1000 shards a Spark job, 1 retry

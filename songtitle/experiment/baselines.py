@@ -9,18 +9,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from songtitle.cache import Work, pick, read_json, stage
+from songtitle.cache import Work, pick, stage
 from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input
 from songtitle.corpora.manifest import split_by_group
 from songtitle.experiment.corpora import (
-    TRACKS,
+    NUMBERS,
     Words,
     clips,
     corpora,
-    held_out_captions,
-    song_titles,
-    title_words,
-    tracks_with_timbre,
+    picture_rows,
+    song_rows,
+    true_series,
+    true_words,
 )
 from songtitle.experiment.inputs import picture_features, song_features, tile_features
 from songtitle.experiment.naming import whole_pictures
@@ -45,18 +45,19 @@ def baselines(config: ExperimentConfig, *, home: Path) -> Work:
     (the constants, "" for neighbours) and what `beside_chance` or `of_constant` gives. Neighbours
     are by the cosine of the frozen network's pooled features, or of standardised timbre: training
     pictures, which the captioner learns from, for whole pictures and spectrograms; songs of another
-    series for songs. The constant is chosen on training captions, on other tracks, or on half of
-    the series and scored on the other half, both ways.
+    series for songs. The constant is chosen on training captions, or on half of the series and
+    scored on the other half, both ways. Songs that are optional and not at hand have no rows.
     """
     words = corpora(config, home=home)
     whole = whole_pictures(config)
     seen = [picture_features(config, home=home), tile_features(config, config.crop, home=home)]
-    songs = clips(config, home=home) if config.pictures == "stamps" else None
-    heard = song_features(config, home=home) if songs else None
+    optional = config.material.spectrogram.optional
+    deaf = optional and not song_rows(words, SPECTROGRAM)  # then no sound is at hand
+    songs = words if deaf else clips(config, home=home)
+    heard = None if deaf else song_features(config, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
-        pictures = read_json(words.file("pictures.json"))
-        captions = [each["tokens"] for each in pictures if each["split"] == "train"]
+        captions = [each["tokens"] for each in picture_rows(words, "train")]
         train, test = (
             read_features(record.file("pooled.safetensors"))[name]
             for record, name in zip(seen, ("train", "test"), strict=True)
@@ -78,41 +79,32 @@ def baselines(config: ExperimentConfig, *, home: Path) -> Work:
             row |= judge([said], wanted, series, seed=config.seed)
             found.append(row | {"items": len(wanted), "series": len(set(series))})
 
-        wanted = held_out_captions(words)
-        series = [picture["series"] for picture in pictures if picture["split"] == "test"]
+        held = picture_rows(words, "test")
+        wanted, series = ([each[what] for each in held] for what in ("tokens", "series"))
         score(whole, PICTURE, copied(test.flatten(1).float()), wanted, series)
         score(whole, CONSTANT, constant_texts(wanted, others=captions), wanted, series)
-        if songs and heard:
-            titles = song_titles(songs)
-            series = [song["series"] for song in read_json(songs.file("songs.json"))]
-            timbre, pooled = (
-                read_features(heard.file(f"{name}.safetensors"))["songs"].flatten(1).float()
-                for name in ("timbre", "pooled")
-            )
-            scaled = standardise(timbre, *fit_standardiser(timbre))
-            score(SPECTROGRAM, PICTURE, copied(pooled), titles, series)
+        every, its = true_words(words, songs), true_series(words, songs)
+        for name, file in ((TIMBRE, "timbre"), (SPECTROGRAM, "pooled")):
+            titles, series = every[name.reading], its[name.reading]
+            if heard:
+                seen_of = read_features(heard.file(f"{file}.safetensors"))
+                features = seen_of["songs"].flatten(1).float()
+            elif name == TIMBRE:
+                features = torch.from_numpy(np.load(words.file(NUMBERS)))
+            else:
+                continue
+            if name == TIMBRE:
+                features = standardise(features, *fit_standardiser(features))
+            else:
+                score(name, PICTURE, copied(features), titles, series)
+            near = nearest(features, features, series, series)
+            score(name, SONG, [titles[place] for place in near], titles, series)
             said = constant_texts(titles, series=series, seed=config.seed)
-            for name, features in ((TIMBRE, scaled), (SPECTROGRAM, pooled)):
-                near = nearest(features, features, series, series)
-                score(name, SONG, [titles[place] for place in near], titles, series)
-                score(name, CONSTANT, said, titles, series)
-        else:
-            table, titles = tracks_with_timbre(home), song_titles(words)
-            place = {track.id: row for row, track in enumerate(table.tracks)}
-            asked = [place[song["id"]] for song in read_json(words.file("songs.json"))]
-            others = np.setdiff1d(np.arange(len(table.tracks)), asked)
-            every, artists = list(map(title_words, table.tracks)), [t.group for t in table.tracks]
-            numbers = torch.from_numpy(table.numbers)
-            scaled = standardise(numbers, *fit_standardiser(numbers[others]))
-            own, known = ([artists[row] for row in rows] for rows in (asked, others))
-            near = others[nearest(scaled[asked], scaled[others], own, known)]
-            score(TRACKS, SONG, [every[place] for place in near], titles, own)
-            said = constant_texts(titles, others=[every[row] for row in others])
-            score(TRACKS, CONSTANT, said, titles, own)
+            score(name, CONSTANT, said, titles, series)
         return {"rows": found}
 
     settings = pick(config, "seed") | {"bleu": signatures("bleu1")}
-    return Work(compute, settings, [words, *seen, *([songs, heard] if songs and heard else [])])
+    return Work(compute, settings, [words, *seen, *([songs, heard] if heard else [])])
 
 
 def nearest(

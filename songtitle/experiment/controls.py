@@ -11,12 +11,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from songtitle.cache import Record, Work, pick, read_json, stage
-from songtitle.config import SONGS, ExperimentConfig
+from songtitle.cache import Record, Work, pick, stage
+from songtitle.config import SONGS, SPECTROGRAM, ExperimentConfig
 from songtitle.errors import InputError
 from songtitle.experiment import naming
 from songtitle.experiment.baselines import constant_texts
-from songtitle.experiment.corpora import Words, clips, corpora, true_series, true_words
+from songtitle.experiment.corpora import (
+    Words,
+    clips,
+    corpora,
+    picture_rows,
+    true_series,
+    true_words,
+)
 from songtitle.experiment.learning import blind_training, patient, training
 from songtitle.experiment.scoring import (
     BOTH,
@@ -72,7 +79,7 @@ def replicates(config: ExperimentConfig, *, home: Path) -> Work:
                     said = hearing.titles(memory, beam_size)
                     lead = {"seed": config.seed + each.training.seed, "input": str(name)}
                     lead |= {"beam_size": beam_size, "epoch": record.result["epoch"]}
-                    wanted, its = references[name.kind], series[name.kind]
+                    wanted, its = references[name.reading], series[name.reading]
                     rows.append(lead | beside_chance([said], wanted, its, seed=config.seed))
                     kept.add(str(name), beam_size, all_scores(said, wanted), its)
         kept.save(folder / "items.npz")
@@ -232,15 +239,14 @@ def controls(config: ExperimentConfig, *, home: Path) -> Work:
 
     def compute(_: Path) -> dict[str, Any]:
         references, series = true_words(words, songs), true_series(words, songs)
-        pictures = read_json(words.file("pictures.json"))
-        captions = [p["tokens"] for p in pictures if p["split"] == "train"]
+        captions = [picture["tokens"] for picture in picture_rows(words, "train")]
         # It reads zeros as wide as a picture's features, whatever the others read.
         whole = naming.whole_pictures(config)
         deaf = naming.listener(config, whole, blind, seen[whole])
         rows, constants = [], []
         for name, hearing, memory in naming.listeners(config, trained, seen):
-            wanted = references[name.kind]
-            others, its = None if name.is_song else captions, series[name.kind]
+            wanted = references[name.reading]
+            others, its = None if name.is_song else captions, series[name.reading]
             constant = constant_texts(wanted, others=others, series=its, seed=config.seed)
             titles = sorted(set(map(tuple, constant)))
             constants += [{"input": name, "title": " ".join(title)} for title in titles]
@@ -316,11 +322,11 @@ def self_retrieval(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(_: Path) -> dict[str, Any]:
         references, series, rows = true_words(words, songs), true_series(words, songs), []
         for name, hearing, memory in naming.listeners(config, trained, seen):
-            titles = references[name.kind]
+            titles = references[name.reading]
             distinct = len({tuple(hearing.vocabulary.encode(title)) for title in titles})
             lead = {"input": name, "items": len(titles), "distinct": distinct, "k": FIRST}
             likely = hearing.log_likelihoods(memory, titles)
-            ranks = by_ranking(likely, series[name.kind], seed=config.seed)
+            ranks = by_ranking(likely, series[name.reading], seed=config.seed)
             rows += [lead | row for row in ranks]
         return {"rows": rows}
 
@@ -355,10 +361,12 @@ def differences(config: ExperimentConfig, *, home: Path) -> Work:
     """Which cells of Table 4 the items cannot tell apart, and timbre against spectrogram.
 
     Like is compared with like: at each beam size the two readings of the same songs, and the
-    tilings of the same pictures. Result `letters`: `input, beam_size, letters`, where inputs of one
-    kind that share a letter are not told apart at 5 % (Holm). `paired`: per definition and beam
-    size, timbre minus spectrogram as `compared` has it, beside the paper's difference at its peak;
-    `distinct`, how many different titles the reading says that says fewer.
+    tilings of the same pictures. Result `letters`: `input, beam_size, letters`, where inputs of the
+    same items that share a letter are not told apart at 5 % (Holm). `paired`: per definition and
+    beam size, timbre minus spectrogram as `compared` has it, beside the paper's difference at its
+    peak; `distinct`, how many different titles the reading says that says fewer. Readings of
+    different songs have no pairs (`shared` is False): there `paired` is empty, and neither has a
+    letter.
     """
     words, songs = corpora(config, home=home), clips(config, home=home)
     inputs, sizes = naming.table_inputs(config), config.beam_sizes
@@ -368,28 +376,32 @@ def differences(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(_: Path) -> dict[str, Any]:
         generator, references = np.random.default_rng(config.seed), true_words(words, songs)
         series = true_series(words, songs)
-        letters, paired = [], []
+        letters, paired, shared = [], [], config.material.shared
+        # Inputs of the same items, songs first.
+        alike = [[*SONGS]] if shared else [[each] for each in SONGS]
+        alike.append([each for each in inputs if not each.is_song])
         for size in sizes:
-            for kind, wanted in references.items():
+            for its in alike:
+                reading = its[0].reading
                 scores = {
-                    str(each): item_scores(found[each, size], wanted)
-                    for each in inputs
-                    if each.kind == kind
+                    str(each): item_scores(found[each, size], references[reading]) for each in its
                 }
-                shared = chance.tie_letters(
-                    scores, series=series[kind], rounds=PERMUTATIONS, generator=generator
-                )
+                tied = dict.fromkeys(scores, "")
+                if len(scores) > 1:
+                    asked: Any = {"rounds": PERMUTATIONS, "generator": generator}
+                    tied = chance.tie_letters(scores, series=series[reading], **asked)
                 lead = {"beam_size": size}
-                letters += [{"input": name} | lead | {"letters": shared[name]} for name in scores]
-            for key in BOTH:
-                both = [item_scores(found[each, size], references["songs"], key) for each in SONGS]
+                letters += [{"input": name} | lead | {"letters": tied[name]} for name in scores]
+            for key in BOTH if shared else ():
+                titles, same = references[SPECTROGRAM.reading], series[SPECTROGRAM.reading]
+                both = [item_scores(found[each, size], titles, key) for each in SONGS]
                 row = {"definition": key, "beam_size": size}
-                row |= compared(*both, gap=gap, series=series["songs"], generator=generator)
+                row |= compared(*both, gap=gap, series=same, generator=generator)
                 row["distinct"] = min(
                     len(set(map(tuple, naming.best_of(found[each, size])))) for each in SONGS
                 )
                 paired.append(row)
-        return {"letters": letters, "paired": paired}
+        return {"letters": letters, "paired": paired, "shared": shared}
 
     settings = pick(config, "seed") | {"gap": gap, "bleu": signatures(*BOTH)}
     return Work(compute, settings | {"hypotheses": found.values()}, [words, songs])

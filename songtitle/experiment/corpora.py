@@ -1,191 +1,88 @@
 """The material of an experiment: which captioned pictures to learn from, which songs to name.
 
-What comes with the book is fetched by it. Photos and songs of the paper's own kind are a reader's:
-they are looked for in the data home and then in the folder that SONGTITLE_REAL_DATA names, in the
-forms in which they are published.
+`ExperimentConfig.corpora` names them. The two readings of a song may be of the same songs or of
+different ones; what is scored against is therefore asked for by reading, and only readings that
+share their songs compare item by item.
 """
 
-import hashlib
+import logging
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from songtitle.cache import Record, Work, pick, read_json, stage, write_json
-from songtitle.config import ExperimentConfig
-from songtitle.corpora import million_song, stamps, tunes
-from songtitle.corpora.captions import Captioned, Titled, load_flickr8k
-from songtitle.corpora.fma import choose_test
-from songtitle.corpora.manifest import SAMPLES, lists_hash, roots, sha256, split_by_group
-from songtitle.corpora.million_song import TimbreTable, covariance_order
-from songtitle.errors import expect
-from songtitle.rows import Counts, Faults
+from songtitle.config import SONGS, ExperimentConfig, Input
+from songtitle.corpora import picture_sets, song_sets, stamps, tunes
+from songtitle.corpora.manifest import data_home
+from songtitle.corpora.places import below, locate
+from songtitle.corpora.song_sets import SongSet, Words
+from songtitle.declared import SILENT
+from songtitle.errors import InputError
+from songtitle.experiment.runs import run_for
+from songtitle.rows import Counts
 from songtitle.schema import refuse
-from songtitle.text import clean_caption, clean_title, tokenize
+from songtitle.sound import load_clip
+from songtitle.text import clean_caption, tokenize
+from songtitle.training.checkpoints import kept_checkpoint, read_checkpoint
 from songtitle.vocabulary import Vocabulary
 
-Words = list[list[str]]  # titles or captions as words
-
-CAPTIONS = "Tux Paint stamps"
-COLLECTIONS = ("O'Neill's Music of Ireland", "Aird's, Ryan's and other airs")  # for MSD and FMA
-TRACKS = "Million Song"
-
-SPLITS = ("train", "valid", "test")
-# Of what a reader has: files that belong together, the whole corpus first.
-PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "photos": (
-        ("flickr8k/captions.txt", "flickr8k/Images"),
-        ("flickr8k/captions.txt", "flickr8k/images_224"),
-    ),
-    "photos' split": (
-        tuple(f"flickr8k/Flickr_8k.{name}Images.txt" for name in ("train", "dev", "test")),
-    ),
-    "songs": (
-        ("million_song/MillionSongSubset",),
-        ("msd/subset_timbre90_4680.npz", "msd/subset_timbre90_4680.tracks.txt"),
-    ),
-    "complete songs": (("msd/h5_timbre90_uci_layout.csv",),),
-    "clips": (
-        ("fma/fma_small", "fma/fma_metadata/tracks.csv"),
-        ("fma/fma_small", "fma/raw_tracks_excerpt.csv"),
-    ),
+# What the paper's ledger calls a corpus of its own, by kind.
+PAPER = {
+    "conceptual_captions": "Conceptual Captions",
+    "million_song": "Million Song",
+    "fma": "Free Music Archive",
 }
+NUMBERS = "timbre.npy"
+
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Material:
-    """Captioned pictures and titled songs."""
-
-    captions: str  # the corpus of the pictures
-    pictures: Sequence[Captioned]  # those of one group stand together
-    root: Path  # paths of pictures are kept relative to it
-    splits: Mapping[str, float]
-    collections: Mapping[str, Sequence[Titled]]  # all songs of each corpus
-    songs: Sequence[tuple[str, Titled]]  # those to be named, with their corpus
-    sides: Mapping[str, str] = field(default_factory=dict)  # group -> split, where makers split
-    unlisted: int = 0  # pictures left out, since the makers put them into no split
-
-
-def material(config: ExperimentConfig, home: Path) -> Material:
-    """Load the corpora that the settings name, the pictures and test songs chosen by their seed.
-
-    Real songs to be named are those of whole artists, so that no artist is on both sides. Photos
-    are split as their makers' lists say, and those that are in none left out; without the lists by
-    shares.
-    """
-    if config.pictures == "photos":
-        captions, folder = needed(home, "photos")
-        photos = load_flickr8k(captions, folder, Faults())
-        names, sides = sorted({photo.group for photo in photos}), makers_split(home)
-        parts = [[name for name in names if sides.get(name) == side] for side in SPLITS]
-        parts = parts if sides else [names]
-        listed = sum(map(len, parts))
-        kept = {name for part in parts for name in _some(part, config, len(part) / listed)}
-        photos = [photo for photo in photos if photo.group in kept]
-        tracks = tracks_with_timbre(home).tracks
-        chosen, _ = choose_test(tracks, config.song_count, seed=config.seed)
-        songs = [(TRACKS, track) for track in chosen]
-        shares = dict(zip(SPLITS, (0.7, 0.15, 0.15), strict=True))
-        root, unlisted = folder.parent.parent, len(names) - listed
-        by_corpus = {TRACKS: tracks}
-        return Material("Flickr8k", photos, root, shares, by_corpus, songs, sides, unlisted)
-
-    def named(some: Iterable[tunes.Tune]) -> list[tuple[str, tunes.Tune]]:
-        return [(COLLECTIONS[tune.book != "oneills1850"], tune) for tune in some]
-
-    pictures, airs = stamps.load(home), tunes.load()
-    pictures = [pictures[place] for place in sorted(_some(range(len(pictures)), config))]
-    collections = {name: [tune for its, tune in named(airs) if its == name] for name in COLLECTIONS}
-    some = named(tunes.choose(airs, config.song_count, seed=config.seed))
-    splits = {"train": 0.8, "valid": 0.1, "test": 0.1}
-    return Material(CAPTIONS, pictures, home, splits, collections, some)
-
-
-def makers_split(home: Path) -> dict[str, str]:
-    """Read which split the makers of the photos put each into, by its file's name; empty where
-    their lists are not at hand. Raises InputError for a photo that two of them hold."""
-    found: dict[str, str] = {}
-    for path, side in zip(find(home, "photos' split"), SPLITS, strict=False):
-        for name in path.read_text("utf-8").split():
-            msg = f"{path.name}: expected photos of no other list, got {name} of {found.get(name)}"
-            expect(name not in found, f"{msg}; take the makers' own lists")
-            found[name] = side
-    return found
-
-
-def _some(items: Sequence[Any], config: ExperimentConfig, share: float = 1) -> Sequence[Any]:
-    """`picture_count` of the items by the seed, or its share of them, as drawn; or all, in order.
-    Where there are any, one at least."""
-    if config.picture_count is None:
-        return items
-    drawn = np.random.default_rng(config.seed).permutation(len(items))
-    return [items[place] for place in drawn[: max(1, round(share * config.picture_count))]]
-
-
-def fingerprint(config: ExperimentConfig, home: Path) -> dict[str, str]:
-    """Say what tells these corpora from others, for the key of a record."""
-    if config.pictures == "stamps":
-        return {name: lists_hash(name) for name in ("stamps", "tunes")}
-    photos = sorted({picture.path for picture in material(config, home).pictures})
-    found = [each for path in needed(home, "songs") for each in (path, *path.rglob("*"))]
-    songs = sorted(path for path in found if path.is_file())
-    digests = {
-        name: hashlib.sha256("".join(f"{path.name} {sha256(path)}\n" for path in files).encode())
-        for name, files in (("pixels", photos), ("songs", songs))
+def roles(config: ExperimentConfig) -> dict[str, str]:
+    """Say which corpus has which role: `train`, `pictures`, `timbre`, `spectrogram`. The paper's
+    own go by their names where runs of `train` have learnt from all of them, as pages list some
+    alone; others never do."""
+    its = config.material
+    own = its.scale == "paper" and config.picture_count is None and bool(config.runs)
+    return {
+        role: PAPER.get(part.kind, part.kind) if own else f"{its.name}: {part.name}"
+        for role, part in zip(
+            ("train", "pictures", *(each.reading for each in SONGS)),
+            (its.pictures, its.pictures, its.timbre, its.spectrogram),
+            strict=True,
+        )
     }
-    told = {name: each.hexdigest() for name, each in digests.items()}
-    captions = sha256(needed(home, "photos")[0])
-    told |= {path.name: sha256(path) for path in find(home, "photos' split")}
-    return {"photos": photos[0].parent.name, "captions": captions} | told
 
 
-# -- what a reader has -----------------------------------------------------------------------------
+def load_songs(config: ExperimentConfig, home: Path) -> list[tuple[SongSet, list[str]]]:
+    """Load the songs of both readings, each set once with the readings that are asked of it; a set
+    that is optional may be missing."""
+    its, found = config.material, dict[Any, tuple[SongSet | None, list[str]]]()
+    wanted = song_sets.Wanted(count=config.song_count, rules=config.title_rules, seed=config.seed)
+    for each in SONGS:
+        part = its.of(each.reading)
+        if part.place not in found:
+            found[part.place] = song_sets.load(part, home, wanted), []
+        found[part.place][1].append(each.reading)
+    return [(songs, readings) for songs, readings in found.values() if songs]
 
 
-def find(home: Path, what: str) -> list[Path]:
-    """List the files of the first of PLACES whose files are all there; nothing where none is."""
-    for root in roots(home):
-        for place in PLACES[what]:
-            paths = [root / name for name in place]
-            if all(path.exists() for path in paths):
-                return paths
-    return []
-
-
-def needed(home: Path, what: str) -> list[Path]:
-    """List what `find` finds; where that is nothing, InputError says where the files go."""
-    found = find(home, what)
-    if not found:
-        wanted = " or ".join(" with ".join(place) for place in PLACES[what])
-        wanted += f" in the data home or in the folder that {SAMPLES} names"
-        refuse(what, wanted, "none", "put them there, or show what was published")
-    return found
-
-
-def locate(home: Path, name: str) -> Path:
-    """Find a file that a record names, in the data home or among the samples."""
-    return next((root / name for root in roots(home) if (root / name).exists()), home / name)
-
-
-def tracks_with_timbre(home: Path) -> TimbreTable:
-    """Read Million Song's tracks of a known year with their timbre, in the order of their ids.
-
-    From the makers' own HDF5 files all 90 numbers; from a third party's table of the same subset
-    the 54 that are there, 12 means and 42 of 78 covariances.
-    """
-    first, *listing = needed(home, "songs")
-    if listing:
-        return million_song.read_timbre_archive(first, listing[0], Faults())
-    pairs = [
-        (track, million_song.timbre_of(segments).astype(np.float32))
-        for track, segments in million_song.read_h5_folder(first, Faults())
-        if track.year is not None and track.title.strip()
-    ]
-    tracks, numbers = [track for track, _ in pairs], np.stack([row for _, row in pairs])
-    return TimbreTable(tracks, numbers, covariance_order())
+def fingerprint(config: ExperimentConfig, home: Path) -> dict[str, dict[str, str]]:
+    """Say what tells these corpora from others, for the key of a record; of pictures no pixel is
+    read, of sound no sample."""
+    its = config.material
+    told = {"pictures": picture_sets.fingerprint(its.pictures, home)}
+    for each in SONGS:
+        part = its.of(each.reading)
+        try:
+            told[each.reading] = song_sets.fingerprint(part, home)
+        except InputError:
+            if not part.optional:
+                raise
+    return told
 
 
 # -- stages ----------------------------------------------------------------------------------------
@@ -196,45 +93,56 @@ def corpora(config: ExperimentConfig, *, home: Path) -> Work:
     """Captioned pictures, split by series, and the titled test songs; all that is counted in them.
 
     Files: `pictures.json` (id, series, path below the data home or the samples, split, `captions`
-    as tokens, and the first of them as `tokens`), `songs.json` (id, collection, series, title,
-    tokens). A series is what its corpus calls a group: a folder, a family of tunes, an artist.
+    as tokens, and the first of them as `tokens`; in a shard the `span` of its bytes), `songs.json`
+    (id, collection, series, `printed` and clean title, tokens, the `readings` that are asked of it,
+    and the `clip` where there is one already), `titles.json` (by collection the titles of all songs
+    that could have been drawn, as tokens), and `timbre.npy` where numbers come ready made, a row
+    for each song without a clip. A series is what its corpus calls a group: a folder, a family
+    of tunes, an artist.
     """
-    if config.pictures == "stamps":
+    its = config.material
+    if its.pictures.kind == "stamps":
         stamps.fetch(home)
 
     def compute(folder: Path) -> dict[str, Any]:
-        found = material(config, home)
-        pictures: dict[Path, dict[str, Any]] = {}
-        for item in found.pictures:  # one a caption
-            tokens = tokenize(clean_caption(item.caption))
-            path = item.path.relative_to(found.root).as_posix()
-            row = {"id": item.id, "series": item.group, "path": path, "tokens": tokens}
-            row["captions"] = []
-            pictures.setdefault(item.path, row)["captions"].append(tokens)
-        series = [row["series"] for row in pictures.values()]
-        split = (
-            [found.sides[name] for name in series]
-            if found.sides
-            else split_by_group(series, found.splits, seed=config.seed)
+        wanted = picture_sets.Wanted(
+            count=config.picture_count, tested=config.song_count, seed=config.seed
         )
-        rows = [row | {"split": side} for row, side in zip(pictures.values(), split, strict=True)]
+        found = picture_sets.load(its.pictures, home, wanted, folder)
+        rows = []
+        for picture in found.pictures:
+            said = [tokenize(clean_caption(caption)) for caption in picture.captions]
+            rows.append(picture.as_dict() | {"tokens": said[0], "captions": said})
         write_json(folder / "pictures.json", rows)
-        songs: list[dict[str, Any]] = [
-            {"id": song.id, "collection": name, "series": song.group}
-            | {"title": " ".join(tokens), "tokens": tokens}
-            for name, song in found.songs
-            for tokens in [title_words(song)]
-        ]
+        sets, songs = load_songs(config, home), list[dict[str, Any]]()
+        for each, readings in sets:
+            kept = zip(
+                each.ids, each.collections, each.series, each.printed, each.titles, strict=True
+            )
+            for place, (id, collection, series, printed, tokens) in enumerate(kept):
+                song: dict[str, Any] = {"id": id, "collection": collection, "series": series}
+                song |= {"printed": printed}
+                song |= {"title": " ".join(tokens), "tokens": tokens, "readings": readings}
+                if each.clips:
+                    song["clip"] = below(home, each.clips[place])
+                songs.append(song)
+        numbers = [each.timbre for each, _ in sets if each.timbre is not None]
+        if numbers:
+            np.save(folder / NUMBERS, np.concatenate(numbers))
         write_json(folder / "songs.json", songs)
+        write_json(
+            folder / "titles.json", {n: t for each, _ in sets for n, t in each.every.items()}
+        )
         captions = [tokens for row in rows for tokens in row["captions"]]
         total: dict[str, Words] = {
-            name: list(map(title_words, each)) for name, each in found.collections.items()
+            name: list(titles) for each, _ in sets for name, titles in each.every.items()
         }
         test: dict[str, Words] = {
             name: [song["tokens"] for song in songs if song["collection"] == name] for name in total
         }
-        every: dict[str, Words] = {found.captions: captions} | total
+        every: dict[str, Words] = {found.name: captions} | total
         return {
+            "captions": found.name,
             "lengths": {name: Counts.of(each).as_dict()["lengths"] for name, each in every.items()},
             "title_words": {
                 name: {collection: _types(each) for collection, each in some.items()}
@@ -242,14 +150,37 @@ def corpora(config: ExperimentConfig, *, home: Path) -> Work:
                 for name, some in {"total": total, "test": test}.items()
             },
             "test_titles": {name: len(each) for name, each in test.items()},
-            "pictures": dict(Counter(split)),
-            "unlisted": found.unlisted,
+            "pictures": dict(Counter(picture.split for picture in found.pictures)),
+            "drawn_from": {"pictures": found.drawn_from}
+            | {each.name: _counts(each.drawn_from) for each, _ in sets},
+            # Which collection stands where the paper has its own of a reading.
+            "stands_for": _stand_ins(sets),
             "distinct_captions": len({" ".join(tokens) for tokens in captions}),
             "caption_words": _types(captions),
         }
 
-    settings = pick(config, "seed", "picture_count", "song_count")
-    return Work(compute, settings | {"data": fingerprint(config, home)})
+    settings = pick(config, "seed", "picture_count", "song_count", "title_rules")
+    settings |= {"corpora": roles(config), "data": fingerprint(config, home)}
+    return Work(compute, settings)
+
+
+def _counts(told: dict[str, Any]) -> dict[str, Any]:
+    """What a record tells of how songs were drawn: counts and no titles."""
+    if "funnel" not in told:
+        return told
+    kept = ("name", "rule", "before", "after", "changed", "lost", "note")
+    steps = [{name: step[name] for name in kept} for step in told["funnel"]["steps"]]
+    return told | {"funnel": told["funnel"] | {"steps": steps}}
+
+
+def _stand_ins(sets: Sequence[tuple[SongSet, list[str]]]) -> dict[str, str]:
+    """By reading, the collection of titles that stands for the paper's: of several that are shared
+    each has one."""
+    found = dict[str, str]()
+    for each, readings in sets:
+        names = list(each.every)
+        found |= {name: names[min(n, len(names) - 1)] for n, name in enumerate(readings)}
+    return found
 
 
 def _types(texts: Iterable[Sequence[str]]) -> int:
@@ -258,19 +189,22 @@ def _types(texts: Iterable[Sequence[str]]) -> int:
 
 @stage
 def vocabulary(config: ExperimentConfig, *, home: Path) -> Work:
-    """The words of the training captions, as `vocabulary.json`, and how far they reach in titles.
+    """The words of the training captions, or of the run that learnt from all of them, as
+    `vocabulary.json`, and how far they reach in titles.
 
     Shares are of the test songs' titles: of running words, of distinct words, of titles.
     """
-    before = corpora(config, home=home)
+    before, run = corpora(config, home=home), run_for(config)
 
     def compute(folder: Path) -> dict[str, Any]:
         from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # a second to load
 
-        pictures = read_json(before.file("pictures.json"))
-        learnt = [picture["captions"] for picture in pictures if picture["split"] == "train"]
-        captions = [tokens for each in learnt for tokens in each]
-        words = Vocabulary.from_tokens(captions, min_count=config.min_count)
+        pictures = picture_rows(before, "train")
+        captions = [tokens for picture in pictures for tokens in picture["captions"]]
+        if run:
+            words = Vocabulary.load(run / "vocabulary.json")
+        else:
+            words = Vocabulary.from_tokens(captions, min_count=config.min_count)
         words.save(folder / "vocabulary.json")
         known = [[token in words for token in title] for title in song_titles(before)]
         distinct = {token for title in song_titles(before) for token in title}
@@ -287,66 +221,105 @@ def vocabulary(config: ExperimentConfig, *, home: Path) -> Work:
         shown = {name: sum(each) / len(each) for name, each in shares.items()}
         return {"size": len(words), "known": shown}
 
-    return Work(compute, pick(config, "min_count"), [before])
+    settings = pick(config, "min_count")
+    settings |= {"run": read_checkpoint(kept_checkpoint(run)).files} if run else {}
+    return Work(compute, settings, [before])
 
 
 @stage
 def clips(config: ExperimentConfig, *, home: Path) -> Work:
-    """The test songs as mp3 files, rendered from their scores.
+    """The test songs with what is given of each: sound, or numbers that came ready made.
 
-    Files: `clips/*.mp3`, and `songs.json` as `corpora` has it, each with its `clip`.
+    Files: `songs.json` as `corpora` has it, of songs with sound each with its `clip`: a file of
+    `clips/`, rendered from a score, or one below the data home or the samples, where it lies (see
+    `clip_of`); and `timbre.npy`. Songs whose sound cannot be had are left out.
+
+    Raises InputError where the songs of a reading are not at hand.
     """
-    if config.pictures == "photos":
-        wanted = "one with the book's own songs, which are rendered to clips"
-        then = "page 13 shows it, for the other pages take quick"
-        refuse(f"preset {config.name}", wanted, "one with real songs", then)
-    before = corpora(config, home=home)
+    before, its = corpora(config, home=home), config.material
+    kinds = {each.reading: its.of(each.reading).kind for each in SONGS}
 
     def compute(folder: Path) -> dict[str, Any]:
-        chosen = tunes.choose(tunes.load(), config.song_count, seed=config.seed)
-        how: Any = {"seed": config.seed, "rule": config.instruments}
-        paths = tunes.render_all(chosen, folder / "clips", duration=config.clip_seconds, **how)
-        rendered = {path.name for path in paths}
-        songs: list[dict[str, Any]] = [
-            song | {"clip": name}
-            for song, tune in zip(read_json(before.file("songs.json")), chosen, strict=True)
-            if (name := tunes.clip_path(tune, folder, **how).name) in rendered
-        ]
+        rows = song_rows(before)
+        for each in SONGS:
+            if not any(each.reading in song["readings"] for song in rows):
+                part = its.of(each.reading)
+                wanted = f"songs of {part.name} for their {each.reading}"
+                refuse(f"corpora {its.name}", wanted, "none", f"fetch {part.kind}, or take others")
+        rendered = dict[str, str]()
+        if "tunes" in kinds.values():
+            chosen = tunes.choose(tunes.load(), config.song_count, seed=config.seed)
+            how: Any = {"seed": config.seed, "rule": config.instruments}
+            paths = tunes.render_all(chosen, folder / "clips", duration=config.clip_seconds, **how)
+            names = {path.name for path in paths}
+            for tune in chosen:
+                if (name := tunes.clip_path(tune, folder, **how).name) in names:
+                    rendered[tune.id] = name
+        songs: list[dict[str, Any]] = []
+        for song in rows:
+            kind = kinds[song["readings"][0]]
+            if kind == "tunes" and song["id"] in rendered:
+                songs.append(song | {"clip": rendered[song["id"]]})
+            elif kind in SILENT or (kind != "tunes" and _can_be_heard(song, home)):
+                songs.append(song)
         write_json(folder / "songs.json", songs)
-        return {"songs": len(songs), "not_rendered": len(chosen) - len(songs)}
+        if before.file(NUMBERS).exists():
+            shutil.copyfile(before.file(NUMBERS), folder / NUMBERS)
+        return {"songs": len(songs), "without_sound": len(rows) - len(songs)}
 
     settings = pick(config, "seed", "song_count", "clip_seconds", "instruments")
     return Work(compute, settings, [before])
 
 
+def _can_be_heard(song: dict[str, Any], home: Path) -> bool:
+    """Whether a second of a song's sound can be decoded; a line of the log names one without."""
+    try:
+        load_clip(locate(home, song["clip"]), sample_rate=22_050, duration=1.0)
+    except InputError as error:
+        log.warning("%s: left out: %s", song["id"], error)
+        return False
+    return True
+
+
 # -- what the stages left --------------------------------------------------------------------------
 
 
-def song_titles(songs: Record) -> Words:
-    """Read the true titles of the test songs, as words, from `corpora` or `clips`."""
-    return [song["tokens"] for song in read_json(songs.file("songs.json"))]
+def clip_of(songs: Record, song: dict[str, Any], home: Path | None = None) -> Path:
+    """Find the sound of a song of `clips`: rendered for it, or where it lies."""
+    own = songs.file("clips") / song["clip"]
+    return own if own.is_file() else locate(home or data_home(), song["clip"])
+
+
+def song_rows(songs: Record, name: Input | str | None = None) -> list[dict[str, Any]]:
+    """Read the test songs from `corpora` or `clips`: all, or those that an input is of."""
+    rows = read_json(songs.file("songs.json"))
+    asked = name and Input.of(name).reading
+    return [song for song in rows if asked is None or asked in song["readings"]]
+
+
+def song_titles(songs: Record, name: Input | str | None = None) -> Words:
+    """Read the true titles of the test songs, as words: of all, or of those of an input."""
+    return [song["tokens"] for song in song_rows(songs, name)]
+
+
+def picture_rows(words: Record, *splits: str) -> list[dict[str, Any]]:
+    """Read the pictures of some splits from `corpora`, or of all."""
+    rows = read_json(words.file("pictures.json"))
+    return [row for row in rows if not splits or row["split"] in splits]
 
 
 def held_out_captions(words: Record) -> Words:
     """Read the first true caption of each test picture, as words, from `corpora`."""
-    pictures = read_json(words.file("pictures.json"))
-    return [picture["tokens"] for picture in pictures if picture["split"] == "test"]
+    return [picture["tokens"] for picture in picture_rows(words, "test")]
 
 
 def true_words(words: Record, songs: Record) -> dict[str, Words]:
-    """Read what is scored against, by the kind of an input: captions and titles, as words."""
-    return {"songs": song_titles(songs), "pictures": held_out_captions(words)}
+    """Read what is scored against, as words, by the reading of an input: captions and titles."""
+    found = {each.reading: song_titles(songs, each) for each in SONGS}
+    return {"pixels": held_out_captions(words)} | found
 
 
 def true_series(words: Record, songs: Record) -> dict[str, list[str]]:
-    """Read the series of what `true_words` gives, by the same kinds and in the same order."""
-    pictures = read_json(words.file("pictures.json"))
-    return {
-        "songs": [song["series"] for song in read_json(songs.file("songs.json"))],
-        "pictures": [picture["series"] for picture in pictures if picture["split"] == "test"],
-    }
-
-
-def title_words(song: Titled) -> list[str]:
-    """Clean the title of a song and cut it into words."""
-    return tokenize(clean_title(song.title))
+    """Read the series of what `true_words` gives, by the same readings and in the same order."""
+    found = {each.reading: [song["series"] for song in song_rows(songs, each)] for each in SONGS}
+    return {"pixels": [picture["series"] for picture in picture_rows(words, "test")]} | found

@@ -11,7 +11,7 @@ from typing import Any
 
 from songtitle.cache import Record, finished, pick
 from songtitle.config import ExperimentConfig, Input, check_device
-from songtitle.experiment.corpora import fingerprint
+from songtitle.experiment.corpora import fingerprint, roles
 from songtitle.experiment.inputs import encoder_settings
 
 
@@ -23,16 +23,10 @@ class Done:
 
     def __init__(self, config: ExperimentConfig, home: Path | None) -> None:
         """Look into a data home; None: nothing is finished."""
-        found, photos = finished(home) if home else [], config.pictures == "photos"
-        self.records = [
-            record
-            for record in found
-            if not record.changed
-            # Of photos the fingerprint reads every pixel: that they are photos has to do.
-            and (record.stage != "corpora" or ("photos" in record.settings["data"]) == photos)
-        ]
-        data = pick(config, "seed", "picture_count", "song_count")
-        if not photos:
+        self.records = [record for record in (finished(home) if home else []) if not record.changed]
+        data = pick(config, "seed", "picture_count", "song_count", "title_rules")
+        data["corpora"] = roles(config)
+        if config.corpora == "book":  # whose fingerprint needs no file of a reader's
             data["data"] = fingerprint(config, Path())
         self.corpora = self.find("corpora", data)
         self.vocabulary = self.find("vocabulary", pick(config, "min_count"), self.corpora)

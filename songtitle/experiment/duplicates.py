@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
-from songtitle.cache import Work, pick, read_json, stage
+from songtitle.cache import Work, pick, stage
 from songtitle.config import ExperimentConfig
-from songtitle.experiment.corpora import corpora
+from songtitle.experiment.corpora import corpora, picture_rows
 from songtitle.experiment.inputs import features_of, picture_features, tile_features
 from songtitle.metrics.chance import numbered_series
 
@@ -37,7 +37,7 @@ def near_duplicates(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(_: Path) -> dict[str, Any]:
         from sklearn.feature_extraction.text import CountVectorizer  # a second to load
 
-        rows = read_json(words.file("pictures.json"))
+        rows = picture_rows(words)
         sides = {side: [row for row in rows if row["split"] == side] for side in ("train", "test")}
         features = {
             side: features_of(record, config)[side][:, 0].float().mean(1).numpy()

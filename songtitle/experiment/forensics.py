@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from songtitle.cache import Work, pick, read_json, stage
+from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import COLLECTIONS, clips, corpora, true_series, true_words
+from songtitle.experiment.corpora import (
+    clips,
+    corpora,
+    picture_rows,
+    song_rows,
+    true_series,
+    true_words,
+)
 from songtitle.experiment.naming import hypotheses, table_inputs
 from songtitle.experiment.paper_corpora import answer
 from songtitle.experiment.random_captions import CLEANED, OTHERS, described, orders_by_unit
@@ -24,7 +31,7 @@ Way = tuple[str, str, str]  # source, definition, choice
 Rows = Sequence[Mapping[str, Any]]
 
 OURS, WRONG = "this run's outputs", "the same, wrong references"
-CAPTIONS_HERE, REAL_CAPTIONS = "captions of stamps", "real captions"
+CAPTIONS_HERE, REAL_CAPTIONS = "captions of this run", "real captions"
 AS_LONG = "as long as outputs"
 AGAINST = {str(TIMBRE): "msd", str(SPECTROGRAM): "fma"}  # the paper's sources of songs
 
@@ -84,20 +91,28 @@ def by_luck(
 def content_free(config: ExperimentConfig, *, home: Path) -> Work:
     """What this run's captions score against titles and captions they were not made for.
 
-    No model and no sound: `scores` are the rows of `content_free_rows`. The two collections of
-    tunes stand where the paper has Million Song ("msd") and the Free Music Archive ("fma").
+    No model and no sound: `scores` are the rows of `content_free_rows`. For either reading one
+    collection of titles stands where the paper has Million Song ("msd") and the Free Music Archive
+    ("fma"): `collections` names them.
     """
     before = corpora(config, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
-        pictures, songs = (read_json(before.file(f"{kind}.json")) for kind in ("pictures", "songs"))
+        pictures, songs = picture_rows(before), song_rows(before)
         texts = {OTHERS: [picture["tokens"] for picture in pictures]}
         series = [picture["series"] for picture in pictures]
-        for name, collection in zip(AGAINST.values(), COLLECTIONS, strict=True):
+        for name, collection in stand_ins(before).items():
             texts[name] = [song["tokens"] for song in songs if song["collection"] == collection]
-        return described({CLEANED: texts}, series=series, draws=config.draws, seed=config.seed)
+        how: Any = {"series": series, "draws": config.draws, "seed": config.seed}
+        return described({CLEANED: texts}, **how) | {"collections": stand_ins(before)}
 
     return Work(compute, pick(config, "seed", "draws"), [before])
+
+
+def stand_ins(words: Record) -> dict[str, str]:
+    """Name the collection of titles that stands for each of the paper's, from `corpora`."""
+    named = words.result["stands_for"]
+    return {its: named[Input.of(each).reading] for each, its in AGAINST.items()}
 
 
 @stage
@@ -126,10 +141,10 @@ def readings(config: ExperimentConfig, *, home: Path) -> Work:
         for cell, record in found.items():
             items = read_json(record.file("hypotheses.json"))
             said = [tile for item in items for tile in item]
-            draw, its = np.random.default_rng(config.seed), series[cell[0].kind]
+            draw, its = np.random.default_rng(config.seed), series[cell[0].reading]
             wrong = of_other_series(its, len(its), generator=draw)
             for source, places in ((OURS, np.arange(len(items))), (WRONG, wrong)):
-                given = [references[cell[0].kind][place] for place in places]
+                given = [references[cell[0].reading][place] for place in places]
                 wanted = [words for words, item in zip(given, items, strict=True) for _ in item]
                 for way, score in scores_by_way(said, wanted).items():
                     ways.setdefault((source, *way), {})[cell] = score

@@ -17,7 +17,7 @@ from songtitle.config import SPECTROGRAM, ExperimentConfig, check_device
 from songtitle.corpora import tunes
 from songtitle.corpora.manifest import seeded_order
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import clips, song_titles
+from songtitle.experiment.corpora import clip_of, clips, song_rows, song_titles
 from songtitle.experiment.inputs import crop_of, hear, song_features
 from songtitle.experiment.learning import training
 from songtitle.experiment.listening import listening
@@ -49,7 +49,8 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
     `beams` (`[words, log-probability in nats]`, best first), `chance` and `choices` of
     `draw_titles`, `listener` (the words of `listening`, which learnt titles of other series),
     `answer` and `pick` (the places in `choices` of the true title and of the one that the model
-    finds likeliest), `seconds` of `player_span`, and what `source_of` says.
+    finds likeliest), `seconds` of `player_span`, and what `source_of` says, or, of songs
+    that were not rendered from a sheet, their collection as `book` and their `artist`.
 
     Result `quiz`: over all `items` test songs, how often the model would pick the true title from
     `choices` of them, the others drawn at random: `share, low, high` (95 %, bootstrap over songs)
@@ -61,11 +62,12 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
     heard = listening(config, home=home)
 
     def compute(_: Path) -> dict[str, Any]:
-        rows = read_json(songs.file("songs.json"))
-        sheets = {tune.id: tune for tune in tunes.load()}
-        titles = [sheets[row["id"]].title for row in rows]
+        rows = song_rows(songs, READING)
+        rendered = config.material.spectrogram.kind == "tunes"
+        sheets = {tune.id: tune for tune in tunes.load()} if rendered else {}
+        titles = [row["printed"] for row in rows]
         hearing = listener(config, READING, trained, seen)
-        likely = hearing.log_likelihoods(hearing.memory(), song_titles(songs))
+        likely = hearing.log_likelihoods(hearing.memory(), song_titles(songs, READING))
         found, order = whole_items(said), {row["id"]: place for place, row in enumerate(rows)}
         generator = np.random.default_rng(config.seed)
         words = read_json(heard.file("says.json"))[READING]
@@ -80,8 +82,9 @@ def gallery_songs(config: ExperimentConfig, *, home: Path) -> Work:
             card |= {"choices": [titles[each] for each in choices], "answer": choices.index(place)}
             # Equally likely titles are told apart by lot: `choices` are in random order.
             card["pick"] = int(likely[place, choices].argmax())
-            card["seconds"] = player_span(songs.file("clips") / row["clip"], config)
-            cards.append(card | source_of(sheets[id]))
+            card["seconds"] = player_span(clip_of(songs, row, home), config)
+            about = {"book": row["collection"], "artist": row["series"]}
+            cards.append(card | (source_of(sheets[id]) if rendered else about))
         quiz = []
         for name, values in zip(RANKINGS, (likely, prior_free(likely)), strict=True):
             wins = np.diagonal(quiz_wins(values, CHOICES)).copy()

@@ -4,17 +4,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from songtitle.cache import Record, Work, pick, read_json, stage
-from songtitle.config import ExperimentConfig, Input, check_device
+from songtitle.cache import Record, Work, pick, stage
+from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig, Input, check_device
 from songtitle.corpora.manifest import data_home
-from songtitle.experiment.corpora import clips, corpora, locate
+from songtitle.corpora.picture_sets import whole
+from songtitle.experiment.corpora import (
+    NUMBERS,
+    clip_of,
+    clips,
+    corpora,
+    picture_rows,
+    song_rows,
+)
 from songtitle.model.encoder import Backbone, build_backbone
-from songtitle.model.features import Job, Look, native_precision, read_features, run_jobs
+from songtitle.model.features import (
+    FeatureWriter,
+    Job,
+    Look,
+    native_precision,
+    read_features,
+    run_jobs,
+)
 from songtitle.model.weights import weights_digest
-from songtitle.pictures import load_picture, pad_to, random_crop, random_view, tiles
+from songtitle.pictures import pad_to, random_crop, random_view, tiles
 from songtitle.seeds import generator_for
 from songtitle.sound import frame_count, load_clip, log_spectrogram, spectrogram_image
 from songtitle.timbre import timbre_vector
@@ -50,17 +66,45 @@ def tile_features(config: ExperimentConfig, size: int, *, home: Path) -> Work:
 
 @stage
 def song_features(config: ExperimentConfig, *, home: Path) -> Work:
-    """Both readings of each clip, as `songs`: the spectrogram through the frozen backbone (see
-    `features_of`), and in `timbre.safetensors` `(items, 1, 1, 90)`."""
+    """Each reading of the songs that are asked for it, as `songs`: the spectrogram through the
+    frozen backbone (see `features_of`), and in `timbre.safetensors` `(items, 1, 1, numbers)`, 90
+    where a clip is measured."""
     before = clips(config, home=home)
 
     def look(song: dict[str, Any]) -> Look:
-        wave = hear(before.file("clips") / song["clip"], config)
-        timbre = timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
-        return Look(clip_picture(wave, song["clip"], config).unsqueeze(0), timbre)
+        path = clip_of(before, song, home)
+        wave, timbre = hear(path, config), None
+        if TIMBRE.reading in song["readings"]:
+            timbre = timbre_vector(wave, sample_rate=config.spectrogram.sample_rate)
+        return Look(clip_picture(wave, path.name, config).unsqueeze(0), timbre)
 
     settings = pick(config, "crop", "clip_seconds", "spectrogram_fit", "spectrogram")
-    return _encoded(config, before, look, ("songs",), settings)
+    work = _encoded(config, before, look, ("songs",), settings)
+    if config.material.shared:
+        return work
+
+    def compute(folder: Path) -> dict[str, Any]:
+        _timbre_alone(before, config, home, folder / "timbre.safetensors")
+        return dict(work.compute(folder))
+
+    return work._replace(compute=compute)
+
+
+def _timbre_alone(before: Record, config: ExperimentConfig, home: Path, path: Path) -> None:
+    """Write the timbre of songs that are not heard by spectrogram: what came ready made, or what is
+    measured of their clips."""
+    if path.exists():
+        return
+    songs = song_rows(before, TIMBRE)
+    if "clip" in songs[0]:
+        rate = config.spectrogram.sample_rate
+        waves = (hear(clip_of(before, song, home), config) for song in songs)
+        timbre = torch.stack([timbre_vector(wave, sample_rate=rate) for wave in waves])
+    else:
+        timbre = torch.from_numpy(np.load(before.file(NUMBERS)))
+    with FeatureWriter(path, {"songs": (len(timbre), 1, 1, timbre.shape[1])}) as writer:
+        writer.append("songs", timbre[:, None, None][writer.done["songs"] :])
+        writer.finish()
 
 
 def _encoded(
@@ -103,14 +147,12 @@ def _memories(config: ExperimentConfig, compared: Sequence[str] | None = None) -
 
 def _items(before: Record, name: str) -> list[dict[str, Any]]:
     """The songs, or the pictures of a split."""
-    if name == "songs":
-        return list(read_json(before.file("songs.json")))
-    return [each for each in read_json(before.file("pictures.json")) if each["split"] == name]
+    return song_rows(before, SPECTROGRAM) if name == "songs" else picture_rows(before, name)
 
 
 def _crops(picture: dict[str, Any], config: ExperimentConfig, home: Path, count: int = 1) -> Tensor:
     """The seeded random views of one picture, `(count, 3, crop, crop)`."""
-    image = load_picture(locate(home, picture["path"]))
+    image = whole(picture, home)
     generator = generator_for(config.seed, picture["id"])
     return torch.stack([random_view(image, config.crop, generator=generator) for _ in range(count)])
 
@@ -151,7 +193,7 @@ def example_picture(config: ExperimentConfig, home: Path | None = None) -> tuple
     """Load a test picture and the crop that was made of it, `(3, height, width)` in [0, 1]."""
     home = home or data_home()
     chosen = _items(corpora(config, home=home), "test")[0]
-    return load_picture(locate(home, chosen["path"])), _crops(chosen, config, home)[0]
+    return whole(chosen, home), _crops(chosen, config, home)[0]
 
 
 def frozen_backbone(config: ExperimentConfig, memory: str | None = None) -> Backbone:

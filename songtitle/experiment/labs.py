@@ -91,8 +91,8 @@ def lab(config: ExperimentConfig, name: str, *, home: Path) -> Work:
                 if way.settings or way.in_training:
                     asked = override(config, way.settings)
                     said = _searched(naming.listener(asked, each, trained, seen[each]), way)
-                sides.append(_scored(said, wanted[each.kind], way))
-            row = _compared(sides[0], sides[1], series[each.kind], seed=config.seed)
+                sides.append(_scored(said, wanted[each.reading], way))
+            row = _compared(sides[0], sides[1], series[each.reading], seed=config.seed)
             rows.append({"input": each} | row)
         return {"rows": rows}
 

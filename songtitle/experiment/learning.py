@@ -12,11 +12,14 @@ from torch import Tensor
 from songtitle.cache import Record, Work, pick, read_json, stage
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Loader
-from songtitle.experiment.corpora import corpora, vocabulary
+from songtitle.errors import InputError
+from songtitle.experiment.corpora import corpora, picture_rows, vocabulary
 from songtitle.experiment.inputs import features_of, picture_features
+from songtitle.experiment.runs import check_unseen, run_for
 from songtitle.metrics.chance import unigram_perplexity
 from songtitle.metrics.uncertainty import drawn
 from songtitle.model.captioner import Captioner, build_captioner
+from songtitle.model.encoder import WIDTHS
 from songtitle.schema import SEEDS
 from songtitle.seeds import generator_for
 from songtitle.training.checkpoints import (
@@ -24,6 +27,7 @@ from songtitle.training.checkpoints import (
     kept_epoch,
     load_weights,
     read_checkpoint,
+    save_checkpoint,
 )
 from songtitle.training.loop import evaluate, fit
 from songtitle.vocabulary import SPECIALS, Vocabulary
@@ -35,7 +39,13 @@ PATIENCE = 2  # epochs without a better validation loss after which a training b
 @stage
 def training(config: ExperimentConfig, *, home: Path) -> Work:
     """The trained captioner (`checkpoints`, `vocabulary.json`), its perplexity by epoch, and
-    two controls: a unigram model, and the same captioner shown the wrong pictures."""
+    two controls: a unigram model, and the same captioner shown the wrong pictures. Where one of
+    `config.runs` is of these settings it is taken, and nothing trained."""
+    if run := run_for(config):
+        words = corpora(config, home=home)
+        if config.material.pictures.kind == "shards":  # of which no maker says what is the test
+            check_unseen(run, {Path(row["path"]).stem for row in picture_rows(words, "test")})
+        return of_run(run)._replace(inputs=[words])
     return _training(config, home)
 
 
@@ -69,11 +79,10 @@ def _training(config: ExperimentConfig, home: Path, *, blind: bool = False) -> W
             }
         words_known = Vocabulary.load(known.file("vocabulary.json"))
         words_known.save(folder / "vocabulary.json")
-        pictures = read_json(words.file("pictures.json"))
         ids: dict[str, list[list[int]]] = {}
         rows: dict[str, list[int]] = {}  # which picture each caption is of: some have several
         for side in ("train", "valid"):
-            captions = [p["captions"] for p in pictures if p["split"] == side]
+            captions = [picture["captions"] for picture in picture_rows(words, side)]
             ids[side] = [words_known.encode(each) for those in captions for each in those]
             rows[side] = [row for row, those in enumerate(captions) for _ in those]
         width, held_out = features["train"].shape[-1], features["valid"]
@@ -123,6 +132,50 @@ def _training(config: ExperimentConfig, home: Path, *, blind: bool = False) -> W
     settings = pick(config, "model", "training", "seed", "monte_carlo_error")
     settings |= {"device": device.type}
     return Work(compute, settings, [words, known, seen])
+
+
+# -- a run of `train` in place of a training here --------------------------------------------------
+
+CONTROLS = ("permuted_pictures_perplexity", "permuted_pictures", "unigram_perplexity")
+
+
+def of_run(folder: Path) -> Work:
+    """Take a finished run of `train` for a `training`: the kept epoch alone is copied.
+
+    Raises InputError for a folder without a finished run, for one that an earlier version left
+    without controls, and for a fine-tuned encoder, whose weights the record's readers do not load.
+    """
+    again = "run the same `train` command again: it goes on, and trains nothing twice"
+    try:
+        told = read_json(folder / "record.json")
+        kept = ("history", "epoch", "valid_perplexity", *CONTROLS, "parameters")
+        result = {name: told[name] for name in kept}
+        seconds = float(np.median(told["timing"]["epoch_seconds"]))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        msg = f"{folder}: expected a finished run with its controls in record.json, got '{error}'; "
+        raise InputError(msg + again) from error
+    checkpoint = kept_checkpoint(folder)
+    found = read_checkpoint(checkpoint)
+    config = ExperimentConfig.from_dict(found.details["config"])
+    if config.model.fine_tune:
+        msg = f"{folder}: expected a run with a frozen encoder, got a fine-tuned one, which `title`"
+        raise InputError(msg + " cannot hear with; train without fine_tune")
+    width = found.details.get("features", WIDTHS[config.model.encoder])
+    vocabulary = Vocabulary.load(folder / "vocabulary.json")
+
+    def compute(into: Path) -> dict[str, Any]:
+        model = captioner(config, vocabulary, features=width)
+        load_weights(checkpoint, model)
+        details = {"config": config.as_dict(), "features": width}
+        adam = torch.optim.Adam(model.parameters())  # without state: nothing goes on from here
+        state = {"settings": found.settings, "details": details}
+        save_checkpoint(found.progress, into, model, adam, **state)
+        vocabulary.save(into / "vocabulary.json")
+        return result | {"timing": {"epoch_seconds": round(seconds, 3)}}
+
+    settings = pick(config, "model", "training", "seed", "monte_carlo_error")
+    settings |= {"device": check_device(config.device).type}
+    return Work(compute, settings | {"run": told["settings"] | {"weights": found.files}})
 
 
 def captioner(config: ExperimentConfig, vocabulary: Vocabulary, *, features: int) -> Captioner:

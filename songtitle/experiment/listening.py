@@ -17,19 +17,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 
-from songtitle.cache import Record, Work, finished, pick, read_json, stage, write_json
+from songtitle.cache import Record, Work, finished, pick, stage, write_json
 from songtitle.config import SONGS, SPECTROGRAM, TIMBRE, ExperimentConfig, Input
 from songtitle.corpora.manifest import data_home
 from songtitle.errors import InputError, expect
 from songtitle.experiment.controls import FIRST
 from songtitle.experiment.corpora import (
-    TRACKS,
     Words,
     clips,
     corpora,
-    song_titles,
-    title_words,
-    tracks_with_timbre,
+    true_series,
+    true_words,
 )
 from songtitle.experiment.inputs import clip_picture, frozen_backbone, hear, song_features
 from songtitle.experiment.learning import training
@@ -248,40 +246,21 @@ def listening(config: ExperimentConfig, *, home: Path) -> Work:
 
     Result `rows`: `input, who` ("listener" or "captioner") and the fields of `listen`; the
     captioner has no `penalty`, and ranks the same titles of the same parts by likelihood, less what
-    the title gets from all songs. `found`: per input the rows of `word_aucs`. Real tracks are the
-    test songs of the corpus, learnt from all tracks of other artists; of the book's tunes whole
-    series are held out in turn, `says.json` holds what is said of each by input, and `ear.npz` the
-    listener by spectrogram, fitted on all of them.
+    the title gets from all songs. `found`: per input the rows of `word_aucs`. Whole series are held
+    out in turn. `says.json` holds what is said of each song by input, and `ear.npz` the listener by
+    spectrogram, fitted on all songs of it.
     """
     words = corpora(config, home=home)
-    if config.pictures == "photos":
-
-        def compute(_: Path) -> dict[str, Any]:
-            table, asked = tracks_with_timbre(home), read_json(words.file("songs.json"))
-            titles, series = list(map(title_words, table.tracks)), [t.group for t in table.tracks]
-            named, artists = {song["id"] for song in asked}, {song["series"] for song in asked}
-            held = np.array([track.id in named for track in table.tracks])
-            known = np.array([artist in artists for artist in series])
-            parts = [(np.flatnonzero(~held & ~known), np.flatnonzero(held))]
-            numbers = table.numbers.astype(float)
-            rows, found, _said = listen(numbers, titles, series, parts, seed=config.seed)
-            lead = {"input": TRACKS}
-            return {
-                "rows": [lead | {"who": "listener"} | row for row in rows],
-                "found": [lead | row for row in found],
-            }
-
-        return Work(compute, pick(config, "seed") | {"penalties": PENALTIES}, [words])
     songs, trained = clips(config, home=home), training(config, home=home)
     seen = song_features(config, home=home)
 
-    def compute_tunes(folder: Path) -> dict[str, Any]:
-        titles = song_titles(songs)
-        series = [song["series"] for song in read_json(songs.file("songs.json"))]
-        held = folds(series)
+    def compute(folder: Path) -> dict[str, Any]:
+        every, its_series = true_words(words, songs), true_series(words, songs)
         result: dict[str, Rows] = {"rows": [], "found": []}
         says: dict[str, Words] = {}
         for name in SONGS:
+            titles, series = every[name.reading], its_series[name.reading]
+            held = folds(series)
             lead, features = {"input": name}, heard(seen, name)
             rows, found, said = listen(features, titles, series, held, seed=config.seed)
             says[str(name)] = [said[place] for place in range(len(titles))]
@@ -297,7 +276,7 @@ def listening(config: ExperimentConfig, *, home: Path) -> Work:
             row = lead | {"who": "captioner", "items": len(titles), "series": len(set(series))}
             result["rows"].append(row | matched(parts))
         write_json(folder / "says.json", says)
-        ridge = fit_words(heard(seen, SPECTROGRAM), titles)
+        ridge = fit_words(heard(seen, SPECTROGRAM), every[SPECTROGRAM.reading])
         arrays: Any = {"mean": ridge.mean, "scale": ridge.scale, "weights": ridge.weights}
         small: Any = {name: each.astype(np.float32) for name, each in arrays.items()}
         small["said"] = ridge.said
@@ -305,7 +284,7 @@ def listening(config: ExperimentConfig, *, home: Path) -> Work:
         return result
 
     settings = pick(config, "seed", "standardise_timbre") | {"penalties": PENALTIES}
-    return Work(compute_tunes, settings, [words, songs, trained, seen])
+    return Work(compute, settings, [words, songs, trained, seen])
 
 
 def heard(seen: Record, name: Input) -> Features:

@@ -69,7 +69,7 @@ class Listener:
     device: torch.device
     settings: SearchConfig
     door: Callable[[Tensor], Tensor]
-    features: Tensor  # (items, 90) for timbre, else (items, positions, features)
+    features: Tensor  # (items, numbers) for timbre, else (items, positions, features)
 
     def memory(self, features: Tensor | None = None) -> Memory:
         """Give what the decoder reads of its own features, or of others of their shape."""
@@ -134,8 +134,9 @@ def listener(
         features = features_of(seen, config)["songs" if wanted.is_song else "test"]
         return replace(hearing, features=features.flatten(0, 1))
     timbre = read_features(seen.file("timbre.safetensors"))["songs"].flatten(1)
-    order = replicated_order(config.model.dim, generator=generator_for(config.seed, "timbre order"))
-    raw = (torch.zeros(90), torch.ones(90))
+    numbers, draw = timbre.shape[1], generator_for(config.seed, "timbre order")
+    order = replicated_order(config.model.dim, numbers=numbers, generator=draw)
+    raw = (torch.zeros(numbers), torch.ones(numbers))
     scale = fit_standardiser(timbre) if config.standardise_timbre else raw
     return replace(hearing, door=TimbreDoor(order, *scale).to(hearing.device), features=timbre)
 

@@ -18,8 +18,7 @@ from songtitle.config import SONGS, ExperimentConfig, Input, check_device
 from songtitle.corpora import stamps
 from songtitle.corpora.fetch import items
 from songtitle.corpora.guarded_http import length
-from songtitle.corpora.inventory import free
-from songtitle.corpora.manifest import read_source
+from songtitle.corpora.manifest import free, read_source
 from songtitle.experiment.controls import BEAMS, CONTROLS, NOISES
 from songtitle.experiment.done import Done
 from songtitle.experiment.inputs import encoder_settings
@@ -27,7 +26,6 @@ from songtitle.experiment.learning import ORDERS, captioner, patient
 from songtitle.experiment.naming import BEAM_SIZE, table_inputs, whole_pictures
 from songtitle.experiment.probe import CORNERS, LONGER, Probe, beginnings, positions, probe
 from songtitle.experiment.quantities import Corpora, Need, plural
-from songtitle.experiment.samples import TILED
 from songtitle.experiment.scoring import BOTH, PREFIXES, compared, steps_of
 from songtitle.experiment.switchboard import apply, kind, open_answers, touched
 from songtitle.metrics.uncertainty import FEWEST
@@ -119,14 +117,12 @@ class Training(NamedTuple):
 def trainings(config: ExperimentConfig) -> list[Training]:
     """List every training that notebooks 01 to 18 make of these settings, each once.
 
-    Of photos, which page 13 alone shows, these are the replicates. Else there are the captioner and
-    one without pictures, replicates, encoders with decoders, and answers of the switchboard.
+    These are the captioner and one without pictures, replicates, encoders with decoders, and
+    answers of the switchboard.
     """
     asked = [Training("captioner", config), Training("blind", patient(config), "blind_training")]
     seeds = range(config.replicates)
     repeated = [Training(f"seed {seed}", patient(config, seed=seed)) for seed in seeds]
-    if config.pictures == "photos":
-        return repeated
     for each in compared(config):
         repeated.append(Training(f"{each.model.encoder}, {each.model.decoder}", each))
     for question, answer in open_answers(config):
@@ -300,15 +296,6 @@ def _searches(
     three = (whole := whole_pictures(config), *SONGS)
     asked = sum(map(rows, three))
     small = [k for step in steps_of(config.beam_sizes) for k in step]
-    if config.pictures == "photos":  # page 13 searches for each replicate, in one stage
-        some: dict[Input, float] = {each: rows(each) for each in table_inputs(config)}
-        tiled = min(1.0, TILED / rows(whole))  # whole pictures are all searched
-        some |= {e: tiled * n for e, n in some.items() if e.tile and e != whole}
-        seconds = config.replicates * sum(took.search[k] for k in config.beam_sizes)
-        record = done.find("samples", pick(config, "seed", "replicates"), done.corpora)
-        about = f"{config.replicates} x Table 4, searched"
-        yield Piece("samples", about, seconds * sum(some.values()), record)
-        return
     cells = [(config, *cell) for cell in product(table, sizes)]
     cells += [(each, whole, BEAM_SIZE) for each in compared(config)]
     for each, name, size in dict.fromkeys(cells):
@@ -370,7 +357,7 @@ def at(measured: Mapping[int, float], count: int) -> float:
 def measure(config: ExperimentConfig, corpora: Corpora, home: Path, *, seconds: float) -> Probe:
     """Probe this device for all that `forecast` asks for."""
     models = [each.config.model for each in trainings(config)]
-    at_hand = config.pictures == "stamps" and corpora.name == "book" and stamps.is_fetched(home)
+    at_hand = corpora.name == "book" and stamps.is_fetched(home)
     return probe(
         config,
         corpora=corpora,

@@ -14,14 +14,14 @@ from songtitle.corpora.fetch import items
 from songtitle.corpora.guarded_http import length
 from songtitle.corpora.inventory import human
 from songtitle.corpora.manifest import listed, read_source
+from songtitle.corpora.places import PLACES, find
 from songtitle.errors import expect
-from songtitle.experiment.corpora import PLACES, find
 from songtitle.experiment.picture_sizes import expected, published
 from songtitle.model.features import DTYPES
 from songtitle.paper.printed import paper
 from songtitle.vocabulary import SPECIALS
 
-NAMES = ("book", "samples", "paper")
+NAMES = ("book", "samples", "paper", "rehearsal")
 OF_PAPER = (  # what its three corpora come as; 1,000 titles of FMA are had from its smallest subset
     *("conceptual_captions", "million_song_years", "million_song_lists"),
     *("fma_small", "fma_metadata", "nltk_data"),
@@ -74,32 +74,27 @@ def corpora_of(
     counted: Record | None = None,
     known: Record | None = None,
 ) -> Corpora:
-    """Count the corpora `name`: `book`, `samples`, `paper`, or a folder of shards.
+    """Count the corpora `name`: `book`, `samples`, `paper`, `rehearsal`, a file that declares
+    others, or a folder of shards.
 
     Counts are those of the records `counted` and `known`, of the stages `corpora` and `vocabulary`,
-    where these are finished, else published or printed ones.
-    Raises InputError for another name and a folder without shards.
+    where these are finished, else published or printed ones, or of a rehearsal what is written.
+    Raises InputError for another name, a folder without shards, and for declared ones that no stage
+    has counted yet.
     """
     if name in ("book", "samples"):
-        expect(
-            name == own(config),
-            f"--corpora {name}: expected {own(config)} with preset {config.name}, got {name}; "
-            "leave it out, or name a preset that goes with it",
-        )
         return _samples(config, home) if name == "samples" else _book(config, home, counted, known)
     if name == "paper":
         return _paper(config, home)
+    if name == "rehearsal" or name.endswith(".toml"):
+        return _as_counted(name, config, counted, known)
     folder = Path(name).expanduser()
     expect(
         folder.is_dir(),
-        f"--corpora: expected {', '.join(NAMES)} or a folder of shards, got {name!r}; check it",
+        f"--corpora: expected one of {', '.join(NAMES)}, a TOML file or a folder of shards, got "
+        f"{name!r}; check it",
     )
     return _folder(folder, config)
-
-
-def own(config: ExperimentConfig) -> str:
-    """Name the corpora that a preset runs on."""
-    return "samples" if config.pictures == "photos" else "book"
 
 
 def _lengths(found: Mapping[str, Any]) -> dict[int, int]:
@@ -129,6 +124,34 @@ def _book(
         songs=config.song_count,
         archives=(Need("stamps", size, here, "manifest", "python -m songtitle fetch stamps"),),
         basis=basis,
+        bytes_each={name: dtype.itemsize for name, dtype in DTYPES.items()},
+    )
+
+
+def _as_counted(
+    name: str, config: ExperimentConfig, counted: Record | None, known: Record | None
+) -> Corpora:
+    """What stages counted; of a rehearsal, which is written when first asked for, what it will be:
+    two shards of three to train on, and a quarter as many pictures to test on."""
+    lengths, pictures, titles = {12: 1}, {"train": 80, "valid": 40, "test": 30}, Counter[int]()
+    if counted:
+        lengths, *of_titles = map(_lengths, counted.result["lengths"].values())
+        titles, pictures = sum(map(Counter, of_titles), titles), dict(counted.result["pictures"])
+    else:
+        expect(
+            name == "rehearsal",
+            f"--corpora {name}: expected pictures and songs that were counted, got none; run "
+            "`python -m songtitle run 01_corpora` on them first",
+        )
+    return Corpora(
+        name=name,
+        pictures=pictures,
+        lengths=lengths,
+        title_lengths=titles,
+        words=known.result["size"] if known else 40,
+        known=known.result["known"]["running words"] if known else 1.0,
+        songs=config.song_count,
+        basis="this preset's own records" if counted else "what a rehearsal writes",
         bytes_each={name: dtype.itemsize for name, dtype in DTYPES.items()},
     )
 

@@ -14,21 +14,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from songtitle.cache import Record, Work, digest, pick, read_json, stage, write_json
-from songtitle.config import ExperimentConfig, Input
+from songtitle.config import TIMBRE, ExperimentConfig, Input
 from songtitle.corpora import fma, million_song, recordings
 from songtitle.corpora.captions import Titled
 from songtitle.corpora.fma import clip_path
+from songtitle.corpora.places import find
+from songtitle.corpora.song_sets import title_words, tracks_with_timbre
 from songtitle.errors import InputError
 from songtitle.experiment.controls import BEAMS, NOISES, by_ranking, noise_like
 from songtitle.experiment.corpora import (
     Words,
     corpora,
-    find,
     fingerprint,
     held_out_captions,
+    picture_rows,
+    song_rows,
     song_titles,
-    title_words,
-    tracks_with_timbre,
     true_series,
     vocabulary,
 )
@@ -41,6 +42,7 @@ from songtitle.experiment.inputs import (
     tile_features,
 )
 from songtitle.experiment.learning import patient, training
+from songtitle.experiment.listening import PENALTIES, listen
 from songtitle.experiment.naming import Listener, trained_listener
 from songtitle.experiment.scoring import (
     PERMUTATIONS,
@@ -97,10 +99,10 @@ def song_sets(config: ExperimentConfig, words: Record, home: Path) -> list[SongS
     The join is broken as a row-by-row join of two lists breaks it: one in the order of track ids,
     the other, with the titles, sorted by year.
     """
-    table, titles = tracks_with_timbre(home), song_titles(words)
-    artists = true_series(words, words)["songs"]
+    table, titles = tracks_with_timbre(home), song_titles(words, TIMBRE)
+    artists = true_series(words, words)[TIMBRE.reading]
     place = {track.id: row for row, track in enumerate(table.tracks)}
-    rows = [place[song["id"]] for song in read_json(words.file("songs.json"))]
+    rows = [place[song["id"]] for song in song_rows(words, TIMBRE)]
     partner = row_by_row([(track.year or 0, track.id) for track in table.tracks])
 
     def felt(
@@ -210,10 +212,37 @@ def row_by_row(years_and_ids: Sequence[tuple[int, str]]) -> np.ndarray:
 
 
 @stage
+def track_listening(config: ExperimentConfig, *, home: Path) -> Work:
+    """What a supervised listener makes of Million Song's test tracks by their timbre, learnt from
+    all tracks of other artists: many more than `listening` holds out of the test songs.
+
+    Result `rows` and `found` as `listening` has them, without a captioner.
+    """
+    words = corpora(config, home=home)
+
+    def compute(_: Path) -> dict[str, Any]:
+        table, asked = tracks_with_timbre(home), song_rows(words, TIMBRE)
+        titles, series = list(map(title_words, table.tracks)), [t.group for t in table.tracks]
+        named, artists = {song["id"] for song in asked}, {song["series"] for song in asked}
+        held = np.array([track.id in named for track in table.tracks])
+        known = np.array([artist in artists for artist in series])
+        parts = [(np.flatnonzero(~held & ~known), np.flatnonzero(held))]
+        numbers = table.numbers.astype(float)
+        rows, found, _said = listen(numbers, titles, series, parts, seed=config.seed)
+        lead = {"input": "Million Song"}
+        return {
+            "rows": [lead | {"who": "listener"} | row for row in rows],
+            "found": [lead | row for row in found],
+        }
+
+    return Work(compute, pick(config, "seed") | {"penalties": PENALTIES}, [words])
+
+
+@stage
 def samples(config: ExperimentConfig, *, home: Path) -> Work:
     """Real photos and real songs: Table 4's rows, every cell beside chance, from several seeds.
 
-    Wants a preset whose `pictures` are photos. Result: `rows`, one per seed, input and beam size:
+    Wants the corpora `samples`. Result: `rows`, one per seed, input and beam size:
     `seed, input, beam_size, items, tiles, mean_length, distinct` and the fields of `Chance`;
     `summary`, as `ItemScores` has it, whose values stand in `items.npz`; `definitions`, score and
     chance by each definition of BLEU; `controls` of Million Song's row; `retrieval` of titles, and
@@ -233,7 +262,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(folder: Path) -> dict[str, Any]:
         clock = time.perf_counter()
         sets = song_sets(config, words, home)
-        asked_for = {song["id"] for song in read_json(words.file("songs.json"))}
+        asked_for = {song["id"] for song in song_rows(words, TIMBRE)}
         # Titles that are not to be named: for constants and word frequencies.
         tracks = tracks_with_timbre(home).tracks
         others = [title_words(each) for each in tracks if each.id not in asked_for]
@@ -253,7 +282,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                 grid = grid if whole else grid[:TILED]
                 memory, tiles = hearing.memory(grid.flatten(0, 1)), grid.shape[1]
                 captions = held_out_captions(words)[: len(grid)]
-                its = true_series(words, words)["pictures"][: len(grid)]
+                its = true_series(words, words)["pixels"][: len(grid)]
                 for k in config.beam_sizes:
                     said = _kept(hearing, memory, k, folder / f"{seed} {names[size]} {k}.json")
                     by_tile = [said[tile::tiles] for tile in range(tiles)]
@@ -309,7 +338,7 @@ def samples(config: ExperimentConfig, *, home: Path) -> Work:
                     for each in sets
                 ],
                 "sound": sound.result,
-                "unlisted": words.result["unlisted"],
+                "unlisted": words.result["drawn_from"]["pictures"]["unlisted"],
                 "tiled": min(TILED, words.result["pictures"]["test"]),
             },
             "timing": {"naming_seconds": round(time.perf_counter() - clock, 1)},
@@ -350,8 +379,7 @@ def _by_definition(
 
 def _five(said: Words, words: Record, config: ExperimentConfig) -> dict[str, Any]:
     """The whole test photos against all their captions, and against all those of another photo."""
-    pictures = read_json(words.file("pictures.json"))
-    captions = [picture["captions"] for picture in pictures if picture["split"] == "test"]
+    captions = [picture["captions"] for picture in picture_rows(words, "test")]
     draw, bleu = np.random.default_rng(config.seed), DEFINITIONS["bleu1"]
 
     def wrong() -> Scores:

@@ -66,9 +66,9 @@ def scores(config: ExperimentConfig, *, home: Path) -> Work:
     def compute(_: Path) -> dict[str, Any]:
         references, series, rows = true_words(words, songs), true_series(words, songs), []
         for (each, size), record in found.items():
-            wanted = references[each.kind]
+            wanted = references[each.reading]
             row = {"input": each, "tile_size": each.tile, "beam_size": size}
-            row |= scored(record, wanted, series[each.kind], seed=config.seed)
+            row |= scored(record, wanted, series[each.reading], seed=config.seed)
             alone = beside_chance(best_by_tile(record), wanted, seed=config.seed)
             rows.append(row | {"by_items": alone})
         return {"rows": rows}
@@ -133,7 +133,7 @@ def comparison(config: ExperimentConfig, *, home: Path) -> Work:
     found = [hypotheses(each, whole_pictures(each), BEAM_SIZE, home=home) for each in chosen]
 
     def compute(_: Path) -> dict[str, Any]:
-        captions, series = held_out_captions(words), true_series(words, words)["pictures"]
+        captions, series = held_out_captions(words), true_series(words, words)["pixels"]
         rows, times = [], []
         for each, pictures, learnt, said in zip(chosen, seen, trained, found, strict=True):
             kept = ("valid_perplexity", "permuted_pictures_perplexity", "parameters")
@@ -218,7 +218,7 @@ def lengths(config: ExperimentConfig, *, home: Path) -> Work:
         generator, references = np.random.default_rng(config.seed), true_words(words, songs)
         series = true_series(words, songs)
         for name, hearing, memory in listeners(config, trained, seen):
-            wanted, its = references[name.kind], series[name.kind]
+            wanted, its = references[name.reading], series[name.reading]
             said = {k: best_of(found[name, k]) for k in beams}
             swapped = {
                 (size, other): hearing.titles_of_length(memory, size, list(map(len, said[other])))

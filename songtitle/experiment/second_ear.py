@@ -15,11 +15,12 @@ import torch
 from jaxtyping import Float
 
 from songtitle.cache import Record, Work, pick, read_json, stage
-from songtitle.config import SONGS, ExperimentConfig
+from songtitle.config import SONGS, SPECTROGRAM, ExperimentConfig
 from songtitle.corpora import recordings
 from songtitle.corpora.manifest import sha256
+from songtitle.corpora.song_sets import title_words
 from songtitle.errors import expect
-from songtitle.experiment.corpora import Words, clips, song_titles, title_words
+from songtitle.experiment.corpora import Words, clip_of, clips, song_rows
 from songtitle.experiment.inputs import song_features
 from songtitle.experiment.listening import PENALTIES, folds, listen
 from songtitle.experiment.listening import heard as read_heard
@@ -99,7 +100,7 @@ def second_ear(config: ExperimentConfig, *, home: Path) -> Work:
     book's own the first TUNES, of which whole families are. Result `rows` and `found` as
     `listening` has them, without a captioner; `kin`: of each input the fields of `kin`.
     """
-    real = config.pictures == "photos"
+    real = config.material.spectrogram.kind == "recordings"
     before = [heard(config, home=home)] if real else []
     before = before or [clips(config, home=home), song_features(config, home=home)]
 
@@ -138,7 +139,9 @@ def _recordings(home: Path, sound: Record) -> Songs:
 
 def _tunes(home: Path, made: Record, seen: Record) -> Songs:
     """Give files, titles, series and both readings of the first TUNES of the book's own songs."""
-    songs = read_json(made.file("songs.json"))[:TUNES]
-    paths = [made.file("clips") / song["clip"] for song in songs]
-    inputs = {str(name): read_heard(seen, name)[:TUNES] for name in SONGS}
-    return paths, song_titles(made)[:TUNES], [song["series"] for song in songs], inputs
+    songs = song_rows(made, SPECTROGRAM)[:TUNES]
+    paths, titles = [clip_of(made, song, home) for song in songs], [s["tokens"] for s in songs]
+    # Timbre of other songs says nothing of these.
+    named = [name for name in SONGS if all(name.reading in song["readings"] for song in songs)]
+    inputs = {str(name): read_heard(seen, name)[:TUNES] for name in named}
+    return paths, titles, [song["series"] for song in songs], inputs

@@ -11,9 +11,9 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from songtitle.cache import Record, Work, pick, read_json, stage
+from songtitle.cache import Record, Work, pick, stage
 from songtitle.config import SPECTROGRAM, TIMBRE, ExperimentConfig
-from songtitle.experiment.corpora import clips, corpora, true_series
+from songtitle.experiment.corpora import clips, corpora, picture_rows, true_series
 from songtitle.experiment.inputs import features_of, picture_features, song_features
 from songtitle.experiment.learning import training
 from songtitle.experiment.naming import Listener, listener
@@ -63,13 +63,13 @@ def likeness(config: ExperimentConfig, *, home: Path) -> Work:
 
     def compute(_: Path) -> dict[str, Any]:
         vectors = received(config, *before)
-        rows = read_json(words.file("pictures.json"))
         series = {
-            name: [row["series"] for row in rows if row["split"] == split]
+            name: [row["series"] for row in picture_rows(words, split)]
             for name, split in (("pictures", "train"), ("held_out", "valid"))
         }
         # Noise has no series: each draw is one of its own.
-        series |= dict.fromkeys(READINGS, true_series(words, songs_played)["songs"])
+        own = true_series(words, songs_played)
+        series |= {name: own[name.partition("_")[0]] for name in READINGS}
         seen, draw = vectors.pop("pictures"), np.random.default_rng
         generator, songs = draw(config.seed), len(vectors["spectrogram"])
         vectors["noise"] = generator.normal(size=(songs, seen.shape[1])).astype(np.float32)

@@ -2,7 +2,7 @@
 `train` given the form of the book's own records."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from importlib import import_module
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from songtitle.cache import Record, digest, pick, read_json, run_stage
+from songtitle.cache import Record, digest, pick, run_stage
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Batch, pad_captions
 from songtitle.corpora.manifest import data_home
@@ -23,7 +23,7 @@ from songtitle.corpora.splits import FEWEST, HELD_OUT, apart, counted
 from songtitle.corpora.views import DEFAULT
 from songtitle.errors import InputError
 from songtitle.experiment.inputs import encoder_settings, frozen_backbone
-from songtitle.experiment.learning import captioner
+from songtitle.experiment.learning import captioner, of_run
 from songtitle.experiment.streaming import (
     begin,
     encode_caption,
@@ -33,23 +33,15 @@ from songtitle.experiment.streaming import (
     view_of,
     workers_for,
 )
-from songtitle.model.encoder import WIDTHS
+from songtitle.machine import same_python_in_spark
 from songtitle.model.features import Encoder, plan_for
 from songtitle.model.store import Maker, Store, make_store
 from songtitle.seeds import Order, shares
-from songtitle.training.checkpoints import (
-    kept_checkpoint,
-    load_weights,
-    read_checkpoint,
-    save_checkpoint,
-)
-from songtitle.vocabulary import Vocabulary
 
-CONTROLS = ("permuted_pictures_perplexity", "permuted_pictures", "unigram_perplexity")
 ENGINES = {  # what shares out the shards: the module it needs, and how to install that
     "processes": ("", ""),
     "ray": ("ray", "-e '.[cluster]'"),
-    "pyspark": ("pyspark", "pyspark pandas pyarrow"),
+    "pyspark": ("pyspark", "-e '.[spark]'"),
 }
 
 
@@ -61,6 +53,7 @@ class Job:
     folder: Path
     config: ExperimentConfig
     view: str
+    min_side: int | None
     batch: int | None
     workers: int
     index: Path
@@ -103,6 +96,7 @@ def _maker(job: Job) -> Maker:
         seed=config.seed,
         batch=max(plan.batch, 32),
         workers=job.workers,
+        min_side=job.min_side,
     )
 
 
@@ -112,6 +106,7 @@ def store_features(
     *,
     config: ExperimentConfig,
     view: str = DEFAULT,
+    min_side: int | None = None,
     batch: int | None = None,
     workers: int | None = None,
     engine: str = "processes",
@@ -119,13 +114,14 @@ def store_features(
     """Make the feature store of `shards` in `folder`, or go on; the files that were written here.
 
     Of `config` the encoder and its weights, `crop`, `views`, `seed` and `device` count; each view
-    is cut at random by the rule `view`, "raw" or "scaled". Every process that a launcher started
+    is cut at random by the rule `view`, "raw" or "scaled". Pictures of less than `min_side` pixels
+    either way are left out, as their headers tell. Every process that a launcher started
     takes its share of the shards; `engine` "ray" or "pyspark" shares them out over a cluster that
     sees these folders, or over this machine. `batch` pictures go through the network together.
 
     Raises InputError as `make_store` does, and for an engine that is not installed.
     """
-    at_least(1, batch=batch)
+    at_least(1, batch=batch, min_side=min_side)
     at_least(0, workers=workers)
     view_of(view)
     _require(engine)
@@ -140,6 +136,7 @@ def store_features(
         folder=folder.resolve(),
         config=config,
         view=view,
+        min_side=min_side,
         batch=batch,
         workers=workers_for(workers) if engine == "processes" else workers or 0,
         index=index,
@@ -189,9 +186,7 @@ def _make_batch(batch: dict[str, Any], job: Job) -> dict[str, Any]:
 
 def _by_spark(job: Job) -> list[str]:
     """One shard a partition, by `mapInPandas`."""
-    import sys
-
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take the system's own
+    same_python_in_spark()
     sql: Any = import_module("pyspark.sql")
 
     there = sql.SparkSession.getActiveSession()
@@ -353,6 +348,7 @@ def train_on_store(
         counts=lambda: (train.word_counts(size), valid.word_counts(size)),
         config=config,
         settings=settings,
+        trained_on=list(train_on.shards),
         output=output,
         left_out=lambda: {"counts": train_on.left_out()},
     )
@@ -428,37 +424,5 @@ def adopt(folder: Path, *, home: Path | None = None) -> Record:
     Raises InputError for a folder without a finished run, for one that an earlier version left
     without controls, and for a fine-tuned encoder, whose weights the record's readers do not load.
     """
-    again = "run the same `train` command again: it goes on, and trains nothing twice"
-    try:
-        told = read_json(folder / "record.json")
-        result = {
-            name: told[name]
-            for name in ("history", "epoch", "valid_perplexity", *CONTROLS, "parameters")
-        }
-        seconds = float(np.median(told["timing"]["epoch_seconds"]))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        msg = f"{folder}: expected a finished run with its controls in record.json, got '{error}'; "
-        raise InputError(msg + again) from error
-    kept = kept_checkpoint(folder)
-    found = read_checkpoint(kept)
-    config = ExperimentConfig.from_dict(found.details["config"])
-    if config.model.fine_tune:
-        msg = f"{folder}: expected a run with a frozen encoder, got a fine-tuned one, which `title`"
-        raise InputError(msg + " cannot hear with; train without fine_tune")
-    width = found.details.get("features", WIDTHS[config.model.encoder])
-    vocabulary = Vocabulary.load(folder / "vocabulary.json")
-
-    def compute(into: Path) -> Mapping[str, Any]:
-        model = captioner(config, vocabulary, features=width)
-        load_weights(kept, model)
-        details = {"config": config.as_dict(), "features": width}
-        adam = torch.optim.Adam(model.parameters())  # without state: nothing goes on from here
-        state = {"settings": found.settings, "details": details}
-        save_checkpoint(found.progress, into, model, adam, **state)
-        vocabulary.save(into / "vocabulary.json")
-        return result | {"timing": {"epoch_seconds": round(seconds, 3)}}
-
-    settings = pick(config, "model", "training", "seed", "monte_carlo_error")
-    settings |= {"device": check_device(config.device).type}
-    settings |= {"run": told["settings"] | {"weights": found.files}}
-    return run_stage("training", compute, settings=settings, home=home or data_home())
+    work = of_run(folder)
+    return run_stage("training", work.compute, settings=work.settings, home=home or data_home())

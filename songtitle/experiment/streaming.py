@@ -26,7 +26,7 @@ from songtitle.cache import pick, provenance, write_json
 from songtitle.config import ExperimentConfig, check_device
 from songtitle.corpora.batches import Batch, ShardStream, deaths_told
 from songtitle.corpora.manifest import data_home
-from songtitle.corpora.shards import Where, at_least, check_same, find_shards
+from songtitle.corpora.shards import INDEXES, Where, at_least, check_same, find_shards
 from songtitle.corpora.splits import FEWEST, HELD_OUT, apart, counted
 from songtitle.corpora.views import DEFAULT, VIEWS
 from songtitle.errors import InputError
@@ -42,7 +42,6 @@ from songtitle.training.checkpoints import kept_checkpoint, kept_epoch
 from songtitle.training.loop import evaluate, fit
 from songtitle.vocabulary import SPECIALS, Vocabulary
 
-INDEXES = "shard_indexes"  # below the data home
 MOST_WORKERS = 16  # of one process, unless more are asked for
 CONTROLLED = 1000  # pictures held out, whose captions are asked for again beside the wrong pictures
 
@@ -147,6 +146,7 @@ def train_on_shards(
         counts=lambda: (counts(train), counts(valid)),
         config=config,
         settings=settings,
+        trained_on=[path.stem for path in train.paths],
         output=output,
         left_out=train.faults.as_dict,
     )
@@ -187,6 +187,7 @@ def learn(
     counts: Counts,
     config: ExperimentConfig,
     settings: dict[str, Any],
+    trained_on: Sequence[str],
     output: Path,
     left_out: Callable[[], dict[str, Any]],
 ) -> dict[str, Any]:
@@ -212,6 +213,7 @@ def learn(
     kept = kept_epoch(history, config.training.keep)
     record = {
         "settings": settings | {"training": asdict(config.training)},
+        "trained_on": sorted(trained_on),  # shards, by name
         "vocabulary": len(vocabulary),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "kept": kept_checkpoint(output).relative_to(output).as_posix(),

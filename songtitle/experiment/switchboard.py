@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from songtitle.cache import Work, pick, read_json, stage, write_json
+from songtitle.cache import Work, pick, stage, write_json
 from songtitle.config import (
     SONGS,
     SPECTROGRAM,
@@ -28,7 +28,14 @@ from songtitle.config import (
 )
 from songtitle.corpora.manifest import manifest_folder
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import clips, corpora, true_series, true_words
+from songtitle.experiment.corpora import (
+    clip_of,
+    clips,
+    corpora,
+    song_rows,
+    true_series,
+    true_words,
+)
 from songtitle.experiment.inputs import (
     clip_picture,
     encoder_settings,
@@ -338,19 +345,19 @@ def spread(total: int, count: int) -> Int[np.ndarray, " places"]:
 
 @stage
 def switch_songs(config: ExperimentConfig, *, home: Path) -> Work:
-    """Spectrograms of `switch_songs` of the songs through the frozen backbone, as `songs`.
+    """Spectrograms of `switch_songs` of their songs through the frozen backbone, as `songs`.
 
     Timbre stays as it is: in the paper it comes ready made, whatever the spectrograms.
     """
     before = clips(config, home=home)
-    names = [song["clip"] for song in read_json(before.file("songs.json"))]
-    heard = [names[place] for place in spread(len(names), config.switch_songs)]
+    songs = song_rows(before, SPECTROGRAM)
+    heard = [songs[place] for place in spread(len(songs), config.switch_songs)]
     memory = config.model.positions
 
     def compute(folder: Path) -> dict[str, Any]:
-        def look(name: str) -> Look:
-            wave = hear(before.file("clips") / name, config)
-            return Look(clip_picture(wave, name, config).unsqueeze(0))
+        def look(song: dict[str, Any]) -> Look:
+            path = clip_of(before, song, home)
+            return Look(clip_picture(hear(path, config), path.name, config).unsqueeze(0))
 
         jobs = [Job("songs", heard, look)]
         return run_jobs(jobs, frozen_backbone(config, "map"), folder, memories=[memory])
@@ -393,7 +400,7 @@ def switch(config: ExperimentConfig, name: str, label: str, *, home: Path) -> Wo
         write_json(folder / "hypotheses.json", {str(each): said for each, said in after.items()})
         references, series, rows = true_words(words, songs), true_series(words, songs), []
         for each in inputs:
-            wanted, its, was = references[each.kind], series[each.kind], found[each]
+            wanted, its, was = references[each.reading], series[each.reading], found[each]
             if asks == "spectrogram":
                 places = spread(len(was), config.switch_songs)
                 wanted, was = [wanted[i] for i in places], [was[i] for i in places]
@@ -440,8 +447,8 @@ def switchboard(config: ExperimentConfig, *, home: Path) -> Work:
         references, series, default = true_words(words, songs), true_series(words, songs), []
         for each, record in base.items():
             found = whole_items(record)
-            pairs = pairs_of(found, references[each.kind], BOOK)
-            row = stand(pairs, series[each.kind], seed=config.seed)
+            pairs = pairs_of(found, references[each.reading], BOOK)
+            row = stand(pairs, series[each.reading], seed=config.seed)
             said = chosen(found, BOOK.choice)
             default.append({"input": each} | row | {"words": mean_length(said)})
         changes = [names | record.result for names, record in zip(named, done, strict=True)]

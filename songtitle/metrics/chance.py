@@ -293,16 +293,22 @@ def tie_letters(
     return dict(zip(names, letters(len(names), differ), strict=True))
 
 
-def holm(ps: list[float], *, level: float = ALPHA) -> list[bool]:
-    """Which of several hypotheses to reject, so that any true one is rejected with `level` at most:
-    the smallest p is held against `level / m`, the next against `level / (m - 1)` (Holm 1979).
+def adjusted(ps: Sequence[float]) -> list[float]:
+    """Correct p values for their number, so that each speaks for all of them together.
+
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none comes to less than one
+    before it, or to more than 1. Source: Holm 1979.
     """
-    rejected = [False] * len(ps)
+    found, least = [0.0] * len(ps), 0.0
     for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        if ps[place] > level / (len(ps) - rank):
-            break
-        rejected[place] = True
-    return rejected
+        least = found[place] = max(least, min(1.0, (len(ps) - rank) * ps[place]))
+    return found
+
+
+def holm(ps: Sequence[float], *, level: float = ALPHA) -> list[bool]:
+    """Which of several hypotheses to reject, so that any true one is rejected with `level` at most
+    (Holm 1979)."""
+    return [p <= level for p in adjusted(ps)]
 
 
 def letters(systems: int, differ: list[tuple[int, int]]) -> list[str]:

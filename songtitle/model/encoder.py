@@ -14,7 +14,7 @@ from songtitle.config import LITES, RESNETS
 from songtitle.errors import InputError
 from songtitle.model.efficientnet import EfficientNetLite
 from songtitle.model.weights import network_state, state_mismatch
-from songtitle.shapes import Features, Image, Memory, Timbre
+from songtitle.shapes import Features, Image, Memory
 from songtitle.timbre import TIMBRE_SIZE, standardise, tile_to_width
 
 WIDTHS = dict.fromkeys(LITES, 1280) | dict(zip(RESNETS, (512, 512, 2048, 2048, 2048), strict=True))
@@ -174,8 +174,8 @@ class TimbreEncoder(Projection):
         super().__init__(TIMBRE_SIZE, dim)
         self.standard = BatchNorm(TIMBRE_SIZE, affine=False)
 
-    def forward(self, timbre: Timbre) -> Memory:
-        """`(batch, 90)` or `(batch, 1, 90) -> (batch, 1, dim)`."""
+    def forward(self, timbre: Float[Tensor, "*batch numbers"]) -> Memory:
+        """`(batch, numbers)` or `(batch, 1, numbers) -> (batch, 1, dim)`."""
         rows = timbre.flatten(0, -2)
         return super().forward(self.standard(rows).unsqueeze(1))
 
@@ -192,14 +192,17 @@ class TimbreDoor(nn.Module):
     std: Tensor
 
     def __init__(
-        self, order: Int[Tensor, " dim"], mean: Float[Tensor, " 90"], std: Float[Tensor, " 90"]
+        self,
+        order: Int[Tensor, " dim"],
+        mean: Float[Tensor, " numbers"],
+        std: Float[Tensor, " numbers"],
     ):
         super().__init__()
         for name, value in {"order": order, "mean": mean, "std": std}.items():
             self.register_buffer(name, value)
 
-    def forward(self, timbre: Timbre) -> Memory:
-        """`(batch, 90)` or `(batch, 1, 90) -> (batch, 1, dim)`."""
+    def forward(self, timbre: Float[Tensor, "*batch numbers"]) -> Memory:
+        """`(batch, numbers)` or `(batch, 1, numbers) -> (batch, 1, dim)`."""
         scaled = standardise(timbre.flatten(0, -2), self.mean, self.std)
         return tile_to_width(scaled, len(self.order), order=self.order).unsqueeze(1)
 

@@ -27,10 +27,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from songtitle.corpora.batches import View, _caption, _content, deaths_told
+from songtitle.corpora.batches import View, caption_of, content_of, deaths_told
 from songtitle.corpora.shards import Example, check_same, read_index
 from songtitle.errors import InputError
 from songtitle.machine import clear_disk_errors, write_whole
+from songtitle.pictures import sides
 from songtitle.progress import progress
 from songtitle.seeds import generator_for
 from songtitle.shapes import Features, Image
@@ -58,6 +59,7 @@ class Maker:
     seed: int = 0
     batch: int = 32  # pictures that are decoded and encoded together
     workers: int = 0  # processes that decode
+    min_side: int | None = None  # pixels of both sides at least; pictures with less are left out
 
 
 def make_store(
@@ -113,6 +115,8 @@ def _register(folder: Path, paths: Sequence[Path], maker: Maker, index: Path) ->
         for name, examples in found.items()
     }
     settings = json.loads(json.dumps(dict(maker.settings)))
+    if maker.min_side:
+        settings["min_side"] = maker.min_side
     settings |= {"views": maker.views, "seed": maker.seed, "features": maker.width}
     settings |= {"dtype": "float16", "form": FORM}
     place = folder / ABOUT
@@ -198,7 +202,7 @@ def _looks(
     """Pictures that can be read, `(pictures, views, 3, size, size)`, and of all examples of a batch
     why one cannot, if so, and its caption."""
     loader: Any = DataLoader(
-        _Looks(path, examples, maker.view, maker.views, maker.seed),
+        _Looks(path, examples, maker),
         batch_size=max(1, maker.batch // maker.views),
         collate_fn=_as_it_is,
         num_workers=maker.workers,
@@ -214,11 +218,10 @@ def _looks(
 class _Looks(Dataset[Any]):
     """What runs in the workers. Errors come back as values: raised there, they carry a stack."""
 
-    def __init__(
-        self, path: Path, examples: Sequence[Example], view: View, views: int, seed: int
-    ) -> None:
-        self.path, self.examples, self.view = path, examples, view
-        self.views, self.seed = views, seed
+    def __init__(self, path: Path, examples: Sequence[Example], maker: Maker) -> None:
+        self.path, self.examples = path, examples
+        self.view, self.views, self.seed = maker.view, maker.views, maker.seed
+        self.min_side = maker.min_side
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -229,22 +232,23 @@ class _Looks(Dataset[Any]):
         for row in rows:
             example = self.examples[row]
             try:
-                content = _content(self.path, example.picture)
-                caption = _caption(self.path, example)
+                content = content_of(self.path, example.picture)
+                caption = caption_of(self.path, example)
             except InputError as error:
                 return error
             except ValueError:
                 found.append(("no caption", ""))
                 continue
             try:
-                pictures.append(
-                    torch.stack(
-                        [self._look(content, example.key, view) for view in range(self.views)]
-                    )
-                )
-                found.append(("", caption))
-            except InputError:
+                if self.min_side and min(sides(content)) < self.min_side:
+                    found.append(("too small", caption))
+                    continue
+                views = [self._look(content, example.key, view) for view in range(self.views)]
+            except ValueError:
                 found.append(("not a picture", caption))
+            else:
+                pictures.append(torch.stack(views))
+                found.append(("", caption))
         return torch.stack(pictures) if pictures else None, found
 
     def _look(self, content: bytes, key: str, view: int) -> Tensor:

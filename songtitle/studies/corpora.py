@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from songtitle import figures
 from songtitle.cache import Record
+from songtitle.config import ExperimentConfig
 from songtitle.errors import InputError
-from songtitle.experiment.corpora import CAPTIONS, COLLECTIONS
 from songtitle.experiment.paper_corpora import WHOLE
 from songtitle.figures import COLOURS, ENDS, GREY, MARKERS, amount
 from songtitle.fmt import p_value, percent, write
@@ -20,7 +20,6 @@ from songtitle.tables import Note, other_code, rests_on, tabulate
 
 Answers = Mapping[str, Record]  # of the census, by question
 
-STAND_INS = (CAPTIONS, *COLLECTIONS)
 # Which rows of the paper's tables a question of the census answers.
 SAME_AS = {"captions": "cc", "captions_valid": "cc", "song_titles": "msd", "dated_songs": "msd"}
 SAME_AS |= {"fma_tracks": "fma", "fma_raw": "fma", "fma_small": "fma"}
@@ -31,12 +30,38 @@ def lengths_of(counts: Mapping[str, int]) -> np.ndarray:
     return np.repeat([int(length) for length in counts], list(counts.values()))
 
 
+def stand_ins(record: Record, config: ExperimentConfig) -> pd.DataFrame:
+    """Tabulate what stands for each of the paper's corpora, and how much of it there is."""
+    its, pictures = record.result, record.result["pictures"]
+    sides = ", ".join(f"{count:,} {side}" for side, count in pictures.items())
+    rows = [[paper_of("cc"), its["captions"], "pictures, captions", sides]]
+    for reading, row in (("timbre", "msd"), ("spectrogram", "fma")):
+        name = its["stands_for"].get(reading)
+        tested = f"{its['test_titles'].get(name, 0):,} test songs"
+        every = f"{sum(its['lengths'][name].values()):,} titles, {tested}" if name else "none here"
+        told = f"songs by {reading}" + ", the same for both" * config.material.shared
+        rows.append([paper_of(row), name, told, every])
+    return pd.DataFrame(rows, columns=["In the paper", "Here", "What it is", "How much"])
+
+
+def paper_of(row: str) -> str:
+    """Name a corpus of the paper by its row in the tables."""
+    names = {
+        "cc": "Conceptual Captions",
+        "msd": "Million Song Dataset",
+        "fma": "Free Music Archive",
+    }
+    return names[row]
+
+
 def panels(record: Record, answers: Answers) -> list[tuple[str, np.ndarray]]:
-    """Give name and lengths of the six panels of Fig. 5: the stand-ins, then the paper's corpora.
+    """Give name and lengths of the six panels of Fig. 5: the corpora of this run, captions and what
+    stands for either collection of titles, then the paper's as the census has them.
 
     Of several counts of a corpus the one of most rows is taken.
     """
-    found = [(name, record.result["lengths"][name]) for name in STAND_INS]
+    here = [record.result["captions"], *record.result["stands_for"].values()]
+    found = [(name, record.result["lengths"][name]) for name in here]
     for row in ("cc", "msd", "fma"):
         several = [each for name, each in answers.items() if SAME_AS.get(name) == row]
         most = max(several, key=lambda each: each.result["rows"])

@@ -32,7 +32,6 @@ PAPER, HERE, CHANCE = "the paper", "this book", "chance"
 CONSTANT, PICTURE = "best constant text", "nearest picture's caption"
 SONG = "nearest other song's title"
 MEASURES = (PAPER, HERE, CHANCE, CONSTANT, PICTURE, SONG)
-ALIASES = {OWN: "Million Song"}  # as the stage `baselines` calls these songs
 REAL = {OWN: "Million Song tracks: timbre", HEARD: "recordings: spectrogram"}  # in the figure
 ANSWERS = ("yes", "in part", "no")
 NEAR = 0.05  # of BLEU-1: a score this near to the paper's is as high
@@ -45,8 +44,8 @@ def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
     `gain_low, gain_high, p` and, where it was measured, `ceiling_gain` of this book's own scores.
 
     `quick` and `real` are summaries over trainings, of the stages `replicates` and `samples`;
-    `others` are those of the stage `baselines`. All at the paper's best beam size, or the widest
-    below it.
+    `others` are those of the stage `baselines`, real songs called as in `samples`. All at the
+    paper's best beam size, or the widest below it.
     """
     names = dict.fromkeys(row["input"] for row in quick)
     whole = pictures_of(row["input"] for row in real)[-1:]
@@ -73,8 +72,7 @@ def answer_rows(quick: Rows, real: Rows, others: Rows) -> pd.DataFrame:
             | {"measure": each["baseline"]}
             | {name: each[name] for name in ("score", "low", "high")}
             for each in others
-            if each["input"] in (row["input"], ALIASES.get(row["input"]))
-            and each["baseline"] in MEASURES
+            if each["input"] == row["input"] and each["baseline"] in MEASURES
         ]
     columns = ["about", "song", "measure", "score", "low", "high", "gain_low", "gain_high"]
     return pd.DataFrame(rows, columns=[*columns, "p", "ceiling_gain"])

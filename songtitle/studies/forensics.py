@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 
 from songtitle import figures
 from songtitle.cache import Record
-from songtitle.experiment.corpora import COLLECTIONS
 from songtitle.experiment.forensics import AGAINST, AS_LONG, CAPTIONS_HERE, REAL_CAPTIONS, WRONG
 from songtitle.experiment.random_captions import CLEANED, OTHERS, WRITTEN
 from songtitle.figures import ENDS, GREY, amount
@@ -21,7 +20,6 @@ from songtitle.studies.picked import highest
 from songtitle.tables import Note, plain, tabulate
 
 KEPT = {None: "whole", 4: "first 4 words"}  # words of a caption: all, and as a longish title has
-HERE_NAMES = dict(zip(AGAINST.values(), COLLECTIONS, strict=True)) | {OTHERS: "other captions"}
 REAL_NAMES = {"msd": "Million Song titles", "fma": "FMA titles", OTHERS: "other captions"}
 LETTERS = [name for name, each in DEFINITIONS.items() if each.tokens == "letters"]
 
@@ -164,7 +162,7 @@ def constants(here: Record, real: Record | None) -> pd.DataFrame:
     """
     rows = []
     ours, theirs = (record.result.get("constants", []) if record else [] for record in (here, real))
-    names = REAL_NAMES if theirs else HERE_NAMES
+    names = REAL_NAMES if theirs else here.result["collections"]
     for row in theirs or ours:
         cells, reach = _beams(row["against"])[0], 100 * (row["mean"] + 2 * row["spread"])
         rows.append(
@@ -287,7 +285,8 @@ def _by_fit(result: dict[str, Any]) -> list[str]:
 
 def _sources(here: Record, real: Record | None) -> list[tuple[str, dict[str, str], Rows]]:
     """Give name, names of references, and rows: of captions here, then of real ones by wording."""
-    found = [(CAPTIONS_HERE, HERE_NAMES, here.result["scores"])]
+    names = here.result["collections"] | {OTHERS: "other captions"}
+    found = [(CAPTIONS_HERE, names, here.result["scores"])]
     theirs = real.result["scores"] if real is not None else []
     for wording in (WRITTEN, CLEANED) if theirs else ():
         rows = [row for row in theirs if row["wording"] == wording]

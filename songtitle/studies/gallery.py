@@ -23,7 +23,7 @@ from songtitle.config import ExperimentConfig
 from songtitle.corpora import recordings
 from songtitle.corpora.manifest import read_source
 from songtitle.corpora.recordings import Recording
-from songtitle.experiment.corpora import clips
+from songtitle.experiment.corpora import clip_of, clips
 from songtitle.experiment.gallery import RANKINGS, READING, player_span
 from songtitle.experiment.inputs import clip_picture, hear
 from songtitle.figures import COLOURS, GREY
@@ -64,9 +64,9 @@ class Gallery:
 
 def gallery_cards(record: Record, config: ExperimentConfig) -> Gallery:
     """Make the gallery of a record, its sound and pictures from the very clips."""
-    folder, songs = clips(config).file("clips"), record.result["songs"]
+    made, songs = clips(config), record.result["songs"]
     cards = [
-        card(number, song, hear(folder / song["clip"], config), config)
+        card(number, song, hear(clip_of(made, song), config), config)
         for number, song in enumerate(songs, start=1)
     ]
     return Gallery(cards, [song["title"] for song in songs])
@@ -113,10 +113,9 @@ def card(number: int, song: Mapping[str, Any], wave: Waveform, config: Experimen
     rate = config.spectrogram.sample_rate
     start, end, begins, ends = song["seconds"]
     sound = encode_sound(wave.numpy()[round(start * rate) : round(end * rate)], rate, number)
-    image = clip_picture(wave, song["clip"], config)
+    image = clip_picture(wave, Path(song["clip"]).name, config)
     alt = _picture_alt(number, image, ends - begins, config)
     height, width = image.shape[-2:]
-    book = BOOKS.get(song["file"]) or BOOKS.get(song["book"]) or str(song["book"])
     name, within = f"song-{number}", f"{begins - start:.1f} s to {ends - start:.1f} s"
     options = "".join(
         f'<label><input type="radio" name="{name}-guess" value="{value}"> {_title(choice)}</label>'
@@ -133,7 +132,6 @@ def card(number: int, song: Mapping[str, Any], wave: Waveform, config: Experimen
         ", ".join(_title(word) for word in words if word in found) or "none"
         for found in (song["known"], spoken)
     )
-    by = f", transcribed by {escape(shown(song['transcriber']))}" if song["transcriber"] else ""
     return (
         f'<article class="song" id="{name}" aria-labelledby="{name}-name">'
         f'<h3 id="{name}-name">Song {number}</h3><div class="song-senses">'
@@ -156,11 +154,25 @@ def card(number: int, song: Mapping[str, Any], wave: Waveform, config: Experimen
         f'<p class="song-title">{_title(song["title"])}</p>'
         f"<p>Words of it that the model can say: {known}. "
         f"Words of it in the model’s first title: {shared}.</p>"
+        f"{_credit(number, song)}</article>"
+    )
+
+
+def _credit(number: int, song: Mapping[str, Any]) -> str:
+    """Say where a song is from: behind the title and below it."""
+    if "file" not in song:
+        return (
+            f'<p class="song-source">By {escape(shown(song["artist"]))}.</p></details>'
+            f'<p class="song-source">From {escape(shown(song["book"]))}.</p>'
+        )
+    book = BOOKS.get(song["file"]) or BOOKS.get(song["book"]) or str(song["book"])
+    by = f", transcribed by {escape(shown(song['transcriber']))}" if song["transcriber"] else ""
+    return (
         f'<p class="song-source">Tune {song["number"]} of <code>{escape(shown(song["file"]))}'
         f"</code>{by}.</p></details>"
         f'<p class="song-source">From {escape(shown(book))}, played by a sound font.</p>'
         f'<details class="song-terms song-source"><summary>Licence of song {number}</summary>'
-        f"<p>{escape(shown(card_licence(song)))}</p></details></article>"
+        f"<p>{escape(shown(card_licence(song)))}</p></details>"
     )
 
 

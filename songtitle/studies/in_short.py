@@ -12,8 +12,9 @@ import pandas as pd
 
 from songtitle.cache import Record
 from songtitle.config import ExperimentConfig, Input
+from songtitle.declared import SILENT
 from songtitle.experiment.samples import OWN
-from songtitle.fmt import points, write
+from songtitle.fmt import called, points, write
 from songtitle.studies.controls import cleared
 from songtitle.studies.corpora import Answers, need
 from songtitle.studies.forensics import nearest_way
@@ -66,7 +67,7 @@ def gain_sentence(row: Mapping[str, Any], does: str) -> str:
         ends[verdict] += f"{points(row['ceiling_gain'])}: that says nothing of what it {does}."
     told = "{input} at k = {beam_size}: {score:points} points, where wrong references give "
     told += "{chance:points} (gain {gain:signed} [{gain_low:points}, {gain_high:points}]), "
-    said = write(told, row)
+    said = called(write(told, row))
     return said[0].upper() + said[1:] + ends[verdict]
 
 
@@ -117,10 +118,12 @@ def inputs(config: ExperimentConfig) -> Note:
     ground = "black on white" if settings.inverted else "white on black"
     scale = "brought to unit scale over the test songs"
     scale = scale if config.standardise_timbre else "in units that the decoder has never met"
+    silent = config.material.timbre.kind in SILENT
+    given = "comes ready made, in numbers" if silent else "sums up all of the clip in numbers"
     return in_short(
         f"Of {config.clip_seconds:g} seconds of a song the network is shown {share}, as a picture "
         f"{ground}.",
-        f"The other reading, timbre, sums up all of the clip in numbers, {scale}.",
+        f"The other reading, timbre, {given}, {scale}.",
     )
 
 
@@ -241,7 +244,8 @@ def controls(record: Record) -> Note:
             verdict = "so its score is due to the input"
         if not clear:
             verdict = "so nothing in its score needs the input"
-        said.append(f"{str(name)[0].upper()}{str(name)[1:]} clears {clear} of {of} controls, ")
+        shown = called(str(name))
+        said.append(f"{shown[0].upper()}{shown[1:]} clears {clear} of {of} controls, ")
         said[-1] += f"{verdict}."
     sizes = sorted({len(rows) - 1 for _, rows in found.groupby(["input", "beam_size"])})
     told = " or ".join(map(str, sizes))

@@ -14,9 +14,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from songtitle import figures
-from songtitle.cache import Record, read_json
-from songtitle.config import PAPER_LITERAL, TRUE_SHAPE, ExperimentConfig, SpectrogramConfig
+from songtitle.cache import Record
+from songtitle.config import (
+    PAPER_LITERAL,
+    SPECTROGRAM,
+    TRUE_SHAPE,
+    ExperimentConfig,
+    SpectrogramConfig,
+)
 from songtitle.errors import InputError
+from songtitle.experiment import corpora
 from songtitle.figures import COLOURS, GREY, amount
 from songtitle.paper.ledger import numbers
 from songtitle.paper.printed import paper
@@ -26,8 +33,8 @@ MOST = 48  # squares a side of a spectrogram that are handed on; of larger ones 
 
 
 def clip_of(record: Record, song: int) -> Path:
-    """Give the audio file of a test song, counted from 0."""
-    return record.file("clips") / read_json(record.file("songs.json"))[song]["clip"]
+    """Give the audio file of a test song that is heard by spectrogram, counted from 0."""
+    return corpora.clip_of(record, corpora.song_rows(record, SPECTROGRAM)[song])
 
 
 def show_spectrogram(

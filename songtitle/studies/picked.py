@@ -1,25 +1,13 @@
 """The best of several: out of how many a number was picked, and what luck among so many gives."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from songtitle.fmt import p_value, points, write
+from songtitle.metrics.chance import adjusted
 from songtitle.tables import LEVEL
 
 SURE, LUCKY = "more than luck among so many", "no more than luck among so many"
-
-
-def adjusted(ps: Sequence[float]) -> list[float]:
-    """Correct p values for their number, so that each speaks for all of them together.
-
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none comes to less than one
-    before it, or to more than 1. `metrics.chance.holm` rejects at a level what is no larger than it
-    here. Source: Holm 1979.
-    """
-    found, least = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        least = found[place] = max(least, min(1.0, (len(ps) - rank) * ps[place]))
-    return found
 
 
 def smallest_p(rows: Iterable[Mapping[str, Any]], what: str, name: str) -> str:

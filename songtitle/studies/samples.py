@@ -1,6 +1,7 @@
 """Page 13, the samples: the experiment on real photos, songs and recordings."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -51,6 +52,15 @@ def pictures_of(names: Iterable[str]) -> list[str]:
     """Give those of some inputs that are pictures, by the side of a tile: whole ones last."""
     sides = {name: input_of(name).tile or 0 for name in names}
     return sorted(filter(sides.get, sides), key=sides.__getitem__)
+
+
+def as_samples(record: Record) -> Record:
+    """Give a record of the preset `samples` with its songs called as the stage `samples` does."""
+    called = {str(READINGS[name]): name for name in BESIDE}
+    rows = [
+        row | {"input": called.get(row["input"], row["input"])} for row in record.result["rows"]
+    ]
+    return replace(record, result=record.result | {"rows": rows})
 
 
 def samples_note(record: Record) -> Note:

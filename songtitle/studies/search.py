@@ -1,9 +1,10 @@
 """Pages 4, 5 and 10, the scores: Table 4 with chance, Table 5, what a beam costs, and length."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
@@ -13,11 +14,21 @@ from songtitle.cache import Record, read_json
 from songtitle.config import SONGS, ExperimentConfig, Input
 from songtitle.experiment.naming import hypotheses
 from songtitle.figures import BLEU, ENDS, GREY, SCORED, amount
-from songtitle.fmt import points, write
+from songtitle.fmt import called, points, write
 from songtitle.paper.printed import paper_table
 from songtitle.studies.corpora import Answers, need
 from songtitle.studies.picked import adjusted, highest, smallest_p
-from songtitle.tables import LEVEL, Note, Table, by_beam, definition_note, plain, tabulate
+from songtitle.tables import (
+    LEVEL,
+    Note,
+    Table,
+    by_beam,
+    definition_note,
+    plain,
+    short_name,
+    shown,
+    tabulate,
+)
 
 BEAM = "beam size (hypotheses kept)"
 PAPER_ROWS = {"msd": "Million Song", "fma": "FMA"} | {
@@ -173,7 +184,7 @@ def headline(scores: pd.DataFrame) -> dict[str, str]:
     for side, rows in scores.groupby(kinds):
         together = rows.assign(p=adjusted(rows["p"].tolist()), of=len(rows))
         best = together.loc[rows["score"].idxmax()]
-        said |= {f"{side}.{name}": write(pattern, best) for name, pattern in fields.items()}
+        said |= {f"{side}.{name}": called(write(it, best)) for name, it in fields.items()}
     return said
 
 
@@ -269,6 +280,41 @@ def titles_said(config: ExperimentConfig, name: str, beam_size: int) -> list[lis
 
     items: list[Any] = read_json(hypotheses(config, name, beam_size).file("hypotheses.json"))
     return [[said(*each) for each in found] for (found,) in items]
+
+
+def songs_and_titles(
+    songs: Mapping[str, Sequence[Mapping[str, Any]]],
+    titles: Mapping[str, Sequence[Sequence[tuple[str, str]]]],
+    *,
+    seed: int,
+    count: int,
+) -> pd.DataFrame:
+    """Tabulate the first `count` songs: true title, what each input calls them, a chance title.
+
+    `songs` are the rows of each input's songs, `titles` what `titles_said` gives of them. Songs
+    that inputs share have one row, others one for each input. The chance title is what another
+    song, a fixed step further, got by the last input.
+    """
+    parts: list[dict[str, Any]] = []
+    for name, its in songs.items():
+        best = [item[0] for item in titles[name]]
+        shift = np.random.default_rng(seed).integers(1, len(its))
+        said = f"From {short_name(name)}"
+        part = {
+            "True title": [shown(song["title"]) for song in its[:count]],
+            said: [text for _, text in best[:count]],
+            "Chance title": [best[(i + shift) % len(best)][0] for i in range(len(best[:count]))],
+        }
+        if parts and [each["id"] for each in its] == [
+            each["id"] for each in next(iter(songs.values()))
+        ]:
+            last = parts[-1]
+            last.pop("Chance title")
+            last |= {said: part[said], "Chance title": part["Chance title"]}
+        else:
+            parts.append(part)
+    frame = pd.concat([pd.DataFrame(part) for part in parts])
+    return frame[[*frame.columns.drop("Chance title"), "Chance title"]].astype(object)
 
 
 def reference_curves(answers: Answers) -> pd.DataFrame:

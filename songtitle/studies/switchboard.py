@@ -14,7 +14,7 @@ from songtitle.config import PRESETS, ExperimentConfig, Input, setting
 from songtitle.experiment.naming import AT_ONCE, BEAM_SIZE
 from songtitle.experiment.switchboard import ASSUMPTIONS, YARDSTICK, Assumption, Settings, taken
 from songtitle.figures import BLEU, COLOURS, GREY, SCORED, amount
-from songtitle.fmt import points, write
+from songtitle.fmt import called, points, write
 from songtitle.metrics.chance import holm
 from songtitle.tables import Markup, Note, definition_note, origin, short_name
 
@@ -102,7 +102,7 @@ def tornado_panels(record: Record) -> list[tuple[str, pd.DataFrame, float]]:
         order = order.sort_values(ascending=False, kind="stable").index
         for name in inputs(record) if len(block) else ():
             frame = block[block["input"] == name].set_index("name").reindex(order).reset_index()
-            title = f"{name}\n{'read' if reads else 'made'} otherwise"
+            title = f"{called(name)}\n{'read' if reads else 'made'} otherwise"
             panels.append((title, frame, 0.0 if reads else float(luck.get(name, 0.0))))
     return panels
 
@@ -386,7 +386,8 @@ def lab_sentence(rows: pd.DataFrame) -> str:
     said = []
     for row in rows.to_dict("records"):
         ways = {f"{measure}_way": lab_way(row, measure) for measure in ("score", "gain")}
-        name = f"{row['input'][0].upper()}{row['input'][1:]}"
+        shown = called(row["input"])
+        name = f"{shown[0].upper()}{shown[1:]}"
         said.append(write(text, row | ways | {"name": name}))
     return " ".join(said)
 

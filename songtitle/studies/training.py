@@ -17,9 +17,9 @@ from matplotlib.transforms import Bbox
 from safetensors import safe_open
 
 from songtitle import figures
-from songtitle.cache import Record, read_json
+from songtitle.cache import Record
 from songtitle.config import ExperimentConfig
-from songtitle.experiment.corpora import corpora
+from songtitle.experiment.corpora import corpora, held_out_captions, picture_rows
 from songtitle.figures import amount
 from songtitle.fmt import ESTIMATE, NOTHING
 from songtitle.studies.picked import smallest_p
@@ -129,8 +129,7 @@ def perplexity_by_epoch(
 
 def example_caption(config: ExperimentConfig) -> list[str]:
     """Give a caption of about four words from the test pictures, for the diagrams."""
-    pictures = read_json(corpora(config).file("pictures.json"))
-    tokens = [p["tokens"] for p in pictures if p["split"] == "test"]
+    tokens = held_out_captions(corpora(config))
     return min(tokens, key=lambda words: abs(len(words) - 4))
 
 
@@ -138,8 +137,7 @@ def unknown_share(config: ExperimentConfig, trained: Record) -> float:
     """Count which share of the words of validation captions the captioner of a training record
     does not know: in its loss, and so in perplexity, they are one and the same word."""
     known = set(Vocabulary.load(trained.file("vocabulary.json")).words)
-    pictures = read_json(corpora(config).file("pictures.json"))
-    valid = [picture["captions"] for picture in pictures if picture["split"] == "valid"]
+    valid = [picture["captions"] for picture in picture_rows(corpora(config), "valid")]
     words = [word for captions in valid for caption in captions for word in caption]
     return sum(word not in known for word in words) / max(1, len(words))
 
