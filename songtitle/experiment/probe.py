@@ -42,7 +42,7 @@ from songtitle.model.encoder import WIDTHS, Backbone, build_backbone
 from songtitle.model.features import Encoder, plan_for
 from songtitle.pictures import load_picture, random_view
 from songtitle.timbre import timbre_vector
-from songtitle.training.loop import CaptionLoss, evaluate
+from songtitle.training.loop import CaptionLoss, adam_for, evaluate
 from songtitle.vocabulary import SPECIALS, Vocabulary
 
 PRODUCTS = 2e10  # multiplications with the vocabulary that one measured search takes, about
@@ -290,7 +290,7 @@ def _step(
     """One update of training, as `fit` makes it."""
     settings, pad_id = config.training, Vocabulary.pad_id
     loss = CaptionLoss(model, pad_id=pad_id, bf16=settings.precision == "bf16")
-    adam = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    adam = adam_for(model.parameters(), settings)
 
     def step() -> None:
         model.train()
