@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from songtitle.errors import InputError
-from songtitle.schema import Checked, OneOf, brief, refuse
+from songtitle.schema import Checked, Count, OneOf, brief, refuse
 
 TABLE = "corpora.toml"
 PICTURES = ("stamps", "flickr8k", "conceptual_captions", "shards")
@@ -29,6 +29,8 @@ class Part(Checked):
     """What tables call it."""
     folder: str = ""
     """Where it lies below the data home or the samples; empty: directly."""
+    min_side: Count = 401
+    """Pixels of both sides of a picture in shards, at least: the paper's have more than 400."""
     optional: bool = False
     """Whether pictures are learnt from where these songs are not at hand."""
 

@@ -274,6 +274,24 @@ def test_a_readers_own_file_declares_corpora(home, tmp_path):
     assert read_features(seen.file("timbre.safetensors"))["songs"].shape == (12, 1, 1, 90)
 
 
+def test_how_small_a_picture_in_shards_may_be_is_declared(home, tmp_path):
+    (home / "small").mkdir()
+    for shard in shards.find_shards(home / "rehearsal/conceptual_captions/pictures/train"):
+        (home / "small" / shard.name).write_bytes(shard.read_bytes())
+    found = {}
+    for least in (401, 402, 10_000):
+        path = tmp_path / f"{least}.toml"
+        own = OWN.replace('"mine"', '"small"' + (f", min_side = {least}" if least > 401 else ""))
+        path.write_text(own, "utf-8")
+        part = corpora_of(str(path)).pictures
+        assert part.min_side == least
+        wanted = picture_sets.Wanted(count=None, tested=16, seed=0)
+        with pytest.raises(InputError, match="of 0 pictures") if least > 999 else nullcontext():
+            picture_sets.load(part, home, wanted, tmp_path / str(least))
+        found[least] = picture_sets.fingerprint(part, home)["min_side"]
+    assert len(set(found.values())) == 3  # each a record of its own
+
+
 def test_no_page_tests_on_shards_that_its_run_learnt_from(home, run, tmp_path):
     (home / "seen").mkdir()
     for shard in shards.find_shards(home / "rehearsal/conceptual_captions/pictures/train"):

@@ -15,7 +15,14 @@ from songtitle.corpora import inventory, manifest
 from songtitle.errors import InputError
 
 MANIFEST = Path(__file__).resolve().parents[1] / "data_manifest"
-OTHERS = ("assumptions", "census", "claims", "corpora", "presets", "reforms")  # tables that describe no source
+OTHERS = (
+    "assumptions",
+    "census",
+    "claims",
+    "corpora",
+    "presets",
+    "reforms",
+)  # tables that describe no source
 README = (MANIFEST / "README.md").read_text(encoding="utf-8")
 NAMES = sorted(p.stem for p in MANIFEST.glob("*.toml") if p.stem not in OTHERS)
 TABLES = {

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from songtitle.corpora import rehearsal, stamps
 from songtitle.corpora.captions import load_flickr8k
-from songtitle.corpora.guarded_http import Limits
 from songtitle.corpora.manifest import lists_hash, sha256, split_by_group
 from songtitle.corpora.places import below, find, folder_of, locate, names_and_sizes, needed
 from songtitle.corpora.selection import select
@@ -149,7 +148,9 @@ def makers_split(home: Path) -> dict[str, str]:
 
 
 def _conceptual_captions(part: Part, home: Path, wanted: Wanted, scratch: Path) -> PictureSet:
-    return _of_shards("Conceptual Captions", *_conceptual_shards(part, home), home, wanted, scratch)
+    return _of_shards(
+        "Conceptual Captions", *_conceptual_shards(part, home), part.min_side, home, wanted, scratch
+    )
 
 
 def _conceptual_shards(part: Part, home: Path) -> tuple[Where, Where | None]:
@@ -168,20 +169,26 @@ def _conceptual_shards(part: Part, home: Path) -> tuple[Where, Where | None]:
 
 
 def _shards(part: Part, home: Path, wanted: Wanted, scratch: Path) -> PictureSet:
-    return _of_shards(part.name, folder_of(home, part.folder, ""), None, home, wanted, scratch)
+    train = folder_of(home, part.folder, "")
+    return _of_shards(part.name, train, None, part.min_side, home, wanted, scratch)
 
 
 def _of_shards(
-    name: str, train: Where, test: Where | None, home: Path, wanted: Wanted, scratch: Path
+    name: str,
+    train: Where,
+    test: Where | None,
+    min_side: int,
+    home: Path,
+    wanted: Wanted,
+    scratch: Path,
 ) -> PictureSet:
-    """Both sides of a picture are above 400 pixels, as the paper has it. The makers' validation is
-    the test, of which as many pictures count as songs are named; whole shards of train validate.
-    `drawn_from` has how many were `selected` of each split."""
+    """The makers' validation is the test, of which as many pictures count as songs are named; whole
+    shards of train validate. `drawn_from` has how many were `selected` of each split."""
     found = select(
         train,
         scratch / "selection",
         test=test,
-        min_side=Limits().min_side,
+        min_side=min_side,
         held_out=max(FEWEST, min(wanted.tested, HELD_OUT)),
         seed=wanted.seed,
         index=home / INDEXES,
@@ -248,4 +255,5 @@ def fingerprint(part: Part, home: Path) -> dict[str, str]:
     where: list[Where | None] = [folder_of(home, part.folder, "")]
     if part.kind == "conceptual_captions":
         where = list(_conceptual_shards(part, home))
-    return {f"shards {n}": names_and_sizes(find_shards(it)) for n, it in enumerate(where) if it}
+    told = {f"shards {n}": names_and_sizes(find_shards(it)) for n, it in enumerate(where) if it}
+    return told | {"min_side": str(part.min_side)}
