@@ -6,16 +6,19 @@ import shutil
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from test_streams import write_tar
 
 from songtitle import fmt, tables
 from songtitle.cache import read_json
 from songtitle.config import SONGS, SPECTROGRAM, TIMBRE, Input, preset
 from songtitle.corpora import picture_sets, rehearsal, rehearsal_songs, shards, stamps
+from songtitle.corpora.captions import load_flickr8k
 from songtitle.corpora.picture_sets import whole
 from songtitle.declared import READINGS, check, corpora_of, names
 from songtitle.errors import InputError
@@ -37,6 +40,8 @@ from songtitle.experiment.learning import training
 from songtitle.experiment.runs import run_for
 from songtitle.experiment.stored import store_features, train_on_store
 from songtitle.model.features import read_features
+from songtitle.pictures import sides
+from songtitle.rows import Faults
 from songtitle.studies.search import songs_and_titles, table_4
 
 CONFIG = replace(preset("rehearsal"), picture_count=48, song_count=16, beam_sizes=(1, 5))
@@ -366,3 +371,55 @@ def test_the_record_holds_counts_of_titles_and_none_of_them(made):
     titles = [song["printed"] for song in read_json(songs.file("songs.json"))]
     assert not [title for title in titles if len(title) > 12 and title in text]
     assert words.result["drawn_from"]["FMA"]["funnel"]["steps"]
+
+
+# -- real samples ----------------------------------------------------------------------------------
+
+REAL = """
+pictures = {{kind = "shards", name = "Flickr8k", folder = "{folder}", min_side = 333}}
+timbre = {{kind = "million_song", name = "MSD"}}
+spectrogram = {{kind = "fma", name = "FMA"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def real_corpora(real_data, tmp_path_factory):
+    """Corpora of real samples in the paper's layout, and how many photos are large enough."""
+    folder, flickr = tmp_path_factory.mktemp("photos"), real_data / "flickr8k"
+    photos = load_flickr8k(flickr / "captions.txt", flickr / "images_original_size", Faults())
+    first = {photo.path: photo.caption for photo in reversed(photos)}  # of five captions one
+    files = [
+        ((f"{path.stem}.jpg", path.read_bytes()), (f"{path.stem}.txt", first[path].encode()))
+        for path in sorted(first)
+    ]
+    for number, start in enumerate(range(0, len(files), 40)):
+        some = chain.from_iterable(files[start : start + 40])
+        write_tar(folder / f"{number:05d}.tar", list(some))
+    (folder / "real.toml").write_text(REAL.format(folder=folder), "utf-8")
+    return str(folder / "real.toml"), sum(min(sides(jpg)) >= 333 for (_, jpg), _ in files)
+
+
+@pytest.mark.parametrize(("rules", "songs", "clips"), [("paper", 26, 3), ("ours", 60, 10)])
+def test_real_samples_in_the_papers_layout_leave_what_the_rules_do(
+    real_home, real_corpora, rules, songs, clips
+):
+    """Photos of Flickr8k in shards, rows of 132 tracks of Million Song, ten clips of FMA."""
+    pytest.importorskip("pyarrow")
+    path, large = real_corpora
+    changes = {"corpora": path, "title_rules": rules, "picture_count": None, "song_count": 60}
+    record = corpora(replace(CONFIG, **changes), home=real_home)
+    told = record.result["drawn_from"]
+    assert sum(told["pictures"]["selected"].values()) == large
+    assert told["Million Song"]["certain"] == 132
+    left = {
+        name: [
+            (step["before"], step["after"])
+            for step in told[name]["funnel"]["steps"]
+            if step["name"] in ("named entities", "dictionary")
+        ]
+        for name in ("Million Song", "FMA")
+    }
+    if rules == "paper":
+        assert left == {"Million Song": [(132, 43), (43, 26)], "FMA": [(10, 5), (5, 3)]}
+    found = Counter(name for row in song_rows(record) for name in row["readings"])
+    assert found == {"timbre": songs, "spectrogram": clips}

@@ -358,3 +358,9 @@ def test_publishing_makes_what_takes_long_again_and_what_real_songs_are_needed_f
         ("comparison", "quick"),
     } <= long
     assert ("listening", "quick") not in long
+    only = {
+        stage.__name__ for stage, its in reproduce.stages(preset("quick")) if its.name != "quick"
+    }
+    of_quick = {s.__name__ for s, its in reproduce.stages(preset("quick")) if its.name == "quick"}
+    assert only & of_quick == {"baselines"}  # what listens to tracks has none in the book's tunes
+    assert only - of_quick == {"samples", "track_listening", "second_ear"}

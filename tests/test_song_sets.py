@@ -264,26 +264,6 @@ def at(line, title):
 # -- real samples ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def real_home(real_data, nltk_copy, tmp_path_factory):
-    """A data home made of real samples: UCI's rows are computed from 132 HDF5 files."""
-    home = tmp_path_factory.mktemp("real")
-    (home / "million_song").mkdir()
-    (home / "fma" / "fma_metadata").mkdir(parents=True)
-    (home / "nltk_data").symlink_to(nltk_copy, target_is_directory=True)
-    (home / HDF5).symlink_to(real_data / "msd" / "h5", target_is_directory=True)
-    shutil.copy(real_data / "msd" / "subset_tracks_per_year.rebuilt.txt", home / LIST)
-    files = msd.read_h5_folder(home / HDF5, Faults())
-    rows = [
-        ",".join([str(track.year), *(f"{number:.5f}" for number in msd.timbre_of(segments))])
-        for track, segments in files
-    ]
-    (home / ROWS).write_text("".join(f"{row}\n" for row in rows), "utf-8")
-    (home / CLIPS).symlink_to(real_data / "fma" / "fma_small", target_is_directory=True)
-    shutil.copy(real_data / "fma" / "tracks_excerpt.csv", home / TRACKS)
-    return home
-
-
 def after(found, step):
     (its,) = (each for each in found.drawn_from["funnel"]["steps"] if each["name"] == step)
     return its["before"], its["after"]

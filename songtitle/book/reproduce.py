@@ -101,7 +101,8 @@ LONG = {
 ON_REQUEST = ("samples", "second_ear")
 AGAIN = "python -m songtitle run 13_samples --preset samples --publish"
 SAMPLES = "samples"  # the preset of stages on real songs
-REAL = (*ON_REQUEST, "track_listening", "baselines")
+REAL = ("samples", "second_ear")  # modules whose stages are of real songs alone
+BOTH = ("baselines",)  # stages that are kept of the run's own songs and of real ones
 MEASURED = {"benchmarks": "08_speed", "faults": "18_faults"}  # folders of results, and their pages
 
 # Every table and figure of the paper, and what checks its corpora, by the anchor in the book.
@@ -784,9 +785,9 @@ def stages(
     for module, names in STAGES.items():
         for name in names:
             stage = getattr(import_module(f"songtitle.experiment.{module}"), name)
-            if name not in ON_REQUEST:
+            if module not in REAL:
                 yield stage, config
-            if name in REAL:
+            if module in REAL or name in BOTH:
                 yield stage, preset(SAMPLES, device=config.device)
 
 
