@@ -40,7 +40,8 @@ sampled = presets.preset("samples")
 record = study.samples(again=again)
 heard = cache.published(samples.track_listening, sampled, again=again)
 others = study.as_samples(cache.published(baselines.baselines, sampled, again=again))
-study.samples_note(record)
+ear = cache.published(second_ear.second_ear, sampled, again=again, stays=True)
+study.samples_note(record, heard, others, ear)
 
 # %% tags=["hide-input"]
 in_short.samples(record)
@@ -109,7 +110,6 @@ display(*study_search.without_captioner(study.samples_gains(record), others, "sa
 # then pieces of one artist should be neighbours more often than by chance.
 
 # %% tags=["hide-input"]
-ear = cache.published(second_ear.second_ear, sampled, again=again, stays=True)
 display(*study_listening.shown(ear, "second-ear"))
 
 # %% [markdown]

@@ -128,6 +128,14 @@ def test_a_paper_scale_run_looks_and_reads_unlike_a_quick_one():
     assert "details.run-draft" in style
 
 
+def test_a_badge_leads_to_the_records_that_the_site_has():
+    page = PageRun(preset="quick", run="a", records=(("scores", "1f"), ("clips", "2e")))
+    there = {("scores", "1f"): "../records/quick/scores.json"}
+    html = extension.badge(page, book=page, notebook="x", records=there)
+    assert '<a href="../records/quick/scores.json"><code>scores 1f</code></a>, ' in html
+    assert "<code>clips 2e</code></dd>" in html
+
+
 def test_what_a_badge_takes_from_a_notebook_is_text():
     evil = PageRun(**dict.fromkeys(("preset", "run", "device", "machine", "commit", "made"), "<b>"))
     assert "<b>" not in extension.badge(evil, book=evil, notebook='"><b>')

@@ -1,4 +1,5 @@
-/* A figure that is wider than the screen can be moved by keys as well. */
+/* A figure that is wider than the screen can be moved by keys as well; its link "record" leads to
+   the page's badge, which opens, and so does whatever fold a link names. */
 (function () {
   "use strict";
 
@@ -13,7 +14,17 @@
     }
   }
 
+  function open() {
+    const box = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (box instanceof HTMLDetailsElement) box.open = true;
+  }
+
   function begin() {
+    open();
+    window.addEventListener("hashchange", open);
+    document.querySelectorAll("a[href^='#']").forEach((link) => {
+      link.addEventListener("click", () => setTimeout(open)); // again, where it was closed since
+    });
     const seen = new ResizeObserver((entries) => entries.forEach((each) => reach(each.target)));
     document.querySelectorAll(".figure-pair").forEach((box) => {
       seen.observe(box);

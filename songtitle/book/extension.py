@@ -5,13 +5,15 @@ Listed in `_config.yml`. Importing it brings neither torch nor matplotlib.
 
 import json
 import re
+import shutil
 import sys
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import ascii_uppercase
+from types import MappingProxyType
 from typing import Any, get_type_hints
 
 import pandas as pd
@@ -30,7 +32,7 @@ from songtitle.book.reproduce import (
     published_records,
     read_page,
 )
-from songtitle.cache import results
+from songtitle.cache import digest, read_json, results
 from songtitle.corpora.inventory import total_of
 from songtitle.corpora.manifest import read_source
 from songtitle.errors import InputError
@@ -47,6 +49,7 @@ def setup(app: Any) -> dict[str, Any]:
         app.srcdir = app.confdir = app.srcdir / "book"
         app.connect("config-inited", _add_static)
     app.setup_extension("sphinx.ext.autodoc")
+    app.setup_extension("sphinx.ext.viewcode")  # [source] beside each name of the reference
     _name_types_of_settings()
     app.add_config_value("songtitle_draft", False, "html", bool)
     app.add_directive("songs", Songs)
@@ -67,6 +70,7 @@ def setup(app: Any) -> dict[str, Any]:
         ("html-page-context", _add_badge, 500),
         ("html-page-context", _aim_buttons, 600),  # after the theme's, at 501
         ("html-page-context", _repair, 900),  # when all others have had their say
+        ("build-finished", _add_records, 500),
     ):
         app.connect(event, handler, priority=priority)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -83,6 +87,7 @@ def _add_static(app: Any, config: Any) -> None:
 # --- the badge of a page: of which run it is
 
 MOST = 6  # modules that a badge names
+RECORDS = "records"  # folder of the site
 
 
 class RunError(SphinxError):
@@ -111,6 +116,21 @@ def _check_run(app: Any) -> None:
             raise RunError(str(error)) from error
         book = next((page for page in pages.values() if page), PageRun())
     app.songtitle_book, app.songtitle_pages = book, pages
+    app.songtitle_records = {}
+    for file, path in results().items():
+        its, name = read_json(path), file.removesuffix(".json")
+        if isinstance(its, dict):  # what no stage made goes by the hash of what it says
+            key = its.get("key") or digest(its)
+            app.songtitle_records |= {(it, key): file for it in (its.get("stage", name), name)}
+
+
+def _add_records(app: Any, error: Exception | None) -> None:
+    """Copy the records into the site, where the badges of pages lead to them."""
+    if error is None and app.builder.format == "html":
+        for name, path in results().items():
+            target = Path(app.outdir) / RECORDS / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def _outdated(app: Any, env: Any, added: Any, changed: Any, removed: Any) -> Iterable[str]:
@@ -127,15 +147,28 @@ def _add_badge(app: Any, name: str, template: str, context: dict[str, Any], doct
     page, notebook = app.songtitle_pages.get(name), ""
     if name in app.songtitle_pages:
         notebook = f"{context['pathto']('_sources', 1)}/{name}.ipynb"
-    html = badge(page or book, book=book, notebook=notebook, draft=app.config.songtitle_draft)
+    there = {
+        each: context["pathto"](f"{RECORDS}/{file}", 1)
+        for each, file in app.songtitle_records.items()
+    }
+    told = {"book": book, "notebook": notebook, "draft": app.config.songtitle_draft}
+    html = badge(page or book, **told, records=there)
     head, end, rest = context["body"].partition("</h1>")
     context["body"] = f"{head}{end}\n{html}{rest}" if end else html + context["body"]
 
 
-def badge(page: PageRun, *, book: PageRun, notebook: str = "", draft: bool = False) -> str:
+def badge(
+    page: PageRun,
+    *,
+    book: PageRun,
+    notebook: str = "",
+    draft: bool = False,
+    records: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> str:
     """The badge of a page as HTML: what run it is of, and the rest of it in a fold.
 
-    `notebook` is the address of the executed notebook, empty for a page that computes nothing.
+    `notebook` is the address of the executed notebook, empty for a page that computes nothing;
+    `records` are the addresses of records by stage and key.
     """
     kind, said = page.scale, "Paper-scale run"
     if draft:
@@ -147,7 +180,7 @@ def badge(page: PageRun, *, book: PageRun, notebook: str = "", draft: bool = Fal
     facts += ["shows a record of other code"] * bool(page.other_code)
     rows = "".join(
         f"<dt>{escape(name)}</dt><dd>{value}</dd>"
-        for name, value in _rows(page if notebook else book, notebook)
+        for name, value in _rows(page if notebook else book, notebook, records)
     )
     return (
         f'<details class="run run-{kind}" id="provenance"><summary><strong>{said}</strong> '
@@ -155,7 +188,9 @@ def badge(page: PageRun, *, book: PageRun, notebook: str = "", draft: bool = Fal
     )
 
 
-def _rows(page: PageRun, notebook: str) -> Iterator[tuple[str, str]]:
+def _rows(
+    page: PageRun, notebook: str, records: Mapping[tuple[str, str], str]
+) -> Iterator[tuple[str, str]]:
     """Name and HTML of each line in the fold."""
     if page.scale == "small":
         yield "Scale", "a few thousand pictures and songs: shows the way, confirms no score"
@@ -177,7 +212,9 @@ def _rows(page: PageRun, notebook: str) -> Iterator[tuple[str, str]]:
         return
     took = "not noted" if page.seconds is None else f"{page.seconds:,.0f} s"
     yield "Wall time", f"{took} for this page, with what was computed for it"
-    yield "Records", _codes(f"{stage} {key}" for stage, key in page.records) or "none"
+    keys = [(_codes([" ".join(each)]), records.get(each)) for each in page.records]
+    links = [f'<a href="{escape(to)}">{code}</a>' if to else code for code, to in keys]
+    yield "Records", ", ".join(links) or "none"
     yield "Data", _codes(f"{name} {value}" for name, value in page.data.items()) or "none"
     link = f'<a href="{escape(notebook)}" download>the notebook of this page, as it ran</a>'
     yield "Notebook", link

@@ -63,8 +63,8 @@ def as_samples(record: Record) -> Record:
     return replace(record, result=record.result | {"rows": rows})
 
 
-def samples_note(record: Record) -> Note:
-    """Say what the record rests on, in a box at the head of the page."""
+def samples_note(record: Record, *beside: Record) -> Note:
+    """Say what the record rests on, in a box at the head of the page; `beside` are others on it."""
     said, data, some = samples_facts(record), record.result["data"], "no recordings"
     if int(said["artists"]):
         some = f"{said['recordings']} recordings by {said['artists']} artists"
@@ -80,7 +80,7 @@ def samples_note(record: Record) -> Note:
         f"hand holds. There were {some}. {f'Left out: {left}. ' if left else ''}{origin(record)} "
         "It holds numbers only: no photo, caption, title or sound.",
         kind="warning",
-        records=rests_on([record]),
+        records=rests_on([record, *beside]),
     )
 
 

@@ -16,6 +16,7 @@ from songtitle.book import pdf
 from songtitle.errors import InputError
 
 HERE = Path(__file__).parent
+SOURCE = "_modules/songtitle/text.html"
 BOOK = Path(os.environ.get("SONGTITLE_BOOK") or HERE.parent.parent / "book" / "_build" / "html")
 
 
@@ -27,10 +28,12 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def page_names():
-    """Every page of the built book, below its folder; one that says what is missing if none is."""
+    """Every page of the built book, below its folder, and one of those that show a module's source;
+    one that says what is missing if none is."""
     pages = sorted(BOOK.rglob("*.html")) if BOOK.is_dir() else []
     names = [path.relative_to(BOOK).as_posix() for path in pages]
-    whole = [name for name in names if not name.startswith("_static/")]
+    whole = [name for name in names if not name.startswith(("_static/", "_modules/"))]
+    whole += [name for name in names if name == SOURCE]
     return whole or ["no page: make book first"]
 
 

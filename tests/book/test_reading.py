@@ -125,6 +125,19 @@ def tour(page, most=600):
     return stops
 
 
+def test_the_record_of_a_figure_is_two_clicks_away(page, book_url):
+    page.goto(f"{book_url}/notebooks/04_search.html")
+    badge = page.locator("#provenance")
+    assert badge.get_attribute("open") is None
+    page.locator(".figure-links a", has_text="record").first.click()
+    page.wait_for_timeout(100)
+    assert badge.get_attribute("open") is not None
+    with page.expect_response("**/records/**") as answer:
+        badge.locator("a", has_text="scores").first.click()
+    assert answer.value.ok
+    assert answer.value.json()["stage"] == "scores"
+
+
 def test_the_keyboard_reaches_all_that_the_mouse_does_and_shows_where_it_is(page, book_url):
     opened(page, book_url, "notebooks/14_scoreboard.html")
     page.wait_for_load_state("networkidle")
