@@ -14,12 +14,21 @@
     }
   }
 
+  function target() {
+    return location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  }
+
   function open() {
-    const box = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const box = target();
     if (box instanceof HTMLDetailsElement) box.open = true;
   }
 
   function begin() {
+    if (document.documentElement.dataset.theme === "dark") {
+      // Until a lazy picture comes it has no height, and a link into the page would land elsewhere.
+      document.querySelectorAll("img.only-dark").forEach((img) => { img.loading = "eager"; });
+      window.addEventListener("load", () => target() && target().scrollIntoView());
+    }
     open();
     window.addEventListener("hashchange", open);
     document.querySelectorAll("a[href^='#']").forEach((link) => {

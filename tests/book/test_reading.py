@@ -125,6 +125,27 @@ def tour(page, most=600):
     return stops
 
 
+@pytest.mark.parametrize(
+    "where",
+    ["11_forensics.html#tab-forensics", "04_search.html#tab-lengths", "03_training.html#fig-6"],
+)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_link_into_a_page_lands_where_it_says(browser, book_url, theme, where):
+    """A dark figure came when it was looked at, and pushed away what was linked to."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme)
+    page = context.new_page()
+    page.goto(f"{book_url}/notebooks/{where}", wait_until="load")
+    top = "(id) => document.getElementById(id).getBoundingClientRect().top"
+    name, tops = where.split("#")[1], [9e9, 0.0]
+    while tops[-1] != tops[-2]:  # the theme scrolls smoothly
+        page.wait_for_timeout(400)
+        tops.append(page.evaluate(top, name))
+        assert len(tops) < 40
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    assert 0 <= tops[-1] < 200, tops
+    context.close()
+
+
 def test_the_record_of_a_figure_is_two_clicks_away(page, book_url):
     page.goto(f"{book_url}/notebooks/04_search.html")
     badge = page.locator("#provenance")
