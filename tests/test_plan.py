@@ -17,11 +17,10 @@ from songtitle.__main__ import FORECAST, main
 from songtitle.book import extension, reproduce
 from songtitle.cache import PUBLISHED, pick, read_json, run_stage
 from songtitle.config import DECODERS, preset
-from songtitle.corpora import inventory
+from songtitle.corpora import manifest
 from songtitle.corpora.captions import TABLES
-from songtitle.corpora.inventory import free
 from songtitle.corpora.inventory import human as told_size
-from songtitle.corpora.manifest import read_source
+from songtitle.corpora.manifest import free, read_source
 from songtitle.errors import InputError
 from songtitle.experiment import controls, learning, picture_sizes, plan, scoring, switchboard
 from songtitle.experiment.corpora import fingerprint, roles
@@ -328,7 +327,7 @@ def test_a_dry_run_says_by_how_much_the_disk_is_short(tmp_path, monkeypatch, cap
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
     asked = ["fetch", "conceptual_captions", "--dry-run", "--pictures", "train"]
     for room, short in ((10**9, True), (10**12, False)):
-        monkeypatch.setattr(inventory.shutil, "disk_usage", lambda _, room=room: Usage(0, 0, room))
+        monkeypatch.setattr(manifest.shutil, "disk_usage", lambda _, room=room: Usage(0, 0, room))
         assert main(asked) == 0
         assert ("short" in capsys.readouterr().out) is short
 
@@ -371,7 +370,7 @@ def test_shards_of_a_folder_are_counted_by_the_first(tmp_path):
 
 def test_a_disk_that_is_too_small_ends_with_1_and_says_by_how_much(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SONGTITLE_DATA", str(tmp_path))
-    monkeypatch.setattr(inventory.shutil, "disk_usage", lambda _: Usage(10**9, 0, 10**9))
+    monkeypatch.setattr(manifest.shutil, "disk_usage", lambda _: Usage(10**9, 0, 10**9))
     asked = ["plan", "--preset", "paper_literal", "--corpora", "paper", "--no-probe"]
     assert main(asked) == 1
     said = capsys.readouterr()
