@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -427,6 +428,7 @@ def _run(options: argparse.Namespace) -> Said:
         from songtitle.studies import plan as told
 
         yield told.line(before)
+    begun = time.monotonic()
     reproduce.run(
         options.preset,
         changes,
@@ -436,8 +438,11 @@ def _run(options: argparse.Namespace) -> Said:
         jobs=options.jobs,
     )
     if before and (after := _forecast(options.preset, changes)):
-        (output / FORECAST).write_text(json.dumps(told.as_dict(after), indent=1) + "\n", "utf-8")
-        yield f"{told.against(after)}\nThe whole plan: {output / FORECAST}"
+        whole = {"forecast": before.seconds, "fact": round(time.monotonic() - begun, 1)}
+        kept = told.as_dict(after) | {"run": whole}
+        (output / FORECAST).write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+        said = " forecast, ".join(map(told.hours, whole.values()))
+        yield f"{told.against(after)}\nThe run: {said} in fact. The plan: {output / FORECAST}"
     if options.publish:
         reproduce.publish()
     if not chosen and not options.no_book and output == reproduce.EXECUTED:

@@ -23,6 +23,7 @@ from songtitle.corpora.inventory import human as told_size
 from songtitle.corpora.manifest import free, read_source
 from songtitle.errors import InputError
 from songtitle.experiment import controls, learning, picture_sizes, plan, scoring, switchboard
+from songtitle.experiment import probe as probing
 from songtitle.experiment.corpora import fingerprint, roles
 from songtitle.experiment.done import Done
 from songtitle.experiment.inputs import encoder_settings
@@ -37,6 +38,7 @@ from songtitle.experiment.probe import (
     titles,
 )
 from songtitle.experiment.quantities import Corpora, corpora_of, plural
+from songtitle.machine import cores
 from songtitle.studies import plan as told
 
 Usage = namedtuple("Usage", "total used free")
@@ -450,8 +452,22 @@ def test_a_run_begins_with_the_line_of_a_plan_that_was_probed_here_and_ends_with
     assert second == "it runs"
     assert "forecast (s)" in beside[0]
     assert last.endswith(str(tmp_path / FORECAST))
-    stages = json.loads((tmp_path / FORECAST).read_text("utf-8"))["stages"]
+    kept_there = json.loads((tmp_path / FORECAST).read_text("utf-8"))
+    assert kept_there["run"].keys() == {"forecast", "fact"}
+    stages = kept_there["stages"]
     assert all(each.keys() >= {"seconds", "fact", "record"} for each in stages)
+
+
+def test_pages_take_time_where_nothing_is_left_to_compute():
+    without, one = planned(probed=PLAIN), planned(probed=replace(PLAIN, page=3.0))
+    (pages,) = [piece for piece in one.pieces if piece.stage == "pages"]
+    count = len(list(reproduce.SOURCES.glob("*.ipynb")))
+    assert pages.seconds == pytest.approx(3 * count / cores())
+    assert one.seconds - without.seconds == pytest.approx(pages.seconds)
+
+
+def test_a_notebook_that_does_not_run_has_no_time(tmp_path):
+    assert probing._page(tmp_path / "none.ipynb", tmp_path) is None
 
 
 def test_a_probe_is_read_as_it_was_kept(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from songtitle.cache import Record, pick
+from songtitle.cache import ROOT, Record, pick
 from songtitle.config import SONGS, ExperimentConfig, Input, check_device
 from songtitle.corpora import stamps
 from songtitle.corpora.fetch import items
@@ -28,6 +28,7 @@ from songtitle.experiment.probe import CORNERS, LONGER, Probe, beginnings, posit
 from songtitle.experiment.quantities import Corpora, Need, plural
 from songtitle.experiment.scoring import BOTH, PREFIXES, compared, steps_of
 from songtitle.experiment.switchboard import apply, kind, open_answers, touched
+from songtitle.machine import cores
 from songtitle.metrics.uncertainty import FEWEST
 from songtitle.model.encoder import WIDTHS, build_backbone
 from songtitle.model.weights import SOURCE, weights_digest
@@ -101,6 +102,7 @@ NOT_PROBED = Probe(
     likelihood=math.nan,
     memory=0,
 )
+IDLE = ROOT / "notebooks" / "18_faults.ipynb"  # shows what is stored, and computes nothing
 
 
 # -- forecast --------------------------------------------------------------------------------------
@@ -275,6 +277,12 @@ def _pieces(
         told = f"{about}: {plural(epochs, 'epoch')} of {examples:,.0f}"
         yield Piece(stage, told, epochs * once + after, record, stopped)
     yield from _searches(config, corpora, took, done, device)
+    if took.page:
+        pages, at_once = len(list(IDLE.parent.glob("*.ipynb"))), cores()
+        about = (
+            f"{plural(pages, 'notebook')}, {at_once} at a time, where nothing is left to compute"
+        )
+        yield Piece("pages", about, pages * took.page / at_once)
 
 
 def _searches(
@@ -364,5 +372,6 @@ def measure(config: ExperimentConfig, corpora: Corpora, home: Path, *, seconds: 
         encoders=[model.encoder for model in models],
         decoders=[model.decoder for model in models],
         pictures=[each.path for each in stamps.load(home)] if at_hand else (),
+        notebook=IDLE,
         seconds=seconds,
     )

@@ -9,6 +9,8 @@ import math
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +72,7 @@ class Probe:
     score: Mapping[str, Mapping[int, float]]  # what is asked of what was said -> items -> all
     likelihood: float  # a beginning of titles for an input
     memory: int  # bytes that this process came to
+    page: float | None = None  # a notebook of which nothing has to be computed
     gpu: int | None = None  # bytes of the device's memory, where it has its own
     seconds: float = 0.0  # that all this took
     share: float = 1.0  # of that time in which it computed: below 1 where others did, too
@@ -94,13 +97,15 @@ def probe(
     encoders: Iterable[str] = (),
     decoders: Iterable[str] = (),
     pictures: Sequence[Path] = (),
+    notebook: Path | None = None,
     seconds: float = 60.0,
 ) -> Probe:
     """Measure on the device of `config` within about `seconds`.
 
     Of `corpora` count words, lengths of captions and how many items are tested; `encoders` and
     `decoders` are tried beside those of `config`; `pictures` are files to decode, one of SIDES is
-    made where none is given. What takes longer than its share of the time is done once.
+    made where none is given. `notebook` is one that computes nothing. What takes longer than its
+    share of the time is done once.
     """
     device, begun = check_device(config.device), (time.perf_counter(), time.process_time())
     encoders = list(dict.fromkeys([config.model.encoder, *encoders]))
@@ -151,6 +156,8 @@ def probe(
             name: {many: timed(partial(work, config, corpora, many)) for many in sorted(tested)}
             for name, work in SCORED.items()
         }
+        if notebook:
+            found["page"] = _page(notebook, Path(scratch))
     wall, own = time.perf_counter() - begun[0], time.process_time() - begun[1]
     on_card = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
     told: dict[str, Any] = {
@@ -211,6 +218,15 @@ def _once(work: Callable[[], object], device: torch.device) -> float:
         torch.cuda.synchronize(device)
     wall, own = time.perf_counter() - wall, time.process_time() - own
     return min(wall, own) if device.type == "cpu" and own else wall
+
+
+def _page(notebook: Path, scratch: Path) -> float | None:
+    """Seconds that papermill takes for a notebook, of processors, which others do not lengthen."""
+    begun = time.perf_counter(), sum(os.times()[2:4])
+    command = [sys.executable, "-m", "papermill", str(notebook), str(scratch / "page.ipynb")]
+    done = subprocess.run(command, capture_output=True, check=False)
+    own, wall = sum(os.times()[2:4]) - begun[1], time.perf_counter() - begun[0]
+    return None if done.returncode else min(wall, own) or wall
 
 
 def _senses(
