@@ -17,7 +17,7 @@ from songtitle.__main__ import FORECAST, main
 from songtitle.book import extension, reproduce
 from songtitle.cache import PUBLISHED, pick, read_json, run_stage
 from songtitle.config import DECODERS, preset
-from songtitle.corpora import manifest
+from songtitle.corpora import manifest, picture_sets
 from songtitle.corpora.captions import TABLES
 from songtitle.corpora.inventory import human as told_size
 from songtitle.corpora.manifest import free, read_source
@@ -128,16 +128,24 @@ def test_a_search_costs_by_its_inputs_and_its_beam_size():
     assert cells["pictures 128×128, k = 1: 40 inputs"] == 40  # four tiles of each picture
 
 
-def test_features_of_the_paper_are_counted_in_half_precision(tmp_path):
+def test_of_the_paper_pages_list_some_pictures_and_a_store_holds_all_in_half_precision(tmp_path):
     config = preset("paper_literal", {"compared_decoders": ["lstm"], "switches": ["dropout"]})
     corpora = corpora_of("paper", config, tmp_path)
+    assert corpora.whole > 2_000_000
+    assert corpora.pictures["train"] == picture_sets.LISTED
     found = planned(config, corpora, home=tmp_path)
     sizes = {need.item: need.size for need in found.needs}
     views = config.views * corpora.pictures["train"] + corpora.pictures["valid"]
     tiles = 64 + 16 + 4 + 1
-    whole = views + tiles * corpora.pictures["test"] + config.song_count
-    assert sizes["features, pooled: resnet152, 2 views"] == whole * 2048 * 2
+    listed = views + tiles * corpora.pictures["test"] + config.song_count
+    assert sizes["features, pooled: resnet152, 2 views"] == listed * 2048 * 4
     assert not [name for name in sizes if "map" in name]
+    assert sizes["features, of all"] == config.views * corpora.whole * 2048 * 2
+    assert seconds_of(found, "features, of all") == config.views * corpora.whole * 2.0
+    runs = config.replicates * config.training.epochs * corpora.whole * 3.0
+    assert seconds_of(found, "train, on all") == runs
+    few = corpora_of("paper", replace(config, picture_count=5_000), tmp_path)
+    assert (few.whole, few.pictures["train"]) == (0, 5_000)
 
 
 def test_where_a_decoder_looks_all_positions_of_the_map_are_kept():

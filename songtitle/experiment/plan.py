@@ -217,6 +217,10 @@ def _needs(
             )
             told = f"features, {memory}: {each.model.encoder}, {plural(each.views, 'view')}"
             yield Need(told, size, size if here else 0, basis)
+    if corpora.whole and config.model.positions == "pooled":
+        width, rows = WIDTHS.get(config.model.encoder, 0), corpora.whole * config.views
+        basis = f"{plural(rows, 'view')} x {width:,} x 2 B"
+        yield Need("features, of all", rows * width * 2, 0, basis)
     total = here = 0
     for _, its, stage in to_train:
         count = _parameters(its, corpora.words)
@@ -247,6 +251,8 @@ def _pieces(
     sides, songs = corpora.pictures, corpora.songs
     examples, held = (corpora.captions * sides[side] for side in ("train", "valid"))
     device = {"device": check_device(config.device).type}
+    if corpora.whole:
+        yield from _of_all(config, corpora, took)
     for each in _encoded(to_train):
         name = each.model.encoder
         views = sides["train"] * each.views + sides["valid"]
@@ -283,6 +289,23 @@ def _pieces(
             f"{plural(pages, 'notebook')}, {at_once} at a time, where nothing is left to compute"
         )
         yield Piece("pages", about, pages * took.page / at_once)
+
+
+def _of_all(config: ExperimentConfig, corpora: Corpora, took: Probe) -> Iterator[Piece]:
+    """What learns from all pictures, of which pages list some: `features`, and the runs of `train`
+    that the setting `runs` names. A decoder that looks has pictures decoded in every epoch."""
+    encoder, epochs = config.model.encoder, config.training.epochs
+    views = corpora.whole * config.views
+    read = took.look + took.encode[encoder]
+    each = took.step[config.model.decoder] * corpora.captions
+    if config.model.positions == "pooled":
+        seconds = corpora.whole * took.look + views * took.encode[encoder]
+        yield Piece("features, of all", f"{encoder}, {plural(views, 'view')}", seconds)
+    else:
+        each += read
+    about = f"{plural(epochs, 'epoch')} of {plural(corpora.whole, 'picture')}"
+    for _ in range(config.replicates):
+        yield Piece("train, on all", about, epochs * corpora.whole * each)
 
 
 def _searches(

@@ -14,6 +14,7 @@ from songtitle.corpora.fetch import items
 from songtitle.corpora.guarded_http import length
 from songtitle.corpora.inventory import human
 from songtitle.corpora.manifest import listed, read_source
+from songtitle.corpora.picture_sets import LISTED
 from songtitle.corpora.places import PLACES, find
 from songtitle.errors import expect
 from songtitle.experiment.picture_sizes import expected, published
@@ -26,6 +27,7 @@ OF_PAPER = (  # what its three corpora come as; 1,000 titles of FMA are had from
     *("conceptual_captions", "million_song_years", "million_song_lists"),
     *("fma_small", "fma_metadata", "nltk_data"),
 )
+SHARD = 5_000  # pictures of a ready-made one, of which whole ones validate
 FETCHED = {"songs": "million_song_subset", "clips": "fma_small"}  # place -> source
 
 
@@ -54,7 +56,8 @@ class Corpora:
     """How much there is to learn from and to name."""
 
     name: str
-    pictures: Mapping[str, int]  # by split
+    pictures: Mapping[str, int]  # by split, that pages list
+    whole: int = 0  # pictures of train that `features` and `train` learn from where pages list some
     captions: float = 1.0  # of a picture
     lengths: Mapping[int, int]  # words -> captions that have so many
     words: int  # of the vocabulary
@@ -206,16 +209,18 @@ def _paper(config: ExperimentConfig, home: Path) -> Corpora:
         basis = f"forecast: {come[split]:,} of {rows:,} links, {human(size // come[split])} each"
         command = f"python -m songtitle fetch conceptual_captions --pictures {split}"
         archives.append(Need(f"pictures of {split}", size, here, basis, command))
-    test = min(config.song_count, come["validation"] // 2)  # as many pictures as songs are tested
-    pictures = {"train": come["train"], "valid": come["validation"] - test, "test": test}
+    test = min(config.song_count, come["validation"])  # as many pictures as songs are tested
+    asked = min(config.picture_count or come["train"], come["train"])
     return Corpora(
         name="paper",
-        pictures=pictures,
+        pictures={"train": min(asked, LISTED), "valid": min(asked, SHARD), "test": test},
+        whole=come["train"] if asked > LISTED else 0,
         lengths=_cc_lengths(),
         words=int(paper("captions.vocabulary")) + len(SPECIALS),
         songs=config.song_count,
         archives=tuple(archives),
         basis="manifest; the paper's vocabulary; lengths of captions in results/census",
+        bytes_each={name: dtype.itemsize for name, dtype in DTYPES.items()},
     )
 
 
@@ -231,7 +236,8 @@ def _folder(folder: Path, config: ExperimentConfig) -> Corpora:
     need = Need(f"{len(paths)} shards", size, size, "the first shard stands for all")
     return Corpora(
         name=str(folder),
-        pictures={"train": max(1, total - 2 * held), "valid": held, "test": held},
+        pictures={"train": max(1, min(LISTED, total - 2 * held)), "valid": held, "test": held},
+        whole=total - 2 * held if total - 2 * held > LISTED else 0,
         lengths=_cc_lengths(),
         words=int(paper("captions.vocabulary")) + len(SPECIALS),
         songs=config.song_count,

@@ -49,6 +49,7 @@ def report(found: Forecast) -> str:
     """Set the whole plan as text: data, disk, time, each as a table, and a last line."""
     corpora, its = found.corpora, found.probe
     sides = ", ".join(f"{count:,} {side}" for side, count in corpora.pictures.items())
+    sides += f" on pages, of {corpora.whole:,} that `train` learns from" if corpora.whole else ""
     head = [
         f"Plan of preset {found.preset} on {corpora.name}",
         f"Hardware: {its.hardware if its else NOT_PROBED.hardware}",
