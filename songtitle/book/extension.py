@@ -116,8 +116,8 @@ def _check_run(app: Any) -> None:
             raise RunError(str(error)) from error
         book = next((page for page in pages.values() if page), PageRun())
     app.songtitle_book, app.songtitle_pages = book, pages
-    app.songtitle_records = {}
-    for file, path in results().items():
+    app.songtitle_results, app.songtitle_records = results(), {}
+    for file, path in app.songtitle_results.items():
         its, name = read_json(path), file.removesuffix(".json")
         if isinstance(its, dict):  # what no stage made goes by the hash of what it says
             key = its.get("key") or digest(its)
@@ -127,7 +127,7 @@ def _check_run(app: Any) -> None:
 def _add_records(app: Any, error: Exception | None) -> None:
     """Copy the records into the site, where the badges of pages lead to them."""
     if error is None and app.builder.format == "html":
-        for name, path in results().items():
+        for name, path in app.songtitle_results.items():
             target = Path(app.outdir) / RECORDS / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)

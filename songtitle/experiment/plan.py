@@ -295,14 +295,13 @@ def _of_all(config: ExperimentConfig, corpora: Corpora, took: Probe) -> Iterator
     """What learns from all pictures, of which pages list some: `features`, and the runs of `train`
     that the setting `runs` names. A decoder that looks has pictures decoded in every epoch."""
     encoder, epochs = config.model.encoder, config.training.epochs
-    views = corpora.whole * config.views
-    read = took.look + took.encode[encoder]
     each = took.step[config.model.decoder] * corpora.captions
     if config.model.positions == "pooled":
+        views = corpora.whole * config.views
         seconds = corpora.whole * took.look + views * took.encode[encoder]
         yield Piece("features, of all", f"{encoder}, {plural(views, 'view')}", seconds)
     else:
-        each += read
+        each += took.look + took.encode[encoder]
     about = f"{plural(epochs, 'epoch')} of {plural(corpora.whole, 'picture')}"
     for _ in range(config.replicates):
         yield Piece("train, on all", about, epochs * corpora.whole * each)

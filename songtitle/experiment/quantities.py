@@ -16,13 +16,13 @@ from songtitle.corpora.inventory import human
 from songtitle.corpora.manifest import listed, read_source
 from songtitle.corpora.picture_sets import LISTED
 from songtitle.corpora.places import PLACES, find
+from songtitle.declared import names
 from songtitle.errors import expect
 from songtitle.experiment.picture_sizes import expected, published
 from songtitle.model.features import DTYPES
 from songtitle.paper.printed import paper
 from songtitle.vocabulary import SPECIALS
 
-NAMES = ("book", "samples", "paper", "rehearsal")
 OF_PAPER = (  # what its three corpora come as; 1,000 titles of FMA are had from its smallest subset
     *("conceptual_captions", "million_song_years", "million_song_lists"),
     *("fma_small", "fma_metadata", "nltk_data"),
@@ -94,7 +94,7 @@ def corpora_of(
     folder = Path(name).expanduser()
     expect(
         folder.is_dir(),
-        f"--corpora: expected one of {', '.join(NAMES)}, a TOML file or a folder of shards, got "
+        f"--corpora: expected one of {', '.join(names())}, a TOML file or a folder of shards, got "
         f"{name!r}; check it",
     )
     return _folder(folder, config)
