@@ -304,7 +304,8 @@ CHANGES = {
     "a tune": (listed_otherwise("tunes"), ALL),
     "code of cleaning": (code(tokenize, "return ", "return 2 * "), ALL),
     # Of code, whole modules count, with all that they import.
-    "code of views": (code(pictures.random_view, "return ", "return 2 * "), FEATURES | TRAINED),
+    # The corpora may be shards, and of those the pictures that are large enough.
+    "code of views": (code(pictures.random_view, "return ", "return 2 * "), ALL),
     # Tunes are written as sound, and the corpora may be Million Song's, of which timbre is read.
     "code of spectrograms": (code(sound.log_spectrogram, "return ", "return 2 * "), ALL),
     "code of timbre": (code(timbre.timbre_vector, "return ", "return 2 * "), ALL),
