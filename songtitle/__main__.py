@@ -19,38 +19,39 @@ COMMANDS = (
     "title,course,grade,status}"
 )
 NAMES = (
-    "Settings are named with their part before a dot: -p spectrogram.hop_length 128, "
-    "-p training.epochs 3, -p views 1. `python -m songtitle settings` lists them all."
+    "Change any setting with -p, such as -p spectrogram.hop_length 128, -p training.epochs 3 or "
+    "-p views 1; `python -m songtitle settings` lists them all."
 )
 SELECTING = (
-    "Select the captioned pictures of WebDataset shards by their size, and hold out whole shards "
-    "to validate and test on. Names that say train or validation are never mixed."
+    "Select captioned pictures from WebDataset shards by size, and hold out whole shards for "
+    "validation and test. Shards named train and shards named validation are never mixed."
 )
 AGAIN = (
-    "The same command again goes on where it was; under `accelerate launch -m` or `torchrun -m` it "
-    "uses every GPU. "
+    "Run the same command again to resume; start it with `accelerate launch -m` or `torchrun -m` "
+    "to use every GPU. "
 )
-TRAINING = "Train the captioner on captioned pictures in WebDataset shards, or on their features. "
-FEATURES = "Keep what a frozen encoder makes of the pictures in WebDataset shards, to train from. "
+TRAINING = "Train the captioner on pictures in WebDataset shards, or on their stored features. "
+FEATURES = "Run the frozen encoder once over pictures in WebDataset shards and store the features. "
 TRAIN_FLAGS = {  # settings that `train` has a flag for, which is named as the last part
-    "model.encoder": "such as resnet152",
-    "model.weights": "imagenet, none, or the path of a state dict",
-    "model.decoder": "lstm, attention or transformer",
-    "model.fine_tune": "the encoder too",
-    "training.batch_size": "examples of each process at a time",
-    "training.accumulate": "batches for one update",
-    "training.epochs": "times that every picture is seen",
-    "training.checkpoint_every": "updates between checkpoints (default: at epochs' ends only)",
-    "training.seed": "of order, crops and first weights",
-    "training.learning_rate": "step of Adam",
-    "training.schedule": "of that rate: constant or cosine",
-    "training.precision": "fp32 or bf16",
-    "device": "auto, cpu, cuda or mps",
-    "crop": "side of what the encoder sees, in pixels",
-    "min_count": "times that make a word known",
+    "model.encoder": "image network, such as resnet152",
+    "model.weights": "its weights: imagenet, none, or the path of a state dict",
+    "model.decoder": "language model: lstm, attention or transformer",
+    "model.fine_tune": "train the encoder too, instead of freezing it",
+    "training.batch_size": "examples in a batch, for each process",
+    "training.accumulate": "batches to accumulate for one update",
+    "training.epochs": "passes over the training pictures",
+    "training.checkpoint_every": "updates between two checkpoints (default: one an epoch)",
+    "training.seed": "random seed for order, crops and initial weights",
+    "training.learning_rate": "learning rate of Adam",
+    "training.schedule": "how the learning rate changes: constant or cosine",
+    "training.precision": "numbers to compute with: fp32 or bf16",
+    "device": "where to compute: auto, cpu, cuda or mps",
+    "crop": "side of the square that the encoder sees, in pixels",
+    "min_count": "occurrences that put a word in the vocabulary",
 }
 FEATURE_FLAGS = ("model.encoder", "model.weights", "device", "crop")
-VIEWS = "pictures cut as they are (raw, the default), or with the shorter side scaled to crop"
+VIEWS = "how pictures are cropped: raw, at their own size (default), or scaled, shorter side first"
+CORPORA = "data to run on: book, samples, paper, rehearsal, a TOML file, or a folder of shards"
 DISTRIBUTORS = ("multiprocessing", "ray", "pyspark")
 CHANGES: Any = dict(nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))  # noqa: C408
 FILES = {"model.weights", "model.word_vectors", "corpora"}  # settings that may be a file's path
@@ -96,102 +97,124 @@ def _parser() -> argparse.ArgumentParser:
         its.set_defaults(command=run, faults=0)
         return its.add_argument, its.add_argument_group
 
-    add, group = command(_fetch, "bring data to the data home")
-    add("source", nargs="*", help="as `status` lists them; stamps where none is")
-    add("--jobs", type=int, default=3, help="files at a time (default 3)")
-    add("--dry-run", action="store_true", help="say what would come, and how much")
-    add("--quiet", action="store_true", help="errors only")
-    add("--archive", type=Path, help="a stamps archive that is already here")
-    add("--all", action="store_true", help="every package of recordings, not the quick subset")
+    add, group = command(_fetch, "download data")
+    add("source", nargs="*", help="sources, named as `status` lists them (default: stamps)")
+    add("--jobs", type=int, default=3, help="files to download at the same time (default 3)")
+    add("--dry-run", action="store_true", help="only say what would be downloaded")
+    add("--quiet", action="store_true", help="print errors only")
+    add("--archive", type=Path, help="use this archive of the stamps instead of downloading it")
+    add("--all", action="store_true", help="fetch all recordings, not only the quick subset")
     pictures = group("the pictures of conceptual_captions").add_argument
-    told = "ask for these: train (where none is named) or validation"
+    told = "fetch the pictures too, of train (default) or validation"
     pictures("--pictures", nargs="?", const="train", choices=("train", "validation"), help=told)
-    pictures("--first", type=int, metavar="N", help="of the first N rows only")
-    pictures("--processes", type=int, help="at a time (default: one a core)")
-    pictures("--threads", type=int, default=32, help="of each process (default 32)")
-    kinds, told = DISTRIBUTORS, "processes of this machine, or those of a cluster"
+    pictures("--first", type=int, metavar="N", help="ask for the first N rows only")
+    pictures("--processes", type=int, help="processes to use (default: one for each core)")
+    pictures(
+        "--threads", type=int, default=32, help="downloads at once in each process (default 32)"
+    )
+    kinds, told = DISTRIBUTORS, "who does the work: this machine (default), or a cluster"
     pictures("--distributor", choices=kinds, default=kinds[0], help=told)
 
     add, _ = command(_verify, "check every file against its checksum")
-    add("source", nargs="*", help="some sources only, fetched or not")
+    add("source", nargs="*", help="check only these sources")
 
-    add, _ = command(_count, "count what is here of the paper's own corpora")
-    add("name", nargs="*", help="some questions only, such as captions_valid")
-    add("--json", action="store_true", help="one record a line")
+    add, _ = command(_count, "count the paper's own corpora, as far as they are here")
+    add("name", nargs="*", help="answer only these questions, such as captions_valid")
+    add("--json", action="store_true", help="print one JSON object a line")
 
-    told = "write small made-up corpora in the paper's own formats, and the right counts"
+    told = "write small made-up corpora in the paper's formats, to try a run on"
     add, _ = command(_rehearse, told)
-    add("folder", type=Path, help="new or empty; then a data home: SONGTITLE_DATA=FOLDER")
-    add("--pictures", type=int, default=120, metavar="N", help="good ones of train (default 120)")
-    add("--songs", type=int, default=40, metavar="N", help="of each song set (default 40)")
-    add("--seed", type=int, default=0)
+    add("folder", type=Path, help="an empty folder; use it with SONGTITLE_DATA=FOLDER")
+    add(
+        "--pictures",
+        type=int,
+        default=120,
+        metavar="N",
+        help="training pictures to write (default 120)",
+    )
+    add("--songs", type=int, default=40, metavar="N", help="songs in each song set (default 40)")
+    add("--seed", type=int, default=0, help="random seed (default 0)")
 
-    add, _ = command(_plan, "tell disk and hours before a run", NAMES)
-    add("--preset", default="quick")
-    add("--corpora", help="book, samples, paper, rehearsal, a TOML file, or a folder of shards")
-    add("--device", help="auto, cpu, cuda or mps")
-    add("-p", **CHANGES, help="another setting, such as training.epochs 3")
-    add("--json", action="store_true", help="one JSON object")
-    add("--no-probe", action="store_true", help="counts and disk alone, without hours")
-    add("--seconds", type=float, default=60.0, help="that the probe may take (default 60)")
-    add("--against", action="store_true", help="beside it what finished stages took")
+    add, _ = command(_plan, "tell what a run needs: data, disk and hours", NAMES)
+    add("--preset", default="quick", help="named settings to use (default quick)")
+    add("--corpora", help=CORPORA)
+    add("--device", help="where to compute: auto, cpu, cuda or mps")
+    add("-p", **CHANGES, help="change a setting, such as training.epochs 3")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--no-probe", action="store_true", help="skip the speed test, and tell no hours")
+    add("--seconds", type=float, default=60.0, help="longest time for the speed test (default 60)")
+    add("--against", action="store_true", help="show, beside it, how long finished stages took")
 
     add, _ = command(_run, "run the notebooks and build the book", NAMES)
-    add("notebook", nargs="*", help="some notebooks only, such as 04_search; no book")
-    add("--preset", default="quick")
-    add("--seed", type=plain)
-    add("--device", help="auto, cpu, cuda or mps")
-    add("-p", **CHANGES, help="another parameter of a notebook or setting, such as views 1")
-    add("--jobs", type=int, help="notebooks at a time (default: one a core)")
-    add("--output", type=Path, help="folder for executed notebooks (some: here)")
-    add("--no-book", action="store_true", help="run the notebooks only")
-    told = "write pages, results and demo into the clone; what other code published runs again, "
-    told += "the hour of 13_samples alone with --preset samples"
+    add("notebook", nargs="*", help="run only these, such as 04_search, and build no book")
+    add("--preset", default="quick", help="named settings to use (default quick)")
+    add("--seed", type=plain, help="random seed for everything that is random")
+    add("--device", help="where to compute: auto, cpu, cuda or mps")
+    add("-p", **CHANGES, help="change a setting or a parameter of a notebook, such as views 1")
+    add("--jobs", type=int, help="notebooks to run at the same time (default: one for each core)")
+    add("--output", type=Path, help="folder for executed notebooks (here, if some are named)")
+    add("--no-book", action="store_true", help="run the notebooks, but do not build the book")
+    told = "write pages, results and demo into the clone; run again what older code published "
+    told += "(13_samples, an hour, only with --preset samples)"
     add("--publish", action="store_true", help=told)
 
     shards = "folders, tar files or patterns such as 'cc/{00000..00331}.tar'"
-    add, _ = command(_select, "select captioned pictures of shards", SELECTING)
+    add, _ = command(_select, "select captioned pictures from shards", SELECTING)
     add("shards", nargs="+", help=shards)
-    add("--output", type=Path, required=True, help="folder for what is selected")
-    add("--valid-shards", nargs="+", help="to validate on (default: some of train's, whole)")
-    add("--test-shards", nargs="+", help="to test on (default: the makers' validation, or such)")
-    told = "pixels of both sides at least (default 401, the paper's)"
+    add("--output", type=Path, required=True, help="folder for the selection")
+    add("--valid-shards", nargs="+", help="shards for validation (default: some of train)")
+    add("--test-shards", nargs="+", help="shards for the test (default: the corpus's validation)")
+    told = "smallest side to accept, in pixels (default 401, as in the paper)"
     add("--min-side", type=int, default=401, metavar="N", help=told)
-    add("--max-side", type=int, metavar="N", help="pixels of both sides at most")
-    told = "pictures of each split at least (default 1000)"
+    add("--max-side", type=int, metavar="N", help="largest side to accept, in pixels")
+    told = "fewest pictures to hold out for each split (default 1000)"
     add("--held-out", type=int, default=1000, metavar="N", help=told)
-    add("--seed", type=int, default=0, help="of the shards held out (default 0)")
-    add("--min-count", type=int, default=4, metavar="N", help="times that make a word known")
-    add("--workers", type=int, default=1, metavar="N", help="that read indexes (default 1)")
+    add("--seed", type=int, default=0, help="random seed of the held-out shards (default 0)")
+    add(
+        "--min-count",
+        type=int,
+        default=4,
+        metavar="N",
+        help="occurrences that put a word in the vocabulary",
+    )
+    add(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that read indexes (default 1)",
+    )
 
-    add, _ = command(_features, "keep features of pictures in shards", FEATURES + AGAIN + NAMES)
+    add, _ = command(_features, "store features of pictures in shards", FEATURES + AGAIN + NAMES)
     add("--shards", nargs="+", required=True, help=shards)
-    add("--store", type=Path, required=True, help="folder for the features")
-    add("--preset", default="quick", help="settings to begin with (default quick)")
-    add("-p", **CHANGES, help="another setting, such as seed 1")
+    add("--store", type=Path, required=True, help="folder to store the features in")
+    add("--preset", default="quick", help="named settings to start from (default quick)")
+    add("-p", **CHANGES, help="change a setting, such as seed 1")
     for name in FEATURE_FLAGS:
         add(f"--{name.rpartition('.')[2]}", type=plain, metavar="VALUE", help=TRAIN_FLAGS[name])
-    add("--views", type=plain, metavar="N", help="random crops kept of each picture")
+    add("--views", type=plain, metavar="N", help="random crops to store for each picture")
     add("--view", help=VIEWS)
-    told = "pixels of both sides at least, as 401 in the paper (default: any)"
+    told = "smallest side to accept, in pixels; the paper's is 401 (default: any)"
     add("--min-side", type=int, metavar="N", help=told)
-    add("--batch", type=int, metavar="N", help="pictures that the network is given at a time")
-    add("--workers", type=int, metavar="N", help="that decode, for each process")
-    told = "what shares out the shards: processes (the default), ray or pyspark"
+    add("--batch", type=int, metavar="N", help="pictures in a batch")
+    add("--workers", type=int, metavar="N", help="processes that decode, for each that trains")
+    told = "what distributes the shards: processes (default), ray or pyspark"
     add("--engine", default="processes", help=told)
 
-    add, group = command(_train, "train on shards, or on their features", TRAINING + AGAIN + NAMES)
+    add, group = command(
+        _train, "train a captioner on shards or features", TRAINING + AGAIN + NAMES
+    )
     add("--shards", nargs="+", help=shards)
-    add("--store", type=Path, help="of features, in place of shards: see `features`")
-    add("--output", type=Path, required=True, help="folder for what is trained")
+    add("--store", type=Path, help="features to train on, as `features` stored them")
+    add("--output", type=Path, required=True, help="folder for the model and its checkpoints")
     add("--adopt", action="store_true", help="let `title`, `status` and notebooks find it")
-    told = "to validate on (default: shards held out, and others for the test, as `select` does)"
+    told = "shards for validation (default: held out, with others for the test, as `select` does)"
     add("--valid-shards", nargs="+", help=told)
-    add("--valid-store", type=Path, help="a store held out, in place of shards of --store")
-    told = "pictures of each split at least (default 1000)"
+    add("--valid-store", type=Path, help="stored features for validation")
+    told = "fewest pictures to hold out for each split (default 1000)"
     add("--held-out", type=int, default=1000, metavar="N", help=told)
-    add("--preset", default="quick", help="settings to begin with (default quick)")
-    add("-p", **CHANGES, help="another setting, such as model.dim 256")
+    add("--preset", default="quick", help="named settings to start from (default quick)")
+    add("-p", **CHANGES, help="change a setting, such as model.dim 256")
     parts = {part: group(f"the {part}").add_argument for part in ("model", "training", "data")}
     for name, told in TRAIN_FLAGS.items():
         part, _, last = name.rpartition(".")
@@ -199,34 +222,40 @@ def _parser() -> argparse.ArgumentParser:
         kind: Any = {"action": "store_true", "default": None} if last == "fine_tune" else number
         parts[part or "data"](flag, help=told, **kind)
     data = parts["data"]
-    data("--max-tokens", type=int, default=50, metavar="N", help="words of a caption")
-    data("--workers", type=int, metavar="N", help="that decode, for each process")
+    data(
+        "--max-tokens",
+        type=int,
+        default=50,
+        metavar="N",
+        help="longest caption in words; the rest is cut",
+    )
+    data("--workers", type=int, metavar="N", help="processes that decode, for each that trains")
     data("--view", help=VIEWS)
-    data("--window", type=int, default=16, metavar="N", help="shards mixed at a time")
+    data("--window", type=int, default=16, metavar="N", help="shards that are shuffled together")
 
-    add, _ = command(_settings, "list what -p changes: names, ranges, meaning")
-    add("word", nargs="?", default="", help="those with this in name or meaning")
-    add("--preset", default="quick", help="show its values (default quick)")
+    add, _ = command(_settings, "list all settings: name, range, value and meaning")
+    add("word", nargs="?", default="", help="list only settings with this word in name or meaning")
+    add("--preset", default="quick", help="preset whose values are shown (default quick)")
 
-    add, _ = command(_title, "name audio files")
-    add("file", nargs="+", type=Path, help="mp3, ogg, flac or wav")
-    add("--beam-size", type=int, default=5, help="hypotheses kept (default 5)")
-    add("--json", action="store_true", help="one JSON object a line")
-    told = "also the words that a listener trained on titles would say"
+    add, _ = command(_title, "give titles to audio files")
+    add("file", nargs="+", type=Path, help="audio files: mp3, ogg, flac or wav")
+    add("--beam-size", type=int, default=5, help="titles that the search keeps (default 5)")
+    add("--json", action="store_true", help="print one JSON object a line")
+    told = "print, too, words from a listener trained on titles"
     add("--listener", action="store_true", help=told)
 
     add, _ = command(_course, "make student versions and hidden checks")
     add("folder", type=Path, help="gets student/ to hand out and teacher/ to keep")
-    add("notebook", nargs="*", help="some only, such as 04_search (default: all)")
-    add("--preset", help="of the student versions, such as tiny (default quick)")
+    add("notebook", nargs="*", help="notebooks to make, such as 04_search (default: all)")
+    add("--preset", help="settings of the student versions, such as tiny (default quick)")
 
     told = "A submission runs as you, on this machine: read it first."
     add, _ = command(_grade, "run and mark what a student handed in", told)
     add("submission", nargs="+", type=Path, help="an .ipynb that was handed in")
     add("--checks", type=Path, help="its zip in teacher/ (default: this clone's)")
-    add("--json", action="store_true", help="one JSON object a line")
+    add("--json", action="store_true", help="print one JSON object a line")
 
-    command(_status, "what is fetched, computed and trained")
+    command(_status, "show what is downloaded, computed and trained")
     return parser
 
 

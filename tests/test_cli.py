@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 
 from songtitle import cache
-from songtitle.__main__ import main, plain
+from songtitle.__main__ import _parser, main, plain
 from songtitle.config import preset
 from songtitle.experiment import listening
 
@@ -162,6 +163,24 @@ try:
 except SystemExit as error:
     status = error.code
 print(status, *sys.modules)"""
+
+
+def test_every_option_of_every_command_is_explained_in_words_that_stand_alone():
+    (commands,) = (each for each in _parser()._actions if each.dest != "help")
+    told = {
+        f"{name} {'/'.join(action.option_strings) or action.dest}": action.help or ""
+        for name, parser in commands.choices.items()
+        for action in parser._actions
+    }
+    told |= {
+        name: each.help or ""
+        for name, each in zip(commands.choices, commands._choices_actions, strict=True)
+    }
+    assert len(told) > 80
+    leaning = re.compile(
+        r"(?!\S)|(of|that|to|at|for|those|beside|also|some|such|one|it|this) ", re.I
+    )
+    assert {name: each for name, each in told.items() if leaning.match(each)} == {}
 
 
 @pytest.mark.parametrize(
