@@ -52,6 +52,8 @@ TRAIN_FLAGS = {  # settings that `train` has a flag for, which is named as the l
 FEATURE_FLAGS = ("model.encoder", "model.weights", "device", "crop")
 VIEWS = "how pictures are cropped: raw, at their own size (default), or scaled, shorter side first"
 CORPORA = "data to run on: book, samples, paper, rehearsal, a TOML file, or a folder of shards"
+HELD_OUT = "fewest pictures to hold out for each split (default 1000)"
+DECODING = "processes that decode, for each that trains"
 DISTRIBUTORS = ("multiprocessing", "ray", "pyspark")
 CHANGES: Any = dict(nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))  # noqa: C408
 FILES = {"model.weights", "model.word_vectors", "corpora"}  # settings that may be a file's path
@@ -138,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     add, _ = command(_plan, "tell what a run needs: data, disk and hours", NAMES)
     add("--preset", default="quick", help="named settings to use (default quick)")
     add("--corpora", help=CORPORA)
-    add("--device", help="where to compute: auto, cpu, cuda or mps")
+    add("--device", help=TRAIN_FLAGS["device"])
     add("-p", **CHANGES, help="change a setting, such as training.epochs 3")
     add("--json", action="store_true", help="print one JSON object")
     add("--no-probe", action="store_true", help="skip the speed test, and tell no hours")
@@ -149,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     add("notebook", nargs="*", help="run only these, such as 04_search, and build no book")
     add("--preset", default="quick", help="named settings to use (default quick)")
     add("--seed", type=plain, help="random seed for everything that is random")
-    add("--device", help="where to compute: auto, cpu, cuda or mps")
+    add("--device", help=TRAIN_FLAGS["device"])
     add("-p", **CHANGES, help="change a setting or a parameter of a notebook, such as views 1")
     add("--jobs", type=int, help="notebooks to run at the same time (default: one for each core)")
     add("--output", type=Path, help="folder for executed notebooks (here, if some are named)")
@@ -167,16 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     told = "smallest side to accept, in pixels (default 401, as in the paper)"
     add("--min-side", type=int, default=401, metavar="N", help=told)
     add("--max-side", type=int, metavar="N", help="largest side to accept, in pixels")
-    told = "fewest pictures to hold out for each split (default 1000)"
-    add("--held-out", type=int, default=1000, metavar="N", help=told)
+    add("--held-out", type=int, default=1000, metavar="N", help=HELD_OUT)
     add("--seed", type=int, default=0, help="random seed of the held-out shards (default 0)")
-    add(
-        "--min-count",
-        type=int,
-        default=4,
-        metavar="N",
-        help="occurrences that put a word in the vocabulary",
-    )
+    add("--min-count", type=int, default=4, metavar="N", help=TRAIN_FLAGS["min_count"])
     add(
         "--workers",
         type=int,
@@ -197,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     told = "smallest side to accept, in pixels; the paper's is 401 (default: any)"
     add("--min-side", type=int, metavar="N", help=told)
     add("--batch", type=int, metavar="N", help="pictures in a batch")
-    add("--workers", type=int, metavar="N", help="processes that decode, for each that trains")
+    add("--workers", type=int, metavar="N", help=DECODING)
     told = "what distributes the shards: processes (default), ray or pyspark"
     add("--engine", default="processes", help=told)
 
@@ -211,8 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     told = "shards for validation (default: held out, with others for the test, as `select` does)"
     add("--valid-shards", nargs="+", help=told)
     add("--valid-store", type=Path, help="stored features for validation")
-    told = "fewest pictures to hold out for each split (default 1000)"
-    add("--held-out", type=int, default=1000, metavar="N", help=told)
+    add("--held-out", type=int, default=1000, metavar="N", help=HELD_OUT)
     add("--preset", default="quick", help="named settings to start from (default quick)")
     add("-p", **CHANGES, help="change a setting, such as model.dim 256")
     parts = {part: group(f"the {part}").add_argument for part in ("model", "training", "data")}
@@ -229,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="longest caption in words; the rest is cut",
     )
-    data("--workers", type=int, metavar="N", help="processes that decode, for each that trains")
+    data("--workers", type=int, metavar="N", help=DECODING)
     data("--view", help=VIEWS)
     data("--window", type=int, default=16, metavar="N", help="shards that are shuffled together")
 
